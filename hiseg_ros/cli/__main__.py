@@ -1,0 +1,49 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The `hiseg` command: finds the verb and turns errors into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from hiseg_ros import __version__
+from hiseg_ros.errors import HisegError
+
+VERBS = {
+    'predict': 'segment pictures and write label images and overlays',
+    'taxonomy': 'show or check a label tree',
+    'train': 'train a network from an experiment file',
+    'evaluate': 'measure weights on a data set',
+    'demo': 'replay a drive through the node and record what it publishes',
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return 0, or 2 with one line on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser('hiseg', description='Hierarchical segmentation of streets.')
+    parser.add_argument('--version', action='version', version=f'hiseg {__version__}')
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    chosen = next((word for word in given if word in VERBS), None)
+    for verb, text in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=text, description=text.capitalize() + '.')
+        if verb == chosen:
+            # Only the chosen verb's room is imported: `hiseg taxonomy` costs no torch.
+            importlib.import_module(f'hiseg_ros.cli.{verb}').add_arguments(verb_parser)
+    options = parser.parse_args(given)
+    try:
+        importlib.import_module(f'hiseg_ros.cli.{options.verb}').run(options)
+    except HisegError as problem:
+        print(f'hiseg {options.verb}: {problem}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f'hiseg {options.verb}: interrupted', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,200 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg demo`: replay a drive through the node, record what it publishes, show what came out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hiseg_ros.errors import BagError, CheckpointError, ConfigError
+from hiseg_ros.resources import default_model
+
+if TYPE_CHECKING:
+    from hiseg_ros.ros.live_run import Progress
+
+RESULTS = ('overlay.mp4', 'summary.json')
+PICTURES = 4
+
+
+def positive(text: str) -> float:
+    """Return a number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        'bag', type=Path, nargs='?',
+        help='rosbag2 to replay: a folder, or one .mcap or .db3 file (default: a drawn drive)',
+    )
+    parser.add_argument(
+        '--output', type=Path, default=Path('demo'), metavar='DIR',
+        help='gets video, pictures, summary.json and the recording (default: %(default)s)',
+    )
+    parser.add_argument('--model', type=Path, metavar='FILE', help='weights (default: the shipped)')
+    parser.add_argument('--topic', help="image topic of the bag (default: the bag's first)")
+    parser.add_argument(
+        '--seconds', type=positive, metavar='S',
+        help='replay only so much from the start; for the drawn drive its length',
+    )
+    parser.add_argument(
+        '--rate', type=positive, default=1.0, metavar='FACTOR',
+        help='factor on the speed of the replay (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the demo and print what came out."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
+    model = options.model or default_model()
+    check_needs(model)
+    output = prepare(options.output)
+
+    from hiseg_ros.cli.drawn_drive import drawn_drive
+    from hiseg_ros.replay.bag import Bag, choose_image_topic
+
+    bag_path = options.bag or drawn_drive(options.seconds)
+    with Bag(bag_path) as bag:
+        camera, others = choose_image_topic(bag, options.topic)
+        frames = camera.count
+        if options.seconds and bag.duration_s:
+            frames = min(frames, round(frames * options.seconds / bag.duration_s))
+    print(f'Replaying {camera.name} of {bag_path} ({frames} images).')
+    if others:
+        names = ', '.join(topic.name for topic in others)
+        print(f'Not replayed: {names}; choose one with --topic.')
+    summary = replay(options, bag_path, output, model, frames)
+    with (output / 'summary.json').open('w') as file:
+        json.dump(summary, file, indent=2)
+        file.write('\n')
+
+    from hiseg_ros.replay.summary import table
+
+    print(table(summary))
+    print(f'Video, {summary["pictures"]} pictures, summary.json and the recording: {output}')
+
+
+def check_needs(model: Path) -> None:
+    """Check what the demo needs before anything is started.
+
+    Raises:
+        CheckpointError: There are no weights.
+        ConfigError: ROS 2 or the package's messages are not there.
+    """
+    for module in ('rclpy', 'hiseg_ros.msg', 'rosbags', 'av'):
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f'The Python module {module} is not here; expected ROS 2, the built messages and '
+                'the packages of requirements/: run `make setup`, or source the ROS installation '
+                'and the install folder.'
+            )
+    if not model.is_file():
+        raise CheckpointError(
+            f'The weights {model} do not exist; expected a .safetensors file written by `hiseg '
+            'train`: name one with --model.'
+        )
+
+
+def prepare(output: Path) -> Path:
+    """Make the output folder and remove the results of an earlier demo from it.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(PICTURES))):
+            (output / name).unlink(missing_ok=True)
+        if (output / 'recording').is_dir():
+            shutil.rmtree(output / 'recording')
+    except OSError as error:
+        raise ConfigError(
+            f'The folder {output} cannot be used ({error}); expected one that can be written: name '
+            'another with --output.'
+        ) from error
+    return output
+
+
+def replay(
+    options: argparse.Namespace, bag_path: Path, output: Path, model: Path, frames: int
+) -> dict[str, Any]:
+    """Replay, record and write video and pictures; return the summary."""
+    from tqdm import tqdm
+
+    from hiseg_ros.cli.play import companions, published_topic
+    from hiseg_ros.replay.bag import Bag, choose_image_topic
+    from hiseg_ros.replay.report import write_pictures, write_video
+    from hiseg_ros.replay.summary import read_run, summarize
+    from hiseg_ros.ros.live_run import LivePlan, run_live
+
+    with Bag(bag_path) as bag:
+        camera, _ = choose_image_topic(bag, options.topic)
+        further = [t.name for t in companions(bag, camera) if t.is_image]
+    player = [sys.executable, '-m', 'hiseg_ros.cli.play', str(bag_path)]
+    player += ['--topic', camera.name, '--rate', str(options.rate)]
+    if options.seconds:
+        player += ['--seconds', str(options.seconds)]
+    recording = output / 'recording'
+    plan = LivePlan(
+        player=player,
+        camera_topic=published_topic(camera),
+        further_topics=further,
+        recording=recording,
+        logs=output / 'logs',
+        parameters=(
+            ('model', json.dumps(str(model.resolve()))),
+            ('device', json.dumps(options.device)),
+        ),
+    )
+    with tqdm(total=frames, unit='frame', dynamic_ncols=True, mininterval=0.5) as bar:
+        phases: list[str] = []
+
+        def show(progress: Progress) -> None:
+            bar.set_postfix(published=progress.published, refresh=False)
+            bar.update(progress.processed - bar.n)
+            if progress.phase not in phases:
+                phases.append(progress.phase)
+                bar.set_description(progress.phase)
+
+        run_live(plan, show)
+    recorded = read_run(recording, plan.camera_topic)
+    summary = summarize(recorded)
+    if not recorded.labels:
+        raise BagError(
+            f'The node published no labels for {len(recorded.camera)} images; expected some: see '
+            f'{plan.logs}.'
+        )
+    with tqdm(total=len(recorded.labels), unit='frame', desc='writing the video') as bar:
+        video_frames = write_video(
+            recording, recorded, output / 'overlay.mp4', on_frame=lambda: bar.update()
+        )
+    pictures = write_pictures(recording, recorded, output, count=PICTURES)
+    return {
+        **summary,
+        'bag': str(bag_path),
+        'topic': camera.name,
+        'rate_factor': options.rate,
+        'model': str(model),
+        'video_frames': video_frames,
+        'pictures': len(pictures),
+    }

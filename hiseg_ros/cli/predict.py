@@ -1,0 +1,98 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg predict`: segment pictures and write label images and overlays."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hiseg_ros.errors import ConfigError, ImageError
+
+SUFFIX_LABELS = '_labels.png'
+SUFFIX_OVERLAY = '_overlay.png'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='picture files')
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='folder to write')
+    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
+    parser.add_argument(
+        '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"
+    )
+    parser.add_argument(
+        '--threshold', type=float, default=0.0,
+        help='least conditional probability of a child, 0 (always a leaf) to 1 (default 0)',
+    )
+    parser.add_argument(
+        '--input-height', type=int, default=0,
+        help="shorter side of the network input in pixels (default 0: the weights' rule)",
+    )
+    parser.add_argument(
+        '--alpha', type=float, default=0.5, help='share of colour in the overlay (default 0.5)'
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Segment every picture; the first unreadable one ends the run."""
+    import json
+
+    import cv2
+    from tqdm import tqdm
+
+    from hiseg_ros.decision.mapped import decide_mapping
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.taxonomy import load_mapping
+    from hiseg_ros.visualization import overlay
+
+    if not 0 <= options.alpha <= 1:
+        raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
+    stems = [path.stem for path in options.images]
+    repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if repeated:
+        raise ConfigError(
+            f'Several pictures are named {repeated}; expected different names, since the results '
+            'are named after them: run them into different folders.'
+        )
+    engine = Engine(
+        options.model,
+        device=options.device,
+        input_height=options.input_height,
+        threshold=options.threshold,
+    )
+    mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ConfigError(f'--output {options.output} cannot be made: {problem}.') from problem
+
+    def write(name: str, picture: cv2.typing.MatLike) -> None:
+        if not cv2.imwrite(str(options.output / name), picture):
+            raise ConfigError(f'{options.output / name} cannot be written; check disk and rights.')
+
+    for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        if bgr is None:
+            raise ImageError(
+                f'{path} is missing or not a readable picture; expected PNG, JPEG, WebP or PPM.'
+            )
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype('uint8', copy=False)
+        result = engine.segment(rgb)
+        picture = overlay(rgb, result.labels, engine.taxonomy, options.alpha)
+        write(path.stem + SUFFIX_LABELS, result.labels)
+        write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        if mapping is not None:
+            label_ids = decide_mapping(result.probabilities, engine.taxonomy, mapping)
+            write(f'{path.stem}_{mapping.name}.png', label_ids)
+    nodes = [
+        {
+            'id': node.node_id,
+            'name': node.name,
+            'parent': node.parent,
+            'color': list(node.color),
+        }
+        for node in engine.taxonomy.nodes
+    ]
+    (options.output / 'taxonomy.json').write_text(json.dumps(nodes, indent=1) + '\n')

@@ -1,0 +1,48 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg train`: train a network from an experiment file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hiseg_ros.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument('experiment', help='name in config/experiments or path of a YAML file')
+    parser.add_argument(
+        '--output', type=Path, help='run folder (default runs/<name>); an earlier run goes on'
+    )
+    parser.add_argument(
+        '--data', type=Path, default=Path(), metavar='DIR',
+        help='folder against which relative data set folders are taken (default: here)',
+    )
+    parser.add_argument(
+        '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train and say where the weights are."""
+    from dataclasses import replace
+
+    from hiseg_ros.training.config import load_training_config
+
+    try:
+        from hiseg_ros.training.run import train
+    except ImportError as problem:
+        raise ConfigError(
+            f'Training needs packages that are missing here ({problem}); expected the extra '
+            '"train": pip install "hiseg_ros[train]".'
+        ) from problem
+    config = load_training_config(options.experiment)
+    datasets = {
+        name: replace(item, root=str(options.data / item.root))
+        for name, item in config.datasets.items()
+    }
+    run_dir = options.output or Path('runs') / config.name
+    weights = train(replace(config, datasets=datasets), run_dir, accelerator=options.accelerator)
+    print(f'weights: {weights}')

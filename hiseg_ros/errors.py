@@ -1,0 +1,42 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that hiseg_ros raises: one family, one class per kind of input at fault."""
+
+
+class HisegError(Exception):
+    """Base of every error that hiseg_ros raises on purpose.
+
+    The message says what was found, what was expected and what to do.
+    """
+
+
+class TaxonomyError(HisegError):
+    """A taxonomy file is missing or its tree is not valid."""
+
+
+class MappingError(HisegError):
+    """A data set's mapping is missing or does not fit the taxonomy."""
+
+
+class CheckpointError(HisegError):
+    """A weights file is missing, damaged, foreign, or does not fit the taxonomy."""
+
+
+class ConfigError(HisegError):
+    """A parameter or a configuration file has a value that cannot be used."""
+
+
+class ImageError(HisegError):
+    """An image or image message cannot be read as a picture."""
+
+
+class DeviceError(HisegError):
+    """A compute device does not exist or cannot be used."""
+
+
+class DatasetError(HisegError):
+    """A data set's folder or one of its files is missing or wrong."""
+
+
+class BagError(HisegError):
+    """A recorded bag is missing, damaged, or lacks the topic asked for."""

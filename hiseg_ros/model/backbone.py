@@ -1,0 +1,55 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Backbones: feature pyramids of timm models."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import timm
+import torch
+from torch import nn
+
+from hiseg_ros.errors import ConfigError
+
+
+class Backbone(Protocol):
+    """Image in, features of falling resolution out."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return features, finest first; images are (N, 3, H, W) normalised."""
+
+
+class TimmBackbone(nn.Module):
+    """A timm model as a pyramid of features from stride 4 on."""
+
+    def __init__(self, name: str, output_stride: int = 32) -> None:
+        """Build the model with random weights.
+
+        Raises:
+            ConfigError: timm has no such model, or it has no feature pyramid at that stride.
+        """
+        super().__init__()
+        try:
+            model = timm.create_model(
+                name, features_only=True, pretrained=False, output_stride=output_stride
+            )
+        except (RuntimeError, AttributeError, NotImplementedError, AssertionError) as problem:
+            raise ConfigError(
+                f'Backbone {name!r} cannot be built at output stride {output_stride} '
+                f'({problem}); expected a timm model that supports features_only: see '
+                'timm.list_models().'
+            ) from problem
+        self.model = model
+        info = list(zip(model.feature_info.channels(), model.feature_info.reduction(), strict=True))
+        self._keep = [index for index, (_, stride) in enumerate(info) if stride >= 4]
+        self.channels = tuple(info[index][0] for index in self._keep)
+        self.strides = tuple(info[index][1] for index in self._keep)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return features from stride 4 on, finest first."""
+        features = cast(list[torch.Tensor], self.model(images))
+        return [features[index] for index in self._keep]

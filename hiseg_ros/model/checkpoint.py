@@ -1,0 +1,144 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Weights files: safetensors with an info block that says what the weights are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hiseg_ros.errors import CheckpointError, ConfigError, TaxonomyError
+from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.network import HierarchicalNetwork
+from hiseg_ros.preprocessing import Preprocessing
+from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy
+from hiseg_ros.taxonomy.schema import parse_taxonomy
+
+INFO_KEY = 'hiseg_ros'
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A weights file as read."""
+
+    path: Path
+    network: NetworkConfig
+    preprocessing: Preprocessing
+    taxonomy: Taxonomy
+    card: Mapping[str, Any]
+    """Name, recipe, training sets with licences, scores: what a model card says."""
+    state: Mapping[str, torch.Tensor]
+
+    def build(self) -> HierarchicalNetwork:
+        """Return the network with these weights, in float32 and evaluation mode.
+
+        Raises:
+            CheckpointError: The tensors do not fit the network that the info block describes.
+        """
+        try:
+            network = HierarchicalNetwork(self.network, self.taxonomy)
+            network.load_state_dict(dict(self.state))
+        except (RuntimeError, ConfigError) as problem:
+            first_line = str(problem).splitlines()[0]
+            raise CheckpointError(
+                f'The tensors of {self.path} do not fit the network in its info block '
+                f'({first_line}); expected a file written by `hiseg train`.'
+            ) from problem
+        return network.float().eval()
+
+
+def save_checkpoint(
+    path: Path,
+    network: HierarchicalNetwork,
+    taxonomy: Taxonomy,
+    preprocessing: Preprocessing,
+    card: Mapping[str, Any],
+    half: bool = True,
+) -> None:
+    """Write weights and info block.
+
+    Args:
+        path: File to write.
+        network: Its parameters and running statistics are stored.
+        taxonomy: Stored whole, with its digest.
+        preprocessing: Stored.
+        card: JSON-serialisable: name, recipe, training_sets, scores.
+        half: Store floating-point tensors as float16.
+    """
+    info = {
+        'format': FORMAT,
+        'network': asdict(network.config),
+        'preprocessing': asdict(preprocessing),
+        'taxonomy': dump_taxonomy(taxonomy),
+        'taxonomy_digest': taxonomy.digest,
+        'card': dict(card),
+    }
+    state = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path, metadata={INFO_KEY: json.dumps(info)})
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a weights file; nothing in it is executed.
+
+    Raises:
+        CheckpointError: Missing, not safetensors, without info block, or with one that is damaged
+            or of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f'Weights {path} do not exist; expected a .safetensors file written by `hiseg train`: '
+            'check the path or leave it out for the shipped weights.'
+        )
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as problem:
+        raise CheckpointError(
+            f'{path} is not a readable safetensors file ({problem}); expected weights written by '
+            '`hiseg train`.'
+        ) from problem
+    if INFO_KEY not in metadata:
+        raise CheckpointError(
+            f'{path} is a safetensors file without the info block {INFO_KEY!r}; expected weights '
+            'written by `hiseg train`, not those of another project.'
+        )
+    try:
+        info = json.loads(metadata[INFO_KEY])
+        if info['format'] != FORMAT:
+            raise CheckpointError(
+                f'{path} has format {info["format"]}; expected {FORMAT}: update hiseg_ros.'
+            )
+        taxonomy = parse_taxonomy(info['taxonomy'], f'The taxonomy in {path}')
+        network = NetworkConfig(**info['network'])
+        preprocessing = Preprocessing(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in info['preprocessing'].items()}
+        )
+        stated_digest, card = info['taxonomy_digest'], info['card']
+    except (KeyError, TypeError, ValueError, ConfigError, TaxonomyError) as problem:
+        raise CheckpointError(
+            f'The info block of {path} cannot be used ({type(problem).__name__}: {problem}); '
+            'expected one written by `hiseg train`.'
+        ) from problem
+    if stated_digest != taxonomy.digest:
+        raise CheckpointError(
+            f'{path} says its taxonomy has the digest {str(stated_digest)[:12]}, but the tree in '
+            f'it has {taxonomy.digest[:12]}; expected them equal: the file was altered.'
+        )
+    return Checkpoint(path, network, preprocessing, taxonomy, card, state)

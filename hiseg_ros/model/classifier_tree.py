@@ -1,0 +1,108 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Classifier heads: features to the probability of every leaf of the taxonomy."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import nn
+
+from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.decoder import convolution
+from hiseg_ros.taxonomy import Taxonomy
+
+
+def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:
+    """Return the (L, V - 1) float matrix of the steps from the root to each leaf.
+
+    Column c stands for the conditional probability of one child given its parent, in the order
+    in which `ConditionalHead` lays its classifiers side by side.
+    """
+    column_of_child = {
+        child: column
+        for column, child in enumerate(
+            child for inner in taxonomy.classifiers for child in taxonomy.children(inner)
+        )
+    }
+    matrix = np.zeros((len(taxonomy.leaves), len(column_of_child)), np.float32)
+    for row, leaf in enumerate(taxonomy.leaves):
+        for node in taxonomy.path(leaf)[1:]:
+            matrix[row, column_of_child[node]] = 1.0
+    return torch.from_numpy(matrix)
+
+
+def _bottleneck(channels: int) -> nn.Module:
+    """Return the residual branch of a classifier in IV 2018: 1x1, 3x3, 1x1."""
+    return nn.Sequential(
+        convolution(channels, channels),
+        convolution(channels, channels, 3),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+
+
+class ConditionalHead(nn.Module):
+    """One softmax per inner node, each with a branch of its own.
+
+    A leaf's probability is the product of the conditional probabilities along its path.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, config: NetworkConfig) -> None:
+        """Build one classifier per inner node."""
+        super().__init__()
+        self.counts = tuple(len(taxonomy.children(node)) for node in taxonomy.classifiers)
+        self.pointwise = config.branch == 'pointwise'
+        if self.pointwise:
+            # The branches' 1x1 convolutions side by side are one wide convolution: same maths,
+            # one launch.
+            self.widths = tuple(
+                max(config.branch_channels, (3 * count // 2 + 7) // 8 * 8) for count in self.counts
+            )
+            self.branch: nn.Module = convolution(config.channels, sum(self.widths))
+        else:
+            self.widths = tuple(config.channels for _ in self.counts)
+            self.branch = nn.ModuleList(_bottleneck(config.channels) for _ in self.counts)
+        self.logits = nn.ModuleList(
+            nn.Conv2d(width, count, 1)
+            for width, count in zip(self.widths, self.counts, strict=True)
+        )
+        self.register_buffer('paths', path_matrix(taxonomy), persistent=False)
+        self.paths: torch.Tensor
+
+    def conditional_logits(self, features: torch.Tensor) -> list[torch.Tensor]:
+        """Return one (N, K, h, w) of logits per classifier."""
+        if self.pointwise:
+            branches = list(self.branch(features).split(self.widths, dim=1))
+        else:
+            assert isinstance(self.branch, nn.ModuleList)
+            branches = [torch.relu(features + branch(features)) for branch in self.branch]
+        return [logits(x) for logits, x in zip(self.logits, branches, strict=True)]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
+        conditional = torch.cat(
+            [logits.float().log_softmax(1) for logits in self.conditional_logits(features)], 1
+        )
+        return torch.einsum('lc,nchw->nlhw', self.paths, conditional).exp()
+
+    def node_slices(self) -> list[slice]:
+        """Return the columns of each classifier in `paths`."""
+        ends = list(accumulate(self.counts))
+        return [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
+
+
+class LeafHead(nn.Module):
+    """One softmax over all leaves."""
+
+    def __init__(self, taxonomy: Taxonomy, config: NetworkConfig) -> None:
+        """Build the classifier."""
+        super().__init__()
+        self.logits = nn.Conv2d(config.channels, len(taxonomy.leaves), 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
+        logits: torch.Tensor = self.logits(features)
+        return logits.float().softmax(1)

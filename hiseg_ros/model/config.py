@@ -1,0 +1,61 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a network is made of; stored with its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiseg_ros.errors import ConfigError
+
+HEADS = ('conditional', 'leaf')
+DECODERS = ('fusion', 'projection')
+BRANCHES = ('pointwise', 'bottleneck')
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Parts and sizes of a network."""
+
+    backbone: str = 'mobilenetv4_conv_small'
+    """Name of a timm model that offers features_only."""
+
+    output_stride: int = 32
+    """Stride of the backbone's last features in pixels; below 32 by dilation."""
+
+    decoder: str = 'fusion'
+    """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018."""
+
+    channels: int = 64
+    """Channels of the decoder's output."""
+
+    head: str = 'conditional'
+    """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves."""
+
+    branch: str = 'pointwise'
+    """A classifier's private layers: 'pointwise' 1x1 or the 'bottleneck' of IV 2018."""
+
+    branch_channels: int = 16
+    """Least channels of a pointwise branch; one with many children gets one and a half per child."""
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ConfigError: A choice is unknown or a size is not positive.
+        """
+        for key, value, known in (
+            ('head', self.head, HEADS),
+            ('decoder', self.decoder, DECODERS),
+            ('branch', self.branch, BRANCHES),
+            ('output_stride', self.output_stride, (8, 16, 32)),
+        ):
+            if value not in known:
+                raise ConfigError(
+                    f'Network setting {key} is {value!r}; expected one of {list(known)}.'
+                )
+        if self.channels < 1 or self.branch_channels < 1:
+            raise ConfigError(
+                f'Network settings channels and branch_channels are {self.channels} and '
+                f'{self.branch_channels}; expected positive numbers.'
+            )

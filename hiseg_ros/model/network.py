@@ -1,0 +1,63 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The network: images to the probability of every leaf on a coarse grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from hiseg_ros.model.backbone import TimmBackbone
+from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
+from hiseg_ros.taxonomy import Taxonomy
+
+SIZE_MULTIPLE = 32
+"""Image sides must be multiples of this, the coarsest stride, so that every grid fits exactly."""
+
+_DECODERS = {'fusion': FusionDecoder, 'projection': ProjectionDecoder}
+_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
+
+
+class HierarchicalNetwork(nn.Module):
+    """Backbone, decoder and classifier tree."""
+
+    def __init__(self, config: NetworkConfig, taxonomy: Taxonomy) -> None:
+        """Build the network with random weights.
+
+        Raises:
+            ConfigError: The backbone cannot be built.
+        """
+        super().__init__()
+        self.config = config
+        self.backbone = TimmBackbone(config.backbone, config.output_stride)
+        self.decoder = _DECODERS[config.decoder](
+            self.backbone.channels, self.backbone.strides, config.channels
+        )
+        self.head = _HEADS[config.head](taxonomy, config)
+        leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()
+        self.register_buffer('leaf_matrix', leaf_matrix, persistent=False)
+        self.leaf_matrix: torch.Tensor
+
+    @property
+    def stride(self) -> int:
+        """Image pixels per grid cell along each side."""
+        return self.decoder.stride
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return leaf probabilities.
+
+        Args:
+            images: (N, 3, H, W) normalised; H and W multiples of 32.
+
+        Returns:
+            (N, L, H / stride, W / stride) float32; sums to 1 over L.
+        """
+        features = self.decoder(self.backbone(images))
+        leaf_probabilities: torch.Tensor = self.head(features)
+        return leaf_probabilities
+
+    def node_probabilities(self, leaf_probabilities: torch.Tensor) -> torch.Tensor:
+        """Return (N, V, h, w): parents as sums of the leaves below them."""
+        return torch.einsum('vl,nlhw->nvhw', self.leaf_matrix, leaf_probabilities).clamp_(max=1.0)

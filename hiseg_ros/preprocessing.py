@@ -1,0 +1,86 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Camera image to network input: size rule, resizing, normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.types import ImageSize, RgbImage
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures become network input; stored with the weights."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Mean of red, green, blue in [0, 1]."""
+
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Standard deviation of red, green, blue in [0, 1]."""
+
+    largest_height: int = 800
+    """Images whose shorter side is larger are reduced to this many pixels; none is enlarged."""
+
+    multiple: int = 32
+    """Both sides of the network input are multiples of this."""
+
+    def input_size(self, image_size: ImageSize, input_height: int = 0) -> ImageSize:
+        """Return the network's input size for an image size.
+
+        The aspect ratio is kept but for rounding to `multiple`, and the network sees the whole
+        image without borders.
+
+        Args:
+            image_size: (height, width) in pixels.
+            input_height: Shorter side of the network input in pixels; 0 follows the rule above.
+
+        Raises:
+            ConfigError: The input height is negative or below `multiple`.
+        """
+        if input_height != 0 and input_height < self.multiple:
+            raise ConfigError(
+                f'The input height is {input_height}; expected 0 (the rule of the weights) or at '
+                f'least {self.multiple} pixels.'
+            )
+        shorter = min(image_size)
+        wanted = input_height or min(shorter, self.largest_height)
+        height, width = (
+            max(self.multiple, round(side * wanted / shorter / self.multiple) * self.multiple)
+            for side in image_size
+        )
+        return height, width
+
+    def normalize(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (N, 3, H, W) uint8 or 0..255 float images as normalised float32."""
+        mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1) * 255
+        std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1) * 255
+        return (images.float() - mean) / std
+
+    def prepare(
+        self, rgb: RgbImage, device: torch.device | str = 'cpu', input_height: int = 0
+    ) -> torch.Tensor:
+        """Return the network input of one image.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            device: Where resizing and normalising happen.
+            input_height: As in `input_size`.
+
+        Returns:
+            (1, 3, h, w) float32, channels last in memory.
+
+        Raises:
+            ConfigError: The input height is out of range.
+        """
+        size = self.input_size((rgb.shape[0], rgb.shape[1]), input_height)
+        images = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
+        if tuple(images.shape[-2:]) != size:
+            images = F.interpolate(
+                images, size=size, mode='bilinear', align_corners=False, antialias=True
+            )
+        return self.normalize(images).contiguous(memory_format=torch.channels_last)

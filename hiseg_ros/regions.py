@@ -1,0 +1,87 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Connected regions of the subclass root, each with one vote on its subclass."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import UNLABELED, Segmentation, SubclassMask
+
+TOP = 3
+SMALLEST_PROBABILITY = 1e-6
+
+
+def subclass_masks(
+    segmentation: Segmentation, taxonomy: Taxonomy, *, min_area: int = 16, max_masks: int = 64
+) -> tuple[SubclassMask, ...]:
+    """Return one mask per connected region of the subclass root, largest first.
+
+    A region is one sign, so its pixels vote together: the logarithms of each subclass's
+    probability given the root, interpolated at the region's pixels, are averaged and normalised.
+
+    Args:
+        segmentation: Labels and node probabilities.
+        taxonomy: Its tree.
+        min_area: Smaller regions (in pixels) are left out.
+        max_masks: At most this many masks.
+
+    Returns:
+        Nothing where the taxonomy has no subclass root.
+    """
+    root = taxonomy.subclass_root
+    if root is None:
+        return ()
+    is_below = np.zeros(256, np.uint8)
+    is_below[list(taxonomy.nodes_below(root))] = 1
+    is_below[UNLABELED] = 0
+    inside = cv2.LUT(segmentation.labels, is_below)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    by_area = sorted(range(1, count), key=lambda region: -int(stats[region, cv2.CC_STAT_AREA]))
+    masks = []
+    for region in by_area[:max_masks]:
+        x, y, width, height, area = (int(value) for value in stats[region])
+        if area < min_area:
+            break
+        mask = regions[y : y + height, x : x + width] == region
+        masks.append(_vote(segmentation, taxonomy, root, mask, (y, x, height, width), area))
+    return tuple(masks)
+
+
+def _vote(
+    segmentation: Segmentation,
+    taxonomy: Taxonomy,
+    root: int,
+    mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+    roi: tuple[int, int, int, int],
+    area: int,
+) -> SubclassMask:
+    """Return a region's mask with its vote."""
+    leaves = np.array(taxonomy.leaves_below(root))
+    values = segmentation.probabilities.values
+    image_h, image_w = segmentation.probabilities.image_size
+    grid_h, grid_w = values.shape[1:]
+    rows, columns = np.nonzero(mask)
+    # Where the region's pixels lie on the grid; remap interpolates linearly between cell centres.
+    grid_y = ((rows + roi[0] + 0.5) * grid_h / image_h - 0.5).astype(np.float32)
+    grid_x = ((columns + roi[1] + 0.5) * grid_w / image_w - 0.5).astype(np.float32)
+    y0, y1 = max(int(grid_y.min()), 0), min(int(grid_y.max()) + 2, grid_h)
+    x0, x1 = max(int(grid_x.min()), 0), min(int(grid_x.max()) + 2, grid_w)
+    y_low = np.clip(np.floor(grid_y).astype(int), 0, grid_h - 1)
+    x_low = np.clip(np.floor(grid_x).astype(int), 0, grid_w - 1)
+    y_high, x_high = np.minimum(y_low + 1, grid_h - 1), np.minimum(x_low + 1, grid_w - 1)
+    wy, wx = np.clip(grid_y - y_low, 0, 1), np.clip(grid_x - x_low, 0, 1)
+    part = values[leaves, y0:y1, x0:x1]
+    at = np.zeros((len(leaves), len(rows)), np.float32)
+    for y, weight_y in ((y_low, 1 - wy), (y_high, wy)):
+        for x, weight_x in ((x_low, 1 - wx), (x_high, wx)):
+            at += part[:, y.clip(y0, y1 - 1) - y0, x.clip(x0, x1 - 1) - x0] * (weight_y * weight_x)
+    conditional = at / np.maximum(at.sum(0, keepdims=True), SMALLEST_PROBABILITY)
+    summed = np.log(np.maximum(conditional, SMALLEST_PROBABILITY)).mean(1)
+    votes = np.exp(summed - summed.max())
+    votes /= votes.sum()
+    order = np.argsort(-votes, kind='stable')[:TOP]
+    top = tuple((int(leaves[index]), float(votes[index])) for index in order)
+    return SubclassMask(top[0][0], root, top[0][1], top, roi, mask, area)

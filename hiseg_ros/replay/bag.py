@@ -1,0 +1,262 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Reading rosbag2 recordings (SQLite or MCAP, folder or file) without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.replay.image_message import array_of
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+GROUND_TRUTH = '/ground_truth/'
+"""Namespace of topics that hold the truth about the camera's images, with the same stamps."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of a bag."""
+
+    name: str
+    message_type: str
+    """As in 'sensor_msgs/msg/Image'."""
+    count: int
+    """Number of messages."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its messages are pictures."""
+        return self.message_type in IMAGE_TYPES
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its messages are CompressedImage."""
+        return self.message_type == IMAGE_TYPES[1]
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it lies in the bag."""
+
+    topic: str
+    time_ns: int
+    """When it was recorded, in nanoseconds since the epoch."""
+    data: bytes
+    """Serialised (CDR), with the four bytes of encapsulation."""
+
+
+class Bag:
+    """An open rosbag2; use as a context manager.
+
+    Whatever the reader raises on a damaged file becomes a BagError.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a bag.
+
+        Args:
+            path: A bag's folder, or a single .mcap or .db3 file.
+
+        Raises:
+            BagError: There is no bag, it is of ROS 1, or it is damaged.
+        """
+        self.path = Path(path)
+        self._check_path()
+        with self._reading():
+            # Bags before Iron hold no message definitions: take the standard ones.
+            standard = get_typestore(Stores.ROS2_HUMBLE)
+            self._reader = AnyReader([self.path], default_typestore=standard)
+            self._reader.open()
+
+    def _check_path(self) -> None:
+        path, expected = self.path, 'expected a rosbag2 folder, or one .mcap or .db3 file'
+        if not path.exists():
+            raise BagError(f'There is no bag at {path}; {expected}: check the path.')
+        if path.suffix == '.bag':
+            raise BagError(
+                f'{path} is a bag of ROS 1; {expected}: convert it with '
+                '`rosbags-convert --src FILE.bag --dst FOLDER`.'
+            )
+        if path.is_dir() and not (path / 'metadata.yaml').is_file():
+            raise BagError(
+                f'The folder {path} has no metadata.yaml, so it is no rosbag2 or its recording '
+                f'was cut off; {expected}: name the folder that holds metadata.yaml, or one of '
+                'its files.'
+            )
+        if path.is_file() and path.suffix not in ('.mcap', '.db3'):
+            raise BagError(f'{path} is no bag file; {expected}.')
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except HisegError:
+            raise
+        except Exception as error:  # noqa: BLE001  a damaged file makes the reader raise anything
+            reason = str(error).rstrip('.') or type(error).__name__
+            raise BagError(
+                f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
+                'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'
+            ) from error
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics, in the bag's order."""
+        found: dict[str, Topic] = {}
+        for connection in self._reader.connections:
+            known = found.get(connection.topic)
+            count = connection.msgcount + (known.count if known else 0)
+            found[connection.topic] = Topic(connection.topic, connection.msgtype, count)
+        return tuple(found.values())
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between the first and the last message; 0 for an empty bag."""
+        return max(0.0, self._reader.duration / 1e9) if self._reader.message_count else 0.0
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic by name.
+
+        Raises:
+            BagError: The bag has no such topic.
+        """
+        for topic in self.topics:
+            if topic.name == name:
+                return topic
+        names = ', '.join(topic.name for topic in self.topics) or 'none'
+        raise BagError(
+            f'The bag {self.path} has no topic {name}; its topics are: {names}. Choose one.'
+        )
+
+    def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
+        """Yield serialised messages in the order of time.
+
+        Args:
+            topics: Names of the topics wanted; all where empty.
+
+        Raises:
+            BagError: The bag is damaged.
+        """
+        connections = [c for c in self._reader.connections if not topics or c.topic in topics]
+        if not connections:
+            return
+        with self._reading():
+            messages = self._reader.messages(connections)
+        while True:
+            with self._reading():
+                item = next(messages, None)
+            if item is None:
+                return
+            connection, time_ns, data = item
+            yield RawMessage(connection.topic, time_ns, bytes(data))
+
+    def decode(self, message: RawMessage) -> Any:
+        """Return a message as an object with the fields of its type.
+
+        Raises:
+            BagError: The bytes do not fit the type.
+        """
+        with self._reading():
+            return self._reader.deserialize(message.data, self.topic(message.topic).message_type)
+
+    def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
+        """Yield (recording time in ns, message) of one topic.
+
+        Raises:
+            BagError: The bag has no such topic, or it is damaged.
+        """
+        self.topic(topic)
+        for message in self.raw([topic]):
+            yield message.time_ns, self.decode(message)
+
+    def images(self, topic: str) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
+        """Yield (header stamp in ns, pixels) of an image topic, see `read_images`.
+
+        Raises:
+            BagError: The topic is not there or holds no images, or the bag is damaged.
+            ImageError: A message is no valid image.
+        """
+        if not self.topic(topic).is_image:
+            raise BagError(
+                f'Topic {topic} of {self.path} has the type {self.topic(topic).message_type}; '
+                f'expected one of {", ".join(IMAGE_TYPES)}: choose an image topic.'
+            )
+        for _, message in self.messages(topic):
+            stamp = message.header.stamp
+            yield stamp.sec * 1_000_000_000 + stamp.nanosec, array_of(message)
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._reader.close()
+
+    def __enter__(self) -> Bag:
+        """Return the bag itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the bag."""
+        self.close()
+
+
+def read_images(
+    path: str | Path, topic: str
+) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
+    """Yield (header stamp in ns, pixels) of an image topic in the order of recording.
+
+    Pixels are (H, W) uint8 or uint16 for one channel (mono8 label images and PNG label ids keep
+    every value), (H, W, 3) uint8 rgb for colour.
+
+    Args:
+        path: A bag's folder, or a single .mcap or .db3 file.
+        topic: Name of a topic with sensor_msgs/Image or CompressedImage.
+
+    Raises:
+        BagError: There is no such bag or topic, or the bag is damaged.
+        ImageError: A message is no valid image.
+    """
+    with Bag(path) as bag:
+        yield from bag.images(topic)
+
+
+def choose_image_topic(bag: Bag, wanted: str | None = None) -> tuple[Topic, tuple[Topic, ...]]:
+    """Return the camera topic to replay, and the other image topics that were not taken.
+
+    Without a wish it is the first in the bag that has messages and is no ground truth.
+
+    Raises:
+        BagError: The wish is not there or is no image topic, or there is no image topic at all.
+    """
+    candidates = [t for t in bag.topics if t.is_image and t.count]
+    if wanted is not None:
+        topic = bag.topic(wanted)
+        if topic not in candidates:
+            names = ', '.join(t.name for t in candidates) or 'none'
+            raise BagError(
+                f'Topic {wanted} of {bag.path} has {topic.count} messages of the type '
+                f'{topic.message_type}; expected images, which these have: {names}.'
+            )
+        return topic, tuple(t for t in candidates if t != topic)
+    cameras = [t for t in candidates if not t.name.startswith(GROUND_TRUTH)]
+    if not cameras:
+        names = ', '.join(f'{t.name} ({t.message_type})' for t in bag.topics) or 'none'
+        raise BagError(
+            f'The bag {bag.path} has no images to replay; expected a topic with '
+            f'{" or ".join(IMAGE_TYPES)}, found: {names}.'
+        )
+    return cameras[0], tuple(cameras[1:])

@@ -1,0 +1,175 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded run as an overlay video and as pictures with a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.replay.bag import Bag, read_images
+from hiseg_ros.replay.summary import Run
+from hiseg_ros.replay.video import VideoWriter, with_strip
+from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
+from hiseg_ros.visualization import legend
+
+SMALLEST_SHARE = 0.0005
+"""Classes with a smaller share of the picture are left out of its legend."""
+
+MOST_ENTRIES = 24
+
+
+def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
+    """Return the label tree that the node published.
+
+    Raises:
+        BagError: The recording has none.
+        TaxonomyError: It is no valid tree.
+    """
+    with Bag(recording) as bag:
+        for _, message in bag.messages(f'{node}/taxonomy'):
+            root = int(message.subclass_root)
+            return Taxonomy(
+                message.name,
+                message.version,
+                tuple(
+                    Node(n.id, n.name, None if n.id == 0 else n.parent_id, n.level, (n.r, n.g, n.b))
+                    for n in message.nodes
+                ),
+                None if root >= len(message.nodes) else root,
+            )
+    raise BagError(
+        f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
+        'tree of the node: record from before the first frame on.'
+    )
+
+
+def write_video(
+    recording: Path,
+    run: Run,
+    path: Path,
+    *,
+    node: str = '/segmentation',
+    on_frame: Callable[[], object] = lambda: None,
+) -> int:
+    """Write the recorded overlays as a video, with figures in a strip below the picture.
+
+    Args:
+        recording: The recorded bag.
+        run: What was read from it.
+        path: The video; ends in .mp4.
+        node: Name of the recorded node.
+        on_frame: Called after each frame.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        BagError: The recording has no overlays.
+        ConfigError: The video cannot be written.
+    """
+    stats = {s.header.stamp.sec * 10**9 + s.header.stamp.nanosec: s for s in run.stats}
+    arrival = {record.stamp_ns: record.received_ns for record in run.labels}
+    position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
+    stamps = sorted(position)
+    span_s = (stamps[-1] - stamps[0]) / 1e9 if stamps else 0.0
+    rate_hz = (len(stamps) - 1) / span_s if span_s > 0 else 15.0
+    with VideoWriter(path, rate_hz) as video:
+        for stamp_ns, rgb in read_images(recording, f'{node}/overlay/image'):
+            text = f'frame {position.get(stamp_ns, 0)} of {len(stamps)}'
+            if stamp_ns in arrival:
+                text += f'   latency {(arrival[stamp_ns] - stamp_ns) / 1e6:.0f} ms'
+            if stamp_ns in stats:
+                text += _stages(stats[stamp_ns])
+            video.write(with_strip(rgb.astype(np.uint8, copy=False), text), stamp_ns)
+            on_frame()
+    if not video.frames:
+        raise BagError(
+            f'The recording {recording} has no overlays on {node}/overlay/image; expected one for '
+            'each processed frame: run it again.'
+        )
+    return video.frames
+
+
+def _stages(stats: Any) -> str:
+    parts = [
+        f'{name} {getattr(stats, f"{name}_ms"):.0f}'
+        for name in ('decode', 'network', 'decision', 'messages', 'publish')
+        if np.isfinite(getattr(stats, f'{name}_ms'))
+    ]
+    return f'   ({", ".join(parts)} ms)' if parts else ''
+
+
+def write_pictures(
+    recording: Path, run: Run, folder: Path, *, count: int = 4, node: str = '/segmentation'
+) -> tuple[Path, ...]:
+    """Write overlays from all over the run, each with the legend of what is in it.
+
+    Args:
+        recording: The recorded bag.
+        run: What was read from it.
+        folder: Gets overlay_1.png, overlay_2.png, ...
+        count: How many; fewer where fewer frames were processed.
+        node: Name of the recorded node.
+
+    Raises:
+        BagError: The recording lacks overlays, labels or the label tree.
+        ConfigError: A picture cannot be written.
+    """
+    taxonomy = read_taxonomy(recording, node)
+    stamps = sorted(record.stamp_ns for record in run.labels)
+    chosen = {stamps[i] for i in evenly_spaced(len(stamps), count)}
+    labels_of = {
+        stamp: labels.astype(np.uint8, copy=False)
+        for stamp, labels in read_images(recording, f'{node}/labels')
+        if stamp in chosen
+    }
+    paths: list[Path] = []
+    for stamp, rgb in read_images(recording, f'{node}/overlay/image'):
+        if stamp not in labels_of:
+            continue
+        path = folder / f'overlay_{len(paths) + 1}.png'
+        picture = with_legend(rgb.astype(np.uint8, copy=False), labels_of[stamp], taxonomy)
+        if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+            raise ConfigError(f'{path} cannot be written; expected a writable folder.')
+        paths.append(path)
+    return tuple(paths)
+
+
+def evenly_spaced(total: int, count: int) -> tuple[int, ...]:
+    """Return the positions of up to `count` items spread over `total`, in the middle of each part."""
+    count = min(total, count)
+    return tuple((2 * i + 1) * total // (2 * count) for i in range(count))
+
+
+def node_ids_in(labels: LabelImage) -> tuple[int, ...]:
+    """Return the node ids worth an entry in the legend of a label image, largest area first."""
+    areas = np.bincount(labels.reshape(-1), minlength=256)
+    areas[UNLABELED] = 0
+    order = np.argsort(-areas, kind='stable')[:MOST_ENTRIES]
+    return tuple(int(i) for i in order if areas[i] > SMALLEST_SHARE * labels.size)
+
+
+def with_legend(rgb: RgbImage, labels: LabelImage, taxonomy: Taxonomy) -> RgbImage:
+    """Return a picture with the legend of its classes to the right.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        labels: (H, W) uint8 node ids.
+        taxonomy: Gives names and colours.
+
+    Returns:
+        (max(H, height of the legend), W + width of the legend, 3) uint8.
+    """
+    panel = legend(taxonomy, node_ids_in(labels))
+    height = max(rgb.shape[0], panel.shape[0])
+    canvas = np.full((height, rgb.shape[1] + panel.shape[1], 3), 255, np.uint8)
+    canvas[: rgb.shape[0], : rgb.shape[1]] = rgb
+    canvas[: panel.shape[0], rgb.shape[1] :] = panel
+    return canvas

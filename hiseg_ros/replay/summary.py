@@ -1,0 +1,159 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a recorded run shows: frames, losses, latency and rate, from the messages themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hiseg_ros.errors import BagError
+from hiseg_ros.replay.bag import Bag, RawMessage
+
+STAGES = ('queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish')
+"""Stages of a frame in FrameStats, as fields with the suffix _ms."""
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One message of a frame."""
+
+    stamp_ns: int
+    """Header stamp: when the camera took the picture."""
+    received_ns: int
+    """When the recorder's middleware took the message in."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The messages of a recorded run that the figures are computed from."""
+
+    camera: Sequence[FrameRecord]
+    labels: Sequence[FrameRecord]
+    stats: Sequence[Any]
+    """FrameStats messages."""
+    image_size: tuple[int, int] | None
+    """(height, width) of the labels; None where there are none."""
+    counts: Mapping[str, int]
+    """Messages by topic, of the whole recording."""
+
+
+def stamp_of(message: RawMessage) -> int:
+    """Return the stamp in ns of a serialised message that starts with its header."""
+    data, order = message.data, '<' if message.data[1] & 1 else '>'
+    seconds, nanoseconds = np.frombuffer(data, np.dtype(f'{order}u4'), 2, 4).tolist()
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
+    """Read what the figures need from a recording.
+
+    Args:
+        path: The recorded bag.
+        camera_topic: Where the images came from.
+        node: Name of the recorded node.
+
+    Raises:
+        BagError: The recording cannot be read or has no camera.
+    """
+    frames: dict[str, list[FrameRecord]] = {camera_topic: [], f'{node}/labels': []}
+    stats: list[Any] = []
+    image_size = None
+    with Bag(path) as bag:
+        bag.topic(camera_topic)
+        counts = {topic.name: topic.count for topic in bag.topics}
+        for message in bag.raw([*frames, f'{node}/stats']):
+            if message.topic in frames:
+                record = FrameRecord(stamp_of(message), message.time_ns)
+                frames[message.topic].append(record)
+            else:
+                stats.append(bag.decode(message))
+            if image_size is None and message.topic == f'{node}/labels':
+                labels = bag.decode(message)
+                image_size = (int(labels.height), int(labels.width))
+    camera, labels_of = frames[camera_topic], frames[f'{node}/labels']
+    return Run(camera, labels_of, stats, image_size, counts)
+
+
+def summarize(run: Run) -> dict[str, Any]:
+    """Return the figures of a run.
+
+    `frames_published` counts the camera's images, `frames_processed` those with labels,
+    `frames_dropped` the rest. `latency_ms` is the time from an image's stamp, set when it was
+    published, to the arrival of its labels at another process; `node_latency_ms` is the node's own
+    measure, to its last publish. Rates are frames per second between first and last stamp.
+
+    Raises:
+        BagError: The camera published nothing, or there are labels that no image belongs to.
+    """
+    published = {record.stamp_ns for record in run.camera}
+    processed = {record.stamp_ns for record in run.labels}
+    if not published:
+        raise BagError('The recording has no camera images; expected at least one: run it again.')
+    if foreign := len(processed - published):
+        raise BagError(
+            f'The recording has {foreign} label images without a camera image of the same stamp; '
+            'expected each to carry the stamp of its image: the recording is incomplete.'
+        )
+    latency = [(record.received_ns - record.stamp_ns) / 1e6 for record in run.labels]
+    own = [float(stats.latency_ms) for stats in run.stats]
+    size = run.image_size
+    return {
+        'frames_published': len(published),
+        'frames_processed': len(processed),
+        'frames_dropped': len(published) - len(processed),
+        'latency_ms': percentiles(latency),
+        'node_latency_ms': percentiles(own),
+        'rate_hz': rate_hz(sorted(processed)),
+        'input_rate_hz': rate_hz(sorted(published)),
+        'stages_ms': {
+            stage: percentiles([float(getattr(s, f'{stage}_ms')) for s in run.stats])['median']
+            for stage in STAGES
+            if run.stats
+        },
+        'image_size': None if size is None else {'height': size[0], 'width': size[1]},
+        'device': str(run.stats[-1].device) if run.stats else '',
+        'messages': dict(run.counts),
+    }
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    """Return median and 95th percentile, rounded to 0.01; None where there is no finite value."""
+    finite = np.asarray([v for v in values if np.isfinite(v)])
+    if not finite.size:
+        return {'median': None, 'p95': None}
+    median, p95 = np.percentile(finite, [50, 95])
+    return {'median': round(float(median), 2), 'p95': round(float(p95), 2)}
+
+
+def rate_hz(stamps_ns: Sequence[int]) -> float | None:
+    """Return frames per second between the first and the last stamp; None below two frames."""
+    if len(stamps_ns) < 2 or stamps_ns[-1] <= stamps_ns[0]:
+        return None
+    return round((len(stamps_ns) - 1) * 1e9 / (stamps_ns[-1] - stamps_ns[0]), 2)
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """Return the main figures as a short table."""
+    size, latency = summary['image_size'], summary['latency_ms']
+
+    def number(value: float | None, unit: str) -> str:
+        return 'none' if value is None else f'{value:.1f} {unit}'
+
+    rows = [
+        ('image size', 'none' if size is None else f'{size["width"]} x {size["height"]}'),
+        ('frames published', f'{summary["frames_published"]}'),
+        ('frames processed', f'{summary["frames_processed"]}'),
+        ('frames dropped', f'{summary["frames_dropped"]}'),
+        ('camera rate', number(summary['input_rate_hz'], 'Hz')),
+        ('label rate', number(summary['rate_hz'], 'Hz')),
+        ('latency, median', number(latency['median'], 'ms')),
+        ('latency, 95 %', number(latency['p95'], 'ms')),
+        ('device', summary['device'] or 'unknown'),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return '\n'.join(f'  {name:<{width}}  {value}' for name, value in rows)

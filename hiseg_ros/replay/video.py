@@ -1,0 +1,151 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""MP4 videos (H.264) that play on every machine, at the pace of the frames' own stamps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+from av.video.stream import VideoStream
+
+from hiseg_ros.errors import ConfigError, HisegError
+from hiseg_ros.types import RgbImage
+
+TICKS_PER_S = 90_000
+STRIP_HEIGHT = 24
+"""Pixels of the strip below the picture that holds the text."""
+
+
+def with_strip(rgb: RgbImage, text: str) -> RgbImage:
+    """Return the picture with a strip below it that holds one line of text.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        text: Shortened to what fits.
+
+    Returns:
+        (H + STRIP_HEIGHT, W, 3) uint8; the picture itself is unchanged.
+    """
+    height, width = rgb.shape[:2]
+    canvas = np.full((height + STRIP_HEIGHT, width, 3), 24, np.uint8)
+    canvas[:height] = rgb
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+    while text and cv2.getTextSize(text, font, scale, 1)[0][0] > width - 12:
+        text = text[:-1]
+    place = (6, height + STRIP_HEIGHT - 8)
+    cv2.putText(canvas, text, place, font, scale, (230, 230, 230), 1, cv2.LINE_AA)
+    return canvas
+
+
+class VideoWriter:
+    """Writes rgb frames with their stamps; use as a context manager.
+
+    Frames keep their distance in time, so a frame that the node dropped shows as the frame before
+    it standing longer. Odd sizes are filled up to even ones, which H.264 needs.
+    """
+
+    def __init__(self, path: Path, rate_hz: float) -> None:
+        """Open the file.
+
+        Args:
+            path: Ends in .mp4; replaced when it exists.
+            rate_hz: Nominal rate, written into the file's header.
+
+        Raises:
+            ConfigError: This PyAV has no H.264 encoder, or the file cannot be written.
+        """
+        if 'libx264' not in av.codecs_available:
+            raise ConfigError(
+                f'PyAV {av.__version__} has no libx264, so no MP4 can be written; expected a '
+                'PyAV with H.264: install the wheel from PyPI (`pip install av`).'
+            )
+        self.path = path
+        self.rate_hz = Fraction(rate_hz).limit_denominator(1001)
+        self.frames = 0
+        self._first_ns = 0
+        self._last_pts = -1
+        self._stream: VideoStream | None = None
+        try:
+            self._file = av.open(str(path), 'w', options={'movflags': 'faststart'})
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failed(error) from error
+
+    def write(self, rgb: RgbImage, stamp_ns: int) -> None:
+        """Add a frame, later than the one before.
+
+        Args:
+            rgb: (H, W, 3) uint8; the first frame decides the size.
+            stamp_ns: When it was taken.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        try:
+            if self._stream is None:
+                self._first_ns = stamp_ns
+                self._stream = self._open_stream(rgb.shape[0] + rgb.shape[0] % 2,
+                                                 rgb.shape[1] + rgb.shape[1] % 2)
+            rgb = _fitted(rgb, self._stream.height, self._stream.width)
+            frame = av.VideoFrame.from_ndarray(rgb, format='rgb24')
+            pts = round((stamp_ns - self._first_ns) * TICKS_PER_S / 1e9)
+            frame.pts = self._last_pts = max(pts, self._last_pts + 1)
+            frame.time_base = Fraction(1, TICKS_PER_S)
+            self._file.mux(self._stream.encode(frame))
+            self.frames += 1
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failed(error) from error
+
+    def _open_stream(self, height: int, width: int) -> VideoStream:
+        options = {'crf': '21', 'preset': 'veryfast'}
+        stream = self._file.add_stream('libx264', rate=self.rate_hz, options=options)
+        assert isinstance(stream, VideoStream)  # an audio codec would not
+        stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        return stream
+
+    def _failed(self, error: Exception) -> HisegError:
+        return ConfigError(
+            f'The video {self.path} cannot be written ({error}); expected a writable folder with '
+            'room for it: name another with --output.'
+        )
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        try:
+            if self._stream is not None:
+                self._file.mux(self._stream.encode(None))
+            self._file.close()
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failed(error) from error
+
+    def __enter__(self) -> VideoWriter:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the file."""
+        self.close()
+
+
+def _fitted(rgb: RgbImage, height: int, width: int) -> RgbImage:
+    """Return the frame at the video's size, with black where the frame is smaller."""
+    if rgb.shape[:2] == (height, width):
+        return np.ascontiguousarray(rgb)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    rows, columns = min(height, rgb.shape[0]), min(width, rgb.shape[1])
+    canvas[:rows, :columns] = rgb[:rows, :columns]
+    return canvas

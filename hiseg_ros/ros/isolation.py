@@ -1,0 +1,108 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS graph of one's own: a domain id that nobody else on this machine uses, on loopback only."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.resources import config_path
+
+DOMAIN_IDS = range(1, 101)
+"""Ids whose DDS ports stay below those that Linux hands out to other programs."""
+
+PORT_OF_DOMAIN_0 = 32768
+"""A domain is taken while this TCP port plus its id is bound; ROS 2's own domain_coordinator
+keeps the same convention, so its tests and this package's do not meet either."""
+
+_FOREIGN = (
+    'CYCLONEDDS_URI',
+    'FASTDDS_BUILTIN_TRANSPORTS',
+    'RMW_FASTRTPS_USE_QOS_FROM_XML',
+    'ROS_DISCOVERY_SERVER',
+    'ROS_LOCALHOST_ONLY',
+    'ROS_STATIC_PEERS',
+)
+
+
+class Isolation:
+    """Holds a free domain id until it is closed or the process ends.
+
+    Use as a context manager, or keep the object as long as processes with its environment run.
+    """
+
+    def __init__(self) -> None:
+        """Take a free domain id.
+
+        Raises:
+            ConfigError: All ids are taken.
+        """
+        for domain_id in random.SystemRandom().sample(DOMAIN_IDS, len(DOMAIN_IDS)):
+            lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                lock.bind(('', PORT_OF_DOMAIN_0 + domain_id))
+            except OSError:
+                lock.close()
+                continue
+            self.domain_id = domain_id
+            self._lock = lock
+            return
+        raise ConfigError(
+            f'No free ROS domain id: the TCP ports {PORT_OF_DOMAIN_0 + DOMAIN_IDS[0]} to '
+            f'{PORT_OF_DOMAIN_0 + DOMAIN_IDS[-1]} are all in use; expected one to be free: end '
+            'other ROS tests and demos first.'
+        )
+
+    def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the whole environment for processes of this graph.
+
+        Args:
+            base: Variables to start from; this process's own by default.
+        """
+        environment = dict(os.environ if base is None else base)
+        for name in _FOREIGN:
+            environment.pop(name, None)
+        environment['ROS_DOMAIN_ID'] = str(self.domain_id)
+        environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        if environment.get('ROS_DISTRO') == 'humble':  # knows only the older variable
+            environment['ROS_LOCALHOST_ONLY'] = '1'
+        environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
+        profile = str(config_path('fastdds_shm.xml'))
+        environment['FASTRTPS_DEFAULT_PROFILES_FILE'] = profile
+        environment['FASTDDS_DEFAULT_PROFILES_FILE'] = profile
+        return environment
+
+    def close(self) -> None:
+        """Give the domain id back."""
+        self._lock.close()
+
+    def __enter__(self) -> Isolation:
+        """Return the isolation itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the domain id back."""
+        self.close()
+
+
+_kept: list[Isolation] = []
+
+
+def isolated_environment() -> dict[str, str]:
+    """Return an environment with a domain id that stays taken until this process ends.
+
+    Raises:
+        ConfigError: All ids are taken.
+    """
+    _kept.append(Isolation())
+    return _kept[-1].environment()

@@ -1,0 +1,203 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One live run: player, segmentation node and recorder as processes of a private ROS graph."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros.errors import BagError, ConfigError, HisegError
+from hiseg_ros.ros.child_process import ChildProcess, end_all
+from hiseg_ros.ros.isolation import Isolation
+
+SEGMENTATION = '/segmentation'
+PLAYER, RECORDER, NODE = 'player', 'recorder', 'segmentation node'
+STARTUP_S = 180.0
+STALL_S = 15.0
+"""How long the node may work on its last frame before the run is called stuck."""
+
+_NODE_PROGRAM = (
+    'from hiseg_ros.ros.child_process import interrupt_with_parent\n'
+    'from hiseg_ros.ros.segmentation_node import main\n'
+    'interrupt_with_parent()\n'
+    'raise SystemExit(main())\n'
+)
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """What to run."""
+
+    player: Sequence[str]
+    """Command that waits for the readers it is given with --wait-for and then plays."""
+    camera_topic: str
+    """Where the player publishes: .../image_raw or .../image_raw/compressed."""
+    further_topics: Sequence[str]
+    """Other topics of the player, recorded too."""
+    recording: Path
+    """Folder of the bag to write."""
+    logs: Path
+    """Folder for what the processes say."""
+    parameters: Sequence[tuple[str, str]] = ()
+    """Parameters of the segmentation node, as YAML scalars."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is."""
+
+    phase: str
+    published: int = 0
+    processed: int = 0
+
+
+@dataclass
+class _State:
+    phase: str = 'starting the processes'
+    published: int = 0
+    processed: int = 0
+    last_published_ns: int = 0
+    last_processed_ns: int = 0
+    played: bool = False
+    recorded: bool = False
+
+
+def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> None:
+    """Replay through the node and record, until the node has worked off the last frame.
+
+    All processes have ended when this returns or raises.
+
+    Raises:
+        BagError: The bag is damaged or the recording cannot be written.
+        ConfigError: The node could not be configured, or one of the processes ended.
+    """
+    plan.logs.mkdir(parents=True, exist_ok=True)
+    events: queue.Queue[dict[str, Any]] = queue.Queue()
+    children: list[ChildProcess] = []
+    with Isolation() as isolation:
+        environment = isolation.environment()
+        environment['ROS_LOG_DIR'] = str(plan.logs.resolve())
+        environment['PYTHONUNBUFFERED'] = '1'
+        try:
+            for name, command in _commands(plan).items():
+                log = plan.logs / f'{name.replace(" ", "_")}.log'
+                children.append(ChildProcess(name, command, environment, log, events))
+            run = _Run(plan, {child.name: child for child in children}, events, on_progress)
+            run.until_played()
+            run.until_drained()
+            run.until_recorded()
+        finally:
+            end_all(children)
+
+
+def _commands(plan: LivePlan) -> dict[str, list[str]]:
+    is_compressed = plan.camera_topic.endswith('/compressed')
+    base = plan.camera_topic.removesuffix('/compressed')
+    info = f'{base.rpartition("/")[0]}/camera_info'
+    parameters = (
+        ('image_transport', 'compressed' if is_compressed else 'raw'),
+        ('autostart', 'true'),
+        *plan.parameters,
+    )
+    node = [sys.executable, '-c', _NODE_PROGRAM, '--ros-args']
+    node += ['-r', f'image:={base}', '-r', f'camera_info:={info}']
+    for name, value in parameters:
+        node += ['-p', f'{name}:={value}']
+    recorder = [sys.executable, '-m', 'hiseg_ros.ros.recorder', '--output', str(plan.recording)]
+    recorder += ['--node', SEGMENTATION, '--timeout', str(STARTUP_S)]
+    for topic in (plan.camera_topic, info, '/diagnostics', *plan.further_topics):
+        recorder += ['--topic', topic]
+    player = [*plan.player, '--timeout', str(STARTUP_S)]
+    for reader in (SEGMENTATION.strip('/'), 'hiseg_recorder'):
+        player += ['--wait-for', reader]
+    return {NODE: node, RECORDER: recorder, PLAYER: player}
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: LivePlan,
+        children: dict[str, ChildProcess],
+        events: queue.Queue[dict[str, Any]],
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._plan = plan
+        self._children = children
+        self._events = events
+        self._on_progress = on_progress
+        self._state = _State(phase='loading the weights')
+
+    def until_played(self) -> None:
+        while not self._state.played:
+            self._handle(0.2)
+
+    def until_drained(self) -> None:
+        """Wait until the node has published the last frame it took."""
+        state = self._state
+        last, changed_s = state.last_processed_ns, time.monotonic()
+        while state.last_processed_ns < state.last_published_ns:
+            self._handle(0.2)
+            if state.last_processed_ns != last:
+                last, changed_s = state.last_processed_ns, time.monotonic()
+            elif time.monotonic() - changed_s > STALL_S:
+                # A last frame that cannot be read has no result: that is the node's to count.
+                if state.processed:
+                    return
+                reason = self._children[NODE].last_error('[segmentation]: ')
+                raise ConfigError(
+                    f'The segmentation node published nothing for {state.published} images'
+                    f'{f" ({reason})" if reason else ""}; expected labels: see '
+                    f'{self._children[NODE].log}.'
+                )
+
+    def until_recorded(self) -> None:
+        self._state.phase = 'finishing the recording'
+        self._children[RECORDER].request_stop()
+        while not self._state.recorded:
+            self._handle(0.2)
+
+    def _handle(self, timeout_s: float) -> None:
+        try:
+            event = self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        state, kind, source = self._state, event['event'], event['from']
+        if kind == 'error':
+            raise self._failed(source, str(event['message']))
+        if kind == 'ended' and not (source == RECORDER and state.recorded):
+            raise self._died(source, int(event['code']))
+        if kind == 'playing':
+            state.phase = 'replaying'
+        elif kind == 'played':
+            state.played, state.phase = True, 'waiting for the last frame'
+            state.published = int(event['frames'])
+            state.last_published_ns = int(event['last_stamp_ns'])
+        elif kind == 'recorded':
+            state.recorded = True
+        elif kind == 'progress' and source == PLAYER:
+            state.published = int(event['frames'])
+        elif kind == 'progress' and source == RECORDER:
+            topic = f'{SEGMENTATION}/stats'  # a frame's last message
+            state.processed = int(event['counts'].get(topic, 0))
+            state.last_processed_ns = int(event['last_stamp_ns'].get(topic, 0))
+        self._on_progress(Progress(state.phase, state.published, state.processed))
+
+    def _failed(self, source: str, message: str) -> HisegError:
+        refused = self._children[NODE].last_error('Not configured: ')
+        if source == RECORDER and refused:
+            return ConfigError(f'The segmentation node could not be configured: {refused}')
+        return BagError(message) if 'bag' in message else ConfigError(message)
+
+    def _died(self, source: str, code: int) -> HisegError:
+        child = self._children[source]
+        said = child.last_error()
+        return ConfigError(
+            f'The {source} ended before its work was done (exit code {code}'
+            f'{f": {said}" if said else ""}); expected it to run to the end: see {child.log}.'
+        )

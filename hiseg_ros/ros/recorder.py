@@ -1,0 +1,308 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A process that records what a lifecycle node publishes, byte by byte, to a rosbag2 (MCAP)."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.ros.child_process import report, run_child, stop_requested
+from hiseg_ros.ros.message_definitions import definition, message_class, type_hash
+
+NODE_NAME = 'hiseg_recorder'
+DEPTH = 100
+"""Messages that may wait for the recorder on each topic; enough for seconds of stalling disk."""
+
+BACKLOG = 1000
+"""Messages that may wait for the disk."""
+
+REPORT_PERIOD_S = 0.2
+DISCOVERY_PERIOD_S = 0.2
+DRAIN_S = 0.5
+"""How long messages that already arrived are still taken in after the stop."""
+
+_NOT_OURS = ('/parameter_events', '/rosout', '/transition_event')
+
+
+class BagSink:
+    """Writes serialised messages to a bag in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the bag.
+
+        Raises:
+            BagError: The folder exists or cannot be written.
+        """
+        if path.exists():
+            raise BagError(f'{path} exists already; expected a new folder: remove it.')
+        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+        # Label images shrink fortyfold, which costs less than writing them out.
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._path = path
+        self._connections: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[tuple[Connection, int, bytes] | None] = queue.Queue(BACKLOG)
+        self._error: Exception | None = None
+        try:
+            self._writer.open()
+        except OSError as error:
+            raise self._failed(error) from error
+        self._thread = threading.Thread(target=self._write, name='bag_writer')
+        self._thread.start()
+
+    def _failed(self, error: Exception) -> BagError:
+        return BagError(
+            f'The recording {self._path} cannot be written ({error}); expected a writable folder '
+            'with room for it: name another.'
+        )
+
+    def add_topic(self, topic: str, message_type: str, qos: Sequence[QoSProfile]) -> None:
+        """Announce a topic with what its publishers offer."""
+        with self._lock:
+            self._connections[topic] = self._writer.add_connection(
+                topic,
+                message_type,
+                msgdef=definition(message_type),
+                rihs01=type_hash(message_type),
+                offered_qos_profiles=[_bag_qos(profile) for profile in qos],
+            )
+
+    def put(self, topic: str, time_ns: int, data: bytes) -> None:
+        """Hand over a serialised message; waits where the disk is far behind."""
+        if self._error is not None:
+            raise self._failed(self._error) from self._error
+        self._queue.put((self._connections[topic], time_ns, data))
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    with self._lock:
+                        self._writer.write(*item)
+                except Exception as error:  # told to the caller of put or close
+                    self._error = error
+
+    def close(self) -> None:
+        """Write what waits and finish the bag.
+
+        Raises:
+            BagError: A message could not be written.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        try:
+            if self._error is None:
+                self._writer.close()
+        except OSError as error:
+            self._error = error
+        if self._error is not None:
+            self._writer.abort()
+            raise self._failed(self._error) from self._error
+
+
+class Recorder(Node):
+    """Subscribes to what a node publishes and to further topics, and keeps their bytes."""
+
+    def __init__(self, target: str, further_topics: Sequence[str], sink: BagSink) -> None:
+        """Prepare; `discover` subscribes.
+
+        Args:
+            target: Fully qualified name of the node to record, e.g. /segmentation.
+            further_topics: Names of topics of others.
+            sink: Gets the messages.
+        """
+        super().__init__(NODE_NAME, enable_rosout=False)
+        self.target = target
+        self.counts: dict[str, int] = {}
+        self.last_stamp_ns: dict[str, int] = {}
+        self._further = frozenset(further_topics)
+        self._sink = sink
+
+    def discover(self) -> None:
+        """Subscribe to topics that appeared since the last call."""
+        namespace, _, name = self.target.rpartition('/')
+        names = self.get_node_names_and_namespaces()
+        found: dict[str, str] = {}
+        if (name, namespace or '/') in names:
+            published = self.get_publisher_names_and_types_by_node(name, namespace or '/')
+            found.update({topic: types[0] for topic, types in published})
+        for topic, types in self.get_topic_names_and_types():
+            if topic in self._further and self.count_publishers(topic):
+                found[topic] = types[0]
+        for topic, message_type in found.items():
+            if topic not in self.counts and not topic.endswith(_NOT_OURS):
+                self._subscribe(topic, message_type)
+
+    def _subscribe(self, topic: str, message_type: str) -> None:
+        offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
+        if not offered:
+            return  # known by name already, its end points come a moment later
+        reliable = all(q.reliability == ReliabilityPolicy.RELIABLE for q in offered)
+        latched = all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
+        wanted = QoSProfile(
+            depth=DEPTH,
+            reliability=(
+                ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+            ),
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        self._sink.add_topic(topic, message_type, offered)
+        self.counts[topic] = 0
+        has_header = 'header' in message_class(message_type).get_fields_and_field_types()
+        self.create_subscription(
+            message_class(message_type),
+            topic,
+            self._keeper(topic, has_header),
+            wanted,
+            raw=True,
+        )
+
+    def _keeper(self, topic: str, has_header: bool) -> Callable[[bytes, Any], None]:
+        def keep(data: bytes, info: Any) -> None:
+            # The time the middleware took it in: not delayed by this process being busy.
+            self._sink.put(topic, _received_ns(info), data)
+            self.counts[topic] += 1
+            if has_header:
+                self.last_stamp_ns[topic] = stamp_ns(data)
+
+        return keep
+
+
+def _received_ns(info: Mapping[str, Any] | Any) -> int:
+    value = info['received_timestamp'] if isinstance(info, dict) else info.received_timestamp
+    return int(value) or time.time_ns()
+
+
+def stamp_ns(data: bytes) -> int:
+    """Return the stamp in ns of a serialised message whose first field is its header."""
+    order = 'little' if data[1] & 1 else 'big'
+    seconds = int.from_bytes(data[4:8], order, signed=True)  # type: ignore[arg-type]
+    return seconds * 1_000_000_000 + int.from_bytes(data[8:12], order)  # type: ignore[arg-type]
+
+
+def _bag_qos(profile: QoSProfile) -> Qos:
+    def time_of(duration: Any) -> QosTime:
+        seconds, nanoseconds = divmod(duration.nanoseconds, 1_000_000_000)
+        return QosTime(seconds, nanoseconds)
+
+    return Qos(
+        QosHistory[profile.history.name],
+        profile.depth,
+        QosReliability[profile.reliability.name],
+        QosDurability[profile.durability.name],
+        time_of(profile.deadline),
+        time_of(profile.lifespan),
+        QosLiveliness[profile.liveliness.name],
+        time_of(profile.liveliness_lease_duration),
+        profile.avoid_ros_namespace_conventions,
+    )
+
+
+def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s: float) -> bool:
+    """Wait until a lifecycle node is active; return False when asked to stop before.
+
+    Raises:
+        ConfigError: The node stayed unconfigured, or did not answer in time.
+    """
+    client = node.create_client(GetState, f'{target}/get_state')
+    deadline = time.monotonic() + timeout_s
+    unconfigured = 0
+    while time.monotonic() < deadline and not stop.is_set():
+        if not client.wait_for_service(0.2):
+            continue
+        answer = client.call_async(GetState.Request())
+        while not (answer.done() or stop.is_set()) and time.monotonic() < deadline:
+            rclpy.spin_once(node, timeout_sec=0.1)
+        if not answer.done():
+            break
+        state = answer.result().current_state.id
+        if state == State.PRIMARY_STATE_ACTIVE:
+            node.destroy_client(client)
+            return True
+        if state == State.PRIMARY_STATE_UNCONFIGURED:
+            # It answers before its first transition or, as here, after one that failed.
+            unconfigured += 1
+            if unconfigured == 3:
+                raise ConfigError(f'The node {target} could not be configured; see its log.')
+        stop.wait(0.5)
+    if stop.is_set():
+        return False
+    raise ConfigError(
+        f'The node {target} was not active after {timeout_s:.0f} s; expected it to load its '
+        'weights by then: see its log.'
+    )
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Record until the standard input is closed; return the exit code."""
+    stop = stop_requested()
+    rclpy.init()
+    sink = BagSink(arguments.output)
+    try:
+        node = Recorder(arguments.node, arguments.topic, sink)
+        try:
+            if wait_until_active(node, arguments.node, stop, arguments.timeout):
+                _spin(node, stop)
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()
+    finally:
+        sink.close()
+    report('recorded', messages=node.counts)
+    return 0
+
+
+def _spin(node: Recorder, stop: threading.Event) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    next_report = next_discovery = 0.0
+    stop_at = float('inf')
+    while (now := time.monotonic()) < stop_at:
+        if stop.is_set() and stop_at == float('inf'):
+            stop_at = now + DRAIN_S
+        if now >= next_discovery:
+            node.discover()
+            next_discovery = now + DISCOVERY_PERIOD_S
+        if now >= next_report:
+            report('progress', counts=node.counts, last_stamp_ns=node.last_stamp_ns)
+            next_report = now + REPORT_PERIOD_S
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record what a node publishes."""
+    parser = argparse.ArgumentParser(prog='hiseg_ros.ros.recorder', description=__doc__)
+    parser.add_argument('--output', type=Path, required=True, help='folder of the new bag')
+    parser.add_argument('--node', required=True, help='name of the lifecycle node to record')
+    parser.add_argument('--topic', action='append', default=[], help='a further topic')
+    parser.add_argument('--timeout', type=float, default=120.0, help='seconds to wait for it')
+    return record(parser.parse_args(arguments))
+
+
+if __name__ == '__main__':
+    run_child(main)

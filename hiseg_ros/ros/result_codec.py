@@ -1,0 +1,160 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How probabilities and masks are written into message bytes and read back; needs no ROS.
+
+The readers take the messages of rclpy as well as those that rosbags reads from a bag.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.errors import ConfigError, ImageError
+from hiseg_ros.types import ImageSize
+
+PROBABILITY_ENCODINGS = ('uint8', 'float16')
+"""ProbabilityMap.UINT8 and ProbabilityMap.FLOAT16."""
+
+MASK_ENCODINGS = ('packbits', 'raw')
+"""SubclassMask.PACKBITS and SubclassMask.RAW."""
+
+
+def resample(
+    values: NDArray[np.float32], image_size: ImageSize, stride: int
+) -> NDArray[np.float32]:
+    """Read a grid over an image at a stride of its own, by linear interpolation.
+
+    The mean of nothing is taken: a cell holds the probabilities at its centre, the same that the
+    decision sees there, and a parent stays the sum of its children.
+
+    Args:
+        values: (C, h, w) float32 on a grid that covers the whole image.
+        image_size: (H, W) of the image in pixels.
+        stride: Image pixels per cell of the result; 0 keeps the grid.
+
+    Returns:
+        (C, ceil(H / stride), ceil(W / stride)) float32, a grid that covers the whole image.
+    """
+    if stride == 0:
+        return values
+    size = (math.ceil(image_size[0] / stride), math.ceil(image_size[1] / stride))
+    if values.shape[1:] == size:
+        return values
+    result = np.empty((len(values), *size), np.float32)
+    for plane, target in zip(values, result, strict=True):
+        cv2.resize(plane, size[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def encode_probabilities(values: NDArray[np.float32], encoding: str) -> NDArray[Any]:
+    """Quantise probabilities.
+
+    Args:
+        values: (C, h, w) in [0, 1].
+        encoding: 'uint8' (255 times the probability, rounded) or 'float16' (little endian).
+
+    Returns:
+        Array of that shape and type, contiguous: its bytes are the message's data.
+
+    Raises:
+        ConfigError: The encoding is another.
+    """
+    values = np.ascontiguousarray(values, np.float32)
+    if encoding == 'uint8':
+        flat = cv2.convertScaleAbs(values.reshape(1, -1), alpha=255.0)
+        return flat.reshape(values.shape)
+    if encoding == 'float16':
+        return values.astype('<f2')
+    raise ConfigError(
+        f'Probabilities were asked for in the encoding {encoding!r}; expected one of '
+        f'{", ".join(PROBABILITY_ENCODINGS)}.'
+    )
+
+
+def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.float32]]:
+    """Read a hiseg_ros/msg/ProbabilityMap.
+
+    Returns:
+        The node id of each channel, and the probabilities as (C, h, w) float32.
+
+    Raises:
+        ImageError: The encoding is unknown or the data has another size than it says.
+    """
+    if message.encoding not in PROBABILITY_ENCODINGS:
+        raise ImageError(
+            f'A probability map has the encoding {message.encoding!r}; expected one of '
+            f'{", ".join(PROBABILITY_ENCODINGS)}: it was written by another version.'
+        )
+    dtype = np.dtype(np.uint8 if message.encoding == 'uint8' else '<f2')
+    shape = (len(message.node_ids), message.height, message.width)
+    data = _bytes_of(message.data)
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ImageError(
+            f'A probability map of {shape[0]} channels, {shape[1]}x{shape[2]} cells and '
+            f'encoding {message.encoding!r} has {len(data)} bytes; expected '
+            f'{math.prod(shape) * dtype.itemsize}: the message is damaged.'
+        )
+    values = data.view(dtype).reshape(shape).astype(np.float32)
+    if message.encoding == 'uint8':
+        values /= 255.0
+    return tuple(int(node_id) for node_id in message.node_ids), values
+
+
+def encode_mask(mask: NDArray[np.bool_], encoding: str) -> NDArray[np.uint8]:
+    """Write a mask row by row.
+
+    Args:
+        mask: (height, width) bool.
+        encoding: 'packbits' (eight pixels a byte) or 'raw' (one byte a pixel).
+
+    Returns:
+        Flat uint8, the message's data.
+
+    Raises:
+        ConfigError: The encoding is another.
+    """
+    if encoding == 'packbits':
+        return np.packbits(mask, axis=None)
+    if encoding == 'raw':
+        return np.ascontiguousarray(mask, np.uint8).reshape(-1)
+    raise ConfigError(
+        f'Masks were asked for in the encoding {encoding!r}; expected one of '
+        f'{", ".join(MASK_ENCODINGS)}.'
+    )
+
+
+def decode_mask(message: Any) -> NDArray[np.bool_]:
+    """Read the mask of a hiseg_ros/msg/SubclassMask.
+
+    Returns:
+        (roi.height, roi.width) bool, true on the region.
+
+    Raises:
+        ImageError: The encoding is unknown or the data has another size than it says.
+    """
+    if message.encoding not in MASK_ENCODINGS:
+        raise ImageError(
+            f'A mask has the encoding {message.encoding!r}; expected one of '
+            f'{", ".join(MASK_ENCODINGS)}: it was written by another version.'
+        )
+    shape = (message.roi.height, message.roi.width)
+    pixels = math.prod(shape)
+    expected = math.ceil(pixels / 8) if message.encoding == 'packbits' else pixels
+    data = _bytes_of(message.data)
+    if len(data) != expected:
+        raise ImageError(
+            f'A mask of {shape[0]}x{shape[1]} pixels and encoding {message.encoding!r} has '
+            f'{len(data)} bytes; expected {expected}: the message is damaged.'
+        )
+    if message.encoding == 'packbits':
+        data = np.unpackbits(data, count=pixels)
+    return (data != 0).reshape(shape)
+
+
+def _bytes_of(data: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)

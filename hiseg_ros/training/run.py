@@ -1,0 +1,181 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A training run from its configuration: data, trainer, checkpoints, final weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from hiseg_ros.model.checkpoint import save_checkpoint
+from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping, load_taxonomy
+from hiseg_ros.training.config import DatasetConfig, TrainingConfig
+from hiseg_ros.training.datasets.camvid import CamVid
+from hiseg_ros.training.datasets.drawn import DrawnScenes, drawn_mapping
+from hiseg_ros.training.datasets.gtsdb import Gtsdb
+from hiseg_ros.training.datasets.sample import Sample, SegmentationDataset
+from hiseg_ros.training.label_table import LabelTable
+from hiseg_ros.training.mixing import MixedSamples, Source, TrainingItem
+from hiseg_ros.training.module import SegmentationModule
+from hiseg_ros.training.sign_library import sign_library
+from hiseg_ros.training.transforms import SignCutout
+
+LOADERS: dict[str, Callable[..., SegmentationDataset]] = {
+    'camvid': CamVid,
+    'gtsdb': Gtsdb,
+    'drawn': DrawnScenes,
+}
+DRAWN_SIGNS_PER_TYPE = 24
+
+
+def _mapping(config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
+    if config.kind == 'drawn':
+        return drawn_mapping(taxonomy)
+    return load_mapping(config.kind, taxonomy)
+
+
+def _whole_image(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return image (H, W, 3) and label ids (H, W) of the one sample."""
+    (sample,) = samples
+    return torch.from_numpy(sample.image), torch.from_numpy(sample.label_ids)
+
+
+class MixedData(lightning.LightningDataModule):
+    """The data sets of a run in memory, one loader per epoch."""
+
+    def __init__(self, config: TrainingConfig, taxonomy: Taxonomy) -> None:
+        """Read everything, with progress bars.
+
+        Raises:
+            DatasetError: A folder or a file is missing or wrong.
+        """
+        super().__init__()
+        self.config = config
+        mappings = {name: _mapping(item, taxonomy) for name, item in config.datasets.items()}
+        self.table = LabelTable(
+            taxonomy,
+            list(mappings.values()),
+            {
+                mappings[name].name: item.label_weights
+                for name, item in config.datasets.items()
+                if item.label_weights
+            },
+        )
+        self.sources: list[Source] = []
+        self.library: Sequence[Sequence[SignCutout]] = ()
+        for name, item in config.datasets.items():
+            dataset = LOADERS[item.kind](item.root, **item.options)
+            rows = self.table.row_of_label_id(mappings[name].name)
+            source = Source.load(item, dataset, rows)
+            self.sources.append(source)
+            if item.kind == 'gtsdb':
+                self.library = sign_library(source, rows, DRAWN_SIGNS_PER_TYPE, config.seed)
+        camvid = next((d for d in config.datasets.values() if d.kind == 'camvid'), None)
+        self.validation = None if camvid is None else CamVid(camvid.root, 'val')
+        self.validation_mapping = None if camvid is None else load_mapping('camvid', taxonomy)
+
+    def train_dataloader(self) -> DataLoader[TrainingItem]:
+        """Return the samples of the current epoch, which follow from its number alone."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        config = self.config
+        samples = MixedSamples(
+            self.sources, config.crop, config.steps_per_epoch, epoch, config.seed, self.library
+        )
+        return DataLoader(samples, samples.batch_size, num_workers=config.workers)
+
+    def val_dataloader(self) -> Any:
+        """Return whole validation images, unchanged."""
+        if self.validation is None:
+            return []
+        return DataLoader(self.validation, 1, collate_fn=_whole_image)  # type: ignore[arg-type]
+
+
+def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -> Path:
+    """Train, or go on where the run folder's last checkpoint ends, and write the weights.
+
+    Args:
+        config: What to train.
+        run_dir: Gets config.yaml, metrics, checkpoints and <name>.safetensors.
+        accelerator: Lightning's name of the device kind.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        HisegError: The configuration or a data set cannot be used.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    lightning.seed_everything(config.seed, verbose=False)
+    taxonomy = load_taxonomy(config.taxonomy)
+    data = MixedData(config, taxonomy)
+    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / 'config.yaml').write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+    last = run_dir / 'checkpoints' / 'last.ckpt'
+    averaging = EMAWeightAveraging(
+        decay=config.ema_decay, update_starting_at_step=config.warmup_steps
+    )
+    saving = ModelCheckpoint(
+        run_dir / 'checkpoints', filename='epoch', save_last=True, save_top_k=1,
+        save_on_train_epoch_end=True, enable_version_counter=False,
+    )
+    has_validation = data.validation is not None
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=-(-config.steps // config.steps_per_epoch),
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=config.validation_every_epochs if has_validation else None,
+        limit_val_batches=None if has_validation else 0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        log_every_n_steps=20,
+        callbacks=[averaging, saving],
+        logger=CSVLogger(run_dir, name='', version='metrics'),
+        default_root_dir=run_dir,
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
+    weights = run_dir / f'{config.name}.safetensors'
+    save_checkpoint(
+        weights, module.network, taxonomy, config.preprocessing, _card(config, trainer)
+    )
+    return weights
+
+
+def _plain(value: Any) -> Any:
+    """Return tuples as lists, which YAML has."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _card(config: TrainingConfig, trainer: lightning.Trainer) -> dict[str, Any]:
+    scores = {
+        name: round(float(value), 4)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith('val_')
+    }
+    return {
+        'name': config.name,
+        'recipe': config.recipe,
+        'training_sets': [
+            {
+                'name': name,
+                'kind': item.kind,
+                'options': _plain(item.options),
+                'licence': config.licences.get(name, 'not stated'),
+            }
+            for name, item in config.datasets.items()
+        ],
+        'scores': scores,
+    }

@@ -1,0 +1,81 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the rooms hand to each other: plain arrays with their meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]
+"""(H, W, 3) uint8, red first."""
+
+LabelImage = NDArray[np.uint8]
+"""(H, W) uint8 node ids; 255 = unlabeled."""
+
+ImageSize = tuple[int, int]
+"""(height, width) in pixels."""
+
+UNLABELED = 255
+"""Node id and label id of a pixel without a label."""
+
+
+@dataclass(frozen=True)
+class NodeProbabilities:
+    """Probability of every taxonomy node on the network's grid.
+
+    The grid covers the whole image: the centre of cell (i, j) lies at image row
+    ``(i + 0.5) * H / h - 0.5`` and column ``(j + 0.5) * W / w - 0.5``. Values between centres are
+    interpolated linearly, which keeps a parent the sum of its children at every pixel.
+    """
+
+    values: NDArray[np.float32]
+    """(V, h, w) in [0, 1]; index = node id; the root is 1 and a parent the sum of its children."""
+
+    image_size: ImageSize
+    """(H, W) of the camera image in pixels."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One segmented image at camera resolution."""
+
+    labels: LabelImage
+    """(H, W) uint8 node ids, leaves or, where the decision stopped early, inner nodes."""
+
+    confidence: NDArray[np.uint8]
+    """(H, W) uint8, 255 times the probability of the chosen node, rounded."""
+
+    probabilities: NodeProbabilities
+
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds of the stages 'preprocess', 'network' and 'decision'."""
+
+
+@dataclass(frozen=True)
+class SubclassMask:
+    """One connected region of the subclass root (a traffic sign) with one vote on its subclass."""
+
+    node_id: int
+    """The subclass with the largest vote."""
+
+    parent_id: int
+    """The node whose region this is."""
+
+    score: float
+    """Vote of the subclass in [0, 1]."""
+
+    top: tuple[tuple[int, float], ...]
+    """Up to three (node id, vote), best first."""
+
+    roi: tuple[int, int, int, int]
+    """(y, x, height, width) of the region in image pixels."""
+
+    mask: NDArray[np.bool_]
+    """(height, width) bool, true on the region."""
+
+    area: int
+    """Pixels in the region."""

@@ -1,0 +1,171 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Start the segmentation node on a camera topic, with shared memory set up and rviz2 on demand.
+
+ros2 launch hiseg_ros segmentation.launch.py image_topic:=/camera/image_raw
+"""
+
+from __future__ import annotations
+
+import os
+
+import yaml
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+NODE_NAME = 'segmentation'
+FROM_FILE = 'empty: as params_file says'
+PARAMETERS = ('use_sim_time', 'autostart', 'model', 'device', 'image_transport', 'threshold')
+RVIZ_TOPICS = ('overlay/image', 'overlay/camera_info', 'confidence')
+RVIZ_CAMERA = '/camera/image_raw'
+
+
+def config(name: str) -> PathJoinSubstitution:
+    """Return the installed path of a file in config/."""
+    return PathJoinSubstitution([FindPackageShare('hiseg_ros'), 'config', name])
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; the actions follow from their values."""
+    flag = ['', 'true', 'false']
+    arguments = [
+        DeclareLaunchArgument(
+            'namespace', default_value='', description='Namespace of the node, e.g. front_camera.'
+        ),
+        DeclareLaunchArgument(
+            'params_file',
+            default_value=config('segmentation.yaml'),
+            description='Parameter file; the arguments below that are not empty win over it.',
+        ),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='', choices=flag,
+            description=f'Take the time from /clock ({FROM_FILE}).',
+        ),
+        DeclareLaunchArgument(
+            'autostart', default_value='', choices=flag,
+            description=f'Configure and activate at start-up ({FROM_FILE}, which is true).',
+        ),
+        DeclareLaunchArgument(
+            'use_respawn', default_value='false', choices=flag[1:],
+            description='Start the node again two seconds after it ended.',
+        ),
+        DeclareLaunchArgument(
+            'log_level', default_value='info',
+            choices=['debug', 'info', 'warn', 'error', 'fatal'],
+            description='Least severity that is logged.',
+        ),
+        DeclareLaunchArgument(
+            'rviz', default_value='false', choices=flag[1:],
+            description='Start rviz2 with overlay, confidence and camera.',
+        ),
+        DeclareLaunchArgument(
+            'rviz_config', default_value=config('hiseg.rviz'), description='Layout for rviz2.'
+        ),
+        DeclareLaunchArgument(
+            'image_topic', default_value='image',
+            description='Camera topic (sensor_msgs/Image); with image_transport:=compressed '
+            'still the raw name, without /compressed.',
+        ),
+        DeclareLaunchArgument(
+            'camera_info_topic', default_value='',
+            description='Calibration (sensor_msgs/CameraInfo) for the overlay; empty: camera_info '
+            'beside the camera topic.',
+        ),
+        DeclareLaunchArgument(
+            'model', default_value='',
+            description=f'Weights file ({FROM_FILE}, which is the shipped one).',
+        ),
+        DeclareLaunchArgument(
+            'device', default_value='',
+            description=f'Where the network runs: auto, cpu, cuda or cuda:N ({FROM_FILE}).',
+        ),
+        DeclareLaunchArgument(
+            'image_transport', default_value='', choices=['', 'raw', 'compressed'],
+            description=f'How images arrive ({FROM_FILE}, which is raw).',
+        ),
+        DeclareLaunchArgument(
+            'threshold', default_value='',
+            description='Smallest probability of a child given its parent, 0 to 1 '
+            f'({FROM_FILE}, which is 0).',
+        ),
+        DeclareLaunchArgument(
+            'fastdds_profile',
+            default_value=EnvironmentVariable(
+                'FASTRTPS_DEFAULT_PROFILES_FILE',
+                default_value=EnvironmentVariable(
+                    'FASTDDS_DEFAULT_PROFILES_FILE', default_value=config('fastdds_shm.xml')
+                ),
+            ),
+            description='Fast DDS profile of the node, by default the one the environment names, '
+            'else 64 MB of shared memory; empty: the environment as it is. The camera driver '
+            'needs one as well.',
+        ),
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Return the node and, where asked for, rviz2."""
+
+    def value(name: str) -> str:
+        return str(LaunchConfiguration(name).perform(context))
+
+    given = {name: typed(name, value(name)) for name in PARAMETERS if value(name)}
+    image = value('image_topic')
+    camera_info = value('camera_info_topic') or beside(image, 'camera_info')
+    profile = value('fastdds_profile')
+    environment = {
+        name: profile
+        for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+        if profile
+    }
+    actions: list[Action] = [
+        Node(
+            package='hiseg_ros',
+            executable='segmentation_node',
+            name=NODE_NAME,
+            namespace=value('namespace'),
+            parameters=[value('params_file'), given] if given else [value('params_file')],
+            remappings=[('image', image), ('camera_info', camera_info)],
+            ros_arguments=['--log-level', value('log_level')],
+            additional_env=environment,
+            respawn=value('use_respawn') == 'true',
+            respawn_delay=2.0,
+            output='screen',
+        )
+    ]
+    if value('rviz') == 'true':
+        # The layout names the topics of a node in the root namespace.
+        private = '/'.join(filter(None, ['', value('namespace').strip('/'), NODE_NAME]))
+        remappings = [(f'/{NODE_NAME}/{topic}', f'{private}/{topic}') for topic in RVIZ_TOPICS]
+        absolute = image if image.startswith('/') else f'{os.path.dirname(private)}/{image}'
+        remappings.append((RVIZ_CAMERA, absolute.replace('//', '/')))
+        actions.append(
+            Node(
+                package='rviz2',
+                executable='rviz2',
+                arguments=['-d', value('rviz_config')],
+                remappings=remappings,
+                output='screen',
+            )
+        )
+    return actions
+
+
+def typed(name: str, text: str) -> bool | int | float | str:
+    """Return an argument as the parameter's type; what does not parse the node refuses itself."""
+    if name in ('use_sim_time', 'autostart'):
+        return text == 'true'
+    if name == 'threshold':
+        number = yaml.safe_load(text)
+        return number if isinstance(number, (int, float)) else text
+    return text
+
+
+def beside(topic: str, name: str) -> str:
+    """Return the topic of a name in the same namespace as another topic."""
+    return '/'.join([*topic.split('/')[:-1], name])

@@ -1,0 +1,274 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`make setup`: .venv with ROS 2 Jazzy, torch and the tools; messages and module in install/.
+
+Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
+Every step leaves a stamp when it is done, so what is up to date costs nothing and what was
+interrupted is done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / '.venv'
+VENV_PYTHON = VENV / 'bin' / 'python'
+VERSIONS = ((3, 12), (3, 11), (3, 10))
+REQUIREMENTS = ('ros', 'runtime', 'train', 'dev')
+INSTALLED = ('hiseg_ros', 'launch', 'config', 'models', 'scripts')
+PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
+COMMAND_STAMP = VENV / 'hiseg_command.stamp'
+BUILD_STAMP = ROOT / 'install' / 'hiseg_build.stamp'
+PROBE = """
+import os, sys, sysconfig
+try:
+    import ensurepip, venv
+    missing = ''
+except ImportError:
+    missing = 'venv'
+header = os.path.join(sysconfig.get_path('include'), 'Python.h')
+if not missing and not os.path.exists(header):
+    missing = 'dev'
+print(*sys.version_info[:2], missing or 'nothing')
+"""
+
+
+class SetupError(Exception):
+    """What the machine lacks, in one sentence."""
+
+
+def digest(paths: list[Path], *words: str) -> str:
+    """Return a hash of files' contents and of words."""
+    total = hashlib.sha256('\n'.join(words).encode())
+    for path in sorted(paths):
+        total.update(path.relative_to(ROOT).as_posix().encode() + b'\0' + path.read_bytes())
+    return total.hexdigest()
+
+
+def stamped(stamp: Path, value: str) -> bool:
+    """Return whether a step was finished with this value."""
+    return stamp.is_file() and stamp.read_text() == value
+
+
+def run(command: list[str], **variables: str) -> None:
+    """Run a step's command in the checkout.
+
+    Raises:
+        SetupError: It failed; its own output has said why.
+    """
+    try:
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SetupError(f'This step of the set-up failed: {error}') from error
+
+
+def probe(python: str) -> tuple[tuple[int, int], str] | None:
+    """Return an interpreter's version and what it lacks ('venv', 'dev', 'nothing')."""
+    command = [python, '-I', '-S', '-c', PROBE]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    major, minor, missing = result.stdout.split()
+    return (int(major), int(minor)), missing
+
+
+def choose_python(only_this: bool) -> str:
+    """Return the interpreter for .venv: this one where it serves, else one on the PATH.
+
+    Raises:
+        SetupError: None serves.
+    """
+    candidates = [sys.executable]
+    if not only_this:
+        candidates += ['python{}.{}'.format(*version) for version in VERSIONS]
+    complaints = []
+    for candidate in candidates:
+        found = probe(candidate)
+        if found is None:
+            continue
+        version, missing = found
+        name = f'{candidate} (Python {version[0]}.{version[1]})'
+        if version not in VERSIONS:
+            complaints.append(f'{name} is outside 3.10 to 3.12')
+        elif missing != 'nothing':
+            package = f'python{version[0]}.{version[1]}-{missing}'
+            what = 'the venv module' if missing == 'venv' else 'Python.h'
+            complaints.append(f'{name} lacks {what} (apt install {package})')
+        else:
+            return candidate
+    raise SetupError(
+        f'No usable Python was found: {"; ".join(complaints)}; install one of Python 3.10 to 3.12 '
+        'with its venv and development packages and run `make setup PYTHON=/path/to/python`.'
+    )
+
+
+def check_machine() -> None:
+    """Look for what pip cannot install.
+
+    Raises:
+        SetupError: Something is missing.
+    """
+    if sys.platform != 'linux' or platform.machine() not in ('x86_64', 'aarch64'):
+        raise SetupError(
+            f'This is {sys.platform} on {platform.machine()}, but the ROS 2 wheels exist for Linux '
+            'on x86_64 and aarch64 only.'
+        )
+    tools = {'cmake': 'cmake', os.environ.get('CC', 'cc'): 'gcc', os.environ.get('CXX', 'c++'): 'g++'}
+    for tool, package in {**tools, 'make': 'make'}.items():
+        if shutil.which(tool.split()[0]) is None:
+            raise SetupError(f'{tool} was not found: apt install {package}, then run this again.')
+
+
+def venv_version() -> str:
+    """Return the version that .venv was made with, e.g. '3.11', or '' without a usable one."""
+    try:
+        text = (VENV / 'pyvenv.cfg').read_text()
+    except OSError:
+        return ''
+    match = re.search(r'^version\w* *= *(3\.\d+)', text, re.MULTILINE)
+    return match.group(1) if match and VENV_PYTHON.exists() else ''
+
+
+def site_packages() -> Path:
+    """Return the folder of the environment's modules."""
+    return VENV / 'lib' / f'python{venv_version()}' / 'site-packages'
+
+
+def install_packages(only_this: bool, quiet: list[str]) -> None:
+    """Make .venv and install every pinned package into it."""
+    files = [ROOT / 'requirements' / f'{name}.txt' for name in REQUIREMENTS]
+    # The checkout's path is in the scripts of the environment: a moved one is made anew.
+    value = digest([*files, Path(__file__).resolve()], str(ROOT))
+    wanted = '{}.{}'.format(*sys.version_info) if only_this else venv_version()
+    if stamped(PACKAGES_STAMP, value) and venv_version() == wanted:
+        return
+    check_machine()
+    if not (VENV / 'hiseg_root').is_file() or (VENV / 'hiseg_root').read_text() != str(ROOT):
+        wanted = 'another one'
+    if not venv_version() or venv_version() != wanted or probe(str(VENV_PYTHON)) is None:
+        python = choose_python(only_this)
+        print(f'== .venv with {python}', flush=True)
+        run([python, '-m', 'venv', '--clear', str(VENV)])
+        (VENV / 'hiseg_root').write_text(str(ROOT))
+    PACKAGES_STAMP.unlink(missing_ok=True)
+    print('== packages into .venv (about 6 GB with torch)', flush=True)
+    pinned = [argument for file in files for argument in ('-r', str(file))]
+    # Every package is pinned, so there is nothing to resolve.
+    run([str(VENV_PYTHON), '-m', 'pip', 'install', '--no-deps', *quiet, *pinned])
+    correct_include_paths()
+    PACKAGES_STAMP.write_text(value)
+
+
+def correct_include_paths() -> None:
+    """Replace the include paths of the machine that built the ROS wheels by this one's."""
+    ask = 'import numpy, sysconfig; print(sysconfig.get_path("include")); print(numpy.get_include())'
+    command = [str(VENV_PYTHON), '-c', ask]
+    python, numpy = subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout.split('\n')[:2]
+    theirs = r'/opt/python/cp3\d+-cp3\d+'
+    for path in (VENV / 'share').glob('*/cmake/*.cmake'):
+        text = path.read_text()
+        new = re.sub(rf'{theirs}/lib/python3\.\d+/site-packages/numpy/\w+/include', numpy, text)
+        new = re.sub(rf'{theirs}/include/python3\.\d+', python, new)
+        if new != text:
+            path.write_text(new)
+
+
+def install_command(quiet: list[str]) -> None:
+    """Install the hiseg command and the start-up module that finds the checkout."""
+    start_up = ROOT / 'scripts' / 'hiseg_workspace.py'
+    metadata = [ROOT / name for name in ('setup.py', 'setup.cfg', 'pyproject.toml')]
+    value = digest([start_up, *metadata], PACKAGES_STAMP.read_text())
+    if stamped(COMMAND_STAMP, value):
+        return
+    print('== hiseg command', flush=True)
+    shutil.copyfile(start_up, site_packages() / 'hiseg_workspace.py')
+    (site_packages() / 'hiseg_workspace.pth').write_text('import hiseg_workspace\n')
+    pip = [str(VENV_PYTHON), '-m', 'pip', 'install', '--no-deps', '--no-build-isolation']
+    run([*pip, *quiet, '--editable', str(ROOT)])
+    COMMAND_STAMP.write_text(value)
+
+
+def link_sources(folder: Path) -> None:
+    """Make a source folder of links for CMake, which refuses headers (.venv's) below its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ('CMakeLists.txt', 'package.xml', 'msg', *INSTALLED):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def build_workspace() -> None:
+    """Build messages and install them with the module by colcon.
+
+    Files are installed as links, so an edited module needs no build; a new one does.
+    """
+    sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *(ROOT / 'msg').glob('*.msg')]
+    installed = sorted(
+        path.relative_to(ROOT).as_posix()
+        for folder in INSTALLED
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    )
+    environment = PACKAGES_STAMP.read_text()
+    value = digest(sources, environment, *installed)
+    if stamped(BUILD_STAMP, value):
+        return
+    print('== messages and module into install/', flush=True)
+    build = ROOT / 'build'
+    # CMake remembers the interpreter and the libraries of the environment it ran in.
+    if not stamped(build / 'hiseg_environment.stamp', environment):
+        shutil.rmtree(build, ignore_errors=True)
+        shutil.rmtree(ROOT / 'install', ignore_errors=True)
+    link_sources(build / 'workspace' / 'hiseg_ros')
+    (build / 'hiseg_environment.stamp').write_text(environment)
+    BUILD_STAMP.unlink(missing_ok=True)
+    colcon = [str(VENV_PYTHON), '-m', 'colcon', '--log-level', 'error', 'build']
+    places = ['--base-paths', 'build/workspace', '--merge-install', '--symlink-install']
+    options = [f'-DPython3_EXECUTABLE={VENV_PYTHON}', '-DBUILD_TESTING=OFF', '-Wno-dev']
+    run(
+        [*colcon, *places, '--event-handlers', 'console_start_end-', '--cmake-args', *options],
+        PATH=f'{VENV / "bin"}{os.pathsep}{os.environ["PATH"]}',
+        CMAKE_PREFIX_PATH=str(VENV),
+        COLCON_LOG_PATH=str(build / 'log'),
+    )
+    # A removed module leaves a link to nothing behind.
+    for path in (ROOT / 'install').rglob('*'):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
+    BUILD_STAMP.write_text(value)
+
+
+def main() -> int:
+    """Do what is not done yet; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        '--this-python', action='store_true', help='use the interpreter that runs this, no other'
+    )
+    only_this = parser.parse_args().this_python
+    quiet = [] if sys.stdout.isatty() else ['--quiet']
+    lock = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once take turns
+    try:
+        install_packages(only_this, quiet)
+        install_command(quiet)
+        build_workspace()
+    except SetupError as error:
+        print(f'setup: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,86 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests share: needs that may be missing, and small weights."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NEEDS = {
+    'ros': ('rclpy', 'hiseg_ros.msg', 'sensor_msgs.msg'),
+    'torch': ('torch', 'timm'),
+    'train': ('torch', 'lightning', 'torchvision'),
+    'launch': ('launch', 'launch_ros'),
+    'vision_msgs': ('vision_msgs.msg',),
+}
+
+
+def missing_need(name: str) -> str | None:
+    """Return why a need is not met here, or None."""
+    if name == 'gpu':
+        import torch
+
+        return None if torch.cuda.is_available() else 'no CUDA device'
+    for module in NEEDS[name]:
+        try:
+            importlib.import_module(module)
+        except ImportError as problem:
+            return f'{module} cannot be imported ({problem})'
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line('markers', 'needs(name, ...): skip, or fail if HISEG_REQUIRE names it')
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose need is missing; fail it where HISEG_REQUIRE says the need is there."""
+    required = os.environ.get('HISEG_REQUIRE', '').split()
+    for marker in item.iter_markers('needs'):
+        for name in marker.args:
+            reason = missing_need(name)
+            if reason is None:
+                continue
+            if name in required:
+                pytest.fail(f'HISEG_REQUIRE names {name!r}, but {reason}', pytrace=False)
+            pytest.skip(f'needs {name}: {reason}')
+
+
+@pytest.fixture(scope='session')
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small untrained network on the street taxonomy, the same in every run."""
+    import torch
+
+    from hiseg_ros.model.checkpoint import save_checkpoint
+    from hiseg_ros.model.config import NetworkConfig
+    from hiseg_ros.model.network import HierarchicalNetwork
+    from hiseg_ros.preprocessing import Preprocessing
+    from hiseg_ros.taxonomy import load_taxonomy
+
+    taxonomy = load_taxonomy('street')
+    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        network = HierarchicalNetwork(config, taxonomy)
+        # Steeper logits than at the start of training, so that all kinds of nodes win somewhere.
+        for module in network.head.logits:  # type: ignore[union-attr]
+            torch.nn.init.normal_(module.weight, std=1.5)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    card = {'name': 'tiny', 'recipe': 'random numbers, for tests', 'training_sets': [], 'scores': {}}
+    save_checkpoint(path, network, taxonomy, Preprocessing(), card)
+    return path
+
+
+@pytest.fixture
+def street_image() -> np.ndarray:
+    """Return a (96, 160, 3) uint8 picture with structure at several scales."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (6, 10, 3))
+    image = np.kron(coarse, np.ones((16, 16, 1)))
+    return np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8)

@@ -1,0 +1,185 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters: the table, the file that documents it, validation and faults kept for later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.resources import config_path
+
+if TYPE_CHECKING:
+    from ros_graph import Graph
+
+pytestmark = pytest.mark.needs('ros')
+
+
+@pytest.fixture
+def make_store(graph: Graph) -> Iterator[Any]:
+    """Return a function that declares the parameters on a new node, with values given to it."""
+    from rclpy.node import Node
+    from rclpy.parameter import Parameter
+
+    from hiseg_ros.ros.parameters import ParameterStore
+
+    nodes = []
+
+    def make(given: dict[str, Any] | None = None, *, configured: bool = False) -> Any:
+        overrides = [Parameter(name, value=value) for name, value in (given or {}).items()]
+        node = Node('store', context=graph.context, parameter_overrides=overrides)
+        nodes.append(node)
+        return node, ParameterStore(node, is_configured=lambda: configured)
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def set_parameter(node: Any, name: str, value: Any) -> Any:
+    from rclpy.parameter import Parameter
+
+    return node.set_parameters([Parameter(name, value=value)])[0]
+
+
+def flat(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    values = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            values.update(flat(value, f'{prefix}{key}.'))
+        else:
+            values[f'{prefix}{key}'] = value
+    return values
+
+
+def test_the_shipped_file_names_every_parameter_with_its_default() -> None:
+    from hiseg_ros.ros.parameters import DEFAULTS
+
+    tree = yaml.safe_load(config_path('segmentation.yaml').read_text())
+    given = flat(tree['/**']['ros__parameters'])
+    assert given == DEFAULTS
+    assert {name: type(value) for name, value in given.items()} == {
+        name: type(value) for name, value in DEFAULTS.items()
+    }
+
+
+def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> None:
+    from hiseg_ros.ros.parameters import DEFAULTS
+
+    node, _ = make_store()
+    for name, default in DEFAULTS.items():
+        descriptor = node.describe_parameter(name)
+        assert descriptor.description.endswith('.')
+        if isinstance(default, bool):
+            continue
+        if isinstance(default, float):
+            assert len(descriptor.floating_point_range) == 1
+        elif isinstance(default, int):
+            assert len(descriptor.integer_range) == 1
+        elif name not in ('model', 'taxonomy'):
+            assert 'one of' in descriptor.additional_constraints
+
+
+def test_values_of_a_parameter_file_arrive_in_the_snapshot(make_store: Any) -> None:
+    given = {'threshold': 0.25, 'overlay.alpha': 1.0, 'image_transport': 'compressed'}
+    node, store = make_store(given)
+    assert store.values.threshold == 0.25
+    assert store.values.overlay_alpha == 1.0
+    assert store.validated().image_transport == 'compressed'
+    assert node.get_parameter('image_transport').value == 'compressed'
+
+
+def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) -> None:
+    _, store = make_store({'threshold': 1})
+    assert store.validated().threshold == 1.0
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'expected'),
+    [
+        ('image_transport', 'theora', 'one of raw, compressed'),
+        ('device', 'gpu', 'one of auto, cpu, cuda, cuda:N'),
+        ('device', 'cuda:', 'one of auto, cpu, cuda, cuda:N'),
+        ('image_reliability', 'RELIABLE', 'one of auto, reliable, best_effort'),
+        ('probabilities.encoding', 'float32', 'one of uint8, float16'),
+        ('threshold', 1.5, 'a value from 0 to 1'),
+        ('threshold', float('nan'), 'a value from 0 to 1'),
+        ('overlay.alpha', -0.1, 'a value from 0 to 1'),
+        ('probabilities.stride', -1, 'a value from 0 to 64'),
+        ('signs.max_masks', '64', 'a whole number'),
+        ('autostart', 'yes', 'true or false'),
+        ('model', 5, 'text'),
+    ],
+)
+def test_a_bad_value_in_a_file_is_kept_as_a_fault_until_a_good_one_comes(
+    make_store: Any, name: str, value: Any, expected: str
+) -> None:
+    from hiseg_ros.ros.parameters import DEFAULTS
+
+    node, store = make_store({name: value})
+    with pytest.raises(ConfigError) as caught:
+        store.validated()
+    assert name in str(caught.value)
+    assert repr(value) in str(caught.value)
+    assert f'expected {expected}' in str(caught.value)
+    assert set_parameter(node, name, DEFAULTS[name]).successful
+    store.validated()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('image_transport', 'theora'),
+        ('device', 'tpu'),
+        ('probabilities.encoding', 'float64'),
+        ('threshold', 2.0),
+        ('probabilities.stride', 65),
+        ('autostart', 1),
+    ],
+)
+def test_setting_a_bad_value_is_refused_with_a_reason_and_changes_nothing(
+    make_store: Any, name: str, value: Any
+) -> None:
+    node, store = make_store()
+    before = store.values
+    result = set_parameter(node, name, value)
+    assert not result.successful
+    assert result.reason
+    assert store.values == before
+    store.validated()
+
+
+def test_live_parameters_change_while_configured_and_the_others_do_not(make_store: Any) -> None:
+    node, store = make_store(configured=True)
+    assert set_parameter(node, 'threshold', 0.5).successful
+    assert store.values.threshold == 0.5
+    refused = set_parameter(node, 'device', 'cpu')
+    assert not refused.successful
+    assert 'clean up first' in refused.reason
+    assert store.values.device == 'auto'
+
+
+def test_a_set_of_parameters_is_taken_as_a_whole_or_not_at_all(make_store: Any) -> None:
+    from rclpy.parameter import Parameter
+
+    node, store = make_store()
+    together = [Parameter('threshold', value=0.5), Parameter('device', value='abacus')]
+    assert not node.set_parameters_atomically(together).successful
+    assert store.values.threshold == 0.0
+    assert node.get_parameter('threshold').value == 0.0
+
+
+def test_names_the_node_does_not_have_are_noticed_but_those_of_ros_are_not(
+    make_store: Any,
+) -> None:
+    given = {
+        'treshold': 0.5,
+        'use_sim_time': False,
+        'qos_overrides./parameter_events.publisher.depth': 10,
+    }
+    _, store = make_store(given)
+    assert store.unknown_names == ('treshold',)
