@@ -13,6 +13,13 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
 
 
+COARSEST_STRIDE = 32
+"""Network inputs are multiples of this, so that every grid fits the image exactly."""
+
+SMALLEST_STD = 1e-3
+"""A smaller deviation would blow up one grey level to more than the network can tell from noise."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How pictures become network input; stored with the weights."""
@@ -28,6 +35,34 @@ class Preprocessing:
 
     multiple: int = 32
     """Both sides of the network input are multiples of this."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: A value is of another type or out of range.
+        """
+        for key, values in (('mean', self.mean), ('std', self.std)):
+            least = 0.0 if key == 'mean' else SMALLEST_STD
+            if (
+                not isinstance(values, tuple)
+                or len(values) != 3
+                or not all(isinstance(v, int | float) and least <= v <= 1 for v in values)
+            ):
+                raise ConfigError(
+                    f'The preprocessing has {key} {values!r}; expected three numbers from {least} '
+                    'to 1, of red, green and blue.'
+                )
+        for key, number in (('largest_height', self.largest_height), ('multiple', self.multiple)):
+            if type(number) is not int or number < 1:
+                raise ConfigError(
+                    f'The preprocessing has {key} {number!r}; expected a positive whole number.'
+                )
+        if self.multiple % COARSEST_STRIDE:
+            raise ConfigError(
+                f'The preprocessing has multiple {self.multiple}; expected a multiple of '
+                f'{COARSEST_STRIDE}, the coarsest stride of the network.'
+            )
 
     def input_size(self, image_size: ImageSize, input_height: int = 0) -> ImageSize:
         """Return the network's input size for an image size.

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
 VENV_PYTHON = VENV / 'bin' / 'python'
 VERSIONS = ((3, 12), (3, 11), (3, 10))
+# -I: not what PYTHONPATH of a shell with another ROS holds.
+PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps')
 REQUIREMENTS = ('ros', 'runtime', 'train', 'dev')
 INSTALLED = ('hiseg_ros', 'launch', 'config', 'models', 'scripts')
 PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
@@ -119,10 +121,10 @@ def check_machine() -> None:
     Raises:
         SetupError: Something is missing.
     """
-    if sys.platform != 'linux' or platform.machine() not in ('x86_64', 'aarch64'):
+    if sys.platform != 'linux' or platform.machine() != 'x86_64':
         raise SetupError(
-            f'This is {sys.platform} on {platform.machine()}, but the ROS 2 wheels exist for Linux '
-            'on x86_64 and aarch64 only.'
+            f'This is {sys.platform} on {platform.machine()}, but the ROS 2 wheels exist only for '
+            'Linux on x86_64; elsewhere use the ROS 2 of the distribution (docs/robot.md).'
         )
     tools = {'cmake': 'cmake', os.environ.get('CC', 'cc'): 'gcc', os.environ.get('CXX', 'c++'): 'g++'}
     for tool, package in {**tools, 'make': 'make'}.items():
@@ -165,7 +167,7 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
     print('== packages into .venv (about 6 GB with torch)', flush=True)
     pinned = [argument for file in files for argument in ('-r', str(file))]
     # Every package is pinned, so there is nothing to resolve.
-    run([str(VENV_PYTHON), '-m', 'pip', 'install', '--no-deps', *quiet, *pinned])
+    run([*PIP_INSTALL, *quiet, *pinned])
     correct_include_paths()
     PACKAGES_STAMP.write_text(value)
 
@@ -173,7 +175,7 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
 def correct_include_paths() -> None:
     """Replace the include paths of the machine that built the ROS wheels by this one's."""
     ask = 'import numpy, sysconfig; print(sysconfig.get_path("include")); print(numpy.get_include())'
-    command = [str(VENV_PYTHON), '-c', ask]
+    command = [str(VENV_PYTHON), '-I', '-c', ask]
     python, numpy = subprocess.run(
         command, capture_output=True, text=True, check=True
     ).stdout.split('\n')[:2]
@@ -196,8 +198,7 @@ def install_command(quiet: list[str]) -> None:
     print('== hiseg command', flush=True)
     shutil.copyfile(start_up, site_packages() / 'hiseg_workspace.py')
     (site_packages() / 'hiseg_workspace.pth').write_text('import hiseg_workspace\n')
-    pip = [str(VENV_PYTHON), '-m', 'pip', 'install', '--no-deps', '--no-build-isolation']
-    run([*pip, *quiet, '--editable', str(ROOT)])
+    run([*PIP_INSTALL, *quiet, '--no-build-isolation', '--editable', str(ROOT)])
     COMMAND_STAMP.write_text(value)
 
 
@@ -241,6 +242,7 @@ def build_workspace() -> None:
         [*colcon, *places, '--event-handlers', 'console_start_end-', '--cmake-args', *options],
         PATH=f'{VENV / "bin"}{os.pathsep}{os.environ["PATH"]}',
         CMAKE_PREFIX_PATH=str(VENV),
+        COLCON_PREFIX_PATH='',
         COLCON_LOG_PATH=str(build / 'log'),
     )
     # A removed module leaves a link to nothing behind.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hiseg_ros.ros.live_run import Progress
 
 RESULTS = ('overlay.mp4', 'summary.json')
+RECORDING_FILES = frozenset({'recording.mcap', 'metadata.yaml', 'metadata.yaml.tmp'})
 PICTURES = 4
 
 
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, default=Path('demo'), metavar='DIR',
         help='gets video, pictures, summary.json and the recording (default: %(default)s)',
     )
-    parser.add_argument('--model', type=Path, metavar='FILE', help='weights (default: the shipped)')
+    parser.add_argument(
+        '--model', type=Path, metavar='FILE', help='weights (default: those that are shipped)'
+    )
     parser.add_argument('--topic', help="image topic of the bag (default: the bag's first)")
     parser.add_argument(
         '--seconds', type=positive, metavar='S',
@@ -125,12 +128,19 @@ def prepare(output: Path) -> Path:
         output.mkdir(parents=True, exist_ok=True)
         for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(PICTURES))):
             (output / name).unlink(missing_ok=True)
-        if (output / 'recording').is_dir():
-            shutil.rmtree(output / 'recording')
+        earlier = output / 'recording'
+        if earlier.is_dir():
+            foreign = {path.name for path in earlier.iterdir()} - RECORDING_FILES
+            if foreign:
+                raise ConfigError(
+                    f'The folder {earlier} holds {", ".join(sorted(foreign))}; expected nothing '
+                    'or the recording of an earlier demo, to be replaced: name another --output.'
+                )
+            shutil.rmtree(earlier)
     except OSError as error:
         raise ConfigError(
-            f'The folder {output} cannot be used ({error}); expected one that can be written: name '
-            'another with --output.'
+            f'The folder {output} cannot be used ({error}); expected one that can be written: '
+            'name another with --output.'
         ) from error
     return output
 

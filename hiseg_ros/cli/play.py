@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='start when a node of this name reads the images; may be repeated',
     )
     parser.add_argument(
-        '--timeout', type=float, default=180.0, help='seconds to wait for them (default %(default)s)'
+        '--timeout', type=float, default=180.0, metavar='S',
+        help='how long to wait for them, in seconds (default %(default)s)',
     )
 
 

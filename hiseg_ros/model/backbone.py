@@ -12,6 +12,9 @@ from torch import nn
 
 from hiseg_ros.errors import ConfigError
 
+LARGEST_STRIDE = 32
+"""Stride of a backbone without dilation."""
+
 
 class Backbone(Protocol):
     """Image in, features of falling resolution out."""
@@ -33,15 +36,20 @@ class TimmBackbone(nn.Module):
             ConfigError: timm has no such model, or it has no feature pyramid at that stride.
         """
         super().__init__()
+        # Some families know no output_stride at all: without dilation they are not asked for it.
+        dilation = {'output_stride': output_stride} if output_stride < LARGEST_STRIDE else {}
         try:
-            model = timm.create_model(
-                name, features_only=True, pretrained=False, output_stride=output_stride
-            )
-        except (RuntimeError, AttributeError, NotImplementedError, AssertionError) as problem:
+            # timm would fetch 'hf-hub:...' from elsewhere, so only names that it knows get there.
+            if not timm.is_model(name):
+                raise LookupError('timm has no such model')
+            model = timm.create_model(name, features_only=True, pretrained=False, **dilation)
+        except (
+            LookupError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError
+        ) as problem:
             raise ConfigError(
                 f'Backbone {name!r} cannot be built at output stride {output_stride} '
-                f'({problem}); expected a timm model that supports features_only: see '
-                'timm.list_models().'
+                f'({problem or type(problem).__name__}); expected a timm model that supports '
+                'features_only and this stride: see timm.list_models().'
             ) from problem
         self.model = model
         info = list(zip(model.feature_info.channels(), model.feature_info.reduction(), strict=True))

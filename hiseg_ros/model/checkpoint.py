@@ -23,6 +23,8 @@ from hiseg_ros.taxonomy.schema import parse_taxonomy
 
 INFO_KEY = 'hiseg_ros'
 FORMAT = 1
+MAX_REASON = 300
+"""Characters of torch's own words in a message."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,12 @@ class Checkpoint:
             network = HierarchicalNetwork(self.network, self.taxonomy)
             network.load_state_dict(dict(self.state))
         except (RuntimeError, ConfigError) as problem:
-            first_line = str(problem).splitlines()[0]
+            # torch lists every tensor on lines of their own; the first ones tell enough.
+            reason = ' '.join(str(problem).split())
+            reason = reason if len(reason) <= MAX_REASON else reason[:MAX_REASON] + ' ...'
             raise CheckpointError(
                 f'The tensors of {self.path} do not fit the network in its info block '
-                f'({first_line}); expected a file written by `hiseg train`.'
+                f'({reason}); expected a file written by `hiseg train`.'
             ) from problem
         return network.float().eval()
 
@@ -71,7 +75,7 @@ def save_checkpoint(
         taxonomy: Stored whole, with its digest.
         preprocessing: Stored.
         card: JSON-serialisable: name, recipe, training_sets, scores.
-        half: Store floating-point tensors as float16.
+        half: Store floating-point tensors as float16, but for those with numbers beyond its range.
     """
     info = {
         'format': FORMAT,
@@ -82,14 +86,18 @@ def save_checkpoint(
         'card': dict(card),
     }
     state = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
-        .detach()
-        .cpu()
-        .contiguous()
+        name: (_halved(tensor) if half else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, metadata={INFO_KEY: json.dumps(info)})
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of fractions as float16 unless a number would become infinite."""
+    if not tensor.is_floating_point() or tensor.abs().max() > torch.finfo(torch.float16).max:
+        return tensor
+    return tensor.half()
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -131,7 +139,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             **{k: tuple(v) if isinstance(v, list) else v for k, v in info['preprocessing'].items()}
         )
         stated_digest, card = info['taxonomy_digest'], info['card']
-    except (KeyError, TypeError, ValueError, ConfigError, TaxonomyError) as problem:
+        if not isinstance(card, dict):
+            raise TypeError(f'card is {card!r}; expected keys and values')
+    except (
+        KeyError, TypeError, ValueError, AttributeError, RecursionError, ConfigError, TaxonomyError
+    ) as problem:
         raise CheckpointError(
             f'The info block of {path} cannot be used ({type(problem).__name__}: {problem}); '
             'expected one written by `hiseg train`.'

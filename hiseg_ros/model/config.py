@@ -42,7 +42,7 @@ class NetworkConfig:
         """Check the choices.
 
         Raises:
-            ConfigError: A choice is unknown or a size is not positive.
+            ConfigError: A choice is unknown, or a size is not a positive whole number.
         """
         for key, value, known in (
             ('head', self.head, HEADS),
@@ -50,12 +50,18 @@ class NetworkConfig:
             ('branch', self.branch, BRANCHES),
             ('output_stride', self.output_stride, (8, 16, 32)),
         ):
-            if value not in known:
+            if value not in known or isinstance(value, bool):
                 raise ConfigError(
                     f'Network setting {key} is {value!r}; expected one of {list(known)}.'
                 )
-        if self.channels < 1 or self.branch_channels < 1:
+        if not isinstance(self.backbone, str):
             raise ConfigError(
-                f'Network settings channels and branch_channels are {self.channels} and '
-                f'{self.branch_channels}; expected positive numbers.'
+                f'Network setting backbone is {self.backbone!r}; expected the name of a timm model.'
             )
+        for key, size in (
+            ('channels', self.channels), ('branch_channels', self.branch_channels)
+        ):
+            if type(size) is not int or size < 1:
+                raise ConfigError(
+                    f'Network setting {key} is {size!r}; expected a positive whole number.'
+                )

@@ -13,9 +13,6 @@ from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
 from hiseg_ros.taxonomy import Taxonomy
 
-SIZE_MULTIPLE = 32
-"""Image sides must be multiples of this, the coarsest stride, so that every grid fits exactly."""
-
 _DECODERS = {'fusion': FusionDecoder, 'projection': ProjectionDecoder}
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
 

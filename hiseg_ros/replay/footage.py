@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A sequence of pictures as a rosbag2 of a camera, with the truth where it is known; and its cache."""
+"""Pictures as the rosbag2 of a camera, with the truth where it is known; and their cache."""
 
 from __future__ import annotations
 

@@ -64,8 +64,7 @@ def array_of(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
         ) from error
     if encoding == '8UC3':  # by custom of OpenCV
         pixels = pixels[:, :, ::-1]
-    kind = np.uint16 if pixels.dtype == np.uint16 else np.uint8
-    return np.ascontiguousarray(pixels, kind)
+    return _contiguous(pixels)
 
 
 def _decompressed(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -79,5 +78,10 @@ def _decompressed(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if pixels.ndim == 3:
         code = cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
         pixels = cv2.cvtColor(pixels, code)
-    kind = np.uint16 if pixels.dtype == np.uint16 else np.uint8
-    return np.ascontiguousarray(pixels, kind)
+    return _contiguous(pixels)
+
+
+def _contiguous(pixels: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    if pixels.dtype == np.uint16:
+        return np.ascontiguousarray(pixels, np.uint16)
+    return np.ascontiguousarray(pixels, np.uint8)

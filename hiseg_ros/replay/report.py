@@ -16,13 +16,7 @@ from hiseg_ros.replay.bag import Bag, read_images
 from hiseg_ros.replay.summary import Run
 from hiseg_ros.replay.video import VideoWriter, with_strip
 from hiseg_ros.taxonomy import Node, Taxonomy
-from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
-from hiseg_ros.visualization import legend
-
-SMALLEST_SHARE = 0.0005
-"""Classes with a smaller share of the picture are left out of its legend."""
-
-MOST_ENTRIES = 24
+from hiseg_ros.visualization import with_legend
 
 
 def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
@@ -38,16 +32,18 @@ def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
             return Taxonomy(
                 message.name,
                 message.version,
-                tuple(
-                    Node(n.id, n.name, None if n.id == 0 else n.parent_id, n.level, (n.r, n.g, n.b))
-                    for n in message.nodes
-                ),
+                tuple(_node(entry) for entry in message.nodes),
                 None if root >= len(message.nodes) else root,
             )
     raise BagError(
         f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
         'tree of the node: record from before the first frame on.'
     )
+
+
+def _node(entry: Any) -> Node:
+    parent = None if entry.id == 0 else int(entry.parent_id)
+    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))
 
 
 def write_video(
@@ -143,33 +139,6 @@ def write_pictures(
 
 
 def evenly_spaced(total: int, count: int) -> tuple[int, ...]:
-    """Return the positions of up to `count` items spread over `total`, in the middle of each part."""
+    """Return the middles of `count` equal parts of `total` items; fewer where fewer are there."""
     count = min(total, count)
     return tuple((2 * i + 1) * total // (2 * count) for i in range(count))
-
-
-def node_ids_in(labels: LabelImage) -> tuple[int, ...]:
-    """Return the node ids worth an entry in the legend of a label image, largest area first."""
-    areas = np.bincount(labels.reshape(-1), minlength=256)
-    areas[UNLABELED] = 0
-    order = np.argsort(-areas, kind='stable')[:MOST_ENTRIES]
-    return tuple(int(i) for i in order if areas[i] > SMALLEST_SHARE * labels.size)
-
-
-def with_legend(rgb: RgbImage, labels: LabelImage, taxonomy: Taxonomy) -> RgbImage:
-    """Return a picture with the legend of its classes to the right.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        labels: (H, W) uint8 node ids.
-        taxonomy: Gives names and colours.
-
-    Returns:
-        (max(H, height of the legend), W + width of the legend, 3) uint8.
-    """
-    panel = legend(taxonomy, node_ids_in(labels))
-    height = max(rgb.shape[0], panel.shape[0])
-    canvas = np.full((height, rgb.shape[1] + panel.shape[1], 3), 255, np.uint8)
-    canvas[: rgb.shape[0], : rgb.shape[1]] = rgb
-    canvas[: panel.shape[0], rgb.shape[1] :] = panel
-    return canvas

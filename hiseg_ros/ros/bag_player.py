@@ -15,6 +15,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.utilities import try_shutdown
 
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.ros.child_process import report
@@ -122,6 +123,10 @@ class BagPlayer(Node):
         self._new_stamp_of: dict[int, int] = {}
         self._waiting: list[tuple[int, TimedMessage]] = []
 
+    def close(self) -> None:
+        """Leave the graph."""
+        super().destroy_node()
+
     def wait_for_readers(
         self, names: Collection[str], stop: threading.Event, timeout_s: float
     ) -> bool:
@@ -227,6 +232,6 @@ def play_bag(
                 report('played', frames=played.frames, last_stamp_ns=played.last_stamp_ns)
                 stop.wait()  # until then the last messages may still be on their way
         finally:
-            player.destroy_node()
+            player.close()
     finally:
-        rclpy.try_shutdown()
+        try_shutdown()

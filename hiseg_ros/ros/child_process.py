@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes of a run: they report by JSON lines, end with their parent, and leave nothing."""
+"""Child processes: they report by JSON lines, end with their parent, and leave nothing."""
 
 from __future__ import annotations
 
@@ -126,11 +126,11 @@ class ChildProcess:
 
     def end(self, timeout_s: float = 5.0) -> int:
         """Ask the process to stop, then interrupt it, at last kill it; return its exit code."""
-        self._note_shared_memory()
+        self.note_shared_memory()
         self.request_stop()
         for request in (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if request is not None and self.is_running:
-                self._note_shared_memory()
+                self.note_shared_memory()
                 os.killpg(self._process.pid, request)
             try:
                 code = self._process.wait(timeout_s)
@@ -142,24 +142,13 @@ class ChildProcess:
         self._reader.join(timeout_s)
         return code
 
-    def _note_shared_memory(self) -> None:
-        """Remember the files in /dev/shm that the process has open, for when it is killed."""
-        folder = Path('/proc') / str(self._process.pid)
-        try:
-            for line in (folder / 'maps').read_text().splitlines():
-                path = Path(line.split(maxsplit=5)[-1])
-                if path.parent == SHARED_MEMORY and 'fastrtps' in path.name:
-                    self._shared_memory.add(path)
-            for link in (folder / 'fd').iterdir():
-                path = Path(os.readlink(link))
-                if path.parent == SHARED_MEMORY and 'fastrtps' in path.name:
-                    self._shared_memory.add(path)
-        except OSError:
-            pass  # it ended meanwhile, and then removes its own files
+    def note_shared_memory(self) -> None:
+        """Remember the files of Fast DDS that the process has open now, should it be killed."""
+        self._shared_memory |= shared_memory_of(self._process.pid)
 
     @property
     def shared_memory(self) -> frozenset[Path]:
-        """Files of Fast DDS in /dev/shm that the process had open when it was ended."""
+        """Files of Fast DDS in /dev/shm that the process was seen to have open."""
         return frozenset(self._shared_memory)
 
     def last_error(self, marker: str = '') -> str:
@@ -171,13 +160,30 @@ class ChildProcess:
         return ''
 
 
+def shared_memory_of(process_id: int) -> frozenset[Path]:
+    """Return the files of Fast DDS in /dev/shm that a process has open; none once it has ended."""
+    folder, names = Path('/proc') / str(process_id), []
+    try:
+        names += [line.split(maxsplit=5)[-1] for line in (folder / 'maps').open()]
+        names += [os.readlink(link) for link in (folder / 'fd').iterdir()]
+    except OSError:
+        pass  # it has ended, or it belongs to somebody else
+    paths = (Path(name.strip()) for name in names if 'fastrtps' in name)
+    return frozenset(path for path in paths if path.parent == SHARED_MEMORY)
+
+
 def end_all(children: Sequence[ChildProcess]) -> None:
     """End all processes of one ROS graph and remove what killed ones left in /dev/shm."""
+    for child in children:
+        child.note_shared_memory()
     for child in children:
         child.request_stop()
     deadline = time.monotonic() + 5.0
     for child in children:
         child.end(max(1.0, deadline - time.monotonic()))
-    # A graph has its domain id to itself, so nobody else uses these.
-    for path in {path for child in children for path in child.shared_memory}:
-        path.unlink(missing_ok=True)
+    left = {path for child in children for path in child.shared_memory if path.exists()}
+    if left:
+        # Port numbers are given out anew once free: leave what another graph uses by now.
+        others = (int(entry.name) for entry in Path('/proc').iterdir() if entry.name.isdigit())
+        for path in left.difference(*(shared_memory_of(other) for other in others)):
+            path.unlink(missing_ok=True)

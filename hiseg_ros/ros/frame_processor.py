@@ -19,7 +19,7 @@ from hiseg_ros.ros.engine_loader import SegmentationEngine
 from hiseg_ros.ros.image_codec import decode_compressed, decode_image
 from hiseg_ros.ros.inputs import Frame, Inputs
 from hiseg_ros.ros.outputs import STATS, Outputs, Product, needs_labels
-from hiseg_ros.ros.parameters import ParameterStore
+from hiseg_ros.ros.parameter_store import ParameterStore
 from hiseg_ros.types import RgbImage
 
 WARNING_PERIOD_S = 5.0

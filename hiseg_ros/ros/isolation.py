@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS graph of one's own: a domain id that nobody else on this machine uses, on loopback only."""
+"""A ROS graph of one's own: on loopback, with a domain id that nobody else here uses."""
 
 from __future__ import annotations
 

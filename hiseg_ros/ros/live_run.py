@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hiseg_ros.errors import BagError, ConfigError, HisegError
@@ -21,6 +22,7 @@ PLAYER, RECORDER, NODE = 'player', 'recorder', 'segmentation node'
 STARTUP_S = 180.0
 STALL_S = 15.0
 """How long the node may work on its last frame before the run is called stuck."""
+NOTE_PERIOD_S = 1.0
 
 _NODE_PROGRAM = (
     'from hiseg_ros.ros.child_process import interrupt_with_parent\n'
@@ -59,7 +61,7 @@ class Progress:
 
 @dataclass
 class _State:
-    phase: str = 'starting the processes'
+    phase: str = 'loading the weights'
     published: int = 0
     processed: int = 0
     last_published_ns: int = 0
@@ -80,9 +82,12 @@ def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> None:
     plan.logs.mkdir(parents=True, exist_ok=True)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
-    with Isolation() as isolation:
+    with Isolation() as isolation, TemporaryDirectory(prefix='hiseg_ros_log_') as ros_logs:
         environment = isolation.environment()
-        environment['ROS_LOG_DIR'] = str(plan.logs.resolve())
+        environment['ROS_LOG_DIR'] = ros_logs  # what counts is on the standard error
+        # Threads that spin while they wait for each other take the processor from player and
+        # recorder, and on a machine with other work make the network several times slower.
+        environment.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         environment['PYTHONUNBUFFERED'] = '1'
         try:
             for name, command in _commands(plan).items():
@@ -131,7 +136,8 @@ class _Run:
         self._children = children
         self._events = events
         self._on_progress = on_progress
-        self._state = _State(phase='loading the weights')
+        self._state = _State()
+        self._next_note_s = 0.0
 
     def until_played(self) -> None:
         while not self._state.played:
@@ -163,6 +169,10 @@ class _Run:
             self._handle(0.2)
 
     def _handle(self, timeout_s: float) -> None:
+        if time.monotonic() >= self._next_note_s:
+            self._next_note_s = time.monotonic() + NOTE_PERIOD_S
+            for child in self._children.values():
+                child.note_shared_memory()
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:

@@ -8,7 +8,7 @@ import copy
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from hiseg_ros import msg
+import hiseg_ros.msg as msg
 from hiseg_ros.ros.diagnostics import Counters
 from hiseg_ros.ros.result_codec import encode_mask, encode_probabilities, resample
 from hiseg_ros.taxonomy import Taxonomy
@@ -64,7 +64,7 @@ def level_labels_message(header: Header, labels: LabelImage, table: NDArray[np.u
         labels: (H, W) uint8 node ids.
         table: (256,) uint8, `Taxonomy.node_id_at_level`.
     """
-    return _image(header, cv2.LUT(labels, table), 'mono8')
+    return _image(header, cast(LabelImage, cv2.LUT(labels, table)), 'mono8')
 
 
 def rgb_message(header: Header, rgb: RgbImage) -> Image:
@@ -167,21 +167,22 @@ def camera_info_message(
     Args:
         header: Of the camera image.
         camera_info: What the camera's driver published.
-        image_size: (H, W) of the image it goes with; where it differs from the calibrated size,
-            the intrinsics and the region of interest are scaled. None leaves them.
+        image_size: (H, W) of the image it goes with; where it differs from the size that the
+            camera_info announces, intrinsics and region of interest are scaled. None leaves them.
     """
     message = copy.deepcopy(camera_info)
     message.header = header
-    if image_size is None or 0 in (camera_info.height, camera_info.width):
+    roi = message.roi
+    # What the driver delivers: a part of the sensor where it says so, binned where it says so.
+    height = (roi.height or message.height) // max(message.binning_y, 1)
+    width = (roi.width or message.width) // max(message.binning_x, 1)
+    if image_size is None or image_size == (height, width) or 0 in (height, width):
         return message
-    scale_y, scale_x = image_size[0] / message.height, image_size[1] / message.width
-    if scale_y == scale_x == 1:
-        return message
-    message.height, message.width = image_size
+    scale_y, scale_x = image_size[0] / height, image_size[1] / width
+    message.height, message.width = round(message.height * scale_y), round(message.width * scale_x)
     rows = np.array([scale_x, scale_y, 1.0])[:, np.newaxis]
     message.k = (np.reshape(message.k, (3, 3)) * rows).reshape(-1)
     message.p = (np.reshape(message.p, (3, 4)) * rows).reshape(-1)
-    roi = message.roi
     roi.y_offset, roi.height = round(roi.y_offset * scale_y), round(roi.height * scale_y)
     roi.x_offset, roi.width = round(roi.x_offset * scale_x), round(roi.width * scale_x)
     return message

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,27 +17,16 @@ from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rclpy.utilities import try_shutdown
 
-from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.ros.bag_sink import BagSink
 from hiseg_ros.ros.child_process import report, run_child, stop_requested
-from hiseg_ros.ros.message_definitions import definition, message_class, type_hash
+from hiseg_ros.ros.message_definitions import message_class
 
 NODE_NAME = 'hiseg_recorder'
 DEPTH = 100
 """Messages that may wait for the recorder on each topic; enough for seconds of stalling disk."""
-
-BACKLOG = 1000
-"""Messages that may wait for the disk."""
 
 REPORT_PERIOD_S = 0.2
 DISCOVERY_PERIOD_S = 0.2
@@ -46,82 +34,6 @@ DRAIN_S = 0.5
 """How long messages that already arrived are still taken in after the stop."""
 
 _NOT_OURS = ('/parameter_events', '/rosout', '/transition_event')
-
-
-class BagSink:
-    """Writes serialised messages to a bag in a thread of its own."""
-
-    def __init__(self, path: Path) -> None:
-        """Create the bag.
-
-        Raises:
-            BagError: The folder exists or cannot be written.
-        """
-        if path.exists():
-            raise BagError(f'{path} exists already; expected a new folder: remove it.')
-        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
-        # Label images shrink fortyfold, which costs less than writing them out.
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._path = path
-        self._connections: dict[str, Connection] = {}
-        self._lock = threading.Lock()
-        self._queue: queue.Queue[tuple[Connection, int, bytes] | None] = queue.Queue(BACKLOG)
-        self._error: Exception | None = None
-        try:
-            self._writer.open()
-        except OSError as error:
-            raise self._failed(error) from error
-        self._thread = threading.Thread(target=self._write, name='bag_writer')
-        self._thread.start()
-
-    def _failed(self, error: Exception) -> BagError:
-        return BagError(
-            f'The recording {self._path} cannot be written ({error}); expected a writable folder '
-            'with room for it: name another.'
-        )
-
-    def add_topic(self, topic: str, message_type: str, qos: Sequence[QoSProfile]) -> None:
-        """Announce a topic with what its publishers offer."""
-        with self._lock:
-            self._connections[topic] = self._writer.add_connection(
-                topic,
-                message_type,
-                msgdef=definition(message_type),
-                rihs01=type_hash(message_type),
-                offered_qos_profiles=[_bag_qos(profile) for profile in qos],
-            )
-
-    def put(self, topic: str, time_ns: int, data: bytes) -> None:
-        """Hand over a serialised message; waits where the disk is far behind."""
-        if self._error is not None:
-            raise self._failed(self._error) from self._error
-        self._queue.put((self._connections[topic], time_ns, data))
-
-    def _write(self) -> None:
-        while (item := self._queue.get()) is not None:
-            if self._error is None:
-                try:
-                    with self._lock:
-                        self._writer.write(*item)
-                except Exception as error:  # told to the caller of put or close
-                    self._error = error
-
-    def close(self) -> None:
-        """Write what waits and finish the bag.
-
-        Raises:
-            BagError: A message could not be written.
-        """
-        self._queue.put(None)
-        self._thread.join()
-        try:
-            if self._error is None:
-                self._writer.close()
-        except OSError as error:
-            self._error = error
-        if self._error is not None:
-            self._writer.abort()
-            raise self._failed(self._error) from self._error
 
 
 class Recorder(Node):
@@ -141,6 +53,10 @@ class Recorder(Node):
         self.last_stamp_ns: dict[str, int] = {}
         self._further = frozenset(further_topics)
         self._sink = sink
+
+    def close(self) -> None:
+        """Leave the graph."""
+        super().destroy_node()
 
     def discover(self) -> None:
         """Subscribe to topics that appeared since the last call."""
@@ -173,16 +89,11 @@ class Recorder(Node):
         self._sink.add_topic(topic, message_type, offered)
         self.counts[topic] = 0
         has_header = 'header' in message_class(message_type).get_fields_and_field_types()
-        self.create_subscription(
-            message_class(message_type),
-            topic,
-            self._keeper(topic, has_header),
-            wanted,
-            raw=True,
-        )
+        keep: Any = self._keeper(topic, has_header)  # rclpy's types know no second argument
+        self.create_subscription(message_class(message_type), topic, keep, wanted, raw=True)
 
-    def _keeper(self, topic: str, has_header: bool) -> Callable[[bytes, Any], None]:
-        def keep(data: bytes, info: Any) -> None:
+    def _keeper(self, topic: str, has_header: bool) -> Callable[[bytes, Mapping[str, int]], None]:
+        def keep(data: bytes, info: Mapping[str, int]) -> None:
             # The time the middleware took it in: not delayed by this process being busy.
             self._sink.put(topic, _received_ns(info), data)
             self.counts[topic] += 1
@@ -192,9 +103,8 @@ class Recorder(Node):
         return keep
 
 
-def _received_ns(info: Mapping[str, Any] | Any) -> int:
-    value = info['received_timestamp'] if isinstance(info, dict) else info.received_timestamp
-    return int(value) or time.time_ns()
+def _received_ns(info: Mapping[str, int]) -> int:
+    return int(info['received_timestamp']) or time.time_ns()
 
 
 def stamp_ns(data: bytes) -> int:
@@ -202,24 +112,6 @@ def stamp_ns(data: bytes) -> int:
     order = 'little' if data[1] & 1 else 'big'
     seconds = int.from_bytes(data[4:8], order, signed=True)  # type: ignore[arg-type]
     return seconds * 1_000_000_000 + int.from_bytes(data[8:12], order)  # type: ignore[arg-type]
-
-
-def _bag_qos(profile: QoSProfile) -> Qos:
-    def time_of(duration: Any) -> QosTime:
-        seconds, nanoseconds = divmod(duration.nanoseconds, 1_000_000_000)
-        return QosTime(seconds, nanoseconds)
-
-    return Qos(
-        QosHistory[profile.history.name],
-        profile.depth,
-        QosReliability[profile.reliability.name],
-        QosDurability[profile.durability.name],
-        time_of(profile.deadline),
-        time_of(profile.lifespan),
-        QosLiveliness[profile.liveliness.name],
-        time_of(profile.liveliness_lease_duration),
-        profile.avoid_ros_namespace_conventions,
-    )
 
 
 def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s: float) -> bool:
@@ -268,8 +160,8 @@ def record(arguments: argparse.Namespace) -> int:
             if wait_until_active(node, arguments.node, stop, arguments.timeout):
                 _spin(node, stop)
         finally:
-            node.destroy_node()
-            rclpy.try_shutdown()
+            node.close()
+            try_shutdown()
     finally:
         sink.close()
     report('recorded', messages=node.counts)

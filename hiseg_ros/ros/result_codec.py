@@ -29,8 +29,8 @@ def resample(
 ) -> NDArray[np.float32]:
     """Read a grid over an image at a stride of its own, by linear interpolation.
 
-    The mean of nothing is taken: a cell holds the probabilities at its centre, the same that the
-    decision sees there, and a parent stays the sum of its children.
+    A cell holds the probabilities at its centre, no mean over its area: the same that the decision
+    sees there, and a parent stays the sum of its children.
 
     Args:
         values: (C, h, w) float32 on a grid that covers the whole image.
@@ -153,7 +153,7 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
         )
     if message.encoding == 'packbits':
         data = np.unpackbits(data, count=pixels)
-    return (data != 0).reshape(shape)
+    return data.astype(np.bool_).reshape(shape)
 
 
 def _bytes_of(data: Any) -> NDArray[np.uint8]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +16,7 @@ from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 from rclpy.utilities import get_rmw_implementation_identifier
 
@@ -24,13 +27,15 @@ from hiseg_ros.ros.frame_processor import FrameProcessor
 from hiseg_ros.ros.frame_slot import FrameSlot
 from hiseg_ros.ros.inputs import Frame, Inputs
 from hiseg_ros.ros.outputs import Outputs
-from hiseg_ros.ros.parameters import NodeParameters, ParameterStore
+from hiseg_ros.ros.parameter_store import ParameterStore
+from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.ros.transport import transport_in_use
 from hiseg_ros.ros.worker import Worker
 
 NODE_NAME = 'segmentation'
 DIAGNOSTICS_PERIOD_S = 1.0
 MATCH_PERIOD_S = 0.5
+SIGNAL_PERIOD_S = 0.2
 
 
 class SegmentationNode(LifecycleNode):
@@ -198,6 +203,8 @@ class SegmentationNode(LifecycleNode):
 
     def _on_worker_error(self, error: Exception) -> None:
         # In the worker's thread: a transition may only happen in the executor's.
+        if not self.context.ok():
+            return  # ROS was shut down while a frame was in work, so it could not be published
         self._report(error)
         self._crash.trigger()
 
@@ -234,20 +241,25 @@ class SegmentationNode(LifecycleNode):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code 0."""
-    node: SegmentationNode | None = None
-    executor: SingleThreadedExecutor | None = None
+    # Not rclpy's handlers: they invalidate the context at once, under the hands of the worker
+    # that publishes or of a transition that is under way.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(
+        args=None if arguments is None else list(arguments),
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    node = SegmentationNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.init(args=None if arguments is None else list(arguments))
-        node = SegmentationNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=SIGNAL_PERIOD_S)
+    except ExternalShutdownException:
         pass
     finally:
-        if executor is not None:
-            executor.shutdown()
-        if node is not None:
-            node.close()
+        executor.shutdown()
+        node.close()
         rclpy.try_shutdown()
     return 0

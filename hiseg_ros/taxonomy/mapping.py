@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import read_yaml
+from hiseg_ros.taxonomy.schema import key_faults, read_yaml
 from hiseg_ros.taxonomy.tree import Taxonomy
 
 
@@ -88,70 +90,108 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
     """Load a mapping by name (config/mappings/<name>.yaml) or from a file.
 
     Raises:
-        MappingError: The file is missing, a key or a type is wrong, a label id occurs twice, or a
-            name is not a node of the taxonomy.
+        MappingError: The file is missing, a key or a type is wrong, a label id or name occurs
+            twice, a name is not a node of the taxonomy, or a label allows no leaf.
     """
     path = named_or_path(name_or_path, 'mappings')
     data = read_yaml(path, 'Mapping', MappingError)
-    known = {'name', 'description', 'source', 'labels', 'unlabeled', 'optional'}
-    missing = {'name', 'labels'} - set(data)
-    if missing or set(data) - known:
+    required, known = {'name', 'labels'}, {'description', 'source', 'unlabeled', 'optional'}
+    missing = required - set(data)
+    unknown = set(map(str, data)) - required - known
+    if missing or unknown:
         raise MappingError(
-            f'Mapping {path} lacks the keys {sorted(missing)} and has the unknown keys '
-            f'{sorted(map(str, set(data) - known))}; expected some of {sorted(known)}.'
+            f'Mapping {path} {key_faults(missing, unknown)}; expected '
+            f'{", ".join(sorted(required))} and optionally {", ".join(sorted(known))}.'
+        )
+    if not isinstance(data['name'], str) or not data['name']:
+        raise MappingError(
+            f'Mapping {path} has the name {short_repr(data["name"])}; expected a text.'
         )
     if not isinstance(data['labels'], list) or not data['labels']:
-        raise MappingError(f'Mapping {path} has no list of labels; expected at least one label.')
-    optional = frozenset(map(str, data.get('optional', [])))
+        raise MappingError(
+            f'Mapping {path} has the labels {short_repr(data["labels"])}; expected a list with at '
+            'least one label.'
+        )
+    optional = frozenset(_names(data.get('optional', []), 'optional', f'Mapping {path}'))
     labels = tuple(_parse_label(row, optional, taxonomy, path) for row in data['labels'])
-    unlabeled = tuple(int(value) for value in data.get('unlabeled', []))
-    ids = [label.label_id for label in labels] + list(unlabeled)
-    repeated = sorted({value for value in ids if ids.count(value) > 1})
+    unlabeled = data.get('unlabeled', [])
+    if not isinstance(unlabeled, list) or not all(map(_is_id, unlabeled)):
+        raise MappingError(
+            f'Mapping {path} has unlabeled: {short_repr(unlabeled)}; expected a list of label ids.'
+        )
+    _check_once('label ids', [label.label_id for label in labels] + unlabeled, path)
+    _check_once('label names', [label.name for label in labels], path)
+    return Mapping(data['name'], labels, tuple(unlabeled))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _names(value: Any, key: str, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise MappingError(
+            f'{where} has {key}: {short_repr(value)}; expected a list of node names.'
+        )
+    return value
+
+
+def _check_once(what: str, values: Sequence[object], path: Path) -> None:
+    repeated = list(dict.fromkeys(value for value in values if values.count(value) > 1))
     if repeated:
         raise MappingError(
-            f'Mapping {path} names the label ids {repeated} more than once; expected each once.'
+            f'Mapping {path} has the {what} {short_repr(repeated)} more than once; expected each '
+            'once.'
         )
-    return Mapping(str(data['name']), labels, unlabeled)
 
 
-def _parse_label(
-    row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: Path
-) -> Label:
+def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: Path) -> Label:
     known = {'id', 'name', 'nodes', 'without', 'evaluated'}
     if not isinstance(row, dict) or not {'id', 'name', 'nodes'} <= set(row) <= known:
         raise MappingError(
-            f'Mapping {path} has a label {row!r}; expected the keys id, name, nodes and '
-            'optionally without and evaluated.'
+            f'Mapping {path} has the label {short_repr(row)}; expected the keys id, name and '
+            'nodes, and optionally without and evaluated.'
         )
-    name = str(row['name'])
-    if not isinstance(row['id'], int) or isinstance(row['id'], bool):
+    name = row['name']
+    if not isinstance(name, str) or not name:
         raise MappingError(
-            f'Label {name!r} of mapping {path} has the id {row["id"]!r}; expected an integer.'
+            f'Label {short_repr(row["id"])} of mapping {path} has the name {short_repr(name)}; '
+            'expected a text: put it in quotes.'
         )
-    allowed = _leaves_of(row['nodes'], name, optional, taxonomy, path)
-    allowed -= _leaves_of(row.get('without', []), name, optional, taxonomy, path)
+    where = f'Label {name!r} of mapping {path}'
+    if not _is_id(row['id']):
+        raise MappingError(f'{where} has the id {short_repr(row["id"])}; expected an integer.')
+    evaluated = row.get('evaluated', True)
+    if not isinstance(evaluated, bool):
+        raise MappingError(
+            f'{where} has evaluated: {short_repr(evaluated)}; expected true or false.'
+        )
+    nodes = _known(_names(row['nodes'], 'nodes', where), where, optional, taxonomy)
+    without = _known(_names(row.get('without', []), 'without', where), where, optional, taxonomy)
+    allowed = {leaf for node in nodes for leaf in taxonomy.leaves_below(node)}
+    for node in without:
+        if not allowed.issuperset(taxonomy.leaves_below(node)):
+            raise MappingError(
+                f'{where} leaves out {taxonomy.nodes[node].name!r}, which does not lie below its '
+                'nodes; expected part of them: check nodes and without.'
+            )
+    allowed -= {leaf for node in without for leaf in taxonomy.leaves_below(node)}
     if not allowed:
         raise MappingError(
-            f'Label {name!r} of mapping {path} allows no leaf of taxonomy {taxonomy.name!r}; '
-            'expected at least one: check nodes and without.'
+            f'{where} allows no leaf of taxonomy {taxonomy.name!r}; expected at least one: check '
+            'nodes and without.'
         )
-    return Label(row['id'], name, tuple(sorted(allowed)), bool(row.get('evaluated', True)))
+    return Label(row['id'], name, tuple(sorted(allowed)), evaluated)
 
 
-def _leaves_of(
-    names: Any, label: str, optional: frozenset[str], taxonomy: Taxonomy, path: Path
-) -> set[int]:
-    if not isinstance(names, list):
+def _known(
+    names: Sequence[str], where: str, optional: frozenset[str], taxonomy: Taxonomy
+) -> list[int]:
+    """Return the ids of the nodes, without optional ones that the taxonomy lacks."""
+    foreign = [name for name in names if name not in taxonomy and name not in optional]
+    if foreign:
         raise MappingError(
-            f'Label {label!r} of mapping {path} has nodes {names!r}; expected a list of names.'
+            f'{where} names {foreign[0]!r}; expected a node of taxonomy {taxonomy.name!r}: see '
+            f'`hiseg taxonomy show {taxonomy.name}`.'
         )
-    leaves: set[int] = set()
-    for name in map(str, names):
-        if name in taxonomy:
-            leaves.update(taxonomy.leaves_below(taxonomy.node_id(name)))
-        elif name not in optional:
-            raise MappingError(
-                f'Label {label!r} of mapping {path} names {name!r}; expected a node of taxonomy '
-                f'{taxonomy.name!r}: see `hiseg taxonomy show {taxonomy.name}`.'
-            )
-    return leaves
+    return [taxonomy.node_id(name) for name in names if name in taxonomy]

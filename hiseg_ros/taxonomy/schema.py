@@ -5,18 +5,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from reprlib import repr as short_repr
 from typing import Any
 
 import yaml
 
 from hiseg_ros.errors import HisegError, TaxonomyError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.tree import Node, Taxonomy
+from hiseg_ros.taxonomy.tree import MAX_NODES, Node, Taxonomy
 
 MAX_FILE_BYTES = 1_000_000
 _COLOR = re.compile(r'#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})')
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without tags, that refuses a key given twice instead of taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [
+            self.construct_object(key, deep=True)
+            for key, _ in node.value
+            if key.tag != 'tag:yaml.org,2002:merge'
+        ]
+        repeated = [key for index, key in enumerate(keys) if key in keys[:index]]
+        if repeated:
+            raise yaml.constructor.ConstructorError(
+                None, None, f'the key {short_repr(repeated[0])} occurs twice', node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path, what: str, error: type[HisegError]) -> dict[str, Any]:
@@ -31,16 +49,17 @@ def read_yaml(path: Path, what: str, error: type[HisegError]) -> dict[str, Any]:
         HisegError: As `error`: missing, too large, not YAML, or no mapping at the top.
     """
     if not path.is_file():
-        raise error(f'{what} {path} does not exist; expected a YAML file: check the path.')
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise error(
-            f'{what} {path} has {path.stat().st_size} bytes; expected at most {MAX_FILE_BYTES}.'
-        )
+        beside = sorted(other.stem for other in path.parent.glob('*.yaml'))
+        found = f' (its folder has {", ".join(beside)})' if beside else ''
+        raise error(f'{what} {path} does not exist; expected a YAML file{found}: check the name.')
     try:
-        data = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise error(f'{what} {path} has {size} bytes; expected at most {MAX_FILE_BYTES}.')
+        data = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as problem:
         detail = ' '.join(str(problem).split())
-        raise error(f'{what} {path} is not valid YAML: {detail}.') from problem
+        raise error(f'{what} {path} cannot be read as YAML: {detail}.') from problem
     if not isinstance(data, dict):
         raise error(
             f'{what} {path} holds a {type(data).__name__}; expected keys and values at its top.'
@@ -69,14 +88,22 @@ def parse_taxonomy(data: Mapping[str, Any], source: str) -> Taxonomy:
         TaxonomyError: A key is missing, unknown or of the wrong type, or the tree is not valid.
     """
     _check_keys(data, {'name', 'version', 'tree'}, {'subclass_root', 'description'}, source)
+    subclass_name = data.get('subclass_root')
+    for key in ('name', 'version', 'subclass_root'):
+        value = data.get(key)
+        if not isinstance(value, str) and (value is not None or key != 'subclass_root'):
+            raise TaxonomyError(
+                f'{source} has the {key} {short_repr(value)}; expected a text: put it in quotes.'
+            )
     nodes: list[Node] = []
     _add_nodes(data['tree'], None, 0, nodes, source)
-    subclass_name = data.get('subclass_root')
-    taxonomy = Taxonomy(str(data['name']), str(data['version']), tuple(nodes))
-    if subclass_name is None:
-        return taxonomy
-    root = taxonomy.node_id(str(subclass_name))
-    return Taxonomy(taxonomy.name, taxonomy.version, taxonomy.nodes, root)
+    root = next((n.node_id for n in nodes if n.name == subclass_name), None)
+    if root is None and subclass_name is not None:
+        raise TaxonomyError(
+            f'{source} has the subclass_root {subclass_name!r}; expected the name of a node of '
+            'its tree.'
+        )
+    return Taxonomy(data['name'], data['version'], tuple(nodes), root)
 
 
 def _check_keys(
@@ -86,9 +113,19 @@ def _check_keys(
     unknown = set(map(str, data)) - required - optional
     if missing or unknown:
         raise TaxonomyError(
-            f'{source} lacks the keys {sorted(missing)} and has the unknown keys '
-            f'{sorted(unknown)}; expected {sorted(required)} and optionally {sorted(optional)}.'
+            f'{source} {key_faults(missing, unknown)}; expected {", ".join(sorted(required))} and '
+            f'optionally {", ".join(sorted(optional))}.'
         )
+
+
+def key_faults(missing: set[str], unknown: set[str]) -> str:
+    """Return in words which keys are missing or unknown, at least one of them."""
+    faults = []
+    if missing:
+        faults.append(f'lacks the key {", ".join(sorted(missing))}')
+    if unknown:
+        faults.append(f'has the unknown key {", ".join(sorted(unknown))}')
+    return ' and '.join(faults)
 
 
 def _add_nodes(
@@ -96,23 +133,37 @@ def _add_nodes(
 ) -> None:
     if not isinstance(data, Mapping):
         raise TaxonomyError(
-            f'{source} has a node {data!r}; expected a mapping with name, color and, for an '
+            f'{source} has the node {short_repr(data)}; expected the keys name, color and, for an '
             'inner node, children.'
         )
-    name = str(data.get('name', '?'))
-    _check_keys(data, {'name', 'color'}, {'children'}, f'Node {name!r} of {source}')
-    match = _COLOR.fullmatch(str(data['color']))
+    # Checked before the tree is complete, since a YAML alias may repeat a branch without end.
+    if len(nodes) >= MAX_NODES:
+        raise TaxonomyError(
+            f'{source} has more than {MAX_NODES} nodes; expected 2 to {MAX_NODES}, since a node '
+            'id is one byte and 255 means unlabeled.'
+        )
+    name = data.get('name')
+    where = f'A child of node {nodes[parent].name!r}' if parent is not None else 'The root'
+    if 'name' in data and not isinstance(name, str):
+        raise TaxonomyError(
+            f'{where} of {source} has the name {short_repr(name)}; expected a text: put it in '
+            'quotes.'
+        )
+    where = f'Node {name!r} of {source}' if 'name' in data else f'{where} of {source}'
+    _check_keys(data, {'name', 'color'}, {'children'}, where)
+    color = data['color']
+    match = _COLOR.fullmatch(color) if isinstance(color, str) else None
     if match is None:
         raise TaxonomyError(
-            f'Node {name!r} of {source} has the color {data["color"]!r}; expected "#rrggbb".'
+            f'{where} has the color {short_repr(color)}; expected "#rrggbb" in quotes.'
         )
     red, green, blue = (int(part, 16) for part in match.groups())
     node_id = len(nodes)
-    nodes.append(Node(node_id, name, parent, level, (red, green, blue)))
+    nodes.append(Node(node_id, str(name), parent, level, (red, green, blue)))
     children = data.get('children', [])
     if not isinstance(children, list):
         raise TaxonomyError(
-            f'Node {name!r} of {source} has children {children!r}; expected a list of nodes.'
+            f'{where} has the children {short_repr(children)}; expected a list of nodes.'
         )
     for child in children:
         _add_nodes(child, node_id, level + 1, nodes, source)
@@ -123,7 +174,8 @@ def dump_taxonomy(taxonomy: Taxonomy) -> dict[str, Any]:
 
     def node_data(node_id: int) -> dict[str, Any]:
         node = taxonomy.nodes[node_id]
-        data: dict[str, Any] = {'name': node.name, 'color': '#{:02x}{:02x}{:02x}'.format(*node.color)}
+        red, green, blue = node.color
+        data: dict[str, Any] = {'name': node.name, 'color': f'#{red:02x}{green:02x}{blue:02x}'}
         children = taxonomy.children(node_id)
         if children:
             data['children'] = [node_data(child) for child in children]

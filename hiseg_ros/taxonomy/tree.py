@@ -48,32 +48,54 @@ class Taxonomy:
         """Check the tree.
 
         Raises:
-            TaxonomyError: Too many nodes, two nodes of one name or colour, no single root, a
-                parent after its child, or an inner node with a single child.
+            TaxonomyError: Too few or too many nodes, a name that is empty or that two nodes have,
+                a colour that is none or that two nodes have, nodes out of preorder, an inner node
+                with a single child, or a subclass root that is no inner node.
         """
         if not 2 <= len(self.nodes) <= MAX_NODES:
             raise TaxonomyError(
                 f'Taxonomy {self.name!r} has {len(self.nodes)} nodes; expected 2 to {MAX_NODES}, '
                 'since a node id is one byte and 255 means unlabeled.'
             )
+        self._check_preorder()
         self._check_unique('name', [node.name for node in self.nodes])
         self._check_unique('color', [node.color for node in self.nodes])
-        for index, node in enumerate(self.nodes):
-            parent_is_valid = (
-                node.parent is None if index == 0 else node.parent in range(index)
-            )
-            if node.node_id != index or not parent_is_valid:
-                raise TaxonomyError(
-                    f'Node {node.name!r} of taxonomy {self.name!r} has id {node.node_id} and '
-                    f'parent {node.parent}; expected id {index} and a parent before it '
-                    '(none for the first node, the root).'
-                )
         for node in self.nodes:
+            if not node.name.strip():
+                raise TaxonomyError(
+                    f'Node {node.node_id} of taxonomy {self.name!r} has the name {node.name!r}; '
+                    'expected a word.'
+                )
+            if len(node.color) != 3 or not all(0 <= value <= 255 for value in node.color):
+                raise TaxonomyError(
+                    f'Node {node.name!r} of taxonomy {self.name!r} has the color {node.color}; '
+                    'expected red, green and blue from 0 to 255.'
+                )
             if len(self.children(node.node_id)) == 1:
                 raise TaxonomyError(
                     f'Node {node.name!r} of taxonomy {self.name!r} has one child; expected none '
                     'or at least two, since one child leaves nothing to decide: merge them.'
                 )
+        if self.subclass_root is not None and self.subclass_root not in self.inner:
+            raise TaxonomyError(
+                f'Taxonomy {self.name!r} has the subclass root {self.subclass_root}; expected the '
+                'id of a node with children, or none.'
+            )
+
+    def _check_preorder(self) -> None:
+        path: list[int] = []
+        for index, node in enumerate(self.nodes):
+            while path and path[-1] != node.parent:
+                path.pop()
+            is_root = index == 0 and node.parent is None
+            if node.node_id != index or not (is_root or path) or node.level != len(path):
+                raise TaxonomyError(
+                    f'Node {node.name!r} of taxonomy {self.name!r} has id {node.node_id}, parent '
+                    f'{node.parent} and level {node.level} at position {index}; expected nodes in '
+                    'preorder: the root first, then each branch in one piece, with ids counted '
+                    'from 0 and levels one below the parent.'
+                )
+            path.append(index)
 
     def _check_unique(self, what: str, values: Sequence[object]) -> None:
         seen: dict[object, str] = {}
@@ -91,7 +113,7 @@ class Taxonomy:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) over names and parents in order; colours do not change the meaning."""
+        """SHA-256 (hex) over names, parents and subclass root in order; not over colours."""
         rows = [[node.name, node.parent] for node in self.nodes]
         root = None if self.subclass_root is None else self.nodes[self.subclass_root].name
         text = json.dumps({'nodes': rows, 'subclass_root': root}, ensure_ascii=True)
@@ -186,12 +208,24 @@ class Taxonomy:
         return tuple(n.node_id for n in self.nodes if node_id in self.path(n.node_id))
 
     def ancestor_at_level(self, node_id: int, level: int) -> int:
-        """Return the ancestor at a level, or the node itself where it lies higher."""
+        """Return the ancestor at a level, or the node itself where it lies higher.
+
+        Raises:
+            TaxonomyError: The level is negative.
+        """
+        _check_level(level)
         path = self.path(node_id)
         return path[min(level, len(path) - 1)]
 
     def level_nodes(self, level: int) -> tuple[int, ...]:
-        """Return the nodes of a level and the leaves above it: their probabilities sum to 1."""
+        """Return the nodes of a level and the leaves above it: their probabilities sum to 1.
+
+        Below the deepest level these are the leaves.
+
+        Raises:
+            TaxonomyError: The level is negative.
+        """
+        _check_level(level)
         return tuple(
             n.node_id
             for n in self.nodes
@@ -199,7 +233,11 @@ class Taxonomy:
         )
 
     def node_id_at_level(self, level: int) -> NDArray[np.uint8]:
-        """Return the (256,) uint8 table that cuts a label image at a level; 255 stays 255."""
+        """Return the (256,) uint8 table that cuts a label image at a level; 255 stays 255.
+
+        Raises:
+            TaxonomyError: The level is negative.
+        """
         table = np.full(256, UNLABELED, np.uint8)
         for node in self.nodes:
             table[node.node_id] = self.ancestor_at_level(node.node_id, level)
@@ -225,3 +263,8 @@ class Taxonomy:
         for node in self.nodes:
             palette[node.node_id] = node.color
         return palette
+
+
+def _check_level(level: int) -> None:
+    if level < 0:
+        raise TaxonomyError(f'Level {level} was asked for; expected 0 (the root) or more.')

@@ -35,8 +35,12 @@ class LabelTable:
             weights: By mapping name, then label name: weight of a pixel; 1 where not given.
 
         Raises:
-            ConfigError: Weights name an unknown mapping or label, or are negative.
+            ConfigError: Two mappings have one name, or weights name an unknown mapping or label or
+                are negative.
         """
+        names = [mapping.name for mapping in mappings]
+        if len(set(names)) < len(names):
+            raise ConfigError(f'The mappings are {names}; expected each name once.')
         self._first_row: dict[str, int] = {}
         self._mappings = {mapping.name: mapping for mapping in mappings}
         matrices, row_weights = [], []

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from hiseg_ros.training.label_table import IGNORED, LabelTable
 
 SMALLEST_PROBABILITY = 1e-6
-"""Keeps the logarithm finite; at one part in a million a pixel's gradient is already clipped."""
+"""Below this the logarithm goes on as its tangent: finite, and a lost pixel still learns."""
 
 
 def set_nll(
@@ -31,13 +31,14 @@ def set_nll(
     present = torch.unique(targets)
     present = present[present != IGNORED]
     if present.numel() == 0:
-        return leaf_probabilities.sum() * torch.zeros(targets.shape)
+        return leaf_probabilities.sum() * leaf_probabilities.new_zeros(targets.shape)
     # Only the rows that occur in this image are summed and interpolated: about ten of 150.
     sums = torch.einsum('rl,lhw->rhw', allowed[present], leaf_probabilities)
     full = F.interpolate(sums[None], targets.shape, mode='bilinear', align_corners=False)[0]
     position = torch.searchsorted(present, targets.clamp(min=0).contiguous())
     chosen = full.gather(0, position.clamp(max=present.numel() - 1)[None])[0]
     nll = -chosen.clamp(min=SMALLEST_PROBABILITY, max=1.0).log()
+    nll = nll + (SMALLEST_PROBABILITY - chosen).relu() / SMALLEST_PROBABILITY
     return torch.where(targets == IGNORED, torch.zeros_like(nll), nll)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node under test in a private graph: with real small weights or an engine that can be held."""
+"""The node under test in a private graph, with small weights or an engine that can be held."""
 
 from __future__ import annotations
 

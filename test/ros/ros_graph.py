@@ -1,9 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A private ROS graph for tests: nodes under test in threads, one peer node in the test's thread."""
+"""A private ROS graph: nodes under test in threads, one peer node in the test's thread."""
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Graph:
         self.peer = Node('peer', context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.peer)
+        self._clients: dict[str, Any] = {}
         self._running: list[tuple[SingleThreadedExecutor, threading.Thread, Any]] = []
 
     def start(self, node: Any) -> Any:
@@ -59,13 +61,19 @@ class Graph:
 
     def close(self) -> None:
         """Stop and destroy everything."""
+        executor = thread = node = None
         for executor, thread, node in self._running:
             executor.shutdown(timeout_sec=PATIENCE_S)
             thread.join(PATIENCE_S)
             node.close()
+        self._running.clear()
+        self._clients.clear()
         self._executor.shutdown()
         self.peer.destroy_node()
         rclpy.shutdown(context=self.context)
+        # A lifecycle node's services live as long as the object; the next graph must not see them.
+        del executor, thread, node
+        gc.collect()
 
     def spin(self, seconds: float = 0.05) -> None:
         """Handle what has arrived at the peer."""
@@ -102,11 +110,13 @@ class Graph:
 
     def call(self, kind: type, service: str, request: Any) -> Any:
         """Call a service and return its response."""
-        client = self.peer.create_client(kind, service)  # type: ignore[var-annotated]
+        # Kept, since a client made right after one of the same name was destroyed may never match.
+        if service not in self._clients:
+            self._clients[service] = self.peer.create_client(kind, service)
+        client = self._clients[service]
         self.until(client.service_is_ready, f'service {service}')
         future = client.call_async(request)
         self.until(future.done, f'answer of {service}')
-        self.peer.destroy_client(client)
         return future.result()
 
     def change_state(self, transition: int, node: str = '/segmentation') -> bool:
@@ -133,4 +143,5 @@ class Graph:
     def describe(self, names: list[str], node: str = '/segmentation') -> list[Any]:
         """Return parameter descriptors."""
         request = DescribeParameters.Request(names=names)
-        return list(self.call(DescribeParameters, f'{node}/describe_parameters', request).descriptors)
+        response = self.call(DescribeParameters, f'{node}/describe_parameters', request)
+        return list(response.descriptors)

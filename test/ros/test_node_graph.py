@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A known image through the real graph: every pixel of every output equals the library's result."""
+"""A known image through the real graph: every pixel of every output is the library's."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ def test_every_pixel_of_every_output_equals_the_library_result(
         data = np.frombuffer(message.data, np.uint8).reshape(values.shape)
         np.testing.assert_array_equal(data, np.round(255 * values).astype(np.uint8))
     masks = subclass_masks(expected, taxonomy, min_area=1)
+    assert masks, 'the picture must have signs'
     assert len(got['traffic_signs'].masks) == len(masks)
-    for message, mask in zip(got['traffic_signs'].masks, masks):
+    for message, mask in zip(got['traffic_signs'].masks, masks, strict=True):
         assert message.node_id == mask.node_id
         assert tuple(message.top_node_ids) == tuple(node_id for node_id, _ in mask.top)
         np.testing.assert_allclose(message.top_probabilities, [p for _, p in mask.top], rtol=1e-6)

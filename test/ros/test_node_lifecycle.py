@@ -330,7 +330,7 @@ def test_messages_beyond_the_shared_memory_segment_are_a_warning(
 
 @pytest.mark.needs('torch')
 @pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
-@pytest.mark.parametrize('moment', ['active', 'unconfigured'])
+@pytest.mark.parametrize('moment', ['active', 'unconfigured', 'starting'])
 def test_the_process_ends_with_exit_code_0(
     graph: Graph,
     ros_environment: dict[str, str],
@@ -342,7 +342,7 @@ def test_the_process_ends_with_exit_code_0(
     from node_support import image_message
     from sensor_msgs.msg import Image
 
-    model = tiny_checkpoint if moment == 'active' else tiny_checkpoint.with_name('missing')
+    model = tiny_checkpoint.with_name('missing') if moment == 'unconfigured' else tiny_checkpoint
     process = subprocess.Popen(
         [sys.executable, 'scripts/segmentation_node', '--ros-args', '-p', f'model:={model}',
          '-p', 'device:=cpu'],
@@ -351,7 +351,12 @@ def test_the_process_ends_with_exit_code_0(
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        graph.until(lambda: graph.state() == moment, f'the process is {moment}')
+        if moment == 'starting':
+            graph.until(
+                lambda: 'segmentation' in graph.peer.get_node_names(), 'the process is there'
+            )
+        else:
+            graph.until(lambda: graph.state() == moment, f'the process is {moment}')
         if moment == 'active':
             images = graph.peer.create_publisher(Image, 'image', 1)
             labels = graph.collect(Image, '/segmentation/labels')

@@ -1,0 +1,50 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
+# .venv has Fast DDS; a shell set up for a robot may name another middleware.
+unexport RMW_IMPLEMENTATION
+
+# DDS stays on this machine, whatever the shell says.
+export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
+
+BIN = .venv/bin
+ARGS =
+
+.DEFAULT_GOAL = help
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: setup
+setup: ## .venv with ROS 2, torch and the hiseg command; messages built (PYTHON= picks the Python)
+	@$(or $(PYTHON),python3) scripts/setup_environment.py $(if $(PYTHON),--this-python)
+
+.PHONY: demo
+demo: setup ## replay a drawn drive through the node and record to demo/ (BAG= replays a rosbag2)
+	@$(BIN)/hiseg demo --output demo $(if $(BAG),"$(BAG)") $(ARGS)
+
+.PHONY: test
+test: setup ## the whole test suite (ARGS= goes to pytest)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: lint types test ## lint, types and tests
+
+.PHONY: lint
+lint: setup ## ruff
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: lock
+lock: setup ## resolve requirements/*.in again and freeze them
+	@$(BIN)/python -m pip install --quiet uv
+	@scripts/lock_requirements.sh
+
+.PHONY: clean
+clean: ## remove what was built: .venv, build, install, caches
+	rm -rf .venv build install log hiseg_ros.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

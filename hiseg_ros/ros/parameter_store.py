@@ -1,0 +1,125 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters in a ROS node: declared, described, validated, kept as a snapshot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.ros.parameters import ATTRIBUTE_OF_NAME, DEFAULTS, RULES, NodeParameters, check
+
+# Names that ROS itself gives to every node; a parameter file may set them.
+_NAMES_OF_ROS = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
+def descriptor(name: str) -> ParameterDescriptor:
+    """Return what `ros2 param describe` shows: meaning, range, choices, when it takes effect."""
+    rule, default = RULES[name], DEFAULTS[name]
+    message = ParameterDescriptor()
+    message.description = rule.description
+    constraints = f'one of {", ".join(rule.choices)}; ' if rule.choices else ''
+    constraints += (
+        'takes effect on the next frame' if rule.live else 'can be set while unconfigured'
+    )
+    message.additional_constraints = constraints
+    if rule.low is not None and rule.high is not None:
+        if isinstance(default, float):
+            span = FloatingPointRange(from_value=float(rule.low), to_value=float(rule.high))
+            message.floating_point_range = [span]
+        else:
+            whole = IntegerRange(from_value=int(rule.low), to_value=int(rule.high), step=1)
+            message.integer_range = [whole]
+    return message
+
+
+class ParameterStore:
+    """Declares the parameters on a node, validates every change and keeps a snapshot.
+
+    A bad value in a parameter file does not end the process: the default is declared, the fault
+    is kept, and `validated` raises it until the parameter is set to something valid.
+    """
+
+    def __init__(self, node: Node, *, is_configured: Callable[[], bool]) -> None:
+        """Declare all parameters.
+
+        Args:
+            node: The node to declare them on.
+            is_configured: Whether parameters that are not live are to be refused now.
+        """
+        self._is_configured = is_configured
+        self._faults: dict[str, str] = {}
+        values = {}
+        for name, default in DEFAULTS.items():
+            # Declared loosely first to see the value a parameter file gives, whatever its type.
+            loose = ParameterDescriptor(dynamic_typing=True)
+            given = node.declare_parameter(name, default, loose).value
+            node.undeclare_parameter(name)
+            try:
+                values[name] = check(name, given)
+            except ConfigError as error:
+                self._faults[name] = str(error)
+                values[name] = default
+            node.declare_parameter(name, values[name], descriptor(name), ignore_override=True)
+        self._values = NodeParameters(**{ATTRIBUTE_OF_NAME[n]: v for n, v in values.items()})  # type: ignore[arg-type]
+        self.unknown_names = _unknown_names(getattr(node, '_parameter_overrides', {}))
+        node.add_on_set_parameters_callback(self._on_set)
+
+    @property
+    def values(self) -> NodeParameters:
+        """The values of now; safe to read from any thread."""
+        return self._values
+
+    def validated(self) -> NodeParameters:
+        """Return the values.
+
+        Raises:
+            ConfigError: The parameter file gave a value that cannot be used.
+        """
+        if self._faults:
+            raise ConfigError(' '.join(self._faults.values()))
+        return self._values
+
+    def _on_set(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        # Applied here, not in a post-set callback, which Humble lacks: rclpy has already checked
+        # type and range, and nothing after this callback refuses.
+        changes = {}
+        for parameter in parameters:
+            if parameter.name not in RULES:
+                continue
+            try:
+                value = check(parameter.name, parameter.value)
+            except ConfigError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            attribute = ATTRIBUTE_OF_NAME[parameter.name]
+            changed = value != getattr(self._values, attribute)
+            if changed and not RULES[parameter.name].live and self._is_configured():
+                reason = (
+                    f'Parameter {parameter.name} cannot change while the node is configured: '
+                    'deactivate and clean up first, then set it and configure again.'
+                )
+                return SetParametersResult(successful=False, reason=reason)
+            changes[attribute] = value
+        if changes:
+            self._values = dataclasses.replace(self._values, **changes)  # type: ignore[arg-type]
+            for name in list(self._faults):
+                if ATTRIBUTE_OF_NAME[name] in changes:
+                    del self._faults[name]
+        return SetParametersResult(successful=True)
+
+
+def _unknown_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(
+        name for name in names if name not in RULES and not name.startswith(_NAMES_OF_ROS)
+    )

@@ -1,0 +1,172 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The ground: every pixel below the horizon is traced to the street and given its surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.training.datasets.synthetic.atmosphere import Light
+from hiseg_ros.training.datasets.synthetic.canvas import Canvas
+from hiseg_ros.training.datasets.synthetic.plan import Band, StreetPlan
+from hiseg_ros.training.datasets.synthetic.scene import LEAF, Floats, Floats32
+from hiseg_ros.training.datasets.synthetic.textures import cloud_noise, look_up
+
+FAR = 600.0
+"""Metres at which the ground ends."""
+ROAD = Band('Road', 0.0, 'asphalt')
+
+
+@dataclass(frozen=True)
+class GroundPixels:
+    """Where the pixels of the ground lie, each array (N,)."""
+
+    inside: NDArray[np.bool_]
+    """(H, W) which pixels these are."""
+    z: Floats
+    """Metres along the street."""
+    side: Floats
+    """Metres right of the street's middle."""
+    distance: Floats
+    """Depth in metres."""
+    wide: Floats
+    """Metres that a pixel covers across."""
+    long: Floats
+    """Metres that a pixel covers along the view."""
+
+
+def trace(canvas: Canvas, plan: StreetPlan) -> GroundPixels:
+    """Return the ground's pixels."""
+    camera = canvas.camera
+    ray_x, ray_y, ray_z = camera.rays()
+    height = camera.position[1]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        depth = np.where(ray_y < -1e-6, height / -ray_y, np.inf)
+    inside = depth < FAR
+    distance = depth[inside]
+    x = camera.position[0] + distance * ray_x[inside]
+    z = camera.position[2] + distance * ray_z[inside]
+    wide = distance / camera.focal
+    return GroundPixels(inside, z, x - plan.course(z), distance, wide, wide * distance / height)
+
+
+def draw_ground(canvas: Canvas, plan: StreetPlan, light: Light) -> GroundPixels:
+    """Draw road, kerbs and what lies beside; return the traced pixels for markings."""
+    pixels = trace(canvas, plan)
+    bands = _bands(plan)
+    edges = _edges(plan)
+    index = np.searchsorted(edges, pixels.side)
+    crossing = np.abs(plan.to_crossing(pixels.z))
+    on_cross = crossing < plan.cross_half
+    road = next(k for k, band in enumerate(bands) if band is ROAD)
+    outer = (index == 0) | (index == len(bands) - 1)
+    # The crossing street has a kerb and a sidewalk of its own beyond ours.
+    beyond = crossing - plan.cross_half
+    index = np.where(outer & (beyond < 0.2), len(bands), index)
+    index = np.where(outer & (beyond >= 0.2) & (beyond < 2.2), len(bands) + 1, index)
+    index = np.where(on_cross, road, index)
+    bands = [*bands, Band('Curb', 0.2, 'kerb'), Band('Sidewalk', 2.0, 'slabs')]
+    palette = np.array([LEAF[band.name] for band in bands], np.uint8)
+    canvas.labels[pixels.inside] = palette[index]
+    canvas.depth[pixels.inside] = pixels.distance
+    colours = np.empty((len(index), 3), np.float32)
+    for surface in sorted({band.surface for band in bands}):
+        where = np.isin(index, [k for k, band in enumerate(bands) if band.surface == surface])
+        if where.any():
+            colours[where] = _surface(surface, plan, pixels, where)
+    _wear(colours, plan, pixels, index == road)
+    shade = light.shade((0.0, 1.0, 0.0))
+    canvas.rgb[pixels.inside] = np.clip(colours * shade, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def _bands(plan: StreetPlan) -> list[Band]:
+    return [*reversed(plan.left), ROAD, *plan.right]
+
+
+def _edges(plan: StreetPlan) -> Floats:
+    right = plan.half_road + np.cumsum([band.width for band in plan.right])
+    left = -plan.half_road - np.cumsum([band.width for band in plan.left])
+    return np.concatenate([left[::-1][1:], [-plan.half_road, plan.half_road], right[:-1]])
+
+
+def _noise(
+    pixels: GroundPixels, where: NDArray[np.bool_], kind: int, metres: float, roughness: float
+) -> Floats32:
+    """Return noise whose tile spans `metres`, fading where pixels are larger than its grain."""
+    scale = 512 / metres
+    x = pixels.side[where][None] * scale
+    y = pixels.z[where][None] * scale
+    values = look_up(cloud_noise(kind, roughness), x, y)[0]
+    grain = metres / 64
+    fade = np.clip(grain / np.maximum(pixels.long[where], 1e-3), 0, 1)
+    return np.asarray(values * fade, np.float32)
+
+
+def _joints(values: Floats, period: float, width: float, footprint: Floats) -> Floats:
+    """Return how much of each pixel is a joint of a regular pattern, in [0, 1]."""
+    distance = np.abs(np.mod(values, period) - period / 2)
+    hit = np.clip((width / 2 - distance) / footprint + 0.5, 0, 1)
+    return np.asarray(np.where(footprint > period / 2, width / period, hit))
+
+
+def _surface(
+    name: str, plan: StreetPlan, pixels: GroundPixels, where: NDArray[np.bool_]
+) -> Floats32:
+    """Return the (n, 3) colours of one surface in even light."""
+    fine = _noise(pixels, where, 1, 4.0, 0.35)
+    middle = _noise(pixels, where, 2, 19.0, 1.2)
+    side, z = pixels.side[where], pixels.z[where]
+    wide, long = pixels.wide[where], pixels.long[where]
+    if name == 'asphalt':
+        base = np.array(plan.asphalt)
+        value = 1 + 0.075 * fine + 0.05 * middle
+    elif name == 'bike':
+        base = np.array([150.0, 78, 66]) if plan.seed % 3 else np.array(plan.asphalt)
+        value = 1 + 0.06 * fine + 0.05 * middle
+    elif name in ('slabs', 'setts'):
+        base = np.array(plan.paving) * (1.0 if name == 'slabs' else 0.8)
+        period = 0.5 if name == 'slabs' else 0.14
+        joints = np.maximum(_joints(side, period, 0.03, wide), _joints(z, period, 0.03, long))
+        value = (1 + 0.06 * fine + 0.06 * middle) * (1 - 0.35 * joints)
+    elif name == 'kerb':
+        base = np.array(plan.paving) * 1.08
+        value = (1 + 0.05 * fine) * (1 - 0.4 * _joints(z, 1.0, 0.03, long))
+    elif name == 'gravel':
+        base = np.array([172.0, 154, 126])
+        value = 1 + 0.12 * fine + 0.08 * middle
+    elif name == 'water':
+        base = np.array([92.0, 112, 122])
+        value = 1 + 0.1 * _noise(pixels, where, 3, 11.0, 1.0)
+    else:
+        dry = plan.season * 0.7
+        base = np.array([86.0, 112, 52]) * (1 - dry) + np.array([138.0, 124, 82]) * dry
+        value = 1 + 0.16 * fine + 0.17 * middle
+    tint = np.stack([middle, np.zeros_like(middle), -middle], axis=1) * 2.0
+    return np.asarray(base * np.asarray(value)[:, None] + tint, np.float32)
+
+
+def _wear(
+    colours: Floats32, plan: StreetPlan, pixels: GroundPixels, road: NDArray[np.bool_]
+) -> None:
+    """Add wheel tracks, tar seams and patches to the road."""
+    side, z = pixels.side[road], pixels.z[road]
+    factor = np.ones(len(side))
+    for lane in plan.lanes:
+        for track in (-0.75, 0.75):
+            factor += 0.045 * np.exp(-(((side - lane - track) / 0.28) ** 2))
+        factor -= 0.05 * np.exp(-(((side - lane) / 0.3) ** 2))
+    stain = look_up(cloud_noise(5, 1.6), side[None] * 9, z[None] * 4.5)[0]
+    factor *= 1 - 0.16 * np.clip(stain - 1.1, 0, 1.5)
+    crack = look_up(cloud_noise(6, 1.3), side[None] * 14, z[None] * 14)[0]
+    width = 0.05 + pixels.long[road] * 0.4
+    factor *= 1 - 0.3 * np.clip(1 - np.abs(crack) / width, 0, 1) * np.clip(0.04 / width, 0, 1)
+    rng = np.random.default_rng([plan.seed, 2])
+    for _ in range(int(rng.integers(0, 4))):
+        at, wide, period = rng.uniform(-1, 1) * plan.half_road, rng.uniform(0.5, 1.6), rng.uniform(37, 61)
+        patch = (np.abs(side - at) < wide) & (np.mod(z, period) < rng.uniform(2, 9))
+        factor *= np.where(patch, rng.uniform(0.72, 1.12), 1.0)
+    colours[road] *= factor[:, None]
