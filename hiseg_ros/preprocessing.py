@@ -102,7 +102,7 @@ class Preprocessing:
         """Return the network input of one image.
 
         Args:
-            rgb: (H, W, 3) uint8.
+            rgb: (H, W, 3) uint8, in any memory layout, read-only or not.
             device: Where resizing and normalising happen.
             input_height: As in `input_size`.
 
@@ -113,6 +113,8 @@ class Preprocessing:
             ConfigError: The input height is out of range.
         """
         size = self.input_size((rgb.shape[0], rgb.shape[1]), input_height)
+        if not rgb.flags.writeable or min(rgb.strides) < 0:
+            rgb = rgb.copy()  # torch takes neither; messages are read-only, rgb[..., ::-1] is usual
         images = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
         if tuple(images.shape[-2:]) != size:
             images = F.interpolate(

@@ -126,8 +126,13 @@ def check_machine() -> None:
             f'This is {sys.platform} on {platform.machine()}, but the ROS 2 wheels exist only for '
             'Linux on x86_64; elsewhere use the ROS 2 of the distribution (docs/robot.md).'
         )
-    tools = {'cmake': 'cmake', os.environ.get('CC', 'cc'): 'gcc', os.environ.get('CXX', 'c++'): 'g++'}
-    for tool, package in {**tools, 'make': 'make'}.items():
+    tools = {
+        'make': 'make',
+        'cmake': 'cmake',
+        os.environ.get('CC', 'cc'): 'gcc',
+        os.environ.get('CXX', 'c++'): 'g++',
+    }
+    for tool, package in tools.items():
         if shutil.which(tool.split()[0]) is None:
             raise SetupError(f'{tool} was not found: apt install {package}, then run this again.')
 
@@ -174,11 +179,10 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
 
 def correct_include_paths() -> None:
     """Replace the include paths of the machine that built the ROS wheels by this one's."""
-    ask = 'import numpy, sysconfig; print(sysconfig.get_path("include")); print(numpy.get_include())'
+    ask = 'import numpy, sysconfig as s; print(s.get_path("include")); print(numpy.get_include())'
     command = [str(VENV_PYTHON), '-I', '-c', ask]
-    python, numpy = subprocess.run(
-        command, capture_output=True, text=True, check=True
-    ).stdout.split('\n')[:2]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    python, numpy = answer.split('\n')[:2]
     theirs = r'/opt/python/cp3\d+-cp3\d+'
     for path in (VENV / 'share').glob('*/cmake/*.cmake'):
         text = path.read_text()

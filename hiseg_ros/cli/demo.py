@@ -74,7 +74,8 @@ def run(options: argparse.Namespace) -> None:
     output = prepare(options.output)
 
     from hiseg_ros.cli.drawn_drive import drawn_drive
-    from hiseg_ros.replay.bag import Bag, choose_image_topic
+    from hiseg_ros.replay.bag import Bag
+    from hiseg_ros.replay.camera_topic import choose_image_topic
 
     bag_path = options.bag or drawn_drive(options.seconds)
     with Bag(bag_path) as bag:
@@ -151,8 +152,9 @@ def replay(
     """Replay, record and write video and pictures; return the summary."""
     from tqdm import tqdm
 
-    from hiseg_ros.cli.play import companions, published_topic
-    from hiseg_ros.replay.bag import Bag, choose_image_topic
+    from hiseg_ros.cli.play import published_topic
+    from hiseg_ros.replay.bag import Bag
+    from hiseg_ros.replay.camera_topic import choose_image_topic, companions
     from hiseg_ros.replay.report import write_pictures, write_video
     from hiseg_ros.replay.summary import read_run, summarize
     from hiseg_ros.ros.live_run import LivePlan, run_live

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -30,7 +31,7 @@ def drawn_drive(seconds: float | None = None) -> Path:
     """Return the bag of the drawn drive, drawn on the first call with a progress bar.
 
     Args:
-        seconds: Its length; None for the default.
+        seconds: How much of it is wanted; it is longer where that is less than its usual length.
 
     Raises:
         BagError: It cannot be written.
@@ -40,7 +41,7 @@ def drawn_drive(seconds: float | None = None) -> Path:
 
     from hiseg_ros.replay.footage import Frame, cached_bag, write_camera_bag
 
-    count = max(1, round((seconds or SECONDS) * RATE_HZ))
+    count = round(max(seconds or 0.0, SECONDS) * RATE_HZ)
 
     def write(path: Path) -> None:
         def frames() -> Iterator[Frame]:
@@ -52,7 +53,11 @@ def drawn_drive(seconds: float | None = None) -> Path:
 
         write_camera_bag(path, frames(), RATE_HZ)
 
-    return cached_bag(cache_folder(), f'drive-{drawing_digest(count)}', write)
+    digest, folder = drawing_digest(), cache_folder()
+    for outdated in folder.glob('drive-*'):
+        if digest not in outdated.name:
+            shutil.rmtree(outdated, ignore_errors=True)  # a cache may go any time
+    return cached_bag(folder, f'drive-{digest}-{count}', write)
 
 
 def draw(index: int, *, seed: int) -> object:
@@ -64,8 +69,12 @@ def draw(index: int, *, seed: int) -> object:
     return Frame(scene.rgb, scene.labels)
 
 
-def drawing_digest(count: int) -> str:
-    """Return a digest of the code that draws, its settings and the number of frames."""
+def drawing_digest() -> str:
+    """Return a digest of the code that draws and its settings.
+
+    Raises:
+        DatasetError: The code is not there.
+    """
     from hiseg_ros.replay import footage
 
     package = Path(__file__).resolve().parent.parent / 'training' / 'datasets' / 'synthetic'
@@ -75,7 +84,7 @@ def drawing_digest(count: int) -> str:
             f'The drawing code was not found at {package}; expected it in the installed package: '
             'install hiseg_ros again, or name a bag.'
         )
-    digest = hashlib.sha256(repr((SEED, SIZE, RATE_HZ, count)).encode())
+    digest = hashlib.sha256(repr((SEED, SIZE, RATE_HZ)).encode())
     for source in (*sources, Path(footage.__file__), Path(__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from hiseg_ros.replay.bag import GROUND_TRUTH, Bag, RawMessage, Topic, choose_image_topic
+from hiseg_ros.replay.bag import Bag, RawMessage, Topic
+from hiseg_ros.replay.camera_topic import choose_image_topic, companions
 from hiseg_ros.replay.footage import CAMERA_TOPIC
 
 CAMERA_INFO_TOPIC = f'{CAMERA_TOPIC.rpartition("/")[0]}/camera_info'
@@ -36,23 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def published_topic(topic: Topic) -> str:
     """Return where an image topic is replayed: always the same name, as a live camera's."""
     return f'{CAMERA_TOPIC}/compressed' if topic.is_compressed else CAMERA_TOPIC
-
-
-def companions(bag: Bag, camera: Topic) -> tuple[Topic, ...]:
-    """Return the topics that are replayed with a camera: its camera_info and the ground truth."""
-    base = camera.name.removesuffix('/compressed').rpartition('/')[0]
-    return tuple(
-        topic
-        for topic in bag.topics
-        if topic.count
-        and (
-            (topic.name.startswith(GROUND_TRUTH) and topic.is_image)
-            or (
-                topic.name == f'{base}/camera_info'
-                and topic.message_type == 'sensor_msgs/msg/CameraInfo'
-            )
-        )
-    )
 
 
 def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[RawMessage]:

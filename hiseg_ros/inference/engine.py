@@ -14,11 +14,16 @@ import torch
 
 from hiseg_ros.errors import ConfigError, DeviceError, ImageError
 from hiseg_ros.model.checkpoint import load_checkpoint
+from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.pipeline import segment
 from hiseg_ros.resources import default_model
 from hiseg_ros.types import RgbImage, Segmentation
 
 MAX_PIXELS = 64_000_000
+"""Of an image."""
+
+MAX_INPUT_PIXELS = 16_000_000
+"""Of the network's input, which a long and narrow image or a large input height may exceed."""
 
 
 class Engine:
@@ -54,7 +59,7 @@ class Engine:
         self.preprocessing = checkpoint.preprocessing
         self.input_height = input_height
         self.threshold = threshold
-        self._network = checkpoint.build().to(
+        self._network: HierarchicalNetwork | None = checkpoint.build().to(
             self._device, memory_format=torch.channels_last  # type: ignore[call-overload]
         )
 
@@ -88,8 +93,12 @@ class Engine:
             confidence: Whether the confidence image is wanted; (0, 0) without.
 
         Raises:
-            ImageError: The array has another shape or type, no pixels, or too many.
+            ImageError: The array has another shape or type, no pixels, or too many, or the network's
+                input would be too large.
+            RuntimeError: The engine is closed.
         """
+        if self._network is None:
+            raise RuntimeError('The engine is closed; expected an open one: make a new Engine.')
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise ImageError(
                 f'The image has shape {rgb.shape} and type {rgb.dtype}; expected '
@@ -100,8 +109,15 @@ class Engine:
                 f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected at most '
                 f'{MAX_PIXELS} in all.'
             )
-        if not rgb.flags.writeable:
-            rgb = rgb.copy()  # torch warns about read-only memory, which messages have
+        height, width = self.preprocessing.input_size(
+            (rgb.shape[0], rgb.shape[1]), self.input_height
+        )
+        if height * width > MAX_INPUT_PIXELS:
+            raise ImageError(
+                f'The image of {rgb.shape[0]} x {rgb.shape[1]} pixels would become a network input '
+                f'of {height} x {width}; expected at most {MAX_INPUT_PIXELS} pixels: crop the '
+                'image or lower the input height.'
+            )
         return segment(
             rgb,
             self._network,
@@ -115,8 +131,11 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Give the network's memory back; the engine cannot be used afterwards."""
-        del self._network
+        """Give the network's memory back; the engine cannot segment afterwards.
+
+        Closing twice does no harm.
+        """
+        self._network = None
         if self._device.type == 'cuda':
             torch.cuda.empty_cache()
 

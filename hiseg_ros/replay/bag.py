@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
+from rosbags.rosbag2 import Reader
 
 from hiseg_ros.errors import BagError, HisegError
 from hiseg_ros.replay.image_message import array_of
+from hiseg_ros.replay.message_types import MessageTypes
+from hiseg_ros.taxonomy import Node, Taxonomy
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-GROUND_TRUTH = '/ground_truth/'
-"""Namespace of topics that hold the truth about the camera's images, with the same stamps."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,9 @@ class Bag:
         """
         self.path = Path(path)
         self._check_path()
+        self._types = MessageTypes()
         with self._reading():
-            # Bags before Iron hold no message definitions: take the standard ones.
-            standard = get_typestore(Stores.ROS2_HUMBLE)
-            self._reader = AnyReader([self.path], default_typestore=standard)
+            self._reader = Reader(self.path)
             self._reader.open()
 
     def _check_path(self) -> None:
@@ -104,7 +102,7 @@ class Bag:
         except HisegError:
             raise
         except Exception as error:  # noqa: BLE001  a damaged file makes the reader raise anything
-            reason = str(error).rstrip('.') or type(error).__name__
+            reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
             raise BagError(
                 f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
                 'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'
@@ -168,7 +166,8 @@ class Bag:
             BagError: The bytes do not fit the type.
         """
         with self._reading():
-            return self._reader.deserialize(message.data, self.topic(message.topic).message_type)
+            connection = next(c for c in self._reader.connections if c.topic == message.topic)
+            return self._types.decode(connection, message.data)
 
     def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
         """Yield (recording time in ns, message) of one topic.
@@ -234,29 +233,28 @@ def read_images(
         yield from bag.images(topic)
 
 
-def choose_image_topic(bag: Bag, wanted: str | None = None) -> tuple[Topic, tuple[Topic, ...]]:
-    """Return the camera topic to replay, and the other image topics that were not taken.
-
-    Without a wish it is the first in the bag that has messages and is no ground truth.
+def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
+    """Return the label tree that the node published.
 
     Raises:
-        BagError: The wish is not there or is no image topic, or there is no image topic at all.
+        BagError: The recording has none.
+        TaxonomyError: It is no valid tree.
     """
-    candidates = [t for t in bag.topics if t.is_image and t.count]
-    if wanted is not None:
-        topic = bag.topic(wanted)
-        if topic not in candidates:
-            names = ', '.join(t.name for t in candidates) or 'none'
-            raise BagError(
-                f'Topic {wanted} of {bag.path} has {topic.count} messages of the type '
-                f'{topic.message_type}; expected images, which these have: {names}.'
+    with Bag(recording) as bag:
+        for _, message in bag.messages(f'{node}/taxonomy'):
+            root = int(message.subclass_root)
+            return Taxonomy(
+                message.name,
+                message.version,
+                tuple(_node(entry) for entry in message.nodes),
+                None if root >= len(message.nodes) else root,
             )
-        return topic, tuple(t for t in candidates if t != topic)
-    cameras = [t for t in candidates if not t.name.startswith(GROUND_TRUTH)]
-    if not cameras:
-        names = ', '.join(f'{t.name} ({t.message_type})' for t in bag.topics) or 'none'
-        raise BagError(
-            f'The bag {bag.path} has no images to replay; expected a topic with '
-            f'{" or ".join(IMAGE_TYPES)}, found: {names}.'
-        )
-    return cameras[0], tuple(cameras[1:])
+    raise BagError(
+        f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
+        'tree of the node: record from before the first frame on.'
+    )
+
+
+def _node(entry: Any) -> Node:
+    parent = None if entry.id == 0 else int(entry.parent_id)
+    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))

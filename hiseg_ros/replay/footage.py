@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ def cached_bag(folder: Path, key: str, write: Callable[[Path], object]) -> Path:
     """Return the bag folder/key, written on the first call only.
 
     It is written beside its place and moved there when complete, so a run that was broken off
-    leaves no half bag. Bags of other keys in the folder are removed: they are of older pictures.
+    leaves no half bag.
 
     Args:
         folder: The cache, made if missing.
@@ -147,11 +146,10 @@ def cached_bag(folder: Path, key: str, write: Callable[[Path], object]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix='.writing-') as scratch:
             write(Path(scratch) / key)
-            for old in folder.iterdir():
-                if old.is_dir() and not old.name.startswith('.'):
-                    shutil.rmtree(old)
             (Path(scratch) / key).rename(place)
     except OSError as error:
+        if (place / 'metadata.yaml').is_file():
+            return place  # another process was faster
         raise BagError(
             f'The drive cannot be kept in {folder} ({error}); expected a writable folder with '
             'room for it: set XDG_CACHE_HOME to another.'

@@ -12,38 +12,10 @@ import cv2
 import numpy as np
 
 from hiseg_ros.errors import BagError, ConfigError
-from hiseg_ros.replay.bag import Bag, read_images
+from hiseg_ros.replay.bag import read_images, read_taxonomy
 from hiseg_ros.replay.summary import Run
 from hiseg_ros.replay.video import VideoWriter, with_strip
-from hiseg_ros.taxonomy import Node, Taxonomy
 from hiseg_ros.visualization import with_legend
-
-
-def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
-    """Return the label tree that the node published.
-
-    Raises:
-        BagError: The recording has none.
-        TaxonomyError: It is no valid tree.
-    """
-    with Bag(recording) as bag:
-        for _, message in bag.messages(f'{node}/taxonomy'):
-            root = int(message.subclass_root)
-            return Taxonomy(
-                message.name,
-                message.version,
-                tuple(_node(entry) for entry in message.nodes),
-                None if root >= len(message.nodes) else root,
-            )
-    raise BagError(
-        f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
-        'tree of the node: record from before the first frame on.'
-    )
-
-
-def _node(entry: Any) -> Node:
-    parent = None if entry.id == 0 else int(entry.parent_id)
-    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))
 
 
 def write_video(

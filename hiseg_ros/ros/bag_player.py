@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import rclpy
+from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -102,17 +103,20 @@ class BagPlayer(Node):
     whose old stamp they share, and are published right after it.
     """
 
-    def __init__(self, camera: str, tracks: Mapping[str, Track]) -> None:
+    def __init__(
+        self, camera: str, tracks: Mapping[str, Track], *, context: Context | None = None
+    ) -> None:
         """Create the publishers.
 
         Args:
             camera: The recorded topic of the images.
             tracks: By recorded topic, the camera's included.
+            context: The ROS context; the process's own by default.
 
         Raises:
             ConfigError: A message type is not installed.
         """
-        super().__init__(NODE_NAME, enable_rosout=False)
+        super().__init__(NODE_NAME, enable_rosout=False, context=context)
         self._camera = camera
         self._publishers_of: dict[str, Publisher] = {
             recorded: self.create_publisher(

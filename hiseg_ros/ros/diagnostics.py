@@ -45,6 +45,7 @@ class Health:
     """What was configured: model, device, taxonomy and its digest, input topic."""
 
     def __post_init__(self) -> None:
+        """Start with nothing counted."""
         self._lock = threading.Lock()
         self._fatal = ''
         self._last_error = ''

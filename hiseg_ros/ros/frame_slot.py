@@ -18,6 +18,7 @@ class FrameSlot(Generic[T]):
     """
 
     def __init__(self) -> None:
+        """Make an empty, open slot."""
         self._condition = threading.Condition()
         self._item: T | None = None
         self._closed = False

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The topics the node publishes: a table from topic to message, built only where somebody listens."""
+"""The topics the node publishes: from topic to message, built only where somebody listens."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def check(name: str, value: object) -> str | int | float | bool:
     elif rule.low is not None and not rule.low <= float(str(value)) <= float(str(rule.high)):
         expected = f'a value from {rule.low:g} to {rule.high:g}'
     else:
-        return value  # type: ignore[return-value]
+        return value
     raise ConfigError(
         f'Parameter {name} is {value!r}; expected {expected}: correct it in the parameter file '
         'or with `ros2 param set`.'

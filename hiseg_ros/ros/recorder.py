@@ -30,6 +30,9 @@ DEPTH = 100
 
 REPORT_PERIOD_S = 0.2
 DISCOVERY_PERIOD_S = 0.2
+QUIET = 3
+"""Discoveries in a row without a new topic of the node, after which all of them are known."""
+
 DRAIN_S = 0.5
 """How long messages that already arrived are still taken in after the stop."""
 
@@ -52,6 +55,7 @@ class Recorder(Node):
         self.counts: dict[str, int] = {}
         self.last_stamp_ns: dict[str, int] = {}
         self._further = frozenset(further_topics)
+        self._quiet = 0
         self._sink = sink
 
     def close(self) -> None:
@@ -59,18 +63,24 @@ class Recorder(Node):
         super().destroy_node()
 
     def discover(self) -> None:
-        """Subscribe to topics that appeared since the last call."""
+        """Subscribe to topics that appeared since the last call.
+
+        The further topics, the camera among them, come last: who waits for this recorder to read
+        the camera then knows that it reads all that the node publishes.
+        """
         namespace, _, name = self.target.rpartition('/')
         names = self.get_node_names_and_namespaces()
         found: dict[str, str] = {}
         if (name, namespace or '/') in names:
             published = self.get_publisher_names_and_types_by_node(name, namespace or '/')
-            found.update({topic: types[0] for topic, types in published})
-        for topic, types in self.get_topic_names_and_types():
-            if topic in self._further and self.count_publishers(topic):
-                found[topic] = types[0]
+            found = {t: types[0] for t, types in published if not t.endswith(_NOT_OURS)}
+        self._quiet = 0 if not found or set(found) - set(self.counts) else self._quiet + 1
+        if self._quiet >= QUIET:
+            for topic, types in self.get_topic_names_and_types():
+                if topic in self._further and self.count_publishers(topic):
+                    found[topic] = types[0]
         for topic, message_type in found.items():
-            if topic not in self.counts and not topic.endswith(_NOT_OURS):
+            if topic not in self.counts:
                 self._subscribe(topic, message_type)
 
     def _subscribe(self, topic: str, message_type: str) -> None:

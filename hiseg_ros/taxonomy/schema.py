@@ -87,6 +87,10 @@ def parse_taxonomy(data: Mapping[str, Any], source: str) -> Taxonomy:
     Raises:
         TaxonomyError: A key is missing, unknown or of the wrong type, or the tree is not valid.
     """
+    if not isinstance(data, Mapping):
+        raise TaxonomyError(
+            f'{source} is {short_repr(data)}; expected the keys name, version and tree.'
+        )
     _check_keys(data, {'name', 'version', 'tree'}, {'subclass_root', 'description'}, source)
     subclass_name = data.get('subclass_root')
     for key in ('name', 'version', 'subclass_root'):

@@ -17,6 +17,9 @@ from hiseg_ros.taxonomy import Mapping, Taxonomy
 IGNORED = -1
 """Target of a pixel that gives no gradient."""
 
+UNKNOWN = -2
+"""Row of a label id that the mapping does not have at all: the data set is another one."""
+
 
 class LabelTable:
     """Rows of allowed leaves; a training target is a row number per pixel."""
@@ -69,7 +72,9 @@ class LabelTable:
         """(R,) float, weight of a pixel of row r."""
 
     def row_of_label_id(self, mapping_name: str) -> NDArray[np.int16]:
-        """Return the (256,) table from label id to row; -1 where unlabeled."""
-        table = self._mappings[mapping_name].index_of_label_id(256)
-        rows = np.where(table >= 0, table + self._first_row[mapping_name], IGNORED)
+        """Return the (256,) table from label id to row; -1 where unlabeled, -2 where unknown."""
+        mapping = self._mappings[mapping_name]
+        table = mapping.index_of_label_id(256)
+        rows = np.where(table >= 0, table + self._first_row[mapping_name], UNKNOWN)
+        rows[[label_id for label_id in mapping.unlabeled_ids if 0 <= label_id < 256]] = IGNORED
         return rows.astype(np.int16)

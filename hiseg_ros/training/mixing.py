@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from hiseg_ros.errors import DatasetError
 from hiseg_ros.training.config import DatasetConfig
 from hiseg_ros.training.datasets.sample import Box, Sample, SegmentationDataset
+from hiseg_ros.training.label_table import UNKNOWN
 from hiseg_ros.training.transforms import (
     Rows,
     SignCutout,
@@ -44,10 +46,26 @@ class Source:
         """Read a whole data set, with a progress bar.
 
         Decoding JPEG and WebP again for each epoch would cost more than the augmentation.
+
+        Args:
+            config: Its settings.
+            dataset: Where the samples come from.
+            row_table: (256,) row of the label table by label id.
+
+        Raises:
+            DatasetError: A sample cannot be read or has a label id that the mapping lacks.
         """
-        samples: list[Sample] = [
-            dataset[index] for index in tqdm(range(len(dataset)), f'reading {config.kind}')
-        ]
+        samples: list[Sample] = []
+        for index in tqdm(range(len(dataset)), f'reading {config.kind}'):
+            sample = dataset[index]
+            unknown = np.unique(sample.label_ids[row_table[sample.label_ids] == UNKNOWN])
+            if unknown.size:
+                raise DatasetError(
+                    f'Image {sample.name} of data set {config.kind} in {config.root} has the label '
+                    f'ids {unknown.tolist()}; expected only those of the mapping '
+                    f'{dataset.mapping_name!r}.'
+                )
+            samples.append(sample)
         return cls(
             config,
             tuple(sample.image for sample in samples),

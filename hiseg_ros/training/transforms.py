@@ -63,7 +63,8 @@ def random_crop(
     if part.shape[:2] != size:
         shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         part = cv2.resize(part, (width, height), interpolation=shrink)
-        part_rows = cv2.resize(part_rows, (width, height), interpolation=cv2.INTER_NEAREST)
+        # Plain INTER_NEAREST takes the pixel above and left: labels half a pixel off their image.
+        part_rows = cv2.resize(part_rows, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(part, np.uint8), np.asarray(part_rows, np.int16)
 
 

@@ -123,6 +123,12 @@ def test_a_value_that_repeats_itself_a_billion_times_is_refused_at_once(tmp_path
             parse_taxonomy(data, 'here')
 
 
+@pytest.mark.parametrize('data', [None, [], 'street', [{}]])
+def test_plain_data_that_is_no_tree_is_refused(data: object) -> None:
+    with pytest.raises(TaxonomyError, match='The tree is .*; expected the keys name, version'):
+        parse_taxonomy(data, 'The tree')  # type: ignore[arg-type]
+
+
 def huge(depth: int) -> list[object]:
     """Return a small object that is huge when written out."""
     value: list[object] = ['x']

@@ -42,7 +42,7 @@ class CamVid:
                 'images/ and labels/.'
             )
         self._pairs: list[tuple[Path, Path]] = []
-        for number, line in enumerate(listing.read_text().splitlines(), 1):
+        for number, line in enumerate(listing.read_text('utf-8', 'replace').splitlines(), 1):
             parts = line.split()
             if len(parts) != 2:
                 raise DatasetError(

@@ -43,13 +43,17 @@ class Gtsdb:
             held_out_every: Images whose number is a multiple of this are held out.
 
         Raises:
-            DatasetError: gt.txt is missing or malformed, or no image is left.
+            DatasetError: gt.txt is missing or malformed, the part is unknown, or no image is left.
         """
         self.root = Path(root)
         boxes = read_boxes(self.root / 'gt.txt')
         if part not in ('train', 'held_out', 'all'):
             raise DatasetError(
                 f"GTSDB part is {part!r}; expected 'train', 'held_out' or 'all'."
+            )
+        if held_out_every < 1:
+            raise DatasetError(
+                f'GTSDB held_out_every is {held_out_every}; expected a positive number.'
             )
         self._names = [
             name
@@ -72,14 +76,20 @@ class Gtsdb:
         """Return image, label ids (0..42 type, 43 outside all boxes, 255 unlabeled) and boxes.
 
         Raises:
-            DatasetError: The image is missing or damaged.
+            DatasetError: The image is missing or damaged, or a box leaves it.
         """
         name = self._names[index]
         places = [self.root / f'{name}.ppm', self.root / 'images' / f'{name}.webp']
         path = next((place for place in places if place.is_file()), places[0])
         image = read_image(path)
-        boxes = self.boxes(index)
-        return Sample(name, image, box_label_ids(boxes, (image.shape[0], image.shape[1])), boxes)
+        boxes, (height, width) = self.boxes(index), image.shape[:2]
+        for box in boxes:
+            if box.x2 >= width or box.y2 >= height:
+                raise DatasetError(
+                    f'{path} has {height} x {width} pixels, but gt.txt has a box to row {box.y2} '
+                    f'and column {box.x2} in it; expected the images that gt.txt was made for.'
+                )
+        return Sample(name, image, box_label_ids(boxes, (height, width)), boxes)
 
 
 def read_boxes(path: Path) -> dict[str, list[Box]]:
@@ -93,7 +103,7 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
             f'{path} does not exist; expected the GTSDB folder with gt.txt and its images.'
         )
     boxes: dict[str, list[Box]] = defaultdict(list)
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text('utf-8', 'replace').splitlines(), 1):
         parts = line.strip().split(';')
         try:
             stem = Path(parts[0]).stem

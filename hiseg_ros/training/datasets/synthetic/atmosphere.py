@@ -38,7 +38,8 @@ class Light:
         """Return the brightness of a surface, about 1 when lit."""
         x, y, z = (float(part) for part in normal)
         facing = max(0.0, x * self.sun[0] + y * self.sun[1] + z * self.sun[2])
-        ambient = 0.72 + 0.12 * y
+        # The sky's light differs a little by direction, or faces could not be told apart.
+        ambient = 0.7 + 0.14 * y + 0.07 * x - 0.05 * z
         return ambient * (1 - 0.45 * self.sunshine) + 0.85 * self.sunshine * facing
 
     def lit(self, colour: Colour, normal: Floats | tuple[float, float, float]) -> Colour:
@@ -54,16 +55,16 @@ def sample_light(rng: np.random.Generator) -> Light:
     height = rng.uniform(0.3, 1.05) if kind != 'dusk' else rng.uniform(0.08, 0.25)
     around = rng.uniform(0, 2 * math.pi)
     sun = (math.cos(height) * math.sin(around), math.sin(height), math.cos(height) * math.cos(around))
-    grey = float(rng.uniform(175, 245))
+    grey = float(rng.uniform(205, 255))
     if kind == 'overcast':
         tint = rng.uniform(-6, 12)
         top: Colour = (grey - 20, grey - 16, grey - 8 + tint)
         low: Colour = (grey, grey + 2, grey + 4)
         values = (float(rng.uniform(0, 0.15)), (1.0, 1.0, 1.0), float(rng.uniform(0.85, 1.0)))
     elif kind == 'dusk':
-        top = (90, 110, 150)
-        low = (float(rng.uniform(190, 240)), 175, 150)
-        values = (0.35, (1.1, 0.98, 0.88), float(rng.uniform(0.2, 0.8)))
+        top = (105, 122, 158)
+        low = (float(rng.uniform(190, 235)), 188, 178)
+        values = (0.35, (1.04, 0.99, 0.95), float(rng.uniform(0.2, 0.8)))
     elif kind == 'haze':
         top, low = (180, 195, 212), (228, 230, 230)
         values = (float(rng.uniform(0.1, 0.5)), (1.02, 1.0, 0.97), float(rng.uniform(0.2, 0.7)))
@@ -74,7 +75,7 @@ def sample_light(rng: np.random.Generator) -> Light:
         cover = (0.0, 0.4) if kind == 'sunny' else (0.3, 0.75)
         values = (float(rng.uniform(0.6, 1.0)), (1.06, 1.0, 0.92), float(rng.uniform(*cover)))
     far = {'haze': (90, 350), 'overcast': (350, 1500)}.get(str(kind), (600, 3000))
-    exposure = float(rng.uniform(0.85, 1.2)) if kind != 'dusk' else float(rng.uniform(0.45, 0.75))
+    exposure = float(rng.uniform(0.95, 1.4)) if kind != 'dusk' else float(rng.uniform(0.6, 0.9))
     return Light(
         sun, values[0], values[1], top, low, values[2], exposure, float(rng.uniform(*far)),
         float(rng.uniform(0.5, 1.0)) if kind == 'dusk' else 0.0,
@@ -84,7 +85,7 @@ def sample_light(rng: np.random.Generator) -> Light:
 def apply_haze(canvas: Canvas, light: Light) -> Floats32:
     """Return the picture as float32 with far things faded into the low sky's colour."""
     rgb = canvas.rgb.astype(np.float32)
-    clear = np.exp(-np.minimum(canvas.depth, 1500) / light.visibility_m)[..., None]
+    clear = np.exp(np.minimum(canvas.depth, 1500) * np.float32(-1 / light.visibility_m))[..., None]
     clear[canvas.depth > 5000] = 1.0
     haze = np.array(light.sky_low, np.float32) * 0.96
     return np.asarray(rgb * clear + haze * (1 - clear), np.float32)
@@ -123,10 +124,11 @@ def expose(rgb: Floats32, light: Light, film: Film, rng: np.random.Generator) ->
     """Return the picture the camera delivers; `rng` gives the noise of this frame."""
     height, width = rgb.shape[:2]
     gain = np.array(film.gain) * np.array(light.warmth) * light.exposure
-    rgb = rgb * gain.astype(np.float32)
-    grey = rgb.mean(axis=2, keepdims=True)
-    rgb = grey + (rgb - grey) * np.float32(film.saturation)
-    rgb = 118 + (rgb - 118) * np.float32(film.contrast)
+    # Gain, saturation and contrast are one matrix and an offset.
+    keep, mix = film.saturation, (1 - film.saturation) / 3
+    matrix = (keep * np.eye(3) + mix) * gain[None, :] * film.contrast
+    offset = np.full((3, 1), 118 * (1 - film.contrast))
+    rgb = np.asarray(cv2.transform(rgb, np.hstack([matrix, offset])), np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     rgb = rgb * (1 - np.float32(film.vignette) * (x * x + y * y) * 0.5)[..., None]

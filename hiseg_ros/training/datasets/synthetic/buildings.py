@@ -25,7 +25,7 @@ _WALLS: tuple[Colour, ...] = (
 _ROOFS: tuple[Colour, ...] = ((120, 66, 50), (92, 84, 82), (74, 74, 80), (140, 84, 60))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def facade(seed: int, width: float, height: float, shop: bool) -> RgbImage:
     """Return a wall of width x height metres with its windows and doors."""
     rng = np.random.default_rng([seed, 20])

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from hiseg_ros.training.datasets.synthetic.scene import Floats
+from hiseg_ros.training.datasets.synthetic.scene import Floats, Floats32
 from hiseg_ros.types import ImageSize
 
 NEAR = 0.4
@@ -33,12 +34,12 @@ class Camera:
     roll: float = 0.0
     """Radians clockwise."""
 
-    @property
+    @cached_property
     def centre(self) -> tuple[float, float]:
         """Principal point (u, v); integers are pixel centres."""
         return (self.size[1] - 1) / 2, (self.size[0] - 1) / 2
 
-    @property
+    @cached_property
     def rotation(self) -> Floats:
         """(3, 3) rows: right, up, forward in street coordinates."""
         sy, cy = math.sin(self.yaw), math.cos(self.yaw)
@@ -49,7 +50,7 @@ class Camera:
         sr, cr = math.sin(self.roll), math.cos(self.roll)
         return np.stack([cr * right - sr * up, sr * right + cr * up, forward])
 
-    @property
+    @cached_property
     def projection(self) -> Floats:
         """(3, 4) matrix from homogeneous street points to homogeneous pixels."""
         cu, cv = self.centre
@@ -60,7 +61,11 @@ class Camera:
 
     def to_camera(self, points: Floats) -> Floats:
         """Return (N, 3) street points as (right, up, depth)."""
-        return np.asarray((points - np.array(self.position)) @ self.rotation.T)
+        return np.asarray((points - self._eye) @ self.rotation.T)
+
+    @cached_property
+    def _eye(self) -> Floats:
+        return np.array(self.position)
 
     def to_pixels(self, camera_points: Floats) -> Floats:
         """Return (N, 2) pixels (u, v) of camera points in front of the camera."""
@@ -70,13 +75,13 @@ class Camera:
             [cu + self.focal * camera_points[:, 0] / depth, cv - self.focal * camera_points[:, 1] / depth]
         )
 
-    def rays(self) -> tuple[Floats, Floats, Floats]:
+    def rays(self) -> tuple[Floats32, Floats32, Floats32]:
         """Return the X, Y, Z parts, each (H, W), of every pixel's ray with unit depth."""
         height, width = self.size
         cu, cv = self.centre
-        x = (np.arange(width) - cu)[None, :] / self.focal
-        y = -(np.arange(height) - cv)[:, None] / self.focal
-        right, up, forward = self.rotation
+        x = ((np.arange(width) - cu)[None, :] / self.focal).astype(np.float32)
+        y = (-(np.arange(height) - cv)[:, None] / self.focal).astype(np.float32)
+        right, up, forward = self.rotation.astype(np.float32)
         return (
             x * right[0] + y * up[0] + forward[0],
             x * right[1] + y * up[1] + forward[1],

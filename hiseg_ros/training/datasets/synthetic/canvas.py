@@ -41,7 +41,9 @@ class Canvas:
         low, high = pixels.min(axis=0), pixels.max(axis=0)
         if high[0] < -1 or high[1] < -1 or low[0] > width or low[1] > height:
             return None
-        return np.clip(pixels, -_LIMIT, _LIMIT), float(local[:, 2].mean())
+        if low[0] < -_LIMIT or low[1] < -_LIMIT or high[0] > _LIMIT or high[1] > _LIMIT:
+            pixels = np.clip(pixels, -_LIMIT, _LIMIT)
+        return pixels, float(local[:, 2].mean())
 
     def polygon(
         self,

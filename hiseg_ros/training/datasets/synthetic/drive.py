@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from hiseg_ros.training.datasets.synthetic.atmosphere import (
 from hiseg_ros.training.datasets.synthetic.camera import Camera
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.ground import draw_ground
+from hiseg_ros.training.datasets.synthetic.landmarks import tunnel
 from hiseg_ros.training.datasets.synthetic.markings import draw_covers, draw_markings
 from hiseg_ros.training.datasets.synthetic.people import draw_birds
 from hiseg_ros.training.datasets.synthetic.plan import sample_plan
@@ -27,8 +27,6 @@ from hiseg_ros.training.datasets.synthetic.shadows import draw_shadows
 from hiseg_ros.training.datasets.synthetic.sky import draw_horizon, draw_sky
 from hiseg_ros.training.datasets.synthetic.traffic import traffic
 from hiseg_ros.types import ImageSize
-
-Thing = tuple[float, Callable[[Canvas], None]]
 
 
 class Drive:
@@ -91,6 +89,13 @@ class Drive:
 
     def frame(self, index: int) -> DrawnScene:
         """Return the picture of a frame, whichever were drawn before."""
+        return self._draw(index, still=False)
+
+    def still(self) -> DrawnScene:
+        """Return the first frame with what only a single picture can have: a tunnel ahead."""
+        return self._draw(0, still=True)
+
+    def _draw(self, index: int, still: bool) -> DrawnScene:
         plan, light = self._plan, self._light
         time = index / self.rate_hz
         camera = self.camera(index)
@@ -103,13 +108,16 @@ class Drive:
         draw_covers(canvas, plan, light, z + 2, z + 45)
         draw_shadows(canvas, plan, light, pixels, z)
         names: dict[int, str] = {}
-        things = [*roadside(plan, light, z, time, names), *traffic(plan, light, z, time, self.speed_mps)]
+        things = [*roadside(plan, light, z, names), *traffic(plan, light, z, time, self.speed_mps)]
+        if still:
+            things.extend(tunnel(plan, light, z))
         eye = np.array([camera.position[0], 0.0, z])
         order = sorted(
-            range(len(things)), key=lambda k: -float(np.hypot(*(things[k][0] - eye)[[0, 2]]))
+            range(len(things)),
+            key=lambda k: (things[k].layer, -float(np.hypot(*(things[k].place - eye)[[0, 2]]))),
         )
         for k in order:
-            things[k][1](canvas)
+            things[k].draw(canvas)
         noise = np.random.default_rng([self.seed, 7, index & 0xFFFFFFFF])
         scenery = np.random.default_rng([self.seed, 8])
         if scenery.random() < 0.06:
@@ -130,6 +138,13 @@ class Drive:
         shape = np.vstack([outline, [(width * 1.05, height + 9), (-width * 0.05, height + 9)]])
         tone = float(rng.uniform(20, 110)) * self._light.shade((0, 1, 0))
         canvas.flat(shape, 0.8, (tone, tone, tone * 1.05), LEAF['Ego Vehicle'])
+        if rng.random() < 0.3:
+            # The foot of a holder on the windscreen.
+            x, y = width * rng.uniform(0.3, 0.7), height - rise * 0.5
+            shape = np.array([(-1.0, 1), (-0.7, -0.6), (-0.2, -1), (0.2, -1), (0.7, -0.6), (1, 1)])
+            place = np.array([x, y]) + shape * [width * 0.06, height * 0.09]
+            canvas.flat(place, 0.6, (24, 24, 26), LEAF['Car Mount'])
+            return
         gloss = np.vstack([outline + [0, 2], outline[::-1] + [0, 2 + rise * 0.2]])
         canvas.flat(gloss, 0.8, (tone * 1.5 + 20, tone * 1.5 + 22, tone * 1.5 + 26), LEAF['Ego Vehicle'])
 
@@ -157,4 +172,4 @@ def draw_scene(seed: int, size: ImageSize = (512, 1024)) -> DrawnScene:
     Raises:
         ValueError: The size or the seed cannot be drawn.
     """
-    return Drive(seed, size).frame(0)
+    return Drive(seed, size).still()

@@ -168,12 +168,7 @@ def fence(
     else:
         mask = np.maximum((np.mod(x, 2.5) < 0.125) * np.ones_like(y), (y < 0.125) * np.ones_like(x)).astype(float)
         mask = np.maximum(mask, (np.mod(x, 0.19) < 0.07) * 1.0)
-    canvas.textured(start + UP * height, along, -UP * height, np.clip(texture, 0, 255).astype(np.uint8), _where(mask, LEAF['Fence']), mask.astype(np.float32))
-
-
-def _where(mask: NDArray[np.floating], label: int) -> int:
-    del mask
-    return label
+    canvas.textured(start + UP * height, along, -UP * height, np.clip(texture, 0, 255).astype(np.uint8), LEAF['Fence'], mask.astype(np.float32))
 
 
 def wall(

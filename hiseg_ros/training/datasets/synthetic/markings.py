@@ -7,14 +7,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hiseg_ros.training.datasets.synthetic.atmosphere import Light
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.ground import GroundPixels
 from hiseg_ros.training.datasets.synthetic.pen import arc
 from hiseg_ros.training.datasets.synthetic.plan import StreetPlan
-from hiseg_ros.training.datasets.synthetic.scene import LEAF, Colour, Floats
+from hiseg_ros.training.datasets.synthetic.scene import LEAF, Colour, Floats, Floats32
 from hiseg_ros.training.datasets.synthetic.textures import cloud_noise, look_up
 
 
@@ -22,7 +21,7 @@ def draw_markings(canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, light:
     """Paint the lines that follow from the plan."""
     away = plan.to_crossing(pixels.z)
     free = np.abs(away) > plan.cross_half + 5.0
-    lines = np.zeros(len(pixels.z))
+    lines = np.zeros(len(pixels.z), np.float32)
     rng = np.random.default_rng([plan.seed, 3])
     dash = float(rng.choice([3.0, 4.0, 6.0]))
     gap = dash * float(rng.choice([1.0, 1.5, 2.0]))
@@ -51,12 +50,19 @@ def draw_markings(canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, light:
     if rng.random() < 0.7 and plan.block:
         lines = np.maximum(lines, stop)
     _paint(canvas, plan, pixels, lines, 'Lane Marking - General', light)
+    rails = np.zeros(len(pixels.z), np.float32)
+    for side in (-1, 1):
+        at = plan.edge(side, 'Rail Track')
+        if not math.isnan(at):
+            for rail in (-0.72, 0.72):
+                rails = np.maximum(rails, _line(side * pixels.side, at + rail, 0.09, pixels.wide))
+    _paint(canvas, plan, pixels, rails * free, 'Rail Track', light, (96, 88, 84))
     if plan.block and rng.random() < 0.75:
         _crosswalks(canvas, plan, pixels, away, light, zebra=bool(rng.random() < 0.75))
 
 
 def _crosswalks(
-    canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, away: Floats, light: Light, zebra: bool
+    canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, away: Floats32, light: Light, zebra: bool
 ) -> None:
     on_road = np.abs(pixels.side) < plan.half_road - 0.1
     band = np.abs(np.abs(away) - plan.cross_half - 2.2)
@@ -66,16 +72,14 @@ def _crosswalks(
         _paint(canvas, plan, pixels, stripes, 'Lane Marking - Crosswalk', light)
         return
     inside = (band < 1.35) & on_road
-    flat = canvas.labels[pixels.inside]
-    flat[inside] = LEAF['Crosswalk - Plain']
-    canvas.labels[pixels.inside] = flat
+    canvas.labels[pixels.rows[inside], pixels.columns[inside]] = LEAF['Crosswalk - Plain']
     edge = np.clip((0.12 - np.abs(band - 1.4)) / pixels.long + 0.5, 0, 1) * on_road
     edge = edge * _dashes(pixels.side, 0.5, 0.3, pixels.wide)
     _paint(canvas, plan, pixels, edge, 'Lane Marking - Crosswalk', light)
 
 
-def _parking_bays(plan: StreetPlan, pixels: GroundPixels, width: float) -> Floats:
-    lines = np.zeros(len(pixels.z))
+def _parking_bays(plan: StreetPlan, pixels: GroundPixels, width: float) -> Floats32:
+    lines = np.zeros(len(pixels.z), np.float32)
     for side in (-1, 1):
         at = plan.edge(side, 'Parking')
         if math.isnan(at):
@@ -88,11 +92,11 @@ def _parking_bays(plan: StreetPlan, pixels: GroundPixels, width: float) -> Float
     return lines
 
 
-def _line(values: Floats, at: float, width: float, footprint: Floats) -> Floats:
+def _line(values: Floats32, at: float, width: float, footprint: Floats32) -> Floats32:
     return np.asarray(np.clip((width / 2 - np.abs(values - at)) / footprint + 0.5, 0, 1))
 
 
-def _dashes(values: Floats, dash: float, gap: float, footprint: Floats) -> Floats:
+def _dashes(values: Floats32, dash: float, gap: float, footprint: Floats32) -> Floats32:
     period = dash + gap
     centred = np.mod(values, period) - period / 2
     hit = np.clip((dash / 2 - np.abs(centred)) / footprint + 0.5, 0, 1)
@@ -103,24 +107,23 @@ def _paint(
     canvas: Canvas,
     plan: StreetPlan,
     pixels: GroundPixels,
-    coverage: Floats,
+    coverage: Floats32,
     name: str,
     light: Light,
+    colour: Colour | None = None,
 ) -> None:
     """Blend paint, worn in places, into colours and labels."""
-    where = coverage > 0.02
-    if not where.any():
+    where = np.flatnonzero(coverage > 0.02)
+    if not where.size:
         return
-    x, y = pixels.side[where][None] * 40, pixels.z[where][None] * 40
-    worn = np.clip(look_up(cloud_noise(8, 0.9), x, y)[0] * 0.35 + 0.85, 0.25, 1)
-    weight = (coverage[where] * worn)[:, None]
-    colours = canvas.rgb[pixels.inside]
-    paint = np.array(plan.paint) * light.shade((0, 1, 0)) * 0.95
-    colours[where] = colours[where] * (1 - weight) + np.minimum(paint, 250) * weight
-    canvas.rgb[pixels.inside] = colours
-    labels = canvas.labels[pixels.inside]
-    labels[where & (coverage >= 0.5)] = LEAF[name]
-    canvas.labels[pixels.inside] = labels
+    rows, columns = pixels.rows[where], pixels.columns[where]
+    worn = look_up(cloud_noise(8, 0.9), pixels.side[where] * 40, pixels.z[where] * 40)
+    weight = (coverage[where] * np.clip(worn * 0.35 + 0.85, 0.25, 1))[:, None]
+    paint = np.minimum(np.array(colour or plan.paint) * light.shade((0, 1, 0)) * 0.95, 250)
+    colours = canvas.rgb[rows, columns]
+    canvas.rgb[rows, columns] = (colours * (1 - weight) + paint * weight).astype(np.uint8)
+    solid = coverage[where] >= 0.5
+    canvas.labels[rows[solid], columns[solid]] = LEAF[name]
 
 
 def _disc(plan: StreetPlan, z: float, side: float, radius: float, stretch: float = 1.0) -> Floats:
@@ -188,13 +191,3 @@ def _arrow(
     for shape in shapes:
         points = [plan.point(z + way * y, plan.lanes[lane] + way * x) for x, y in shape]
         canvas.polygon(np.array(points), colour, LEAF['Lane Marking - General'])
-
-
-def shadow_factor(light: Light) -> float:
-    """Return what is left of the light in a cast shadow."""
-    return 1 - 0.6 * light.sunshine
-
-
-def is_road(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which labels are the bare road."""
-    return np.asarray(labels == LEAF['Road'])

@@ -201,6 +201,47 @@ def _motorcycle(canvas: Canvas, light: Light, foot: Floats, heading: float, seed
     figure.poly([(0.4, 0.9), (0.62, 0.85), (0.5, 1.15), (0.38, 1.1)], paint, label)
 
 
+def draw_horse(
+    canvas: Canvas, light: Light, foot: Floats, heading: float, phase: float, seed: int
+) -> None:
+    """Draw somebody on a horse."""
+    rng = np.random.default_rng([seed, 55])
+    across, side = _sideways(canvas, foot, heading)
+    figure = Figure(canvas, light, foot, across * max(side, 0.35))
+    _blob(canvas, foot, 0.7, light)
+    label = LEAF['Ground Animal']
+    shade = rng.uniform(0.35, 1.0)
+    fur: Colour = (150 * shade, 104 * shade, 70 * shade)
+    swing = 0.16 * math.sin(phase)
+    for x, way in ((-0.75, 1), (-0.6, -1), (0.55, -1), (0.7, 1)):
+        figure.limb([(x, 1.0), (x + way * swing * 0.5, 0.5), (x + way * swing, 0.0)], 0.14, fur, label)
+    figure.ellipse(0, 1.15, 0.95, 0.34, fur, label)
+    figure.poly([(0.6, 1.1), (0.95, 1.05), (1.3, 1.75), (1.05, 1.95)], fur, label)
+    figure.poly([(1.02, 1.95), (1.25, 1.98), (1.62, 1.6), (1.5, 1.48), (1.15, 1.65)], fur, label)
+    figure.limb([(-0.9, 1.3), (-1.1, 0.7)], 0.12, (fur[0] * 0.5, fur[1] * 0.5, fur[2] * 0.5), label)
+    rider, body = LEAF['Other Rider'], Figure(canvas, light, foot, across)
+    coat = _CLOTHES[int(rng.integers(len(_CLOTHES)))]
+    body.limb([(0, 1.4), (0.18, 1.05), (0.08, 0.7)], 0.18, (46, 44, 48), rider)
+    body.poly([(-0.18, 1.35), (0.18, 1.35), (0.2, 1.9), (-0.18, 1.9)], coat, rider)
+    body.limb([(0.05, 1.82), (0.2, 1.6), (0.42, 1.52)], 0.1, coat, rider)
+    body.ellipse(0.03, 2.06, 0.1, 0.13, _SKIN[int(rng.integers(len(_SKIN)))], rider)
+    body.poly(arc(0.03, 2.1, 0.13, 0, 190, 0.13), DARKEST, rider)
+
+
+def draw_wheelchair(canvas: Canvas, light: Light, foot: Floats, heading: float, seed: int) -> None:
+    """Draw a wheelchair, or a pram, without the person behind it."""
+    rng = np.random.default_rng([seed, 56])
+    across, side = _sideways(canvas, foot, heading)
+    figure = Figure(canvas, light, foot, across * max(side, 0.55))
+    label = LEAF['Wheeled Slow']
+    cloth = _CLOTHES[int(rng.integers(len(_CLOTHES)))]
+    for x in (-0.28, 0.3):
+        figure.ellipse(x, 0.15, 0.15, 0.15, DARKEST, label)
+    figure.poly([(-0.45, 0.45), (0.45, 0.45), (0.55, 0.8), (-0.05, 0.78), (-0.5, 1.0)], cloth, label)
+    figure.limb([(-0.28, 0.15), (0.2, 0.5)], 0.05, (120, 120, 124), label)
+    figure.limb([(-0.4, 0.8), (-0.65, 1.02)], 0.05, DARKEST, label)
+
+
 def draw_motorcycle(canvas: Canvas, light: Light, foot: Floats, heading: float, seed: int) -> None:
     """Draw a parked motorcycle."""
     _motorcycle(canvas, light, foot, heading, seed)

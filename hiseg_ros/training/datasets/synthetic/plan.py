@@ -8,8 +8,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hiseg_ros.training.datasets.synthetic.scene import Colour, Floats
+
+Numbers = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class StreetPlan:
     density: float
     """How much furniture and traffic there is, about 1."""
 
-    def course(self, z: Floats | float) -> Floats:
+    def course(self, z: Numbers | float) -> Numbers:
         """Return X of the street's middle at Z."""
-        z = np.asarray(z, np.float64)
-        total = np.zeros_like(z)
+        z = np.asarray(z)
+        total = np.zeros_like(z, np.float32 if z.dtype == np.float32 else np.float64)
         for amplitude, wavelength, phase in self.bends:
             total = total + amplitude * np.sin(z * (2 * math.pi / wavelength) + phase)
         return total
@@ -74,11 +77,11 @@ class StreetPlan:
         """Return the street point `side` metres right of the middle at Z."""
         return np.array([float(self.course(z)) + side, up, z])
 
-    def to_crossing(self, z: Floats | float) -> Floats:
+    def to_crossing(self, z: Numbers | float) -> Numbers:
         """Return the signed distance along Z to the middle of the nearest intersection."""
         if not self.block:
-            return np.full_like(np.asarray(z, np.float64), 1e6)
-        shifted = np.asarray(z, np.float64) - self.block_start + self.block / 2
+            return np.full(np.shape(z), 1e6, np.float32)
+        shifted = np.asarray(z) - self.block_start + self.block / 2
         return np.mod(shifted, self.block) - self.block / 2
 
     def edge(self, side: int, name: str | None = None) -> float:
@@ -119,6 +122,7 @@ def sample_plan(seed: int) -> StreetPlan:
         bends.append((float(rng.uniform(2, 9)), float(rng.uniform(220, 420)), float(rng.uniform(0, 6.3))))
     crossings = kind in ('urban', 'suburban') and rng.random() < 0.75
     block = float(rng.uniform(60, 130)) if crossings else 0.0
+    snow = bool(rng.random() < 0.05)
     return StreetPlan(
         seed=seed,
         kind=kind,
@@ -127,8 +131,8 @@ def sample_plan(seed: int) -> StreetPlan:
         own_lane=int(rng.choice(own)),
         directions=directions,
         half_road=float(half_road),
-        right=_side(kind, rng),
-        left=_side(kind, rng),
+        right=_snowed(_side(kind, rng), snow),
+        left=_snowed(_side(kind, rng), snow),
         bends=tuple(bends),
         block=block,
         block_start=float(rng.uniform(0, max(block, 1.0))),
@@ -137,9 +141,20 @@ def sample_plan(seed: int) -> StreetPlan:
         paving=(float(paving[0]), float(paving[1]), float(paving[2])),
         paint=(float(rng.uniform(195, 245)),) * 3,
         edge_lines=kind in ('highway', 'rural') or rng.random() < 0.2,
-        season=float(rng.beta(0.6, 1.2)),
+        season=1.0 if snow else float(rng.beta(0.6, 1.2)),
         wall_height=float(rng.uniform(0.7, 2.2)),
         density=float(rng.uniform(0.5, 1.5)),
+    )
+
+
+def _snowed(bands: tuple[Band, ...], snow: bool) -> tuple[Band, ...]:
+    if not snow:
+        return bands
+    return tuple(
+        Band('Snow', band.width, 'ground' if band.surface == 'ground' else 'snow')
+        if band.name == 'Terrain'
+        else band
+        for band in bands
     )
 
 
@@ -159,8 +174,11 @@ def _side(kind: str, rng: np.random.Generator) -> tuple[Band, ...]:
         if rng.random() < 0.4:
             add('Sand', 0.4, 1.2, 'gravel')
         add('Terrain', 1.5, 6.0, 'grass')
-        if rng.random() < 0.25:
-            add('Water', 2.0, 6.0, 'water')
+        extra = rng.random()
+        if extra < 0.25:
+            add('Water', 3.0, 7.0, 'water')
+        elif extra < 0.4:
+            add('Rail Track', 3.2, 3.6, 'ballast')
     else:
         if rng.random() < 0.28:
             add('Bike Lane', 1.3, 1.9, 'bike')
@@ -173,6 +191,9 @@ def _side(kind: str, rng: np.random.Generator) -> tuple[Band, ...]:
             add('Pedestrian Area', 4.0, 8.0, 'setts')
         else:
             add('Sidewalk', 1.6, 4.2, str(rng.choice(['slabs', 'asphalt', 'setts'], p=[0.6, 0.2, 0.2])))
+        if kind == 'suburban' and rng.random() < 0.1:
+            add('Terrain', 0.8, 1.5, 'grass')
+            add('Rail Track', 3.2, 3.6, 'ballast')
         if kind == 'suburban' and rng.random() < 0.6:
             add('Terrain', 2.0, 6.0, 'grass')
     bands.append(Band('Terrain', 400.0, 'ground'))

@@ -28,13 +28,13 @@ def draw_shadows(
         height = 9.0 if plan.kind == 'urban' else 5.0
         length = min(height * abs(x) / max(y, 0.1), 14.0)
         start = plan.edge(int(sunny_side))
-        profile = look_up(cloud_noise(12, 1.2, 40), pixels.z[None] * 6, np.zeros((1, len(pixels.z))))[0]
+        profile = look_up(cloud_noise(12, 1.2, 40), pixels.z * 6, np.zeros(len(pixels.z)))
         border = start - length * np.clip(0.75 + 0.35 * profile, 0.1, 1.3)
         over = (pixels.side * sunny_side - border) / np.maximum(pixels.wide, 0.12)
         gap = np.clip((np.abs(plan.to_crossing(pixels.z)) - plan.cross_half) / 0.4, 0, 1)
         shadow = np.clip(over + 0.5, 0, 1) * gap
     if rng.random() < 0.6:
-        dapple = look_up(cloud_noise(13, 1.4, 90), pixels.side[None] * 22, pixels.z[None] * 22)[0]
+        dapple = look_up(cloud_noise(13, 1.4, 90), pixels.side * 22, pixels.z * 22)
         grain = np.maximum(pixels.long * 2.5, 0.35)
         leaves = np.clip((dapple - rng.uniform(0.5, 1.3)) / grain + 0.5, 0, 1)
         edge = plan.half_road * rng.uniform(0.0, 1.0)

@@ -17,26 +17,31 @@ from hiseg_ros.training.datasets.synthetic.textures import cloud_noise, look_up
 
 def draw_sky(canvas: Canvas, light: Light, seed: int, drift: float) -> None:
     """Fill the whole picture with sky; `drift` is how far the clouds have moved, in metres."""
-    ray_x, ray_y, ray_z = canvas.camera.rays()
-    length = np.sqrt(ray_x**2 + ray_y**2 + ray_z**2)
-    up = np.clip(ray_y / length, 0.0, 1.0)
-    blend = np.sqrt(up)[..., None]
-    colours = np.array(light.sky_low) * (1 - blend) + np.array(light.sky_top) * blend
-    towards = (ray_x * light.sun[0] + ray_y * light.sun[1] + ray_z * light.sun[2]) / length
-    glow = np.clip(towards, 0, 1) ** 24 * light.sunshine
-    colours = colours + (255 - colours) * (0.85 * glow)[..., None]
-    if light.clouds > 0.02:
-        plane = 900.0 / np.maximum(up, 0.03)
-        east, north = ray_x / length * plane, ray_z / length * plane + drift
-        shift = seed % 97 * 31.0
-        layer = look_up(cloud_noise(11, 1.55), east * 0.09 + shift, north * 0.09)
-        cover = 1.6 - 2.6 * light.clouds
-        amount = np.clip((layer - cover) * 0.8 + 0.5, 0, 1) * np.clip(up * 14, 0, 1)
-        white = 200 + 45 * np.clip(1.2 - layer * 0.35, 0, 1)
-        bright = white * (0.75 + 0.25 * light.sunshine)
-        colours = colours + (bright[..., None] - colours) * (0.9 * amount)[..., None]
-    canvas.rgb[:] = np.clip(colours, 0, 255).astype(np.uint8)
     canvas.labels[:] = LEAF['Sky']
+    canvas.rgb[:] = np.array(light.sky_low).astype(np.uint8)
+    ray_x, ray_y, ray_z = canvas.camera.rays()
+    rows = int((ray_y > -0.01).any(axis=1).sum())
+    if rows == 0:
+        return
+    x, y, z = ray_x[:rows], ray_y[:rows], ray_z[:rows]
+    length = np.sqrt(x * x + y * y + z * z)
+    up = np.clip(y / length, 0.0, 1.0)
+    low, top = np.array(light.sky_low, np.float32), np.array(light.sky_top, np.float32)
+    colours = low + np.sqrt(up)[..., None] * (top - low)
+    sun = np.array(light.sun, np.float32)
+    towards = (x * sun[0] + y * sun[1] + z * sun[2]) / length
+    if light.sunshine > 0.1 and float(towards.max()) > 0.75:
+        glow = np.float32(0.85 * light.sunshine) * np.clip(towards, 0, 1) ** 24
+        colours += (255 - colours) * glow[..., None]
+    if light.clouds > 0.02:
+        plane = 81.0 / (np.maximum(up, 0.03) * length)
+        shift = seed % 97 * 31.0
+        layer = look_up(cloud_noise(11, 1.55), x * plane + shift, z * plane + 0.09 * drift)
+        cover = 1.6 - 2.6 * light.clouds
+        amount = np.clip((layer - cover) * 0.8 + 0.5, 0, 1) * np.clip(up * 14, 0, 1) * 0.9
+        bright = (200 + 45 * np.clip(1.2 - layer * 0.35, 0, 1)) * (0.9 + 0.1 * light.sunshine)
+        colours += (bright[..., None] - colours) * amount[..., None]
+    canvas.rgb[:rows] = np.clip(colours, 0, 255).astype(np.uint8)
 
 
 def draw_horizon(canvas: Canvas, plan: StreetPlan, light: Light) -> None:

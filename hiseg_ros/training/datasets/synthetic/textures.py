@@ -14,6 +14,7 @@ from hiseg_ros.training.datasets.synthetic.scene import Floats32
 
 SIDE = 512
 """Pixels of a noise tile."""
+_ROW = 1024
 
 
 @lru_cache(maxsize=16)
@@ -36,12 +37,18 @@ def cloud_noise(kind: int, roughness: float = 1.0, highest: int = 128) -> Floats
 
 
 def look_up(tile: Floats32, x: NDArray[np.floating], y: NDArray[np.floating]) -> Floats32:
-    """Return the tile's values at pixel coordinates of any size, wrapped around."""
-    map_x = np.mod(x, SIDE).astype(np.float32)
-    map_y = np.mod(y, SIDE).astype(np.float32)
-    return np.asarray(
-        cv2.remap(tile, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
-    )
+    """Return the tile's values at pixel coordinates of one shape, wrapped around."""
+    # remap takes no side above 32767: fold the values into rows.
+    shape = np.shape(x)
+    rows = -(-x.size // _ROW)
+    map_x, map_y = np.zeros(rows * _ROW, np.float32), np.zeros(rows * _ROW, np.float32)
+    map_x[: x.size] = np.mod(x, SIDE).ravel()
+    map_y[: y.size] = np.mod(y, SIDE).ravel()
+    values = cv2.remap(
+        tile, map_x.reshape(rows, _ROW), map_y.reshape(rows, _ROW),
+        cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
+    )  # fmt: skip
+    return np.asarray(values.ravel()[: x.size].reshape(shape), np.float32)
 
 
 def speckle(rng: np.random.Generator, height: int, width: int, cell: float) -> Floats32:

@@ -19,15 +19,16 @@ from hiseg_ros.types import RgbImage
 
 VARIANTS = 24
 _SIDE = 192
+_COARSE = 64
 
 
 @lru_cache(maxsize=256)
 def _crown(variant: int, season: float) -> tuple[Floats32, Floats32]:
     """Return the brightness (SIDE, SIDE) and coverage of a crown that fills a square."""
     rng = np.random.default_rng([variant, 30])
-    y, x = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j]
-    body = np.full((_SIDE, _SIDE), -2.0)
-    relief = np.zeros((_SIDE, _SIDE))
+    y, x = np.mgrid[-1 : 1 : _COARSE * 1j, -1 : 1 : _COARSE * 1j]
+    body = np.full((_COARSE, _COARSE), -2.0)
+    relief = np.zeros((_COARSE, _COARSE))
     kind = variant % 4
     for _ in range(26):
         angle, reach = rng.uniform(0, 2 * math.pi), math.sqrt(rng.random()) * 0.68
@@ -40,11 +41,14 @@ def _crown(variant: int, season: float) -> tuple[Floats32, Floats32]:
         above = blob > np.maximum(body, 0)
         relief = np.where(above, 0.5 - (y - cy) / radius * 0.33 - (x - cx) / radius * 0.1, relief)
         body = np.maximum(body, blob)
+    body = np.asarray(cv2.resize(body, (_SIDE, _SIDE)))
+    relief = np.asarray(cv2.resize(relief, (_SIDE, _SIDE)))
+    down = np.linspace(-1, 1, _SIDE)[:, None]
     fine = speckle(rng, _SIDE, _SIDE, 3.5)
     middle = speckle(rng, _SIDE, _SIDE, 11)
     cover = body + 0.28 * fine + 0.3 * middle - 0.08 - 0.75 * max(0.0, season - 0.45)
     alpha = np.clip(cover * 5 + 0.5, 0, 1)
-    light = 0.62 + 0.42 * relief + 0.13 * fine + 0.12 * middle - 0.18 * y
+    light = 0.62 + 0.42 * relief + 0.13 * fine + 0.12 * middle - 0.18 * down
     return np.asarray(np.clip(light, 0.2, 1.6), np.float32), np.asarray(alpha, np.float32)
 
 

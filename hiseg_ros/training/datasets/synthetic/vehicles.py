@@ -43,16 +43,16 @@ class Body:
     """Side windows as (x1, y1, x2, y2) lower left and upper right; the upper edge is slanted."""
 
 
-def _car(length: float, height: float, hatch: float, hood: float) -> Body:
+def _car(length: float, height: float, hatch: float, hood: float, boot: float = 0.0) -> Body:
     half = length / 2
     roof_rear, roof_front = -half + hatch, half - hood - 0.75
     outline = (
-        (-half, 0.3), (-half - 0.02, 0.75), (-half + 0.12, 0.92), (roof_rear, height),
-        (roof_front, height), (half - hood, 0.95), (half - 0.12, 0.74), (half, 0.6), (half, 0.28),
+        (-half, 0.3), (-half - 0.02, 0.75), (-half + 0.12 + boot, 0.92 + 0.1 * boot), (roof_rear, height),
+        (roof_front, height), (half - hood, 0.92), (half - 0.12, 0.74), (half, 0.6), (half, 0.28),
     )  # fmt: skip
     middle = (roof_rear + roof_front) / 2
     windows = (
-        (-half + 0.5, 0.95, middle - 0.05, height - 0.1),
+        (-half + 0.5 + boot * 0.8, 0.95, middle - 0.05, height - 0.1),
         (middle + 0.05, 0.95, half - hood - 0.15, height - 0.1),
     )
     return Body('Car', outline, (2, 4), 0.92, 0.88, 0.64, (-half * 0.6, half * 0.62), 0.32, windows)
@@ -84,7 +84,7 @@ def sample_body(rng: np.random.Generator, name: str) -> Body:
         if kind < 0.4:
             return _car(rng.uniform(3.6, 4.2), rng.uniform(1.42, 1.55), rng.uniform(0.35, 0.6), rng.uniform(0.8, 1.0))
         if kind < 0.7:
-            return _car(rng.uniform(4.3, 4.9), rng.uniform(1.38, 1.48), rng.uniform(1.0, 1.35), rng.uniform(1.0, 1.25))
+            return _car(rng.uniform(4.3, 4.9), rng.uniform(1.38, 1.48), rng.uniform(1.2, 1.5), rng.uniform(1.0, 1.25), rng.uniform(0.4, 0.75))
         if kind < 0.9:
             return _car(rng.uniform(4.2, 4.8), rng.uniform(1.6, 1.85), rng.uniform(0.25, 0.45), rng.uniform(0.8, 1.1))
         return _box('Car', rng.uniform(4.6, 5.2), rng.uniform(1.85, 2.2), 0.95, 1.1, bool(rng.random() < 0.5))
@@ -133,6 +133,10 @@ def draw_vehicle(
     near_side = 1.0 if aside > 0 else -1.0
     for side in (-near_side, near_side):
         _wheels(canvas, placed, body, side, label, hub=side == near_side)
+    for x in body.wheels if ahead < 0 else body.wheels[::-1]:
+        # Tyres seen from before or behind, below the body.
+        for side in (-1, 1):
+            _patch(canvas, placed, x, side * (body.half_width - 0.17), 0.25, 0.13, 0.25, DARK, label)
     _strips(canvas, light, placed, body, paint, label, eye)
     if abs(aside) > body.half_width:
         _flank(canvas, light, placed, body, paint, label, near_side)
@@ -210,7 +214,30 @@ def _flank(
         rear, front = (slant if x1 < 0 else 0.0), (slant * 1.4 if x1 > -0.3 else 0.0)
         pane = [(x1, y1, w), (x2, y1, w), (x2 - front, y2, w - lean), (x1 + rear, y2, w - lean)]
         canvas.polygon(placed.points(pane), (GLASS[0] + 8, GLASS[1] + 8, GLASS[2] + 10), label)
+    if body.belt:
+        _doors(canvas, light, placed, body, paint, label, side)
     _wheels(canvas, placed, body, side, label, hub=True)
+
+
+def _doors(
+    canvas: Canvas, light: Light, placed: _Placed, body: Body, paint: Colour, label: int, side: float
+) -> None:
+    """Draw door seams, handles, wheel arches and the outside mirror."""
+    w = body.half_width * side * 1.002
+    seam: Colour = (paint[0] * 0.3, paint[1] * 0.3, paint[2] * 0.3)
+    first, last = body.windows[0], body.windows[-1]
+    for x in (first[0] + 0.15, (first[2] + last[0]) / 2, last[2] - 0.1):
+        line = [(x - 0.012, 0.38, w), (x + 0.012, 0.38, w), (x + 0.012, 0.92, w), (x - 0.012, 0.92, w)]
+        canvas.polygon(placed.points(line), seam, label)
+    for x in (first[0] + 0.3, last[0] + 0.1):
+        grip = [(x, 0.79, w), (x + 0.17, 0.79, w), (x + 0.17, 0.82, w), (x, 0.82, w)]
+        canvas.polygon(placed.points(grip), seam, label)
+    for x in body.wheels:
+        arch = [(px, py, w) for px, py in arc(x, body.wheel, body.wheel * 1.2, 180, 360)]
+        canvas.polygon(placed.points(arch), DARK, label)
+    x, out = last[2] + 0.02, w + 0.16 * side
+    mirror = [(x, 0.96, w), (x, 0.96, out), (x, 1.12, out), (x, 1.12, w)]
+    canvas.polygon(placed.points(mirror), light.lit(paint, placed.forward), label)
 
 
 def _wheels(canvas: Canvas, placed: _Placed, body: Body, side: float, label: int, hub: bool) -> None:
@@ -249,6 +276,6 @@ def _rear(canvas: Canvas, light: Light, placed: _Placed, body: Body, label: int,
     for side in (-1, 1):
         _patch(canvas, placed, x, side * body.half_width * 0.84, high, 0.11, 0.12, lamp, label)
     _patch(canvas, placed, x, 0.0, high - 0.08, 0.27, 0.06, (235, 220, 90) if placed.foot[2] % 2 > 1.5 else (230, 230, 228), label)
-    _patch(canvas, placed, x, 0.0, 0.33, body.half_width * 0.92, 0.06, (52, 52, 54), label)
+    _patch(canvas, placed, x, 0.0, 0.34 if body.belt else 0.47, body.half_width * 0.92, 0.06, (52, 52, 54), label)
     if not body.belt:
         _patch(canvas, placed, x, 0.0, 1.4, 0.015, 0.75, (70, 70, 72), label)

@@ -1,0 +1,94 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a run follow from its messages."""
+
+from __future__ import annotations
+
+import json
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hiseg_ros.errors import BagError
+from hiseg_ros.replay.summary import (
+    STAGES,
+    FrameRecord,
+    Run,
+    percentiles,
+    rate_hz,
+    stamp_of,
+    summarize,
+    table,
+)
+
+MS = 1_000_000
+
+
+def stats(latency_ms: float) -> SimpleNamespace:
+    stages = {f'{stage}_ms': 2.0 for stage in STAGES}
+    return SimpleNamespace(**stages, latency_ms=latency_ms, device='cpu')
+
+
+def a_run(**changes: Any) -> Run:
+    """Return ten frames at 10 Hz, of which every second was processed, 30 ms later and more."""
+    camera = [FrameRecord(i * 100 * MS, i * 100 * MS + MS) for i in range(10)]
+    every_second = [record.stamp_ns for record in camera[::2]]
+    labels = [FrameRecord(stamp, stamp + (30 + i) * MS) for i, stamp in enumerate(every_second)]
+    fields: dict[str, Any] = {
+        'camera': camera, 'labels': labels, 'stats': [stats(40.0), stats(42.0), stats(math.nan)],
+        'image_size': (12, 34), 'counts': {'/camera': 10},
+    }
+    return Run(**{**fields, **changes})
+
+
+def test_frames_are_counted_and_latency_runs_from_stamp_to_arrival() -> None:
+    summary = summarize(a_run())
+    assert summary['frames_published'] == 10
+    assert summary['frames_processed'] == 5
+    assert summary['frames_dropped'] == 5
+    assert summary['latency_ms'] == {'median': 32.0, 'p95': 33.8}
+    assert summary['node_latency_ms'] == {'median': 41.0, 'p95': 41.9}
+    assert summary['input_rate_hz'] == 10.0
+    assert summary['rate_hz'] == 5.0
+    assert summary['image_size'] == {'height': 12, 'width': 34}
+    assert summary['stages_ms'] == dict.fromkeys(STAGES, 2.0)
+
+
+def test_a_run_without_results_has_no_figures_but_is_valid_json() -> None:
+    summary = summarize(a_run(labels=[], stats=[], image_size=None))
+    assert summary['frames_dropped'] == 10
+    assert summary['latency_ms'] == {'median': None, 'p95': None}
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert 'none' in table(summary)
+
+
+def test_labels_must_carry_the_stamp_of_an_image() -> None:
+    with pytest.raises(BagError, match='without a camera image of the same stamp'):
+        summarize(a_run(labels=[FrameRecord(7, 9)]))
+
+
+def test_a_recording_without_a_camera_is_refused() -> None:
+    with pytest.raises(BagError, match='no camera images'):
+        summarize(a_run(camera=[]))
+
+
+def test_rate_and_percentiles_need_something_to_count() -> None:
+    assert rate_hz([5]) is None
+    assert rate_hz([5, 5]) is None
+    assert rate_hz([0, 50 * MS, 100 * MS]) == 20.0
+    assert percentiles([math.nan, math.inf]) == {'median': None, 'p95': None}
+
+
+@pytest.mark.parametrize('order', ['little', 'big'])
+def test_the_stamp_is_read_from_the_bytes(order: Any) -> None:
+    data = bytes([0, order == 'little', 0, 0]) + (17).to_bytes(4, order) + (23).to_bytes(4, order)
+    assert stamp_of(SimpleNamespace(data=data)) == 17_000_000_023  # type: ignore[arg-type]
+
+
+def test_the_table_names_the_main_figures() -> None:
+    text = table(summarize(a_run()))
+    assert 'frames published  10' in text
+    assert '34 x 12' in text
+    assert '32.0 ms' in text
