@@ -28,7 +28,7 @@ def share_dir() -> Path:
             candidates.append(Path(prefix) / 'share' / 'hiseg_ros')
     # A colcon install places the module at <prefix>/lib/python3.x/site-packages/hiseg_ros.
     candidates += [
-        parent / 'share' / 'hiseg_ros' for parent in Path(__file__).resolve().parents[2:6]
+        parent / 'share' / 'hiseg_ros' for parent in Path(__file__).resolve().parents[1:6]
     ]
     candidates.append(Path(sys.prefix) / 'share' / 'hiseg_ros')
     for candidate in candidates:

@@ -27,7 +27,7 @@ VERSIONS = ((3, 12), (3, 11), (3, 10))
 # -I: not what PYTHONPATH of a shell with another ROS holds.
 PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps')
 REQUIREMENTS = ('ros', 'runtime', 'train', 'dev')
-INSTALLED = ('hiseg_ros', 'launch', 'config', 'models', 'scripts')
+INSTALLED = ('hiseg_ros', 'msg', 'launch', 'config', 'models', 'scripts')
 PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
 COMMAND_STAMP = VENV / 'hiseg_command.stamp'
 BUILD_STAMP = ROOT / 'install' / 'hiseg_build.stamp'
@@ -62,16 +62,25 @@ def stamped(stamp: Path, value: str) -> bool:
     return stamp.is_file() and stamp.read_text() == value
 
 
-def run(command: list[str], **variables: str) -> None:
+def run(command: list[str], silent: bool = False, **variables: str) -> None:
     """Run a step's command in the checkout.
+
+    Args:
+        command: Program and arguments.
+        silent: Show its output only if it fails.
+        variables: Added to the environment.
 
     Raises:
         SetupError: It failed; its own output has said why.
     """
-    try:
-        subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SetupError(f'This step of the set-up failed: {error}') from error
+    output = subprocess.PIPE if silent else None
+    environment = {**os.environ, **variables}
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=output, stderr=output, text=True, check=False
+    )
+    if result.returncode:
+        print(result.stdout or '', result.stderr or '', file=sys.stderr)
+        raise SetupError(f'this failed with status {result.returncode}: {" ".join(command)}')
 
 
 def probe(python: str) -> tuple[tuple[int, int], str] | None:
@@ -156,7 +165,7 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
     """Make .venv and install every pinned package into it."""
     files = [ROOT / 'requirements' / f'{name}.txt' for name in REQUIREMENTS]
     # The checkout's path is in the scripts of the environment: a moved one is made anew.
-    value = digest([*files, Path(__file__).resolve()], str(ROOT))
+    value = digest(files, str(ROOT), venv_version())
     wanted = '{}.{}'.format(*sys.version_info) if only_this else venv_version()
     if stamped(PACKAGES_STAMP, value) and venv_version() == wanted:
         return
@@ -174,7 +183,7 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
     # Every package is pinned, so there is nothing to resolve.
     run([*PIP_INSTALL, *quiet, *pinned])
     correct_include_paths()
-    PACKAGES_STAMP.write_text(value)
+    PACKAGES_STAMP.write_text(digest(files, str(ROOT), venv_version()))
 
 
 def correct_include_paths() -> None:
@@ -192,7 +201,7 @@ def correct_include_paths() -> None:
             path.write_text(new)
 
 
-def install_command(quiet: list[str]) -> None:
+def install_command() -> None:
     """Install the hiseg command and the start-up module that finds the checkout."""
     start_up = ROOT / 'scripts' / 'hiseg_workspace.py'
     metadata = [ROOT / name for name in ('setup.py', 'setup.cfg', 'pyproject.toml')]
@@ -202,32 +211,48 @@ def install_command(quiet: list[str]) -> None:
     print('== hiseg command', flush=True)
     shutil.copyfile(start_up, site_packages() / 'hiseg_workspace.py')
     (site_packages() / 'hiseg_workspace.pth').write_text('import hiseg_workspace\n')
-    run([*PIP_INSTALL, *quiet, '--no-build-isolation', '--editable', str(ROOT)])
+    run([*PIP_INSTALL, '--no-build-isolation', '--editable', str(ROOT)], silent=True)
     COMMAND_STAMP.write_text(value)
 
 
-def link_sources(folder: Path) -> None:
-    """Make a source folder of links for CMake, which refuses headers (.venv's) below its own."""
+def copy_sources(folder: Path) -> None:
+    """Copy what CMake reads: it refuses a package whose headers (.venv's) lie below its source."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in ('CMakeLists.txt', 'package.xml', 'msg', *INSTALLED):
-        (folder / name).symlink_to(ROOT / name)
+    for name in ('CMakeLists.txt', 'package.xml'):
+        shutil.copy2(ROOT / name, folder)
+    for name in INSTALLED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
 
 
-def build_workspace() -> None:
-    """Build messages and install them with the module by colcon.
-
-    Files are installed as links, so an edited module needs no build; a new one does.
-    """
-    sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *(ROOT / 'msg').glob('*.msg')]
-    installed = sorted(
-        path.relative_to(ROOT).as_posix()
+def installed_files() -> list[Path]:
+    """Return the files that CMakeLists.txt installs or generates from."""
+    return [
+        path
         for folder in INSTALLED
         for path in (ROOT / folder).rglob('*')
         if path.is_file() and '__pycache__' not in path.parts
-    )
+    ]
+
+
+def remove_lingering() -> None:
+    """Take out of install/ what is no longer in the checkout; colcon leaves it there."""
+    wanted = {path.relative_to(ROOT) for path in installed_files()}
+    modules = ROOT / 'install' / 'lib' / f'python{venv_version()}' / 'site-packages'
+    share = ROOT / 'install' / 'share' / 'hiseg_ros'
+    places = [(modules, 'hiseg_ros'), *((share, name) for name in ('launch', 'config', 'models'))]
+    for base, folder in places:
+        for path in (base / folder).rglob('*'):
+            generated = path.suffix in ('.c', '.pyc', '.so') or path.parent.name == 'msg'
+            if path.is_file() and not generated and path.relative_to(base) not in wanted:
+                path.unlink()
+
+
+def build_workspace() -> None:
+    """Build the messages and install them with the module by colcon."""
+    sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *installed_files()]
     environment = PACKAGES_STAMP.read_text()
-    value = digest(sources, environment, *installed)
+    value = digest(sources, environment)
     if stamped(BUILD_STAMP, value):
         return
     print('== messages and module into install/', flush=True)
@@ -236,11 +261,11 @@ def build_workspace() -> None:
     if not stamped(build / 'hiseg_environment.stamp', environment):
         shutil.rmtree(build, ignore_errors=True)
         shutil.rmtree(ROOT / 'install', ignore_errors=True)
-    link_sources(build / 'workspace' / 'hiseg_ros')
+    copy_sources(build / 'workspace' / 'hiseg_ros')
     (build / 'hiseg_environment.stamp').write_text(environment)
     BUILD_STAMP.unlink(missing_ok=True)
     colcon = [str(VENV_PYTHON), '-m', 'colcon', '--log-level', 'error', 'build']
-    places = ['--base-paths', 'build/workspace', '--merge-install', '--symlink-install']
+    places = ['--base-paths', 'build/workspace', '--merge-install']
     options = [f'-DPython3_EXECUTABLE={VENV_PYTHON}', '-DBUILD_TESTING=OFF', '-Wno-dev']
     run(
         [*colcon, *places, '--event-handlers', 'console_start_end-', '--cmake-args', *options],
@@ -249,10 +274,7 @@ def build_workspace() -> None:
         COLCON_PREFIX_PATH='',
         COLCON_LOG_PATH=str(build / 'log'),
     )
-    # A removed module leaves a link to nothing behind.
-    for path in (ROOT / 'install').rglob('*'):
-        if path.is_symlink() and not path.exists():
-            path.unlink()
+    remove_lingering()
     BUILD_STAMP.write_text(value)
 
 
@@ -268,7 +290,7 @@ def main() -> int:
     fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once take turns
     try:
         install_packages(only_this, quiet)
-        install_command(quiet)
+        install_command()
         build_workspace()
     except SetupError as error:
         print(f'setup: {error}', file=sys.stderr)

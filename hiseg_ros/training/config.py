@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
@@ -54,6 +56,21 @@ class DatasetConfig:
     from_epoch: int = 0
     """Epoch in which this data set joins the batches."""
 
+    def __post_init__(self) -> None:
+        """Check kind and ranges.
+
+        Raises:
+            ConfigError: A value cannot be used.
+        """
+        low, high = self.scale
+        _require('kind', self.kind, self.kind in DATASET_KINDS, f'one of {list(DATASET_KINDS)}')
+        _require('share', self.share, self.share >= 1, 'at least 1 image')
+        _require('weight', self.weight, 0 <= self.weight < math.inf, 'at least 0')
+        _require('scale', self.scale, 0 < low <= high < math.inf, 'two factors, the smaller first')
+        _require('box_centred', self.box_centred, 0 <= self.box_centred <= 1, '0 to 1')
+        _require('pasted_signs', self.pasted_signs, 0 <= self.pasted_signs < 1000, 'at least 0')
+        _require('from_epoch', self.from_epoch, self.from_epoch >= 0, 'at least 0')
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -83,6 +100,42 @@ class TrainingConfig:
     licences: dict[str, str] = field(default_factory=dict)
     """By data set: its licence, for the model card."""
 
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: A value cannot be used.
+        """
+        multiple = self.preprocessing.multiple
+        sides_fit = all(side > 0 and side % multiple == 0 for side in self.crop)
+        _require('name', self.name, bool(re.fullmatch(r'\w[\w.-]*', self.name)), 'a file name')
+        _require('datasets', self.datasets, bool(self.datasets), 'at least one by name')
+        starts = [item.from_epoch for item in self.datasets.values()]
+        _require('from_epoch', starts, 0 in starts, 'a data set that is there from epoch 0')
+        _require('crop', list(self.crop), sides_fit, f'multiples of {multiple}')
+        _require('steps', self.steps, self.steps >= 1, 'at least 1')
+        _require('steps_per_epoch', self.steps_per_epoch, self.steps_per_epoch >= 1, 'at least 1')
+        _require(
+            'learning_rate', self.learning_rate, 0 < self.learning_rate < math.inf, 'more than 0'
+        )
+        _require('weight_decay', self.weight_decay, 0 <= self.weight_decay < math.inf, '0 or more')
+        # The average of the weights begins after the warm-up: without further steps it would be
+        # the random numbers of the start.
+        _require(
+            'warmup_steps', self.warmup_steps, 0 <= self.warmup_steps < self.steps,
+            f'0 to less than the {self.steps} steps of the run',
+        )
+        _require('ema_decay', self.ema_decay, 0 <= self.ema_decay < 1, '0 to less than 1')
+        for key in ('seed', 'workers', 'threads'):
+            _require(key, getattr(self, key), getattr(self, key) >= 0, 'at least 0')
+        every = self.validation_every_epochs
+        _require('validation_every_epochs', every, every >= 1, 'at least 1')
+
+
+def _require(key: str, value: object, is_usable: bool, expected: str) -> None:
+    if not is_usable:
+        raise ConfigError(f'Training setting {key} is {value!r}; expected {expected}.')
+
 
 def load_training_config(name_or_path: str | Path) -> TrainingConfig:
     """Read an experiment by name (config/experiments/<name>.yaml) or from a file.
@@ -104,29 +157,51 @@ def load_training_config(name_or_path: str | Path) -> TrainingConfig:
         str(name): _build(DatasetConfig, value, f'data set {name} of {path}')
         for name, value in datasets.items()
     }
-    config: TrainingConfig = _build(TrainingConfig, data, str(path))
-    for name, dataset in config.datasets.items():
-        if dataset.kind not in DATASET_KINDS:
-            raise ConfigError(
-                f'Data set {name} of {path} has kind {dataset.kind!r}; expected one of '
-                f'{list(DATASET_KINDS)}.'
-            )
-    if any(side % config.preprocessing.multiple for side in config.crop):
-        raise ConfigError(
-            f'{path} has crop {list(config.crop)}; expected multiples of '
-            f'{config.preprocessing.multiple}.'
-        )
+    config: TrainingConfig = _build(TrainingConfig, data, f'experiment {path}')
     return config
 
 
 def _build(cls: type[Any], data: Any, where: str) -> Any:
-    """Make a dataclass from plain data, lists as tuples, unknown and missing keys named."""
+    """Make a dataclass from plain data, lists as tuples; keys and types that do not fit are named.
+
+    Raises:
+        ConfigError: They do not fit, or the class itself refuses a value.
+    """
     names = {item.name for item in fields(cls)}
-    if not isinstance(data, dict) or set(data) - names:
-        unknown = sorted(map(str, set(data) - names)) if isinstance(data, dict) else data
+    if not isinstance(data, dict):
+        raise ConfigError(f'The {where} is {data!r}; expected some of the keys {sorted(names)}.')
+    unknown = sorted(map(str, set(data) - names))
+    if unknown:
         raise ConfigError(f'The {where} has the unknown keys {unknown}; expected {sorted(names)}.')
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+    for key, hint in get_type_hints(cls).items():
+        if key in values and not _fits(values[key], hint):
+            wanted = hint.__name__ if get_origin(hint) is None else str(hint)
+            advice = ': YAML reads 1e-3 as text, write 1.0e-3' if hint is float else ''
+            raise ConfigError(
+                f'The {where} has {key} {data[key]!r}; expected {wanted}{advice}.'
+            )
     try:
         return cls(**values)
-    except TypeError as problem:
-        raise ConfigError(f'The {where} cannot be used: {problem}.') from problem
+    except (TypeError, ConfigError) as problem:
+        raise ConfigError(f'The {where} cannot be used: {problem}') from problem
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a value read from YAML has a field's type; whole numbers are numbers."""
+    kinds = get_args(hint)
+    if hint is Any:
+        return True
+    if get_origin(hint) is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(kinds)
+            and all(map(_fits, value, kinds))
+        )
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, kinds[0]) and _fits(item, kinds[1]) for key, item in value.items()
+        )
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and type(value) is not bool
+    return isinstance(value, hint)

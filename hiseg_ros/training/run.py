@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +18,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
 from hiseg_ros.model.checkpoint import save_checkpoint
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.training.config import DatasetConfig, TrainingConfig
@@ -43,6 +46,32 @@ def _mapping(config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
     return load_mapping(config.kind, taxonomy)
 
 
+def _label_weights(
+    config: TrainingConfig, mappings: dict[str, Mapping]
+) -> dict[str, dict[str, float]]:
+    """Return the pixel weights by mapping; data sets of one kind share one mapping."""
+    weights: dict[str, dict[str, float]] = {}
+    for name, item in config.datasets.items():
+        if weights.setdefault(mappings[name].name, item.label_weights) != item.label_weights:
+            raise ConfigError(
+                f'Data set {name} has the label weights {item.label_weights}, another one of kind '
+                f'{item.kind} has others; expected the same.'
+            )
+    return weights
+
+
+def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
+    loader = LOADERS[config.kind]
+    try:
+        inspect.signature(loader).bind(config.root, **config.options)
+    except TypeError as problem:
+        raise ConfigError(
+            f'Data set {name} has options {config.options} ({problem}); expected arguments of '
+            f'{config.kind}: {list(inspect.signature(loader).parameters)[1:]}.'
+        ) from problem
+    return loader(config.root, **config.options)
+
+
 def _whole_image(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return image (H, W, 3) and label ids (H, W) of the one sample."""
     (sample,) = samples
@@ -56,24 +85,20 @@ class MixedData(lightning.LightningDataModule):
         """Read everything, with progress bars.
 
         Raises:
+            ConfigError: A data set has options or label weights that it does not know.
             DatasetError: A folder or a file is missing or wrong.
         """
         super().__init__()
         self.config = config
         mappings = {name: _mapping(item, taxonomy) for name, item in config.datasets.items()}
+        unique = {mapping.name: mapping for mapping in mappings.values()}
         self.table = LabelTable(
-            taxonomy,
-            list(mappings.values()),
-            {
-                mappings[name].name: item.label_weights
-                for name, item in config.datasets.items()
-                if item.label_weights
-            },
+            taxonomy, list(unique.values()), _label_weights(config, mappings)
         )
         self.sources: list[Source] = []
         self.library: Sequence[Sequence[SignCutout]] = ()
         for name, item in config.datasets.items():
-            dataset = LOADERS[item.kind](item.root, **item.options)
+            dataset = _open(name, item)
             rows = self.table.row_of_label_id(mappings[name].name)
             source = Source.load(item, dataset, rows)
             self.sources.append(source)
@@ -102,6 +127,8 @@ class MixedData(lightning.LightningDataModule):
 def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -> Path:
     """Train, or go on where the run folder's last checkpoint ends, and write the weights.
 
+    A run that is complete and has the same configuration is left as it is.
+
     Args:
         config: What to train.
         run_dir: Gets config.yaml, metrics, checkpoints and <name>.safetensors.
@@ -111,17 +138,29 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         The weights file.
 
     Raises:
+        CheckpointError: The run folder's checkpoint is damaged or of another network.
+        DeviceError: There is no such accelerator.
         HisegError: The configuration or a data set cannot be used.
     """
+    if accelerator == 'gpu' and not torch.cuda.is_available():
+        raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
+    weights = run_dir / f'{config.name}.safetensors'
+    settings = yaml.safe_dump(_plain(asdict(config)), sort_keys=False)
+    settings_path = run_dir / 'config.yaml'
+    if weights.is_file() and settings_path.is_file() and settings_path.read_text() == settings:
+        return weights
     if config.threads:
         torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
     taxonomy = load_taxonomy(config.taxonomy)
     data = MixedData(config, taxonomy)
     module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / 'config.yaml').write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
     last = run_dir / 'checkpoints' / 'last.ckpt'
+    resumes = last.is_file()
+    if resumes:
+        _load_averaged(module, last)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    settings_path.write_text(settings)
     averaging = EMAWeightAveraging(
         decay=config.ema_decay, update_starting_at_step=config.warmup_steps
     )
@@ -144,12 +183,32 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         logger=CSVLogger(run_dir, name='', version='metrics'),
         default_root_dir=run_dir,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None)
-    weights = run_dir / f'{config.name}.safetensors'
+    # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
+    trainer.fit(module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True)
+    # After the last epoch this is what the module holds; where no epoch was left, only the file
+    # has the averaged weights.
+    _load_averaged(module, last)
+    if has_validation:
+        trainer.validate(module, datamodule=data, verbose=False)  # the card: of these very weights
     save_checkpoint(
         weights, module.network, taxonomy, config.preprocessing, _card(config, trainer)
     )
     return weights
+
+
+def _load_averaged(module: SegmentationModule, path: Path) -> None:
+    """Load the averaged weights of a training checkpoint; nothing in it is executed."""
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        module.load_state_dict(state['state_dict'])
+    except (
+        RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError
+    ) as problem:
+        reason = ' '.join(str(problem).split())[:200]
+        raise CheckpointError(
+            f'The run cannot go on from {path} ({reason} ...); expected the checkpoint of a run '
+            'with the same network: choose another run folder or delete this one.'
+        ) from problem
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,12 +249,14 @@ def test_a_second_demo_replaces_the_first_and_plays_only_what_was_asked_for(
     demo: Demo, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
     write_robot_bag(tmp_path / 'bag', StoragePlugin.SQLITE3)
-    arguments = (tmp_path / 'bag', '--output', demo.output, '--model', tiny_checkpoint)
+    output = Path(shutil.copytree(demo.output, tmp_path / 'output'))
+    arguments = (tmp_path / 'bag', '--output', output, '--model', tiny_checkpoint)
     command = demo_command(*arguments, '--seconds', 0.25, '--rate', 2)
     result = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert result.returncode == 0, result.stderr
-    summary = json.loads((demo.output / 'summary.json').read_text())
+    summary = json.loads((output / 'summary.json').read_text())
     assert summary['frames_published'] == 3
+    assert summary['rate_factor'] == 2
 
 
 def failed_demo(*arguments: object) -> str:

@@ -329,8 +329,11 @@ def test_messages_beyond_the_shared_memory_segment_are_a_warning(
 
 
 @pytest.mark.needs('torch')
-@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
-@pytest.mark.parametrize('moment', ['active', 'unconfigured', 'starting'])
+@pytest.mark.parametrize(
+    ('name', 'moment'),
+    [('SIGINT', 'active'), ('SIGTERM', 'active'), ('SIGINT', 'unconfigured'),
+     ('SIGTERM', 'starting')],
+)  # fmt: skip
 def test_the_process_ends_with_exit_code_0(
     graph: Graph,
     ros_environment: dict[str, str],
@@ -380,3 +383,71 @@ def test_the_process_ends_with_exit_code_0(
 def python_path(environment: dict[str, str]) -> str:
     """Return PYTHONPATH with this checkout first."""
     return ':'.join(filter(None, [str(REPOSITORY), environment.get('PYTHONPATH', '')]))
+
+
+def test_a_bad_qos_override_fails_the_configuration_with_a_sentence(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from node_support import HeldEngine, start_node
+    from ros_graph import CONFIGURE
+
+    name = 'qos_overrides./segmentation/confidence.publisher.reliability'
+    engine = HeldEngine()
+    start_node(graph, engine.load, autostart=False, **{name: 'sometimes'})
+    assert not graph.change_state(CONFIGURE)
+    assert graph.state() == 'unconfigured'
+    assert engine.closed == 1
+    output = capfd.readouterr().err
+    assert '~/confidence' in output
+    assert 'expected reliability reliable or best_effort' in output
+    assert 'Traceback' not in output
+
+
+def test_a_qos_override_is_what_the_graph_sees(graph: Graph) -> None:
+    from node_support import HeldEngine, start_node, wait_active
+    from rclpy.qos import ReliabilityPolicy
+
+    name = 'qos_overrides./segmentation/labels.publisher.reliability'
+    start_node(graph, HeldEngine().load, **{name: 'best_effort'})
+    wait_active(graph)
+    for topic, reliability in (
+        ('labels', ReliabilityPolicy.BEST_EFFORT),
+        ('confidence', ReliabilityPolicy.RELIABLE),
+    ):
+        (publisher,) = graph.until(
+            lambda topic=topic: graph.peer.get_publishers_info_by_topic(f'/segmentation/{topic}'),
+            f'the publisher of {topic}',
+        )
+        assert publisher.qos_profile.reliability == reliability
+
+
+def test_on_simulated_time_a_bag_may_start_over(graph: Graph, street_image: RgbImage) -> None:
+    from builtin_interfaces.msg import Time
+    from node_support import HeldEngine, image_message, start_node, wait_active
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import Image
+
+    from hiseg_ros.msg import FrameStats
+
+    node = start_node(graph, HeldEngine().load, use_sim_time=True)
+    wait_active(graph)
+    clock = graph.peer.create_publisher(Clock, '/clock', 1)
+    images = graph.peer.create_publisher(Image, 'image', 1)
+    stats = graph.collect(FrameStats, '/segmentation/stats')
+    message = image_message(street_image)
+    for seconds_after_stamp in (50, 20):
+        now = Time(sec=message.header.stamp.sec + seconds_after_stamp,
+                   nanosec=message.header.stamp.nanosec)  # fmt: skip
+
+        def publish(now: Time = now) -> None:
+            clock.publish(Clock(clock=now))
+            images.publish(message)
+
+        graph.until(
+            lambda expected=1e3 * seconds_after_stamp: any(
+                abs(entry.latency_ms - expected) < 1.0 for entry in stats
+            ),
+            f'a latency of {seconds_after_stamp} s by simulated time',
+            meanwhile=publish,
+        )
+    assert node.counters.bad == 0

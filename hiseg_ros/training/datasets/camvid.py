@@ -32,8 +32,13 @@ class CamVid:
             without_drives: Beginnings of file names to leave out.
 
         Raises:
-            DatasetError: The list is missing, malformed or empty.
+            DatasetError: The list is missing, malformed or empty, or drives are no lists.
         """
+        if isinstance(drives, str) or isinstance(without_drives, str):
+            raise DatasetError(
+                f'CamVid drives are {drives!r} and without_drives {without_drives!r}; expected '
+                'lists of names.'
+            )
         self.root = Path(root)
         listing = self.root / f'{split}.txt'
         if not listing.is_file():
@@ -74,6 +79,7 @@ class CamVid:
         image, label_ids = read_image(image_path), read_label_ids(label_path)
         if image.shape[:2] != label_ids.shape:
             raise DatasetError(
-                f'{label_path} has size {label_ids.shape}; expected {image.shape[:2]} as its image.'
+                f'{label_path} has size {label_ids.shape}; expected {image.shape[:2]} as its '
+                'image.'
             )
         return Sample(image_path.stem, image, label_ids)

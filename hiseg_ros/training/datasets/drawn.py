@@ -59,10 +59,18 @@ class DrawnScenes:
         """Draw the scenes that the folder lacks, with a progress bar.
 
         Raises:
-            DatasetError: The folder cannot be written.
+            DatasetError: The count is not positive, or the folder cannot be written.
         """
+        if count < 1:
+            raise DatasetError(f'The number of drawn scenes is {count}; expected at least 1.')
         self.folder = Path(folder) / f'{size[0]}x{size[1]}'
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise DatasetError(
+                f'Drawn scenes cannot be written to {self.folder} ({problem}); expected a folder '
+                'with the right to write.'
+            ) from problem
         self._seeds = list(range(first_seed, first_seed + count))
         missing = [seed for seed in self._seeds if not self._path(seed, 'png').is_file()]
         if missing:

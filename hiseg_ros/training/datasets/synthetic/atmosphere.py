@@ -54,7 +54,11 @@ def sample_light(rng: np.random.Generator) -> Light:
     kind = rng.choice(['sunny', 'fair', 'overcast', 'dusk', 'haze'], p=[0.3, 0.22, 0.28, 0.1, 0.1])
     height = rng.uniform(0.3, 1.05) if kind != 'dusk' else rng.uniform(0.08, 0.25)
     around = rng.uniform(0, 2 * math.pi)
-    sun = (math.cos(height) * math.sin(around), math.sin(height), math.cos(height) * math.cos(around))
+    sun = (
+        math.cos(height) * math.sin(around),
+        math.sin(height),
+        math.cos(height) * math.cos(around),
+    )
     grey = float(rng.uniform(205, 255))
     if kind == 'overcast':
         tint = rng.uniform(-6, 12)

@@ -68,7 +68,9 @@ def _bricks(image: NDArray[np.floating], rng: np.random.Generator) -> None:
     image[1::3] *= rng.uniform(0.94, 1.05, (rows, image.shape[1], 1))
 
 
-def _span(image: NDArray[np.floating], height: float, x: float, y: float, w: float, h: float) -> NDArray[np.floating]:
+def _span(
+    image: NDArray[np.floating], height: float, x: float, y: float, w: float, h: float
+) -> NDArray[np.floating]:
     top, bottom = round((height - y - h) * _SCALE), round((height - y) * _SCALE)
     return image[max(0, top) : max(0, bottom), max(0, round(x * _SCALE)) : round((x + w) * _SCALE)]
 
@@ -110,7 +112,9 @@ def _opening(
     _span(image, height, x, y - 0.12, w, 0.08)[:] *= 0.7
 
 
-def _shop(image: NDArray[np.floating], width: float, height: float, rng: np.random.Generator) -> None:
+def _shop(
+    image: NDArray[np.floating], width: float, height: float, rng: np.random.Generator
+) -> None:
     """Draw a shop front with a name board."""
     paint = rng.uniform(20, 190, 3)
     _span(image, height, 0.15, 0, width - 0.3, 3.2)[:] = paint * 0.8
@@ -165,6 +169,8 @@ def draw_house(
         _roof(canvas, light, corners, height, roof, tiles, eye)
     for _, index, normal in sorted(faces, key=lambda face: face[0]):
         start, end = corners[index], corners[(index + 1) % 4]
+        if canvas.project(np.stack([start, end, end + up, start + up])) is None:
+            continue
         width = round(float(np.hypot(*(end - start)[[0, 2]])), 1)
         texture = facade(seed + index % 2, width, round(height, 1), shop and index == 0)
         # A wall's shade with all windows alike; seen from outside, left is the later corner.

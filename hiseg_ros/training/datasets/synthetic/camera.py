@@ -72,7 +72,10 @@ class Camera:
         cu, cv = self.centre
         depth = camera_points[:, 2]
         return np.column_stack(
-            [cu + self.focal * camera_points[:, 0] / depth, cv - self.focal * camera_points[:, 1] / depth]
+            [
+                cu + self.focal * camera_points[:, 0] / depth,
+                cv - self.focal * camera_points[:, 1] / depth,
+            ]
         )
 
     def rays(self) -> tuple[Floats32, Floats32, Floats32]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ class Canvas:
         self.instances: NDArray[np.int16] = np.zeros((height, width), np.int16)
 
     def project(self, points: Sequence[Sequence[float]] | Floats) -> tuple[Floats, float] | None:
-        """Return the pixels (N, 2) and mean depth of a polygon, or None when out of the picture."""
+        """Return the pixels (N, 2) and mean depth of a polygon, or None when out of sight."""
         local = clip_near(self.camera.to_camera(np.asarray(points, np.float64)))
         if len(local) < 3:
             return None
@@ -52,7 +53,7 @@ class Canvas:
         label: int | None,
         instance: int = 0,
     ) -> None:
-        """Draw a filled polygon of (N, 3) street points; label None leaves the labels as they are."""
+        """Draw a filled polygon of (N, 3) street points; label None leaves the labels alone."""
         projected = self.project(points)
         if projected is not None:
             self.flat(projected[0], projected[1], colour, label, instance)
@@ -112,7 +113,9 @@ class Canvas:
         texture, label, mask = _shrink(texture, label, mask, projected[0])
         height, width = texture.shape[:2]
         plane = np.eye(4)[:, :3].copy()
-        plane[:3] = np.column_stack([across / width, down / height, corner + 0.5 * (across / width + down / height)])
+        plane[:3] = np.column_stack(
+            [across / width, down / height, corner + 0.5 * (across / width + down / height)]
+        )
         plane[3] = (0, 0, 1)
         homography = self.camera.projection @ plane
         to_region = np.array([[1.0, 0, -columns.start], [0, 1.0, -rows.start], [0, 0, 1.0]])
@@ -122,7 +125,7 @@ class Canvas:
             return
         inverse = np.linalg.inv(homography)
 
-        def warp(image: NDArray[np.generic], how: int) -> NDArray[np.generic]:
+        def warp(image: NDArray[Any], how: int) -> NDArray[Any]:
             flags = how | cv2.WARP_INVERSE_MAP
             return np.asarray(
                 cv2.warpPerspective(
@@ -137,13 +140,15 @@ class Canvas:
         weight = coverage[..., None]
         patch[:] = np.rint(patch * (1 - weight) + colours * weight)
         solid = coverage >= 0.5
-        shown = label if isinstance(label, int) else np.asarray(warp(label, cv2.INTER_NEAREST))[solid]
+        shown = (
+            label if isinstance(label, int) else np.asarray(warp(label, cv2.INTER_NEAREST))[solid]
+        )
         self.labels[rows, columns][solid] = shown
         self.depth[rows, columns][solid] = self._plane_depth(inverse, shape)[solid]
         self.instances[rows, columns][solid] = instance
 
     def _plane_depth(self, inverse: Floats, shape: tuple[int, int]) -> NDArray[np.float32]:
-        # The last row of image-to-plane gives 1/depth, for the last row of plane-to-image is depth.
+        # Plane-to-image has the depth in its last row, so image-to-plane has 1 / depth there.
         u = np.arange(shape[0], dtype=np.float32)[None, :]
         v = np.arange(shape[1], dtype=np.float32)[:, None]
         a, b, c = inverse[2]
@@ -162,7 +167,7 @@ class Canvas:
         return (
             slice(int(low[1]), int(high[1])),
             slice(int(low[0]), int(high[0])),
-            mask.astype(np.float32) / 255,
+            np.asarray(mask, np.float32) * np.float32(1 / 255),
         )
 
 

@@ -32,6 +32,7 @@ class Cell:
     """One cell on one side of the street."""
 
     def __init__(self, plan: StreetPlan, light: Light, index: int, side: int) -> None:
+        """Lay out cell `index` on one side, 1 right or -1 left."""
         self.plan, self.light, self.side = plan, light, side
         self.start = index * CELL
         self.key = (index & 0x7FFFFFF) * 2 + (side > 0)
@@ -49,6 +50,7 @@ class Cell:
         self.heading = plan.heading(middle)
 
     def seed(self) -> int:
+        """Return the seed of the next thing."""
         return int(self.rng.integers(1 << 30))
 
     def at(self, along: float, out: float, up: float = 0.0) -> Floats:
@@ -62,4 +64,6 @@ class Cell:
 
     def inward(self) -> Floats:
         """Return the unit vector to the street's middle."""
-        return np.array([-self.side * math.cos(self.heading), 0.0, self.side * math.sin(self.heading)])
+        return np.array(
+            [-self.side * math.cos(self.heading), 0.0, self.side * math.sin(self.heading)]
+        )

@@ -140,13 +140,15 @@ class Drive:
         canvas.flat(shape, 0.8, (tone, tone, tone * 1.05), LEAF['Ego Vehicle'])
         if rng.random() < 0.3:
             # The foot of a holder on the windscreen.
-            x, y = width * rng.uniform(0.3, 0.7), height - rise * 0.5
+            foot = np.array([width * rng.uniform(0.3, 0.7), height - rise * 0.5])
             shape = np.array([(-1.0, 1), (-0.7, -0.6), (-0.2, -1), (0.2, -1), (0.7, -0.6), (1, 1)])
-            place = np.array([x, y]) + shape * [width * 0.06, height * 0.09]
+            place = foot + shape * [width * 0.06, height * 0.09]
             canvas.flat(place, 0.6, (24, 24, 26), LEAF['Car Mount'])
             return
         gloss = np.vstack([outline + [0, 2], outline[::-1] + [0, 2 + rise * 0.2]])
-        canvas.flat(gloss, 0.8, (tone * 1.5 + 20, tone * 1.5 + 22, tone * 1.5 + 26), LEAF['Ego Vehicle'])
+        canvas.flat(
+            gloss, 0.8, (tone * 1.5 + 20, tone * 1.5 + 22, tone * 1.5 + 26), LEAF['Ego Vehicle']
+        )
 
 
 def _boxes(canvas: Canvas, names: dict[int, str]) -> tuple[SignBox, ...]:
@@ -157,7 +159,13 @@ def _boxes(canvas: Canvas, names: dict[int, str]) -> tuple[SignBox, ...]:
             continue
         rows, columns = np.nonzero(canvas.instances == instance)
         boxes.append(
-            SignBox(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1, name)
+            SignBox(
+                int(columns.min()),
+                int(rows.min()),
+                int(columns.max()) + 1,
+                int(rows.max()) + 1,
+                name,
+            )
         )
     return tuple(boxes)
 

@@ -5,24 +5,26 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hiseg_ros.training.datasets.synthetic.atmosphere import Light
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.pen import arc
 from hiseg_ros.training.datasets.synthetic.scene import LEAF, Colour, Floats
-from hiseg_ros.training.datasets.synthetic.signs import draw_sign
-from hiseg_ros.types import RgbImage
 
 UP = np.array([0.0, 1.0, 0.0])
 STEEL: Colour = (138, 142, 146)
 
 
 def post(
-    canvas: Canvas, light: Light, foot: Floats, height: float, radius: float, name: str, colour: Colour
+    canvas: Canvas,
+    light: Light,
+    foot: Floats,
+    height: float,
+    radius: float,
+    name: str,
+    colour: Colour,
 ) -> None:
     """Draw a round post as a board that faces the camera, darker on one side."""
     view = foot - np.array(canvas.camera.position)
@@ -33,13 +35,28 @@ def post(
     tone = (left_shade + right_shade) / 2 + 0.15
     quads = ((-1.0, 1.0, tone), (-1.0, -0.3, left_shade), (0.45, 1.0, right_shade))
     for start, end, shade in quads:
-        points = [foot + right * radius * start, foot + right * radius * end, top + right * thin * end, top + right * thin * start]
-        shaded: Colour = (min(255, colour[0] * shade), min(255, colour[1] * shade), min(255, colour[2] * shade))
+        points = [
+            foot + right * radius * start,
+            foot + right * radius * end,
+            top + right * thin * end,
+            top + right * thin * start,
+        ]
+        shaded: Colour = (
+            min(255, colour[0] * shade),
+            min(255, colour[1] * shade),
+            min(255, colour[2] * shade),
+        )
         canvas.polygon(np.array(points), shaded, LEAF[name])
 
 
 def box(
-    canvas: Canvas, light: Light, foot: Floats, size: tuple[float, float, float], heading: float, name: str, colour: Colour
+    canvas: Canvas,
+    light: Light,
+    foot: Floats,
+    size: tuple[float, float, float],
+    heading: float,
+    name: str,
+    colour: Colour,
 ) -> None:
     """Draw a block of (width, height, depth) metres whose front faces against `heading`."""
     width, height, depth = size
@@ -47,43 +64,29 @@ def box(
     right = np.array([forward[2], 0.0, -forward[0]])
     eye = np.array(canvas.camera.position)
     centre = foot + UP * height / 2
-    sides = ((-forward, right * width / 2, depth / 2), (forward, right * width / 2, depth / 2), (right, forward * depth / 2, width / 2), (-right, forward * depth / 2, width / 2))
+    sides = (
+        (-forward, right * width / 2, depth / 2),
+        (forward, right * width / 2, depth / 2),
+        (right, forward * depth / 2, width / 2),
+        (-right, forward * depth / 2, width / 2),
+    )
     for normal, along, reach in sides:
         face = centre + normal * reach
         if (eye - face) @ normal > 0:
             low, high = face - UP * height / 2, face + UP * height / 2
-            canvas.polygon(np.array([low - along, low + along, high + along, high - along]), light.lit(colour, normal), LEAF[name])
+            canvas.polygon(
+                np.array([low - along, low + along, high + along, high - along]),
+                light.lit(colour, normal),
+                LEAF[name],
+            )
     if eye[1] > height + foot[1]:
         top = foot + UP * height
         a, b = right * width / 2, forward * depth / 2
-        canvas.polygon(np.array([top - a - b, top + a - b, top + a + b, top - a + b]), light.lit(colour, UP), LEAF[name])
-
-
-@lru_cache(maxsize=512)
-def _plate(name: str, seed: int) -> tuple[RgbImage, NDArray[np.float32]]:
-    rgb, mask = draw_sign(name, 96, np.random.default_rng([seed, 60]))
-    return rgb, mask.astype(np.float32)
-
-
-def sign_plate(
-    canvas: Canvas, light: Light, centre: Floats, side: float, heading: float, name: str, seed: int, instance: int
-) -> None:
-    """Draw a sign of `side` metres that is read by those who drive along `heading`."""
-    right = np.array([math.cos(heading), 0.0, -math.sin(heading)])
-    forward = np.array([math.sin(heading), 0.0, math.cos(heading)])
-    seen = float((centre - np.array(canvas.camera.position)) @ forward)
-    rgb, mask = _plate(name, seed)
-    corner = centre - right * side / 2 + UP * side / 2
-    if seen > 0:
-        # Signs are retroreflecting: they keep most of their brightness in the shade.
-        shade = 0.45 + 0.55 * light.shade(-forward)
-        lit = np.clip(rgb * shade, 0, 255).astype(np.uint8)
-        label = LEAF.get(name, LEAF['other sign'])
-        known = instance if name in LEAF else 0
-        canvas.textured(corner, right * side, -UP * side, lit, label, mask, known)
-        return
-    grey = np.full_like(rgb, 0) + np.array(light.lit((140, 143, 146), forward)).astype(np.uint8)
-    canvas.textured(corner, right * side, -UP * side, grey.astype(np.uint8), LEAF['Traffic Sign (Back)'], mask)
+        canvas.polygon(
+            np.array([top - a - b, top + a - b, top + a + b, top - a + b]),
+            light.lit(colour, UP),
+            LEAF[name],
+        )
 
 
 def street_light(
@@ -100,15 +103,32 @@ def street_light(
             canvas.polygon(points, tone, LEAF['Street Light'])
         return
     end = top + inward * 1.6 + UP * 0.35
-    canvas.polygon(np.array([top - UP * 0.1, end - UP * 0.06, end + UP * 0.04, top + UP * 0.06]), light.lit(colour, (0, 0.3, -0.5)), LEAF['Pole'])
-    head = [end - inward * 0.15 - UP * 0.07, end + inward * 0.65 - UP * 0.03, end + inward * 0.6 + UP * 0.1, end - inward * 0.1 + UP * 0.1]
-    canvas.polygon(np.array(head), light.lit((120, 124, 124), (0, 0.3, -0.5)), LEAF['Street Light'])
+    canvas.polygon(
+        np.array([top - UP * 0.1, end - UP * 0.06, end + UP * 0.04, top + UP * 0.06]),
+        light.lit(colour, (0, 0.3, -0.5)),
+        LEAF['Pole'],
+    )
+    head = [
+        end - inward * 0.15 - UP * 0.07,
+        end + inward * 0.65 - UP * 0.03,
+        end + inward * 0.6 + UP * 0.1,
+        end - inward * 0.1 + UP * 0.1,
+    ]
+    canvas.polygon(
+        np.array(head), light.lit((120, 124, 124), (0, 0.3, -0.5)), LEAF['Street Light']
+    )
     under = [end - UP * 0.08, end + inward * 0.6 - UP * 0.05, end + inward * 0.55, end]
     canvas.polygon(np.array(under), lamp, LEAF['Street Light'])
 
 
 def traffic_light(
-    canvas: Canvas, light: Light, foot: Floats, heading: float, state: int, arm: float, inward: Floats
+    canvas: Canvas,
+    light: Light,
+    foot: Floats,
+    heading: float,
+    state: int,
+    arm: float,
+    inward: Floats,
 ) -> None:
     """Draw signals on a post; `state` 0 red, 1 yellow, 2 green; `arm` metres over the road."""
     colour: Colour = (92, 96, 96)
@@ -117,7 +137,11 @@ def traffic_light(
     if arm:
         start = foot + UP * 5.5
         end = start + inward * arm
-        canvas.polygon(np.array([start, end, end + UP * 0.12, start + UP * 0.16]), light.lit(colour, (0, 0.3, -0.5)), LEAF['Pole'])
+        canvas.polygon(
+            np.array([start, end, end + UP * 0.12, start + UP * 0.16]),
+            light.lit(colour, (0, 0.3, -0.5)),
+            LEAF['Pole'],
+        )
         places.append(end - UP * 0.9)
     forward = np.array([math.sin(heading), 0.0, math.cos(heading)])
     right = np.array([forward[2], 0.0, -forward[0]])
@@ -141,64 +165,18 @@ def utility_pole(canvas: Canvas, light: Light, foot: Floats, right: Floats) -> N
     post(canvas, light, foot, 8.0, 0.13, 'Utility Pole', wood)
     for height in (7.5, 6.9):
         start, end = foot + UP * height - right * 0.95, foot + UP * height + right * 0.95
-        canvas.polygon(np.array([start, end, end + UP * 0.12, start + UP * 0.12]), light.lit(wood, (0, 0.3, -0.6)), LEAF['Utility Pole'])
+        canvas.polygon(
+            np.array([start, end, end + UP * 0.12, start + UP * 0.12]),
+            light.lit(wood, (0, 0.3, -0.6)),
+            LEAF['Utility Pole'],
+        )
         for shift in (-0.85, -0.4, 0.4, 0.85):
             base = foot + UP * (height + 0.12) + right * shift
-            canvas.polygon(np.array([base - right * 0.04, base + right * 0.04, base + UP * 0.18]), (70, 74, 80), LEAF['Utility Pole'])
-
-
-def fence(
-    canvas: Canvas, light: Light, start: Floats, end: Floats, height: float, kind: int, colour: Colour
-) -> None:
-    """Draw a piece of a fence: boards, pickets, or rails and wire."""
-    along = end - start
-    length = float(np.linalg.norm(along))
-    normal = np.array([along[2], 0, -along[0]]) / max(length, 1e-6)
-    shade = 0.5 * (light.shade(normal) + light.shade(-normal))
-    tone: Colour = (colour[0] * shade, colour[1] * shade, colour[2] * shade)
-    columns, rows = max(8, int(length * 16)), max(8, int(height * 16))
-    x = (np.arange(columns) + 0.5)[None, :] / 16
-    y = (np.arange(rows) + 0.5)[:, None] / 16
-    texture = np.ones((rows, columns, 3)) * np.array(tone)
-    if kind == 0:
-        texture *= (1 - 0.25 * (np.mod(x, 0.25) < 0.06))[..., None]
-        mask = np.ones((rows, columns))
-    elif kind == 1:
-        mask = np.maximum(np.mod(x, 0.19) < 0.125, (np.abs(y - 0.25) < 0.07) | (np.abs(y - height + 0.3) < 0.07)) * 1.0
-    else:
-        mask = np.maximum((np.mod(x, 2.5) < 0.125) * np.ones_like(y), (y < 0.125) * np.ones_like(x)).astype(float)
-        mask = np.maximum(mask, (np.mod(x, 0.19) < 0.07) * 1.0)
-    canvas.textured(start + UP * height, along, -UP * height, np.clip(texture, 0, 255).astype(np.uint8), LEAF['Fence'], mask.astype(np.float32))
-
-
-def wall(
-    canvas: Canvas, light: Light, start: Floats, end: Floats, height: float, colour: Colour, name: str = 'Wall'
-) -> None:
-    """Draw a piece of a wall with courses of stone."""
-    along = end - start
-    length = float(np.linalg.norm(along))
-    normal = np.array([along[2], 0, -along[0]]) / max(length, 1e-6)
-    if (np.array(canvas.camera.position) - start) @ normal < 0:
-        normal = -normal
-    columns, rows = max(8, int(length * 14)), max(8, int(height * 14))
-    rng = np.random.default_rng([int(length * 100), 61])
-    blocks = rng.normal(0, 0.07, (rows // 3 + 1, columns // 6 + 1))
-    value = 1 + np.kron(blocks, np.ones((3, 6)))[:rows, :columns]
-    value[::3] *= 0.86
-    value[:2] = 1.12
-    texture = np.clip(value[..., None] * np.array(colour) * light.shade(normal), 0, 255).astype(np.uint8)
-    canvas.textured(start + UP * height, along, -UP * height, texture, LEAF[name])
-
-
-def guard_rail(canvas: Canvas, light: Light, start: Floats, end: Floats) -> None:
-    """Draw a piece of a steel guard rail with its posts."""
-    for low, high, gain in ((0.45, 0.55, 0.8), (0.55, 0.62, 1.15), (0.62, 0.75, 0.95)):
-        tone = light.lit((170 * gain, 174 * gain, 178 * gain), (0.5, 0.4, -0.3))
-        canvas.polygon(np.array([start + UP * low, end + UP * low, end + UP * high, start + UP * high]), tone, LEAF['Guard Rail'])
-    count = max(1, int(np.linalg.norm(end - start) / 2))
-    for index in range(count):
-        foot = start + (end - start) * (index / count)
-        post(canvas, light, foot, 0.62, 0.06, 'Guard Rail', (120, 122, 124))
+            canvas.polygon(
+                np.array([base - right * 0.04, base + right * 0.04, base + UP * 0.18]),
+                (70, 74, 80),
+                LEAF['Utility Pole'],
+            )
 
 
 def bench(canvas: Canvas, light: Light, foot: Floats, heading: float) -> None:
@@ -208,10 +186,20 @@ def bench(canvas: Canvas, light: Light, foot: Floats, heading: float) -> None:
     for shift in (-0.7, 0.7):
         box(canvas, light, foot + right * shift, (0.08, 0.45, 0.4), heading, 'Bench', (58, 58, 60))
     for low, lean in ((0.44, 0.0), (0.6, 0.22), (0.76, 0.25)):
-        box(canvas, light, foot + UP * low + forward * lean, (1.7, 0.09, 0.4 if low < 0.5 else 0.05), heading, 'Bench', (128, 88, 54))
+        box(
+            canvas,
+            light,
+            foot + UP * low + forward * lean,
+            (1.7, 0.09, 0.4 if low < 0.5 else 0.05),
+            heading,
+            'Bench',
+            (128, 88, 54),
+        )
 
 
-def billboard(canvas: Canvas, light: Light, foot: Floats, heading: float, seed: int, large: bool) -> None:
+def billboard(
+    canvas: Canvas, light: Light, foot: Floats, heading: float, seed: int, large: bool
+) -> None:
     """Draw an advertisement board on posts."""
     rng = np.random.default_rng([seed, 62])
     right = np.array([math.cos(heading), 0.0, -math.sin(heading)])
@@ -221,7 +209,9 @@ def billboard(canvas: Canvas, light: Light, foot: Floats, heading: float, seed: 
     image = np.ones((60, 84, 3)) * rng.uniform(60, 250, 3)
     for _ in range(int(rng.integers(4, 10))):
         y, x = int(rng.integers(0, 50)), int(rng.integers(0, 70))
-        image[y : y + int(rng.integers(4, 30)), x : x + int(rng.integers(6, 50))] = rng.uniform(20, 255, 3)
+        image[y : y + int(rng.integers(4, 30)), x : x + int(rng.integers(6, 50))] = rng.uniform(
+            20, 255, 3
+        )
     for row in range(8, 24, 6):
         image[row : row + 3, 10 : int(rng.integers(30, 74))] = 25
     image[:2], image[-2:], image[:, :2], image[:, -2:] = 60, 60, 60, 60

@@ -55,7 +55,9 @@ def trace(canvas: Canvas, plan: StreetPlan) -> GroundPixels:
     wide = distance / np.float32(camera.focal)
     side = x - plan.course(z) if plan.bends else x
     rows, columns = np.nonzero(inside)
-    return GroundPixels(inside, rows, columns, z, side, distance, wide, wide * distance / np.float32(height))
+    return GroundPixels(
+        inside, rows, columns, z, side, distance, wide, wide * distance / np.float32(height)
+    )
 
 
 def draw_ground(canvas: Canvas, plan: StreetPlan, light: Light) -> GroundPixels:
@@ -171,7 +173,9 @@ def _surface(
         base = np.array([86.0, 112, 52]) * (1 - dry) + np.array([138.0, 124, 82]) * dry
         value = 1 + 0.16 * fine + 0.17 * middle
     tint = np.stack([middle, np.zeros_like(middle), -middle], axis=1) * 2.0
-    return np.asarray(base.astype(np.float32) * np.asarray(value, np.float32)[:, None] + tint, np.float32)
+    return np.asarray(
+        base.astype(np.float32) * np.asarray(value, np.float32)[:, None] + tint, np.float32
+    )
 
 
 def _wear(
@@ -191,7 +195,11 @@ def _wear(
     factor *= 1 - 0.2 * np.clip(1 - np.abs(crack) / width, 0, 1) * np.clip(0.03 / width, 0, 1)
     rng = np.random.default_rng([plan.seed, 2])
     for _ in range(int(rng.integers(0, 4))):
-        at, wide, period = rng.uniform(-1, 1) * plan.half_road, rng.uniform(0.5, 1.6), rng.uniform(37, 61)
+        at, wide, period = (
+            rng.uniform(-1, 1) * plan.half_road,
+            rng.uniform(0.5, 1.6),
+            rng.uniform(37, 61),
+        )
         patch = (np.abs(side - at) < wide) & (np.mod(z, period) < rng.uniform(2, 9))
         factor *= np.where(patch, rng.uniform(0.72, 1.12), 1.0)
     colours[road] *= factor[:, None]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hiseg_ros.training.datasets.synthetic import furniture
+from hiseg_ros.training.datasets.synthetic import furniture, sign_plates
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.cells import CELL, Cell, Thing
 from hiseg_ros.training.datasets.synthetic.scene import LEAF, SIGN_TYPES
@@ -17,6 +17,7 @@ from hiseg_ros.training.datasets.synthetic.signs import OTHER_VARIANTS
 
 
 def lamps(cell: Cell) -> Iterator[Thing]:
+    """Yield street lights and utility poles."""
     plan, rng, light = cell.plan, cell.rng, cell.light
     style = np.random.default_rng([plan.seed, 14, cell.side + 1])
     number = int(style.integers(6))
@@ -28,10 +29,24 @@ def lamps(cell: Cell) -> Iterator[Thing]:
     if plan.kind != 'rural' and index % every == 0 and cell.free(2, 2):
         foot = cell.at(2, out)
         if style.random() < 0.8:
-            yield Thing(2, foot, lambda c: furniture.street_light(c, light, foot, inward, height, number))
+            yield Thing(
+                2, foot, lambda c: furniture.street_light(c, light, foot, inward, height, number)
+            )
             if plan.kind == 'urban' and rng.random() < 0.12:
                 eye = foot + furniture.UP * 3.6 + inward * 0.25
-                yield Thing(2, eye, lambda c: furniture.box(c, light, eye, (0.22, 0.2, 0.5), cell.heading, 'CCTV Camera', (205, 205, 208)))
+                yield Thing(
+                    2,
+                    eye,
+                    lambda c: furniture.box(
+                        c,
+                        light,
+                        eye,
+                        (0.22, 0.2, 0.5),
+                        cell.heading,
+                        'CCTV Camera',
+                        (205, 205, 208),
+                    ),
+                )
     if plan.kind in ('suburban', 'rural') and style.random() < 0.4 and index % 3 == 1:
         wood = cell.at(5, cell.edge + 0.5)
         right = -inward * cell.side
@@ -49,12 +64,21 @@ def signals(cell: Cell) -> Iterator[Thing]:
         state, arm = int(rng.integers(3)), float(rng.choice([0.0, 0.0, 3.5]))
         place = plan.point(centre - cell.side * (plan.cross_half + 1.3), cell.side * out)
         facing = cell.heading if cell.side > 0 else cell.heading + math.pi
-        yield Thing(2, place, lambda c: furniture.traffic_light(c, light, place, facing, state, arm, inward))
+        yield Thing(
+            2,
+            place,
+            lambda c: furniture.traffic_light(c, light, place, facing, state, arm, inward),
+        )
         other = plan.point(centre + cell.side * (plan.cross_half + 1.3), cell.side * out)
-        yield Thing(2, other, lambda c: furniture.traffic_light(c, light, other, facing, state, 0.0, inward))
+        yield Thing(
+            2,
+            other,
+            lambda c: furniture.traffic_light(c, light, other, facing, state, 0.0, inward),
+        )
 
 
 def signs(cell: Cell, names: dict[int, str]) -> Iterator[Thing]:
+    """Yield posts with signs; each sign enters its name under an instance id."""
     plan, rng, light = cell.plan, cell.rng, cell.light
     if rng.random() > 0.42:
         return
@@ -73,7 +97,11 @@ def signs(cell: Cell, names: dict[int, str]) -> Iterator[Thing]:
     for number in range(count):
         known = rng.random() < 0.74
         name = str(rng.choice(SIGN_TYPES)) if known else str(rng.choice(OTHER_VARIANTS))
-        centre = foot + furniture.UP * (top - number * side * 1.04) - np.array([math.sin(heading), 0, math.cos(heading)]) * 0.06
+        centre = (
+            foot
+            + furniture.UP * (top - number * side * 1.04)
+            - np.array([math.sin(heading), 0, math.cos(heading)]) * 0.06
+        )
         instance = (cell.key * 4 + number) % 30000 + 1
         names[instance] = name
         plates.append((centre, side, heading, name, cell.seed(), instance))
@@ -81,7 +109,7 @@ def signs(cell: Cell, names: dict[int, str]) -> Iterator[Thing]:
     def draw(canvas: Canvas) -> None:
         furniture.post(canvas, light, foot, top + side / 2, 0.035, 'Pole', furniture.STEEL)
         for plate in plates:
-            furniture.sign_plate(canvas, light, *plate)
+            sign_plates.sign_plate(canvas, light, *plate)
 
     yield Thing(2, foot, draw)
     if plan.kind == 'highway' and rng.random() < 0.15:
@@ -99,10 +127,19 @@ def _gantry(cell: Cell) -> Thing:
             furniture.post(canvas, light, foot, 6.6, 0.16, 'Traffic Sign Frame', furniture.STEEL)
         for low in (5.4, 6.5):
             up = furniture.UP
-            beam = np.array([left + up * low, right + up * low, right + up * (low + 0.16), left + up * (low + 0.16)])
-            canvas.polygon(beam, light.lit(furniture.STEEL, (0, 0.2, -0.6)), LEAF['Traffic Sign Frame'])
+            beam = np.array(
+                [
+                    left + up * low,
+                    right + up * low,
+                    right + up * (low + 0.16),
+                    left + up * (low + 0.16),
+                ]
+            )
+            canvas.polygon(
+                beam, light.lit(furniture.STEEL, (0, 0.2, -0.6)), LEAF['Traffic Sign Frame']
+            )
         for part in (0.35, 0.7):
             centre = left + (right - left) * part + furniture.UP * 6.0
-            furniture.sign_plate(canvas, light, centre, 3.4, heading, 'motorway', seed, 0)
+            sign_plates.sign_plate(canvas, light, centre, 3.4, heading, 'motorway', seed, 0)
 
     return Thing(2, (left + right) / 2, draw)

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from hiseg_ros.training.datasets.synthetic import furniture
+from hiseg_ros.training.datasets.synthetic import barriers, furniture
 from hiseg_ros.training.datasets.synthetic.atmosphere import Light
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.cells import CELL, Thing
@@ -40,9 +40,13 @@ def landmarks(plan: StreetPlan, light: Light, index: int) -> Iterator[Thing]:
             foot, seed = plan.point(z, side * out), int(rng.integers(1 << 30))
             heading = plan.heading(z)
             if water:
-                yield Thing(2, foot, partial(_boat, light=light, foot=foot, heading=heading, seed=seed))
+                yield Thing(
+                    2, foot, partial(_boat, light=light, foot=foot, heading=heading, seed=seed)
+                )
             else:
-                yield Thing(2, foot, partial(_train, light=light, foot=foot, heading=heading, seed=seed))
+                yield Thing(
+                    2, foot, partial(_train, light=light, foot=foot, heading=heading, seed=seed)
+                )
 
 
 def _bridge(canvas: Canvas, plan: StreetPlan, light: Light, z: float) -> None:
@@ -54,16 +58,24 @@ def _bridge(canvas: Canvas, plan: StreetPlan, light: Light, z: float) -> None:
             foot = plan.point(z + shift, side * (plan.half_road + 3.2))
             furniture.box(canvas, light, foot, (1.1, 5.2, 1.1), 0.0, 'Bridge', concrete)
     low, high = 5.0, 6.3
-    near = [plan.point(z, side * reach, up) for side, up in ((-1, low), (1, low), (1, high), (-1, high))]
+    near = [
+        plan.point(z, side * reach, up)
+        for side, up in ((-1, low), (1, low), (1, high), (-1, high))
+    ]
     far = [point + np.array([0, 0, depth]) for point in near]
     shade = light.shade((0, -1, 0)) * 0.6
     dark: Colour = (concrete[0] * shade, concrete[1] * shade, concrete[2] * shade)
     canvas.polygon(np.array([near[0], near[1], far[1], far[0]]), dark, LEAF['Bridge'])
     if canvas.camera.position[2] < z:
         canvas.polygon(np.array(near), light.lit(concrete, (0, 0, -1)), LEAF['Bridge'])
-        ledge = [near[3] - UP * 0.25, near[2] - UP * 0.25, near[2] - UP * 0.15, near[3] - UP * 0.15]
+        ledge = [
+            near[3] - UP * 0.25,
+            near[2] - UP * 0.25,
+            near[2] - UP * 0.15,
+            near[3] - UP * 0.15,
+        ]
         canvas.polygon(np.array(ledge), light.lit((110, 108, 102), (0, 0, -1)), LEAF['Bridge'])
-        furniture.fence(canvas, light, near[3], near[2], 1.1, 2, (90.0, 96.0, 100.0))
+        barriers.fence(canvas, light, near[3], near[2], 1.1, 2, (90.0, 96.0, 100.0))
 
 
 def tunnel(plan: StreetPlan, light: Light, z: float) -> Iterator[Thing]:
@@ -80,20 +92,33 @@ def tunnel(plan: StreetPlan, light: Light, z: float) -> Iterator[Thing]:
 
 def _portal(canvas: Canvas, plan: StreetPlan, light: Light, z: float) -> None:
     def face(outline: list[tuple[float, float]], shift: float = 0.0) -> Floats:
-        return np.array([plan.point(z, side, up) + np.array([0, 0, shift]) for side, up in outline])
+        return np.array(
+            [plan.point(z, side, up) + np.array([0, 0, shift]) for side, up in outline]
+        )
 
     half = plan.half_road + 1.6
     hill = [(-95.0, 0.0), (-60, 9), (-30, 15), (0, 17), (35, 14), (70, 7), (95, 0)]
     canvas.polygon(face(hill, 6.0), light.lit((88, 108, 56), (0, 0.6, -0.6)), LEAF['Vegetation'])
     stone = light.lit((160, 154, 144), (0, 0, -1))
-    canvas.polygon(face([(-half - 12, 0), (-half - 6, 8.4), (half + 6, 8.4), (half + 12, 0)]), stone, LEAF['Tunnel'])
-    arch = [(-half, 0.0), *[(half * math.cos(a), 2.5 + 3.4 * math.sin(a)) for a in np.linspace(math.pi, 0, 16)], (half, 0.0)]
+    canvas.polygon(
+        face([(-half - 12, 0), (-half - 6, 8.4), (half + 6, 8.4), (half + 12, 0)]),
+        stone,
+        LEAF['Tunnel'],
+    )
+    arch = [
+        (-half, 0.0),
+        *[(half * math.cos(a), 2.5 + 3.4 * math.sin(a)) for a in np.linspace(math.pi, 0, 16)],
+        (half, 0.0),
+    ]
     for shrink, tone in ((1.0, 62.0), (0.93, 40.0), (0.8, 24.0)):
         inner = [(side * shrink, up * (0.5 + 0.5 * shrink)) for side, up in arch]
         canvas.polygon(face(inner, -0.02), (tone, tone, tone * 0.95), LEAF['Tunnel'])
     for side in (-0.35, 0.35):
         for up in (3.4, 3.9, 4.5):
-            spot = [(side * half * up / 4.5 + dx, up + dy) for dx, dy in ((-0.12, 0), (0.12, 0), (0.12, 0.1), (-0.12, 0.1))]
+            spot = [
+                (side * half * up / 4.5 + dx, up + dy)
+                for dx, dy in ((-0.12, 0), (0.12, 0), (0.12, 0.1), (-0.12, 0.1))
+            ]
             canvas.polygon(face(spot, -0.04), (250, 214, 140), LEAF['Tunnel'])
 
 

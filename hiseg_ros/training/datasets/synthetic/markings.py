@@ -12,7 +12,7 @@ from hiseg_ros.training.datasets.synthetic.atmosphere import Light
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.ground import GroundPixels
 from hiseg_ros.training.datasets.synthetic.pen import arc
-from hiseg_ros.training.datasets.synthetic.plan import StreetPlan
+from hiseg_ros.training.datasets.synthetic.plan import Numbers, StreetPlan
 from hiseg_ros.training.datasets.synthetic.scene import LEAF, Colour, Floats, Floats32
 from hiseg_ros.training.datasets.synthetic.textures import cloud_noise, look_up
 
@@ -62,7 +62,12 @@ def draw_markings(canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, light:
 
 
 def _crosswalks(
-    canvas: Canvas, plan: StreetPlan, pixels: GroundPixels, away: Floats32, light: Light, zebra: bool
+    canvas: Canvas,
+    plan: StreetPlan,
+    pixels: GroundPixels,
+    away: Floats32,
+    light: Light,
+    zebra: bool,
 ) -> None:
     on_road = np.abs(pixels.side) < plan.half_road - 0.1
     band = np.abs(np.abs(away) - plan.cross_half - 2.2)
@@ -107,7 +112,7 @@ def _paint(
     canvas: Canvas,
     plan: StreetPlan,
     pixels: GroundPixels,
-    coverage: Floats32,
+    coverage: Numbers,
     name: str,
     light: Light,
     colour: Colour | None = None,
@@ -137,9 +142,7 @@ def _ring(canvas: Canvas, points: Floats, colour: Colour, name: str, rim: Colour
     canvas.polygon(centre + (points - centre) * 0.86, colour, LEAF[name])
 
 
-def draw_covers(
-    canvas: Canvas, plan: StreetPlan, light: Light, near: float, far: float
-) -> None:
+def draw_covers(canvas: Canvas, plan: StreetPlan, light: Light, near: float, far: float) -> None:
     """Draw manholes, catch basins, potholes, arrows and curb cuts between two Z."""
     step = 9.0
     shade = light.shade((0, 1, 0))
@@ -172,7 +175,12 @@ def _grate(canvas: Canvas, plan: StreetPlan, z: float, side: float, dark: float)
         points = [plan.point(z + dz, side + dx) for dx, dz in corners]
         canvas.polygon(np.array(points), (colour,) * 3, LEAF['Catch Basin'])
     for bar in (-0.12, 0.0, 0.12):
-        corners = [(-0.17, bar - 0.02), (0.17, bar - 0.02), (0.17, bar + 0.02), (-0.17, bar + 0.02)]
+        corners = [
+            (-0.17, bar - 0.02),
+            (0.17, bar - 0.02),
+            (0.17, bar + 0.02),
+            (-0.17, bar + 0.02),
+        ]
         points = [plan.point(z + dz, side + dx) for dx, dz in corners]
         canvas.polygon(np.array(points), (dark * 1.5,) * 3, LEAF['Catch Basin'])
 
@@ -187,7 +195,15 @@ def _arrow(
     ]
     if turn:
         bend = 1 if turn == 1 else -1
-        shapes[1] = [(0, 2.2), (0, 3.0), (bend * 0.5, 3.6), (bend * 0.5, 4.4), (bend * 1.1, 3.1), (bend * 0.5, 1.9), (bend * 0.5, 2.6)]
+        shapes[1] = [
+            (0, 2.2),
+            (0, 3.0),
+            (bend * 0.5, 3.6),
+            (bend * 0.5, 4.4),
+            (bend * 1.1, 3.1),
+            (bend * 0.5, 1.9),
+            (bend * 0.5, 2.6),
+        ]
     for shape in shapes:
         points = [plan.point(z + way * y, plan.lanes[lane] + way * x) for x, y in shape]
         canvas.polygon(np.array(points), colour, LEAF['Lane Marking - General'])

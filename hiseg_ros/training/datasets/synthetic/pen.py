@@ -105,7 +105,9 @@ DIGITS: dict[str, list[list[Point]]] = {
 """Strokes of the characters that signs carry, one unit high to both sides of the middle."""
 
 
-def write(pen: Pen, text: str, x: float, y: float, height: float, colour: Colour, weight: float = 0.3) -> None:
+def write(
+    pen: Pen, text: str, x: float, y: float, height: float, colour: Colour, weight: float = 0.3
+) -> None:
     """Write characters centred at (x, y), `height` from the middle to the top."""
     pitch = 1.28
     for index, character in enumerate(text):

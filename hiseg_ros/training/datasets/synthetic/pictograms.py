@@ -79,7 +79,12 @@ def danger(pen: Pen) -> None:
 
 def uneven(pen: Pen) -> None:
     """Two humps."""
-    line = [(-1.0, 0.5), *arc(-0.45, 0.3, 0.38, 180, 360, 0.55), *arc(0.42, 0.3, 0.38, 180, 360, 0.55), (1.0, 0.5)]
+    line = [
+        (-1.0, 0.5),
+        *arc(-0.45, 0.3, 0.38, 180, 360, 0.55),
+        *arc(0.42, 0.3, 0.38, 180, 360, 0.55),
+        (1.0, 0.5),
+    ]
     pen.poly([*line, (1.0, 0.75), (-1.0, 0.75)], BLACK)
 
 
@@ -133,7 +138,9 @@ def bicycle(pen: Pen, colour: Colour = BLACK) -> None:
     """A bicycle from its side."""
     for x in (-0.6, 0.6):
         pen.stroke(arc(x, 0.32, 0.4, 0, 360), 0.11, colour)
-    pen.stroke([(-0.6, 0.32), (-0.25, -0.28), (0.4, -0.28), (0.0, 0.32), (-0.6, 0.32)], 0.1, colour)
+    pen.stroke(
+        [(-0.6, 0.32), (-0.25, -0.28), (0.4, -0.28), (0.0, 0.32), (-0.6, 0.32)], 0.1, colour
+    )
     pen.stroke([(0.0, 0.32), (-0.32, -0.5)], 0.1, colour)
     pen.stroke([(-0.48, -0.5), (-0.15, -0.5)], 0.12, colour)
     pen.stroke([(0.6, 0.32), (0.35, -0.62), (0.62, -0.66)], 0.1, colour)
@@ -147,12 +154,29 @@ def snow(pen: Pen) -> None:
         for side in (-1, 1):
             px, py = side * x * 0.62, side * y * 0.62
             nx, ny = -y * 0.28, x * 0.28
-            pen.stroke([(side * x + nx, side * y + ny), (px, py), (side * x - nx, side * y - ny)], 0.1, BLACK)
+            pen.stroke(
+                [(side * x + nx, side * y + ny), (px, py), (side * x - nx, side * y - ny)],
+                0.1,
+                BLACK,
+            )
 
 
 def deer(pen: Pen) -> None:
     """A leaping deer."""
-    pen.poly([(-0.7, 0.05), (-0.55, -0.25), (0.3, -0.3), (0.5, -0.7), (0.72, -0.75), (0.95, -0.55), (0.66, -0.42), (0.42, 0.12), (-0.3, 0.18)], BLACK)
+    pen.poly(
+        [
+            (-0.7, 0.05),
+            (-0.55, -0.25),
+            (0.3, -0.3),
+            (0.5, -0.7),
+            (0.72, -0.75),
+            (0.95, -0.55),
+            (0.66, -0.42),
+            (0.42, 0.12),
+            (-0.3, 0.18),
+        ],
+        BLACK,
+    )
     pen.stroke([(0.58, -0.72), (0.42, -1.0)], 0.08, BLACK)
     pen.stroke([(0.62, -0.74), (0.72, -1.02)], 0.08, BLACK)
     pen.stroke([(0.35, 0.05), (0.75, 0.15), (0.85, 0.42)], 0.13, BLACK)

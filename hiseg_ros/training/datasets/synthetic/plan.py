@@ -119,7 +119,9 @@ def sample_plan(seed: int) -> StreetPlan:
     paving = (stone + rng.uniform(-2, 10), stone, stone - rng.uniform(0, 12))
     bends: list[tuple[float, float, float]] = []
     if rng.random() < 0.55:
-        bends.append((float(rng.uniform(2, 9)), float(rng.uniform(220, 420)), float(rng.uniform(0, 6.3))))
+        bends.append(
+            (float(rng.uniform(2, 9)), float(rng.uniform(220, 420)), float(rng.uniform(0, 6.3)))
+        )
     crossings = kind in ('urban', 'suburban') and rng.random() < 0.75
     block = float(rng.uniform(60, 130)) if crossings else 0.0
     snow = bool(rng.random() < 0.05)
@@ -190,7 +192,12 @@ def _side(kind: str, rng: np.random.Generator) -> tuple[Band, ...]:
         if kind == 'urban' and rng.random() < 0.12:
             add('Pedestrian Area', 4.0, 8.0, 'setts')
         else:
-            add('Sidewalk', 1.6, 4.2, str(rng.choice(['slabs', 'asphalt', 'setts'], p=[0.6, 0.2, 0.2])))
+            add(
+                'Sidewalk',
+                1.6,
+                4.2,
+                str(rng.choice(['slabs', 'asphalt', 'setts'], p=[0.6, 0.2, 0.2])),
+            )
         if kind == 'suburban' and rng.random() < 0.1:
             add('Terrain', 0.8, 1.5, 'grass')
             add('Rail Track', 3.2, 3.6, 'ballast')

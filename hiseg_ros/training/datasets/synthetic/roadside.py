@@ -19,9 +19,7 @@ BEHIND, AHEAD = 14.0, 150.0
 """Metres around the camera in which things are drawn."""
 
 
-def roadside(
-    plan: StreetPlan, light: Light, z: float, names: dict[int, str]
-) -> Iterator[Thing]:
+def roadside(plan: StreetPlan, light: Light, z: float, names: dict[int, str]) -> Iterator[Thing]:
     """Yield what stands around the camera at `z`; signs enter their name under an instance id."""
     for index in range(math.floor((z - BEHIND) / CELL), math.ceil((z + AHEAD) / CELL)):
         for side in (-1, 1):

@@ -19,7 +19,7 @@ _ROW = 1024
 
 @lru_cache(maxsize=16)
 def cloud_noise(kind: int, roughness: float = 1.0, highest: int = 128) -> Floats32:
-    """Return a (SIDE, SIDE) tile of fractal noise that repeats without a seam, mean 0, deviation 1.
+    """Return a (SIDE, SIDE) tile of fractal noise without a seam, mean 0, deviation 1.
 
     Args:
         kind: Different kinds are independent.
@@ -55,4 +55,6 @@ def speckle(rng: np.random.Generator, height: int, width: int, cell: float) -> F
     """Return (height, width) smooth noise with blobs of about `cell` pixels, deviation near 1."""
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
     coarse = rng.normal(0, 1, (rows, columns)).astype(np.float32)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(
+        cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32
+    )

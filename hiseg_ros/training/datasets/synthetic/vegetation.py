@@ -15,9 +15,9 @@ from hiseg_ros.training.datasets.synthetic.atmosphere import Light
 from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.scene import LEAF, Floats, Floats32
 from hiseg_ros.training.datasets.synthetic.textures import speckle
-from hiseg_ros.types import RgbImage
 
 VARIANTS = 24
+UP = np.array([0.0, 1.0, 0.0])
 _SIDE = 192
 _COARSE = 64
 
@@ -61,7 +61,9 @@ def _branches(variant: int) -> Floats32:
     def grow(x: float, y: float, angle: float, length: float, thick: float, depth: int) -> None:
         end_x, end_y = x + length * math.sin(angle), y - length * math.cos(angle)
         line = np.array([[x, y], [end_x, end_y]]) * 16
-        cv2.polylines(image, [line.astype(np.int32)], False, 255, max(1, round(thick)), cv2.LINE_AA, 4)
+        cv2.polylines(
+            image, [line.astype(np.int32)], False, 255, max(1, round(thick)), cv2.LINE_AA, 4
+        )
         if depth == 0:
             return
         for _ in range(3 if depth > 1 else 4):
@@ -91,9 +93,36 @@ def _facing(canvas: Canvas, foot: Floats, width: float) -> tuple[Floats, Floats]
     return foot - across / 2, across
 
 
-def _paint(tone: Floats32, colour: NDArray[np.floating], light: Light) -> RgbImage:
-    lit = light.shade((0.25, 0.6, -0.3)) * 0.95
-    return np.clip(tone[..., None] * (colour * lit).astype(np.float32), 0, 255).astype(np.uint8)
+@lru_cache(maxsize=1024)
+def _small_crown(variant: int, season: float, side: int) -> tuple[Floats32, Floats32]:
+    """Return a crown averaged to `side` pixels."""
+    tone, mask = (
+        cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        for image in _crown(variant, season)
+    )
+    return np.asarray(tone, np.float32), np.asarray(mask, np.float32)
+
+
+def _draw_crown(
+    canvas: Canvas,
+    light: Light,
+    corner: Floats,
+    across: Floats,
+    up: Floats,
+    crown: tuple[int, float],
+    colour: NDArray[np.floating],
+) -> None:
+    """Draw a crown, a variant and a season, whose lower left corner is `corner`."""
+    seen = canvas.project(np.stack([corner, corner + across, corner + across + up, corner + up]))
+    if seen is None:
+        return
+    # No larger than it will be seen.
+    extent = float(np.ptp(seen[0][:, 1]))
+    side = next((side for side in (24, 48, 96) if extent < side), _SIDE)
+    tone, mask = _small_crown(*crown, side)
+    lit = (colour * light.shade((0.25, 0.6, -0.3)) * 0.95).astype(np.float32)
+    rgb = np.clip(tone[..., None] * lit, 0, 255).astype(np.uint8)
+    canvas.textured(corner + up, across, -up, rgb, LEAF['Vegetation'], mask)
 
 
 def draw_tree(
@@ -119,26 +148,32 @@ def draw_tree(
         return
     upper = np.array([0.0, trunk * 1.4, 0.0])
     canvas.polygon(
-        np.array([corner, corner + across, corner + across * 0.8 + upper, corner + across * 0.2 + upper]),
+        np.array(
+            [corner, corner + across, corner + across * 0.8 + upper, corner + across * 0.2 + upper]
+        ),
         bark, LEAF['Vegetation'],
     )  # fmt: skip
-    tone, mask = _crown(variant, round(season if not conifer else 0.0, 1))
     crown = height - trunk
     corner, across = _facing(canvas, foot + np.array([0, trunk, 0]), width)
-    up = np.array([0.0, crown, 0.0])
     if rng.random() < 0.5:
         corner, across = corner + across, -across
-    canvas.textured(corner + up, across, -up, _paint(tone, colour, light), LEAF['Vegetation'], mask)
+    looks = (variant, 0.0 if conifer else round(season, 1))
+    _draw_crown(canvas, light, corner, across, UP * crown, looks, colour)
 
 
 def draw_bush(
-    canvas: Canvas, light: Light, foot: Floats, width: float, height: float, seed: int, season: float
+    canvas: Canvas,
+    light: Light,
+    foot: Floats,
+    width: float,
+    height: float,
+    seed: int,
+    season: float,
 ) -> None:
     """Draw a bush, or a piece of a hedge."""
     rng = np.random.default_rng([seed, 33])
-    tone, mask = _crown(int(rng.integers(VARIANTS // 4)) * 4, 0.0)
+    looks = (int(rng.integers(VARIANTS // 4)) * 4, 0.0)
     colour = _leaf_colour(rng, season * 0.6) * 0.85
     corner, across = _facing(canvas, foot, width)
-    up = np.array([0.0, height * 1.15, 0.0])
-    corner = corner - np.array([0.0, height * 0.12, 0.0])
-    canvas.textured(corner + up, across, -up, _paint(tone, colour, light), LEAF['Vegetation'], mask)
+    corner = corner - UP * (height * 0.12)
+    _draw_crown(canvas, light, corner, across, UP * (height * 1.15), looks, colour)

@@ -1,0 +1,152 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg predict` and `hiseg evaluate`, called as a shell would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hiseg_ros.cli.__main__ import main
+
+pytestmark = pytest.mark.needs('torch')
+
+
+@pytest.fixture
+def picture(tmp_path: Path, street_image: np.ndarray) -> Path:
+    """Return the path of a PNG."""
+    path = tmp_path / 'street.png'
+    cv2.imwrite(str(path), cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def test_predict_writes_labels_overlay_tree_and_mapped_labels(
+    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+) -> None:
+    """Every file holds what the library computes for the same picture."""
+    from hiseg_ros.decision.mapped import decide_mapping
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.taxonomy import load_mapping
+    from hiseg_ros.visualization import overlay
+
+    out = tmp_path / 'out'
+    arguments = ['predict', str(picture), '--output', str(out), '--model', str(tiny_checkpoint)]
+    assert main([*arguments, '--mapping', 'camvid']) == 0
+    engine = Engine(tiny_checkpoint)
+    result = engine.segment(street_image)
+    labels = cv2.imread(str(out / 'street_labels.png'), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, result.labels)
+    mapped = cv2.imread(str(out / 'street_camvid.png'), cv2.IMREAD_UNCHANGED)
+    mapping = load_mapping('camvid', engine.taxonomy)
+    np.testing.assert_array_equal(
+        mapped, decide_mapping(result.probabilities, engine.taxonomy, mapping)
+    )
+    shown = cv2.cvtColor(cv2.imread(str(out / 'street_overlay.png')), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(shown, overlay(street_image, labels, engine.taxonomy, 0.5))
+    tree = json.loads((out / 'taxonomy.json').read_text())
+    assert [node['id'] for node in tree] == list(range(len(engine.taxonomy)))
+    assert tree[0]['parent'] is None
+    for node in tree:
+        assert set(node) == {'id', 'name', 'parent', 'color'}
+        assert tuple(node['color']) == engine.taxonomy.nodes[node['id']].color
+
+
+def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
+    tmp_path: Path, picture: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second would overwrite the first one's results."""
+    out = tmp_path / 'out'
+    arguments = ['predict', str(picture), str(picture), '--output', str(out)]
+    assert main([*arguments, '--model', str(tiny_checkpoint)]) == 2
+    assert "'street'" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ('extra', 'words'),
+    [
+        (['--threshold', '1.5'], 'threshold is 1.5'),
+        (['--alpha', '-1'], '--alpha is -1'),
+        (['--device', 'cuda:99'], 'cuda:99'),
+        (['--mapping', 'nowhere'], 'nowhere'),
+        (['--input-height', '5'], 'input height is 5'),
+        (['--model', 'missing.safetensors'], 'missing.safetensors'),
+    ],
+)
+def test_a_bad_argument_is_one_line_and_exit_code_2(
+    tmp_path: Path, picture: Path, tiny_checkpoint: Path, extra: list[str], words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No traceback, no output."""
+    arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+    assert main([*arguments, '--model', str(tiny_checkpoint), *extra]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_an_unreadable_picture_is_named(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A text file is no picture."""
+    path = tmp_path / 'note.png'
+    path.write_text('not a picture')
+    arguments = ['predict', str(path), '--output', str(tmp_path / 'out')]
+    assert main([*arguments, '--model', str(tiny_checkpoint)]) == 2
+    assert 'note.png' in capsys.readouterr().err
+
+
+def test_evaluate_on_camvid_equals_a_count_of_its_own(
+    tmp_path: Path, tiny_checkpoint: Path, street_image: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Pixel accuracy of the node labels, counted anew from the engine's labels."""
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.taxonomy import load_mapping
+
+    root = tmp_path / 'camvid'
+    (root / 'images').mkdir(parents=True)
+    (root / 'labels').mkdir()
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 12, street_image.shape[:2]).astype(np.uint8)
+    cv2.imwrite(str(root / 'images/a.png'), cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(root / 'labels/a.png'), truth)
+    (root / 'val.txt').write_text('images/a.png labels/a.png\n')
+    arguments = ['evaluate', '--dataset', 'camvid', '--root', str(root)]
+    target = tmp_path / 'scores.json'
+    assert main([*arguments, '--model', str(tiny_checkpoint), '--json', str(target)]) == 0
+    scores = json.loads(target.read_text())
+    assert json.loads(capsys.readouterr().out) == scores
+    engine = Engine(tiny_checkpoint)
+    labels = engine.segment(street_image).labels
+    mapping = load_mapping('camvid', engine.taxonomy)
+    right = sum(
+        int(((truth == label.label_id) & np.isin(labels, [
+            node.node_id for node in engine.taxonomy.nodes
+            if set(engine.taxonomy.leaves_below(node.node_id)) <= set(label.leaves)
+        ])).sum())
+        for label in mapping.labels
+    )
+    expected = right / int((truth < 11).sum())
+    assert scores['nodes']['pixel_accuracy'] == pytest.approx(expected)
+
+
+def test_evaluate_on_gtsdb_counts_every_box(
+    tmp_path: Path, tiny_checkpoint: Path, street_image: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The held-out part is every fifth image."""
+    for number in (5, 6):
+        bgr = cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(tmp_path / f'{number:05d}.ppm'), bgr)
+    (tmp_path / 'gt.txt').write_text(
+        '00005.ppm;10;10;40;40;14\n00005.ppm;50;10;80;40;2\n00006.ppm;10;10;40;40;1\n'
+    )
+    arguments = ['evaluate', '--dataset', 'gtsdb', '--root', str(tmp_path), '--split', 'held_out']
+    assert main([*arguments, '--model', str(tiny_checkpoint)]) == 0
+    assert json.loads(capsys.readouterr().out)['signs'] == 2

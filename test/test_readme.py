@@ -1,0 +1,174 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Every command of the README, run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 420
+
+
+def readme_commands() -> list[str]:
+    """Return every line of the README's shell blocks."""
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    blocks = re.findall(r'^```bash\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with all that the README's commands name."""
+
+    folder: Path
+    model: Path
+    environment: dict[str, str]
+
+    def run(self, command: list[str], expected: int = 0) -> str:
+        """Run a command here; return what it printed."""
+        result = subprocess.run(
+            command, cwd=self.folder, env=self.environment, timeout=SECONDS,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )
+        assert result.returncode == expected, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    def hiseg(self, command: str, *extra: str, expected: int = 0) -> str:
+        """Run a `hiseg` command with this checkout's module."""
+        words = shlex.split(command)[1:]
+        return self.run([sys.executable, '-m', 'hiseg_ros.cli', *words, *extra], expected)
+
+
+@pytest.fixture
+def place(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> Place:
+    """Return a folder with a picture, small data sets and a bag."""
+    from hiseg_ros.replay.footage import Frame, write_camera_bag
+
+    bgr = cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(tmp_path / 'street.jpg'), bgr)
+    camvid, gtsdb = tmp_path / 'DIR' / 'camvid', tmp_path / 'DIR' / 'gtsdb'
+    camvid.mkdir(parents=True)
+    gtsdb.mkdir()
+    cv2.imwrite(str(camvid / 'a.png'), bgr)
+    cv2.imwrite(str(camvid / 'l.png'), np.full(street_image.shape[:2], 3, np.uint8))
+    (camvid / 'val.txt').write_text('a.png l.png\n')
+    cv2.imwrite(str(gtsdb / '00005.ppm'), bgr)
+    (gtsdb / 'gt.txt').write_text('00005.ppm;10;10;40;40;14\n')
+    write_camera_bag(tmp_path / 'bag', [Frame(street_image)] * 6, 10.0)
+    shutil.copytree(ROOT / 'config', tmp_path / 'config')
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    return Place(tmp_path, tiny_checkpoint, environment)
+
+
+def make_demo(place: Place, command: str) -> None:
+    """The demo runs to its summary, with a drive of two seconds."""
+    output = place.folder / 'demo'
+    extra = f'ARGS=--output "{output}" --model "{place.model}" --seconds 2'
+    bag = [f'BAG={place.folder / "bag"}'] if 'BAG=' in command else []
+    place.run(['make', '-C', str(ROOT), 'demo', *bag, extra])
+    for name in ('overlay.mp4', 'summary.json'):
+        assert (output / name).stat().st_size > 0
+    assert len(list(output.glob('*.png'))) == 4
+
+
+def make_test(place: Place, command: str) -> None:
+    """The set-up is there and pytest finds the suite; this very test runs inside it."""
+    said = place.run(['make', '-C', str(ROOT), 'test', 'ARGS=--collect-only -q test/decision'])
+    assert 'test_dense.py' in said
+
+
+def pip_install(place: Place, command: str) -> None:
+    """The ROS-free rooms land in a folder with their data and answer there."""
+    target = place.folder / 'installed'
+    flags = ['--no-deps', '--no-build-isolation', '--quiet', '--target', str(target)]
+    source = shlex.split(command)[-1].replace('.', str(ROOT), 1)
+    copy = place.folder / 'source'
+    kept = shutil.ignore_patterns('.*', 'build', 'install', 'log', 'runs', 'demo', '*.egg-info')
+    shutil.copytree(ROOT, copy, ignore=kept)
+    source = source.replace(str(ROOT), str(copy))
+    place.run([sys.executable, '-m', 'pip', 'install', *flags, source])
+    script = 'from hiseg_ros.taxonomy import load_taxonomy; print(len(load_taxonomy("street").leaves))'
+    environment = {**os.environ, 'PYTHONPATH': str(target), 'AMENT_PREFIX_PATH': ''}
+    installed = Place(place.folder, place.model, environment)
+    assert installed.run([sys.executable, '-c', script]).strip() == '108'
+
+
+def predict(place: Place, command: str) -> None:
+    """Label image and overlay are written."""
+    place.hiseg(command, '--model', str(place.model))
+    names = {'street_labels.png', 'street_overlay.png', 'taxonomy.json'}
+    names |= {'street_camvid.png'} if 'camvid' in command else set()
+    assert names == {path.name for path in (place.folder / 'out').iterdir()}
+
+
+def taxonomy(place: Place, command: str) -> None:
+    """The tree is shown or found valid."""
+    assert '108' in place.hiseg(command) or 'Driveable' in place.hiseg(command)
+
+
+def train(place: Place, command: str) -> None:
+    """The experiment is found; the small data set here has no training split and says so."""
+    assert 'train.txt' in place.hiseg(command, expected=2)
+
+
+def evaluate(place: Place, command: str) -> None:
+    """Scores are printed."""
+    said = place.hiseg(command, '--model', str(place.model))
+    assert 'recall' in said or 'miou' in said
+
+
+def colcon_build(place: Place, command: str) -> None:
+    """The set-up has run this very build; its result is what the node tests run on."""
+    assert '--packages-select hiseg_ros' in command
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    assert any((Path(prefix) / 'lib/hiseg_ros/segmentation_node').is_file() for prefix in prefixes)
+
+
+def source_setup(place: Place, command: str) -> None:
+    """colcon writes the file that the command reads."""
+    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    assert any((prefix / 'setup.bash').is_file() for prefix in prefixes)
+
+
+def launch(place: Place, command: str) -> None:
+    """The launch file is started as a whole in test_launch_file.py, where launch is installed."""
+    words = shlex.split(command)
+    text = (ROOT / 'launch' / words[3]).read_text(encoding='utf-8')
+    for word in words[4:]:
+        assert f"'{word.split(':=')[0]}'" in text or word.startswith('--')
+
+
+RUNS: dict[str, Callable[[Place, str], None]] = {
+    'make demo': make_demo,
+    'make test': make_test,
+    'pip install': pip_install,
+    'hiseg predict': predict,
+    'hiseg taxonomy': taxonomy,
+    'hiseg train': train,
+    'hiseg evaluate': evaluate,
+    'colcon build': colcon_build,
+    'source install/setup.bash': source_setup,
+    'ros2 launch': launch,
+}
+
+
+@pytest.mark.needs('ros', 'torch', 'train')
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('command', readme_commands())
+def test_the_readme_command_works(place: Place, command: str) -> None:
+    """Each command runs as written, with small weights and data in place of the reader's."""
+    (run,) = [run for start, run in RUNS.items() if command.startswith(start)]
+    run(place, command)

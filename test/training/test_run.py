@@ -1,0 +1,313 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs on generated pictures: they learn, go on where they stopped, and say what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceError
+from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
+from hiseg_ros.inference.engine import Engine
+from hiseg_ros.model.checkpoint import load_checkpoint
+from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.taxonomy import load_mapping
+from hiseg_ros.training import run as run_module
+from hiseg_ros.training.config import DatasetConfig, TrainingConfig
+from hiseg_ros.training.datasets.camvid import CamVid
+from hiseg_ros.training.mixing import MixedSamples
+from hiseg_ros.training.module import SegmentationModule
+from hiseg_ros.training.run import train
+
+SIZE = (64, 96)
+SKY, ROAD, TREE, CAR, UNLABELLED = 0, 3, 5, 8, 11
+COLORS = {SKY: (150, 190, 230), ROAD: (110, 105, 110), TREE: (60, 120, 50), CAR: (190, 40, 40)}
+
+
+def picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture of sky, road, trees and a car with CamVid's label ids."""
+    label_ids = np.full(SIZE, SKY, np.uint8)
+    horizon = int(rng.integers(24, 36))
+    label_ids[horizon:] = ROAD
+    x = int(rng.integers(0, 60))
+    label_ids[horizon - 18 : horizon, x : x + 30] = TREE
+    x, y = int(rng.integers(0, 66)), int(rng.integers(horizon, 44))
+    label_ids[y : y + 16, x : x + 28] = CAR
+    image = np.zeros((*SIZE, 3))
+    for label_id, color in COLORS.items():
+        image[label_ids == label_id] = color
+    label_ids[:, :2] = UNLABELLED
+    noisy = image + rng.normal(0, 8, image.shape) + rng.uniform(-15, 15)
+    return np.clip(noisy, 0, 255).astype(np.uint8), label_ids
+
+
+@pytest.fixture(scope='module')
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in CamVid's layout with 12 train and 4 val pictures."""
+    root = tmp_path_factory.mktemp('camvid')
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 12), ('val', 4)):
+        lines = []
+        for index in range(count):
+            image, label_ids = picture(rng)
+            names = [f'images/{split}/{index}.png', f'labels/{split}/{index}.png']
+            for name, array in zip(names, (image[..., ::-1], label_ids), strict=True):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(root / name), array)
+            lines.append(' '.join(names))
+        (root / f'{split}.txt').write_text('\n'.join(lines) + '\n')
+    return root
+
+
+@pytest.fixture
+def config(camvid: Path) -> TrainingConfig:
+    """Return a run of a few short epochs of a small network."""
+    return TrainingConfig(
+        name='small',
+        taxonomy='street',
+        network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
+        datasets={'camvid': DatasetConfig('camvid', str(camvid), 3, flips=True)},
+        crop=SIZE,
+        steps=8,
+        steps_per_epoch=2,
+        warmup_steps=1,
+        ema_decay=0.5,
+        workers=0,
+        validation_every_epochs=2,
+        licences={'camvid': 'CC BY-NC 4.0'},
+    )
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the trainer's remarks and settings out of other tests."""
+    monkeypatch.delenv('PL_GLOBAL_SEED', raising=False)
+    monkeypatch.setenv('TQDM_DISABLE', '1')
+    for name in ('lightning.pytorch', 'lightning.fabric'):
+        monkeypatch.setattr(logging.getLogger(name), 'level', logging.ERROR)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, steps: int = 0) -> None:
+    """Make training fail hard in the step after some epochs and steps."""
+    original = SegmentationModule.training_step
+
+    def step(self: SegmentationModule, batch: object, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == epochs and batch_idx == steps:
+            raise RuntimeError('the power went out')
+        return original(self, batch, batch_idx)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SegmentationModule, 'training_step', step)
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a weights file."""
+    return dict(load_checkpoint(path).state)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    """Compare two weights files tensor by tensor, bit by bit."""
+    one, other = tensors(first), tensors(second)
+    assert list(one) == list(other)
+    different = [name for name in one if not torch.equal(one[name], other[name])]
+    assert different == []
+
+
+def losses(run_dir: Path) -> list[float]:
+    """Return the logged losses of a run."""
+    with (run_dir / 'metrics' / 'metrics.csv').open() as file:
+        return [float(row['loss']) for row in csv.DictReader(file) if row.get('loss')]
+
+
+@pytest.mark.parametrize('head', ['conditional', 'leaf'])
+def test_a_small_network_learns_simple_pictures(
+    config: TrainingConfig, camvid: Path, tmp_path: Path, head: str
+) -> None:
+    """From random weights to almost every pixel right in 100 steps, measured through the engine."""
+    config = replace(
+        config, network=replace(config.network, head=head), steps=100, steps_per_epoch=50,
+        learning_rate=4e-3, warmup_steps=10, ema_decay=0.8,
+    )
+    weights = train(config, tmp_path / 'run', accelerator='cpu')
+    found = losses(tmp_path / 'run')
+    assert found[0] > 1.0
+    assert found[-1] < 0.3 * found[0]
+    engine = Engine(weights, device='cpu')
+    mapping = load_mapping('camvid', engine.taxonomy)
+    confusion, validation = Confusion(mapping), CamVid(camvid, 'val')
+    for index in range(len(validation)):
+        sample = validation[index]
+        labels = engine.segment(sample.image).labels
+        confusion.add(sample.label_ids, label_ids_of_nodes(labels, mapping, engine.taxonomy))
+    summary = confusion.summary()
+    assert summary['pixel_accuracy'] > 0.9
+    assert summary['mean_class_accuracy'] > 0.75
+    # The card says what the run measured on the same pictures with the same weights.
+    assert engine.info['scores']['val_miou'] == pytest.approx(summary['miou'], abs=0.02)
+
+
+def test_the_weights_say_where_they_come_from(config: TrainingConfig, tmp_path: Path) -> None:
+    """Card, configuration beside the weights, taxonomy and preprocessing."""
+    weights = train(config, tmp_path, accelerator='cpu')
+    assert weights == tmp_path / 'small.safetensors'
+    read = load_checkpoint(weights)
+    assert read.network == config.network
+    assert read.preprocessing == config.preprocessing
+    assert read.taxonomy.name == 'street'
+    (training_set,) = read.card['training_sets']
+    assert training_set['licence'] == 'CC BY-NC 4.0'
+    assert {'val_miou', 'val_iou/Road'} <= set(read.card['scores'])
+    assert 'steps: 8' in (tmp_path / 'config.yaml').read_text()
+
+
+def test_the_same_run_gives_the_same_weights_whatever_the_workers(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """Seeded from end to end: in this process or with two workers."""
+    first = train(config, tmp_path / 'a', accelerator='cpu')
+    torch.rand(3)
+    second = train(replace(config, workers=2), tmp_path / 'b', accelerator='cpu')
+    assert_same_weights(first, second)
+    other = train(replace(config, seed=2), tmp_path / 'c', accelerator='cpu')
+    assert any(not torch.equal(a, tensors(other)[name]) for name, a in tensors(first).items())
+
+
+@pytest.mark.parametrize(('epochs', 'steps'), [(2, 0), (1, 1), (3, 1)])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
+    config: TrainingConfig, tmp_path: Path, epochs: int, steps: int
+) -> None:
+    """At an epoch's start or in its middle: the same weights, bit by bit."""
+    whole = train(config, tmp_path / 'whole', accelerator='cpu')
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match='power'):
+        stop_after(patch, epochs, steps)
+        train(config, tmp_path / 'killed', accelerator='cpu')
+    assert not (tmp_path / 'killed' / 'small.safetensors').exists()
+    torch.rand(5)
+    resumed = train(config, tmp_path / 'killed', accelerator='cpu')
+    assert_same_weights(whole, resumed)
+
+
+def test_a_complete_run_is_left_as_it_is(config: TrainingConfig, tmp_path: Path) -> None:
+    """The same command again changes nothing and needs no data."""
+    weights = train(config, tmp_path, accelerator='cpu')
+    before = weights.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, 'MixedData', None)
+        assert train(config, tmp_path, accelerator='cpu') == weights
+    assert weights.read_bytes() == before
+
+
+def test_weights_lost_after_the_last_epoch_are_written_again(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """The averaged weights and their scores, not the last step's."""
+    weights = train(config, tmp_path, accelerator='cpu')
+    kept = weights.rename(tmp_path / 'kept.safetensors')
+    assert_same_weights(kept, train(config, tmp_path, accelerator='cpu'))
+    assert load_checkpoint(weights).card == load_checkpoint(kept).card
+
+
+def test_a_complete_run_goes_on_when_it_gets_more_steps(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """A longer experiment in the same folder trains the rest."""
+    first = tensors(train(config, tmp_path, accelerator='cpu'))
+    second = tensors(train(replace(config, steps=10), tmp_path, accelerator='cpu'))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert second['backbone.model.bn1.num_batches_tracked'] == 10
+
+
+class Evil:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember what to write."""
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """Return the call that unpickling makes."""
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize('kind', ['noise', 'empty', 'truncated', 'pickle', 'other network'])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
+    config: TrainingConfig, tmp_path: Path, kind: str
+) -> None:
+    """Damaged, of another network, or a program: one sentence, and nothing is executed."""
+    last, proof = tmp_path / 'checkpoints' / 'last.ckpt', tmp_path / 'executed'
+    if kind in ('truncated', 'other network'):
+        train(replace(config, steps=2), tmp_path, accelerator='cpu')
+        last.write_bytes(last.read_bytes()[: -10_000 if kind == 'truncated' else None])
+        config = replace(config, network=replace(config.network, channels=24))
+    else:
+        last.parent.mkdir()
+        contents = {'noise': b'noise' * 99, 'empty': b'', 'pickle': pickle.dumps(Evil(proof))}
+        last.write_bytes(contents[kind])
+    with pytest.raises(CheckpointError, match=r'cannot go on from .*last\.ckpt.*another run folder'):
+        train(config, tmp_path, accelerator='cpu')
+    assert not proof.exists()
+
+
+def test_a_data_set_that_joins_later_is_trained_from_its_epoch_on(
+    config: TrainingConfig, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches grow when it joins, and two data sets of one kind share one mapping."""
+    sizes: list[tuple[int, int]] = []
+    original = MixedSamples.__init__
+
+    def remember(self: MixedSamples, *args: object, **options: object) -> None:
+        original(self, *args, **options)  # type: ignore[arg-type]
+        sizes.append((self.epoch, self.batch_size))
+
+    monkeypatch.setattr(MixedSamples, '__init__', remember)
+    late = DatasetConfig('camvid', str(camvid), 2, from_epoch=2, options={'split': 'val'})
+    datasets = {**config.datasets, 'late': late}
+    train(replace(config, datasets=datasets), tmp_path, accelerator='cpu')
+    assert sizes == [(0, 3), (1, 3), (2, 5), (3, 5)]
+
+
+def test_wrong_options_and_missing_data_are_said_before_training(
+    config: TrainingConfig, camvid: Path, tmp_path: Path
+) -> None:
+    """One sentence each, and no run folder is begun."""
+
+    def with_dataset(**changes: object) -> TrainingConfig:
+        item = replace(config.datasets['camvid'], **changes)  # type: ignore[arg-type]
+        return replace(config, datasets={'camvid': item})
+
+    run_dir = tmp_path / 'run'
+    with pytest.raises(ConfigError, match=r"camvid has options .*'splt'.*'split', 'drives'"):
+        train(with_dataset(options={'splt': 'train'}), run_dir, accelerator='cpu')
+    with pytest.raises(DatasetError, match='no image with drives'):
+        train(with_dataset(options={'drives': ['9']}), run_dir, accelerator='cpu')
+    with pytest.raises(DatasetError, match='lists of names'):
+        train(with_dataset(options={'drives': '0'}), run_dir, accelerator='cpu')
+    with pytest.raises(DatasetError, match=r'train\.txt does not exist'):
+        train(with_dataset(root=str(tmp_path)), run_dir, accelerator='cpu')
+    with pytest.raises(ConfigError, match='Sea'):
+        train(with_dataset(label_weights={'Sea': 2.0}), run_dir, accelerator='cpu')
+    other = replace(config.datasets['camvid'], label_weights={'Sky': 2.0})
+    with pytest.raises(ConfigError, match='label weights'):
+        train(
+            replace(config, datasets={**config.datasets, 'other': other}), run_dir,
+            accelerator='cpu',
+        )
+    assert not run_dir.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+def test_an_accelerator_that_does_not_exist_is_refused(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """No training on the CPU in its place."""
+    with pytest.raises(DeviceError, match='gpu'):
+        train(config, tmp_path, accelerator='gpu')
