@@ -182,8 +182,8 @@ def replay(
         phases: list[str] = []
 
         def show(progress: Progress) -> None:
-            bar.set_postfix(published=progress.published, refresh=False)
-            bar.update(progress.processed - bar.n)
+            bar.set_postfix(processed=progress.processed, refresh=False)
+            bar.update(progress.published - bar.n)
             if progress.phase not in phases:
                 phases.append(progress.phase)
                 bar.set_description(progress.phase)

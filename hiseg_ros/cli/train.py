@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> None:
 
     from hiseg_ros.training.config import load_training_config
 
+    config = load_training_config(options.experiment)  # a slip is said before the long imports
     try:
         from hiseg_ros.training.run import train
     except ImportError as problem:
@@ -38,7 +39,6 @@ def run(options: argparse.Namespace) -> None:
             f'Training needs packages that are missing here ({problem}); expected the extra '
             '"train": pip install "hiseg_ros[train]".'
         ) from problem
-    config = load_training_config(options.experiment)
     datasets = {
         name: replace(item, root=str(options.data / item.root))
         for name, item in config.datasets.items()

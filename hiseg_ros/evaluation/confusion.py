@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import LabelImage
 
@@ -31,7 +32,15 @@ class Confusion:
         Args:
             truth: (H, W) label ids; ids that are not evaluated are left out.
             predicted: (H, W) label ids; anything else, such as -1 or 255, is an error.
+
+        Raises:
+            ImageError: The two differ in size.
         """
+        if truth.shape != predicted.shape:
+            raise ImageError(
+                f'The prediction has shape {predicted.shape}, its ground truth {truth.shape}; '
+                'expected the same: compare labels at the size of the image.'
+            )
         rows = self._row[truth]
         in_range = (predicted >= 0) & (predicted < len(self._row))
         columns = np.where(in_range, self._row[np.where(in_range, predicted, 0)], -1)
@@ -48,15 +57,18 @@ class Confusion:
             return np.asarray(diagonal / union)
 
     def summary(self) -> dict[str, object]:
-        """Return mIoU, pixel accuracy, mean class accuracy and IoU per label, in [0, 1]."""
+        """Return mIoU, pixel accuracy, mean class accuracy and IoU per label, in [0, 1].
+
+        Where nothing was counted, the means are NaN.
+        """
         iou = self.iou()
         support = self.counts.sum(1)
         with np.errstate(invalid='ignore', divide='ignore'):
             recall = np.diagonal(self.counts) / support
         return {
-            'miou': float(np.nanmean(iou)),
+            'miou': _mean(iou),
             'pixel_accuracy': float(np.trace(self.counts) / max(1, support.sum())),
-            'mean_class_accuracy': float(np.nanmean(recall)),
+            'mean_class_accuracy': _mean(recall),
             'out_of_set': float(self.counts[:, -1].sum() / max(1, support.sum())),
             'iou': {
                 label.name: None if np.isnan(value) else round(float(value), 4)
@@ -65,6 +77,14 @@ class Confusion:
         }
 
 
-def label_ids_of_nodes(labels: LabelImage, mapping: Mapping, taxonomy: Taxonomy) -> NDArray[np.int64]:
+def _mean(values: NDArray[np.float64]) -> float:
+    """Return the mean of what is not NaN, NaN without a warning where nothing is left."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float('nan')
+
+
+def label_ids_of_nodes(
+    labels: LabelImage, mapping: Mapping, taxonomy: Taxonomy
+) -> NDArray[np.int64]:
     """Return (H, W) label ids: a node counts for the label it lies below, else -1."""
     return mapping.label_id_of_node_id(taxonomy)[labels]

@@ -20,7 +20,7 @@ from hiseg_ros.ros.isolation import Isolation
 SEGMENTATION = '/segmentation'
 PLAYER, RECORDER, NODE = 'player', 'recorder', 'segmentation node'
 STARTUP_S = 180.0
-STALL_S = 15.0
+STALL_S = 60.0
 """How long the node may work on its last frame before the run is called stuck."""
 NOTE_PERIOD_S = 1.0
 

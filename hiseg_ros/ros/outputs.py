@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -25,11 +26,6 @@ from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import RgbImage, Segmentation
 from hiseg_ros.visualization import overlay
-
-FRAME_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2
-)
-"""Reliable serves rviz2, which asks for it, and best-effort readers alike."""
 
 LATCHED_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
@@ -115,10 +111,12 @@ class Outputs:
             return self._node.create_lifecycle_publisher(
                 kind,
                 f'~/{topic}',
-                FRAME_QOS,
+                _frame_qos(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-        except (InvalidQosOverridesError, AttributeError, KeyError, ValueError) as error:
+        except (InvalidQosOverridesError, ParameterException, RuntimeError, ValueError) as error:
+            if type(error) is not RuntimeError and isinstance(error, RuntimeError):
+                raise  # of the middleware, not of an override
             raise ConfigError(
                 f'A qos_overrides parameter of ~/{topic} cannot be used ({error}); expected '
                 'reliability reliable or best_effort, history keep_last or keep_all and a '
@@ -222,6 +220,16 @@ class Outputs:
             return None
         size = product.segmentation.probabilities.image_size
         return messages.camera_info_message(product.header, product.camera_info, size)
+
+
+def _frame_qos() -> QoSProfile:
+    """Return a new profile, since rclpy writes overrides into the one it is given.
+
+    Reliable serves rviz2, which asks for it, and best-effort readers alike.
+    """
+    return QoSProfile(
+        reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2
+    )
 
 
 def needs_labels(wanted: frozenset[str]) -> bool:

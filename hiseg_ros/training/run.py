@@ -180,7 +180,8 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         gradient_clip_val=5.0,
         log_every_n_steps=20,
         callbacks=[averaging, saving],
-        logger=CSVLogger(run_dir, name='', version='metrics'),
+        # A folder of its own for each part of a run: the logger empties the one that it is given.
+        logger=CSVLogger(run_dir, name='metrics'),
         default_root_dir=run_dir,
     )
     # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.

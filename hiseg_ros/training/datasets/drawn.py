@@ -54,9 +54,23 @@ class DrawnScenes:
     mapping_name = MAPPING_NAME
 
     def __init__(
-        self, folder: Path | str, count: int, size: ImageSize, first_seed: int = 0, processes: int = 1
+        self,
+        folder: Path | str,
+        count: int,
+        size: ImageSize,
+        first_seed: int = 0,
+        processes: int = 1,
     ) -> None:
         """Draw the scenes that the folder lacks, with a progress bar.
+
+        Scenes that lie there are taken as they are: delete the folder to have them drawn anew.
+
+        Args:
+            folder: Where scenes are kept, in a folder of their size.
+            count: Number of scenes.
+            size: (height, width) in pixels.
+            first_seed: Seed of the first scene; the others follow.
+            processes: How many draw at once.
 
         Raises:
             DatasetError: The count is not positive, or the folder cannot be written.

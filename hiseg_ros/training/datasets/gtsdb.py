@@ -61,7 +61,9 @@ class Gtsdb:
             if part == 'all' or (int(name) % held_out_every == 0) == (part == 'held_out')
         ]
         if not self._names:
-            raise DatasetError(f'{self.root} has no image in part {part!r}; expected at least one.')
+            raise DatasetError(
+                f'{self.root} has no image in part {part!r}; expected at least one.'
+            )
         self._boxes = boxes
 
     def __len__(self) -> int:

@@ -76,7 +76,9 @@ def read_label_ids(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as picture:
             array = np.array(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        raise DatasetError(f'{path} is missing or not a readable label file: {problem}.') from problem
+        raise DatasetError(
+            f'{path} is missing or not a readable label file: {problem}.'
+        ) from problem
     if array.ndim != 2 or array.dtype != np.uint8:
         raise DatasetError(
             f'{path} has shape {array.shape} and type {array.dtype}; expected one byte a pixel '

@@ -122,8 +122,7 @@ def _shop(
     for index in range(int((width - 0.6) / pitch)):
         pane = _span(image, height, 0.4 + index * pitch, 0.45, pitch - 0.2, 2.1)
         if pane.size:
-            noise = 1 + 0.35 * speckle(rng, pane.shape[0], pane.shape[1], 9)[..., None]
-            pane[:] = rng.uniform(40, 110) * np.array([0.95, 1.0, 1.05]) * np.clip(noise, 0.3, 2.5)
+            _window_display(pane, rng)
     board = _span(image, height, 0.2, 2.7, width - 0.4, 0.55)
     board[:] = paint
     letters = (np.arange(board.shape[1]) // 3) % 2 * (rng.random(board.shape[1]) < 0.8)
@@ -131,6 +130,24 @@ def _shop(
     inner = board[third : -third or None, board.shape[1] // 5 : -(board.shape[1] // 5) or None]
     pick = letters[: inner.shape[1]].astype(bool)
     inner[:, pick] = 235 if paint.mean() < 120 else 25
+
+
+def _window_display(pane: NDArray[np.floating], rng: np.random.Generator) -> None:
+    """Draw a shop window: dark above, the street's reflection below, goods in it."""
+    rows, columns = pane.shape[:2]
+    down = np.linspace(0.75, 1.25, rows)[:, None, None]
+    pane[:] = rng.uniform(40, 95) * np.array([0.95, 1.0, 1.06]) * down
+    for _ in range(int(rng.integers(3, 9))):
+        top, left = int(rows * rng.uniform(0.35, 0.85)), int(columns * rng.random())
+        tall, wide = (
+            int(rows * rng.uniform(0.1, 0.4)) + 1,
+            int(columns * rng.uniform(0.05, 0.2)) + 1,
+        )
+        pane[top : top + tall, left : left + wide] = rng.uniform(40, 210, 3)
+    if rng.random() < 0.5:
+        slant = np.arange(columns)[None, :] + np.arange(rows)[:, None]
+        glare = (slant % (columns + rows) < columns * 0.3)[..., None]
+        pane[:] = np.where(glare, pane * 0.8 + 40, pane)
 
 
 def draw_house(

@@ -94,9 +94,11 @@ def signs(cell: Cell, names: dict[int, str]) -> Iterator[Thing]:
     side = float(rng.uniform(0.55, 0.8)) * (1.35 if plan.kind == 'highway' else 1.0)
     top = float(rng.uniform(2.2, 3.0))
     plates = []
+    used: set[str] = set()
     for number in range(count):
-        known = rng.random() < 0.74
-        name = str(rng.choice(SIGN_TYPES)) if known else str(rng.choice(OTHER_VARIANTS))
+        choices = SIGN_TYPES if rng.random() < 0.74 else OTHER_VARIANTS
+        name = str(rng.choice([other for other in choices if other not in used]))
+        used.add(name)
         centre = (
             foot
             + furniture.UP * (top - number * side * 1.04)

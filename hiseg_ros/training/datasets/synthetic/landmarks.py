@@ -16,6 +16,7 @@ from hiseg_ros.training.datasets.synthetic.canvas import Canvas
 from hiseg_ros.training.datasets.synthetic.cells import CELL, Thing
 from hiseg_ros.training.datasets.synthetic.plan import StreetPlan
 from hiseg_ros.training.datasets.synthetic.scene import LEAF, Colour, Floats
+from hiseg_ros.training.datasets.synthetic.vegetation import draw_bush
 from hiseg_ros.training.datasets.synthetic.vehicles import draw_vehicle
 
 UP = furniture.UP
@@ -84,7 +85,7 @@ def tunnel(plan: StreetPlan, light: Light, z: float) -> Iterator[Thing]:
     Only single pictures have it: no drive could go through, for nothing is drawn inside.
     """
     rng = np.random.default_rng([plan.seed, 22])
-    if plan.kind not in ('highway', 'rural') or rng.random() > 0.25:
+    if plan.kind not in ('highway', 'rural') or rng.random() > 0.12:
         return
     at = z + float(rng.uniform(25, 80))
     yield Thing(2, plan.point(at, 0.0), lambda canvas: _portal(canvas, plan, light, at))
@@ -99,6 +100,12 @@ def _portal(canvas: Canvas, plan: StreetPlan, light: Light, z: float) -> None:
     half = plan.half_road + 1.6
     hill = [(-95.0, 0.0), (-60, 9), (-30, 15), (0, 17), (35, 14), (70, 7), (95, 0)]
     canvas.polygon(face(hill, 6.0), light.lit((88, 108, 56), (0, 0.6, -0.6)), LEAF['Vegetation'])
+    rng = np.random.default_rng([plan.seed, 23])
+    for _ in range(70):
+        side = float(rng.uniform(-70, 70))
+        top = 16 * (1 - (side / 95) ** 2)
+        foot = face([(side, float(rng.uniform(0.1, 0.95)) * top)], 5.9)[0]
+        draw_bush(canvas, light, foot, 4.5, 2.4, int(rng.integers(1 << 30)), plan.season)
     stone = light.lit((160, 154, 144), (0, 0, -1))
     canvas.polygon(
         face([(-half - 12, 0), (-half - 6, 8.4), (half + 6, 8.4), (half + 12, 0)]),

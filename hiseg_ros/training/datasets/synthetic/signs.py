@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.training.datasets.synthetic.other_signs import OTHER_SIGNS
 from hiseg_ros.training.datasets.synthetic.pen import Pen
-from hiseg_ros.training.datasets.synthetic.scene import SIGN_TYPES
+from hiseg_ros.training.datasets.synthetic.scene import SIGN_TYPES, Floats32
 from hiseg_ros.training.datasets.synthetic.sign_designs import BENCHMARK_SIGNS
 from hiseg_ros.types import RgbImage
 

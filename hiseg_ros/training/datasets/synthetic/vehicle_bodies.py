@@ -28,6 +28,14 @@ class Body:
     windows: tuple[tuple[float, float, float, float], ...]
     """Side windows as (x1, y1, x2, y2) lower left and upper right; the upper edge is slanted."""
 
+    def above_belt(self, height: float) -> bool:
+        """Return whether a point of the outline belongs to the cabin."""
+        return bool(self.belt) and height > self.belt + 0.12
+
+    def half_at(self, height: float) -> float:
+        """Return half the width at a point of the outline."""
+        return self.roof_half if self.above_belt(height) else self.half_width
+
 
 def _car(length: float, height: float, hatch: float, hood: float, boot: float = 0.0) -> Body:
     half = length / 2

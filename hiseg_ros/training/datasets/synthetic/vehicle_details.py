@@ -49,14 +49,14 @@ def flank(
     normal = placed.left * side
     w = body.half_width * side
     if body.belt:
-        lower = [(x, min(y, body.belt)) for x, y in body.outline]
+        lower = [point for point in body.outline if not body.above_belt(point[1])]
         shade = light.lit(paint, normal + np.array([0, 0.15, 0]))
         upper = [(x, y) for x, y in body.outline if y >= body.belt - 0.02]
-        roof = [(x, y, body.roof_half * side if y > body.belt + 0.1 else w) for x, y in upper]
+        roof = [(x, y, body.half_at(y) * side) for x, y in upper]
         canvas.polygon(placed.points(roof), shade, label)
         canvas.polygon(placed.points([(x, y, w) for x, y in lower]), shade, label)
         low = tuple(part * 0.8 for part in shade)
-        sill = [(x, min(y, 0.55), w) for x, y in body.outline]
+        sill = [(x, min(y, 0.55), w) for x, y in lower]
         canvas.polygon(placed.points(sill), (low[0], low[1], low[2]), label)
     else:
         canvas.polygon(
@@ -161,7 +161,13 @@ def front(
 
 
 def rear(
-    canvas: Canvas, light: Light, placed: Placed, body: Body, label: int, braking: bool
+    canvas: Canvas,
+    light: Light,
+    placed: Placed,
+    body: Body,
+    label: int,
+    braking: bool,
+    plate: Colour,
 ) -> None:
     """Draw tail lights, plate and bumper."""
     x = min(body.outline)[0] - 0.02
@@ -178,7 +184,7 @@ def rear(
         high - 0.08,
         0.27,
         0.06,
-        (235, 220, 90) if placed.foot[2] % 2 > 1.5 else (230, 230, 228),
+        plate,
         label,
     )
     patch(

@@ -43,6 +43,7 @@ def draw_vehicle(
     rng = np.random.default_rng([seed, 40])
     body = sample_body(rng, name)
     paint = PAINTS[int(rng.integers(len(PAINTS)))]
+    plate: Colour = (235, 220, 90) if rng.random() < 0.25 else (230, 230, 228)
     placed = Placed(foot, heading)
     label = LEAF[name]
     _ground_shadow(canvas, placed, body, light)
@@ -65,13 +66,7 @@ def draw_vehicle(
     if ahead > half * 0.6:
         front(canvas, light, placed, body, label, half)
     elif ahead < -half * 0.6:
-        rear(canvas, light, placed, body, label, braking)
-
-
-def _half_at(body: Body, height: float) -> float:
-    if not body.belt or height <= body.belt + 0.05:
-        return body.half_width
-    return body.roof_half
+        rear(canvas, light, placed, body, label, braking, plate)
 
 
 def _ground_shadow(canvas: Canvas, placed: Placed, body: Body, light: Light) -> None:
@@ -111,7 +106,7 @@ def _strips(
     for index, ((x1, y1), (x2, y2)) in enumerate(
         zip(body.outline, body.outline[1:], strict=False)
     ):
-        w1, w2 = _half_at(body, y1), _half_at(body, y2)
+        w1, w2 = body.half_at(y1), body.half_at(y2)
         points = placed.points([(x1, y1, -w1), (x1, y1, w1), (x2, y2, w2), (x2, y2, -w2)])
         length = math.hypot(x2 - x1, y2 - y1)
         normal = placed.forward * (-(y2 - y1) / length) + np.array([0, (x2 - x1) / length, 0])

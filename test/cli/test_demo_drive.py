@@ -1,0 +1,62 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's own drive is drawn once and kept until the drawing changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hiseg_ros.cli import drawn_drive as module
+from hiseg_ros.cli.drawn_drive import DrivePlan, cache_folder, draw, drawn_drive
+from hiseg_ros.replay.bag import read_images
+from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.training.datasets.synthetic import LEAF_NAMES, Drive
+from hiseg_ros.types import UNLABELED
+
+PLAN = DrivePlan(seed=1, size=(48, 96), rate_hz=10.0, frames=3)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return cache_folder()
+
+
+def test_a_drive_is_drawn_once_with_its_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = drawn_drive(plan=PLAN)
+    truth = list(read_images(path, '/ground_truth/node_ids/compressed'))
+    assert len(truth) == len(list(read_images(path, '/camera/image_raw/compressed'))) == 3
+    np.testing.assert_array_equal(truth[2][1], draw(PLAN, 2).labels)
+    monkeypatch.setattr(module, 'drawn_frames', lambda plan: pytest.fail('drawn a second time'))
+    assert drawn_drive(plan=PLAN) == path
+    assert drawn_drive(0.1, PLAN) == path
+
+
+def test_the_truth_is_in_node_ids_of_the_street_taxonomy() -> None:
+    plan = replace(PLAN, size=(96, 192))
+    scene = Drive(plan.seed, plan.size, plan.rate_hz).frame(0)
+    labels = draw(plan, 0).labels
+    assert labels is not None
+    names = {node.node_id: node.name for node in load_taxonomy('street').nodes}
+    for leaf in np.unique(scene.labels[scene.labels != UNLABELED]):
+        [node_id] = np.unique(labels[scene.labels == leaf])
+        assert names[int(node_id)] == LEAF_NAMES[leaf]
+
+
+def test_a_longer_drive_is_kept_beside_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = drawn_drive(plan=PLAN)
+    longer = drawn_drive(0.4, PLAN)
+    assert longer != usual
+    assert usual.is_dir()
+    assert len(list(read_images(longer, '/camera/image_raw/compressed'))) == 4
+
+
+def test_another_drawing_takes_the_place_of_the_one_before() -> None:
+    before = drawn_drive(plan=PLAN)
+    after = drawn_drive(plan=replace(PLAN, seed=2))
+    assert after.is_dir()
+    assert not before.exists()
