@@ -12,12 +12,11 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
 
-
 COARSEST_STRIDE = 32
 """Network inputs are multiples of this, so that every grid fits the image exactly."""
 
 SMALLEST_STD = 1e-3
-"""A smaller deviation would blow up one grey level to more than the network can tell from noise."""
+"""A smaller deviation would blow a grey level up beyond what is ever trained with."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Preprocessing:
         """
         size = self.input_size((rgb.shape[0], rgb.shape[1]), input_height)
         if not rgb.flags.writeable or min(rgb.strides) < 0:
-            rgb = rgb.copy()  # torch takes neither; messages are read-only, rgb[..., ::-1] is usual
+            rgb = rgb.copy()  # torch takes neither; messages are one, bgr[..., ::-1] the other
         images = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
         if tuple(images.shape[-2:]) != size:
             images = F.interpolate(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the package's own data files (config/, models/) lie: checkout, colcon install or pip install."""
+"""Where the package's data files (config/, models/) lie: checkout, colcon or pip install."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from pathlib import Path
 
@@ -25,6 +26,17 @@ NEEDS = {
     'vision_msgs': ('vision_msgs.msg',),
 }
 
+NEED_OF_PATH = {
+    'decision': 'torch',
+    'inference': 'torch',
+    'model': 'torch',
+    'test_pipeline.py': 'torch',
+    'test_preprocessing.py': 'torch',
+    'test_regions.py': 'torch',
+    'training': 'train',
+}
+"""Folders and files of tests that import their need at their top."""
+
 
 def missing_need(name: str) -> str | None:
     """Return why a need is not met here, or None."""
@@ -38,6 +50,28 @@ def missing_need(name: str) -> str | None:
         except ImportError as problem:
             return f'{module} cannot be imported ({problem})'
     return None
+
+
+def left_out(path: Path) -> str | None:
+    """Return the module without which a folder or file of tests cannot even be imported, or None.
+
+    Where HISEG_REQUIRE names torch nothing is left out: the import then fails, as it should.
+    """
+    if 'torch' in os.environ.get('HISEG_REQUIRE', '').split():
+        return None
+    modules = NEEDS.get(NEED_OF_PATH.get(path.name, ''), ())
+    return next((name for name in modules if importlib.util.find_spec(name) is None), None)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the rooms whose packages are not installed."""
+    return True if left_out(collection_path) else None
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out."""
+    missing = {path: left_out(Path(path)) for path in NEED_OF_PATH}
+    return [f'left out: {path} (no module {name})' for path, name in missing.items() if name]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,7 +119,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             network.train()(torch.randn(2, 3, 96, 160))
         network.eval()
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    card = {'name': 'tiny', 'recipe': 'random numbers, for tests', 'training_sets': [], 'scores': {}}
+    recipe = 'random numbers, for tests'
+    card = {'name': 'tiny', 'recipe': recipe, 'training_sets': [], 'scores': {}}
     save_checkpoint(path, network, taxonomy, Preprocessing(), card)
     return path
 

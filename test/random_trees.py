@@ -18,7 +18,8 @@ def named_tree(tree: Any, subclass_root: str | None = None) -> Taxonomy:
     def add(item: Any, parent: int | None, level: int) -> None:
         name, children = (item, []) if isinstance(item, str) else item
         node_id = len(nodes)
-        nodes.append(Node(node_id, name, parent, level, (node_id, 255 - node_id, 7 * node_id % 256)))
+        color = (node_id, 255 - node_id, 7 * node_id % 256)
+        nodes.append(Node(node_id, name, parent, level, color))
         for child in children:
             add(child, node_id, level + 1)
 

@@ -142,7 +142,8 @@ def test_cmake_generates_every_message_and_installs_every_program() -> None:
         for path in (ROOT / 'scripts').iterdir()
         if path.is_file() and not path.suffix
     }
-    assert set(re.findall(r'scripts/\w+', text)) == programs
+    (listed,) = re.findall(r'foreach\(program ([\w ]+)\)', text)
+    assert {f'scripts/{name}' for name in listed.split()} == programs
     assert all(os.access(ROOT / program, os.X_OK) for program in programs)
 
 
@@ -162,15 +163,20 @@ def test_the_colcon_install_holds_module_messages_programs_and_data() -> None:
     share = prefix / 'share' / 'hiseg_ros'
     assert (prefix / 'share/ament_index/resource_index/packages/hiseg_ros').is_file()
     for program in ('hiseg', 'segmentation_node'):
-        assert os.access(prefix / 'lib' / 'hiseg_ros' / program, os.X_OK)
+        path = prefix / 'lib' / 'hiseg_ros' / program
+        assert os.access(path, os.X_OK)
+        interpreter = path.read_text(encoding='utf-8').splitlines()[0].removeprefix('#!')
+        assert os.access(interpreter, os.X_OK), 'the build leaves the interpreter it ran with'
     (module,) = (prefix / 'lib').glob('python3.*/site-packages/hiseg_ros')
     expected = {path.relative_to(ROOT) for path in (ROOT / 'hiseg_ros').rglob('*.py')}
-    assert not {path for path in expected if not (module.parent / path).is_file()}
+    late = {path for path in expected if not (module.parent / path).is_file()}
+    assert not late, 'run `make setup` after adding a file'
     assert len(list((module / 'msg').glob('_*.py'))) >= len(list((ROOT / 'msg').glob('*.msg')))
     for folder in ('launch', 'config', 'models'):
         files = [path for path in (ROOT / folder).rglob('*') if path.is_file()]
         kept = [path for path in files if '__pycache__' not in path.parts]
-        assert kept and all((share / path.relative_to(ROOT)).is_file() for path in kept)
+        late = {path for path in kept if not (share / path.relative_to(ROOT)).is_file()}
+        assert kept and not late, 'run `make setup` after adding a file'
 
 
 def test_requirements_are_frozen() -> None:

@@ -15,7 +15,7 @@ SETTINGS = Preprocessing()
 
 
 class ColourReader(torch.nn.Module):
-    """Reads the leaf from a pixel's red value: what a trained network would do, without training."""
+    """Reads the leaf from a pixel's red value: what a trained network would do, untrained."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         """Know the tree."""

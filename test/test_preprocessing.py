@@ -41,7 +41,7 @@ def test_the_input_size_follows_the_rule(
 def test_the_input_size_is_a_multiple_of_32_near_the_wanted_size(
     height: int, width: int, input_height: int
 ) -> None:
-    """Each side is rounded by at most half a multiple, and small images are not enlarged further."""
+    """Each side is rounded by at most half a multiple; small images are not enlarged further."""
     rule = Preprocessing()
     size = rule.input_size((height, width), input_height)
     wanted = input_height or min(height, width, rule.largest_height)

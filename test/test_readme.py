@@ -100,7 +100,9 @@ def pip_install(place: Place, command: str) -> None:
     shutil.copytree(ROOT, copy, ignore=kept)
     source = source.replace(str(ROOT), str(copy))
     place.run([sys.executable, '-m', 'pip', 'install', *flags, source])
-    script = 'from hiseg_ros.taxonomy import load_taxonomy; print(len(load_taxonomy("street").leaves))'
+    script = (
+        'from hiseg_ros.taxonomy import load_taxonomy; print(len(load_taxonomy("street").leaves))'
+    )
     environment = {**os.environ, 'PYTHONPATH': str(target), 'AMENT_PREFIX_PATH': ''}
     installed = Place(place.folder, place.model, environment)
     assert installed.run([sys.executable, '-c', script]).strip() == '108'
@@ -138,7 +140,7 @@ def colcon_build(place: Place, command: str) -> None:
 
 
 def source_setup(place: Place, command: str) -> None:
-    """colcon writes the file that the command reads."""
+    """The build writes the file that the command reads."""
     prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     assert any((prefix / 'setup.bash').is_file() for prefix in prefixes)
 

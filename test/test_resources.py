@@ -87,7 +87,7 @@ def test_missing_data_files_are_said_with_the_places_searched(
     ('value', 'expected'),
     [
         ('street', None), ('mine.yaml', 'mine.yaml'), ('mine.yml', 'mine.yml'),
-        ('folder/mine', 'folder/mine'), (Path('a/b.yaml'), 'a/b.yaml'), ('/abs/x.yaml', '/abs/x.yaml'),
+        ('folder/mine', 'folder/mine'), (Path('a/b.yaml'), 'a/b.yaml'), ('/abs/x', '/abs/x'),
     ],
 )
 def test_a_bare_name_is_the_packages_and_anything_else_a_path(

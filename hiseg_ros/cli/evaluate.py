@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument('--input-height', type=int, default=0, help='as in `hiseg predict`')
-    parser.add_argument('--mapping', default='camvid', help='recording: labels of the ground truth')
+    parser.add_argument(
+        '--mapping', default='camvid', help='recording: labels of the ground truth'
+    )
     parser.add_argument(
         '--labels-topic', default='/segmentation/labels', help='recording: topic of the labels'
     )
@@ -107,6 +109,8 @@ def _gtsdb(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _recording(options: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
     from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
     from hiseg_ros.replay.bag import read_images, read_taxonomy
     from hiseg_ros.taxonomy import load_mapping
@@ -118,7 +122,8 @@ def _recording(options: argparse.Namespace) -> dict[str, Any]:
     frames = 0
     for stamp, labels in read_images(options.root, options.labels_topic):
         if stamp in truth:
-            confusion.add(truth[stamp], label_ids_of_nodes(labels, mapping, taxonomy))
+            predicted = label_ids_of_nodes(labels.astype(np.uint8), mapping, taxonomy)
+            confusion.add(truth[stamp].astype(np.uint8), predicted)
             frames += 1
     if not frames:
         raise BagError(

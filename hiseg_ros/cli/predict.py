@@ -16,7 +16,9 @@ SUFFIX_OVERLAY = '_overlay.png'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='picture files')
-    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='folder to write')
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='DIR', help='folder to write'
+    )
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(

@@ -93,8 +93,8 @@ class Engine:
             confidence: Whether the confidence image is wanted; (0, 0) without.
 
         Raises:
-            ImageError: The array has another shape or type, no pixels, or too many, or the network's
-                input would be too large.
+            ImageError: The array has another shape or type, no pixels, or too many, or the
+                network's input would be too large.
             RuntimeError: The engine is closed.
         """
         if self._network is None:
@@ -114,9 +114,9 @@ class Engine:
         )
         if height * width > MAX_INPUT_PIXELS:
             raise ImageError(
-                f'The image of {rgb.shape[0]} x {rgb.shape[1]} pixels would become a network input '
-                f'of {height} x {width}; expected at most {MAX_INPUT_PIXELS} pixels: crop the '
-                'image or lower the input height.'
+                f'The image of {rgb.shape[0]} x {rgb.shape[1]} pixels would become a network '
+                f'input of {height} x {width}; expected at most {MAX_INPUT_PIXELS} pixels: crop '
+                'the image or lower the input height.'
             )
         return segment(
             rgb,

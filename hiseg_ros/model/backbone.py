@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import timm
 import torch
@@ -37,12 +37,16 @@ class TimmBackbone(nn.Module):
         """
         super().__init__()
         # Some families know no output_stride at all: without dilation they are not asked for it.
-        dilation = {'output_stride': output_stride} if output_stride < LARGEST_STRIDE else {}
+        dilation: dict[str, Any] = (
+            {'output_stride': output_stride} if output_stride < LARGEST_STRIDE else {}
+        )
         try:
             # timm would fetch 'hf-hub:...' from elsewhere, so only names that it knows get there.
             if not timm.is_model(name):
                 raise LookupError('timm has no such model')
-            model = timm.create_model(name, features_only=True, pretrained=False, **dilation)
+            model: Any = timm.create_model(
+                name, features_only=True, pretrained=False, **dilation
+            )
         except (
             LookupError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError
         ) as problem:
@@ -52,7 +56,8 @@ class TimmBackbone(nn.Module):
                 'features_only and this stride: see timm.list_models().'
             ) from problem
         self.model = model
-        info = list(zip(model.feature_info.channels(), model.feature_info.reduction(), strict=True))
+        pyramid = model.feature_info
+        info = list(zip(pyramid.channels(), pyramid.reduction(), strict=True))
         self._keep = [index for index, (_, stride) in enumerate(info) if stride >= 4]
         self.channels = tuple(info[index][0] for index in self._keep)
         self.strides = tuple(info[index][1] for index in self._keep)

@@ -135,9 +135,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             )
         taxonomy = parse_taxonomy(info['taxonomy'], f'The taxonomy in {path}')
         network = NetworkConfig(**info['network'])
-        preprocessing = Preprocessing(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in info['preprocessing'].items()}
-        )
+        preprocessing_values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in info['preprocessing'].items()
+        }
+        preprocessing = Preprocessing(**preprocessing_values)
         stated_digest, card = info['taxonomy_digest'], info['card']
         if not isinstance(card, dict):
             raise TypeError(f'card is {card!r}; expected keys and values')

@@ -36,7 +36,7 @@ class NetworkConfig:
     """A classifier's private layers: 'pointwise' 1x1 or the 'bottleneck' of IV 2018."""
 
     branch_channels: int = 16
-    """Least channels of a pointwise branch; one with many children gets one and a half per child."""
+    """Least channels of a pointwise branch; one with many children gets 1.5 for each child."""
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -56,7 +56,8 @@ class NetworkConfig:
                 )
         if not isinstance(self.backbone, str):
             raise ConfigError(
-                f'Network setting backbone is {self.backbone!r}; expected the name of a timm model.'
+                f'Network setting backbone is {self.backbone!r}; expected the name of a timm '
+                'model.'
             )
         for key, size in (
             ('channels', self.channels), ('branch_channels', self.branch_channels)

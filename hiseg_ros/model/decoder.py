@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 
-def convolution(in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1) -> nn.Module:
+def convolution(
+    in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1
+) -> nn.Module:
     """Return convolution, batch norm and ReLU."""
+    padding = kernel // 2
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=False),
+        nn.Conv2d(
+            in_channels, out_channels, kernel, padding=padding, groups=groups, bias=False
+        ),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
@@ -65,7 +71,7 @@ class FusionDecoder(nn.Module):
         for lateral, merge, fine in zip(
             self.laterals, self.merges, reversed(features[:-1]), strict=True
         ):
-            narrow, smooth = merge  # type: ignore[misc]
+            narrow, smooth = cast(nn.ModuleList, merge)
             merged = smooth(resize(narrow(merged), fine.shape[-2:]) + lateral(fine))
         return merged
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -40,7 +42,7 @@ class HierarchicalNetwork(nn.Module):
     @property
     def stride(self) -> int:
         """Image pixels per grid cell along each side."""
-        return self.decoder.stride
+        return cast(int, self.decoder.stride)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities.

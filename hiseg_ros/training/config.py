@@ -51,7 +51,7 @@ class DatasetConfig:
     """Mean number of signs pasted into a crop."""
 
     flips: bool = False
-    """Mirror half of the crops; only for labels that keep their meaning, which sign types do not."""
+    """Mirror half of the crops; only where labels keep their meaning, as sign types do not."""
 
     from_epoch: int = 0
     """Epoch in which this data set joins the batches."""
@@ -90,6 +90,8 @@ class TrainingConfig:
     weight_decay: float = 0.02
     warmup_steps: int = 100
     ema_decay: float = 0.998
+    initial_weights: str = ''
+    """Weights file to start from; empty starts from random numbers."""
     seed: int = 1
     workers: int = 1
     threads: int = 0

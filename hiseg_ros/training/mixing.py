@@ -61,8 +61,8 @@ class Source:
             unknown = np.unique(sample.label_ids[row_table[sample.label_ids] == UNKNOWN])
             if unknown.size:
                 raise DatasetError(
-                    f'Image {sample.name} of data set {config.kind} in {config.root} has the label '
-                    f'ids {unknown.tolist()}; expected only those of the mapping '
+                    f'Image {sample.name} of data set {config.kind} in {config.root} has the '
+                    f'label ids {unknown.tolist()}; expected only those of the mapping '
                     f'{dataset.mapping_name!r}.'
                 )
             samples.append(sample)
@@ -133,7 +133,7 @@ class MixedSamples(Dataset[TrainingItem]):
             source.images[chosen], source.rows[chosen], self.crop, source.config.scale, rng, centre
         )
         image, rows = np.array(image), np.array(rows)
-        # Signs have no mirror image of the same meaning: pictures with sign types stay as they are.
+        # Signs have no mirror image of the same meaning: pictures of sign types stay as they are.
         if source.config.flips and rng.random() < 0.5:
             image, rows = image[:, ::-1].copy(), rows[:, ::-1].copy()
         if self.library and source.config.pasted_signs:

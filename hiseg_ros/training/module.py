@@ -40,7 +40,7 @@ class SegmentationModule(lightning.LightningModule):
         self.config = config
         self.taxonomy = taxonomy
         self.network = HierarchicalNetwork(config.network, taxonomy)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last)
         self.loss = SetLoss(table)
         weights = torch.tensor([dataset.weight for dataset in config.datasets.values()])
         self.register_buffer('dataset_weights', weights, persistent=False)

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
-from hiseg_ros.model.checkpoint import save_checkpoint
+from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.training.config import DatasetConfig, TrainingConfig
 from hiseg_ros.training.datasets.camvid import CamVid
@@ -157,6 +157,8 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
     module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
     last = run_dir / 'checkpoints' / 'last.ckpt'
     resumes = last.is_file()
+    if config.initial_weights and not resumes:
+        _load_initial(module, Path(config.initial_weights), taxonomy)
     if resumes:
         _load_averaged(module, last)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -210,6 +212,21 @@ def _load_averaged(module: SegmentationModule, path: Path) -> None:
             f'The run cannot go on from {path} ({reason} ...); expected the checkpoint of a run '
             'with the same network: choose another run folder or delete this one.'
         ) from problem
+
+
+def _load_initial(module: SegmentationModule, path: Path, taxonomy: Taxonomy) -> None:
+    """Start from the weights of an earlier run.
+
+    Raises:
+        CheckpointError: The file cannot be used, or is of another network or taxonomy.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != module.config.network:
+        raise CheckpointError(
+            f'The initial weights {path} are of another network or taxonomy; expected those of '
+            f'experiment {module.config.name}: {module.config.network} on {taxonomy.name!r}.'
+        )
+    module.network.load_state_dict(checkpoint.build().state_dict())
 
 
 def _plain(value: Any) -> Any:

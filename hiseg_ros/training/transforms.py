@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,7 +57,8 @@ def random_crop(
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + window_h, image_h), min(left + window_w, image_w)
     pad = (y0 - top, top + window_h - y1, x0 - left, left + window_w - x1)
-    part, part_rows = image[y0:y1, x0:x1], rows[y0:y1, x0:x1]
+    part: NDArray[Any] = image[y0:y1, x0:x1]
+    part_rows: NDArray[Any] = rows[y0:y1, x0:x1]
     if any(pad):
         part = cv2.copyMakeBorder(part, *pad, cv2.BORDER_CONSTANT, value=(124, 116, 104))
         part_rows = cv2.copyMakeBorder(part_rows, *pad, cv2.BORDER_CONSTANT, value=IGNORED)
@@ -108,7 +110,8 @@ def paste_sign(
     left = int(rng.integers(0, max(1, image_w - width)))
     target = image[top : top + height, left : left + width]
     target_rows = rows[top : top + height, left : left + width]
-    rgb, alpha = rgb[: target.shape[0], : target.shape[1]], alpha[: target.shape[0], : target.shape[1]]
+    rgb = rgb[: target.shape[0], : target.shape[1]]
+    alpha = alpha[: target.shape[0], : target.shape[1]]
     # Signs follow the light of the picture: dusk signs on dusk streets.
     light = float(np.clip((image.mean() + 30) / 150 * rng.uniform(0.6, 1.3), 0.25, 1.2))
     tint = rng.uniform(0.92, 1.08, 3)

@@ -93,7 +93,8 @@ def test_raising_the_threshold_only_stops_earlier_on_the_same_path(seed: int) ->
     """A stricter decision is an ancestor of the laxer one, or the same node."""
     rng = np.random.default_rng(seed)
     taxonomy = random_tree(rng)
-    grid = torch.from_numpy(node_values(taxonomy, random_leaf_probabilities(rng, taxonomy, (3, 4))))
+    leaf_probabilities = random_leaf_probabilities(rng, taxonomy, (3, 4))
+    grid = torch.from_numpy(node_values(taxonomy, leaf_probabilities))
     decisions = [decide(grid, taxonomy, (7, 8), t)[0].flatten().tolist() for t in THRESHOLDS]
     for lax, strict in zip(decisions, decisions[1:], strict=False):
         for deep, shallow in zip(lax, strict, strict=True):
@@ -138,13 +139,14 @@ def test_a_tie_goes_to_the_lower_node_id(small_taxonomy: Taxonomy) -> None:
 
 def test_the_decision_stops_where_the_doubt_is(small_taxonomy: Taxonomy) -> None:
     """A sure sign of an unsure type is a sign; the threshold applies to p(child | parent)."""
-    leaf = dict.fromkeys(('road', 'walk', 'stop', 'limit_30', 'limit_50', 'other sign', 'sky'), 0.0)
-    leaf |= {'limit_30': 0.3, 'limit_50': 0.26, 'stop': 0.24, 'sky': 0.2}
-    grid = node_values(small_taxonomy, np.array(list(leaf.values()), np.float32)[:, None, None])
-    found = {
-        t: small_taxonomy.nodes[int(decide(torch.from_numpy(grid), small_taxonomy, (1, 1), t)[0])].name
-        for t in (0.5, 0.6, 0.75, 0.9)
-    }
+    given = {'limit_30': 0.3, 'limit_50': 0.26, 'stop': 0.24, 'sky': 0.2}
+    names = [small_taxonomy.nodes[leaf].name for leaf in small_taxonomy.leaves]
+    leaf = np.array([given.get(name, 0.0) for name in names], np.float32)
+    grid = torch.from_numpy(node_values(small_taxonomy, leaf[:, None, None]))
+    found = {}
+    for threshold in (0.5, 0.6, 0.75, 0.9):
+        labels, _ = decide(grid, small_taxonomy, (1, 1), threshold)
+        found[threshold] = small_taxonomy.nodes[int(labels)].name
     # p(sign) = 0.8, p(limit | sign) = 0.7, p(limit_30 | limit) = 0.54
     assert found == {0.5: 'limit_30', 0.6: 'limit', 0.75: 'sign', 0.9: 'scene'}
 
@@ -156,7 +158,8 @@ def test_interpolation_keeps_a_parent_the_sum_of_its_children(seed: int) -> None
     rng = np.random.default_rng(seed)
     taxonomy = random_tree(rng)
     h, w, height, width = (int(n) for n in rng.integers(1, 12, 4))
-    grid = torch.from_numpy(node_values(taxonomy, random_leaf_probabilities(rng, taxonomy, (h, w))))
+    leaf_probabilities = random_leaf_probabilities(rng, taxonomy, (h, w))
+    grid = torch.from_numpy(node_values(taxonomy, leaf_probabilities))
     full = interpolate(grid, (height, width))
     assert full.shape == (len(taxonomy), height, width)
     torch.testing.assert_close(full[0], torch.ones(height, width))

@@ -18,7 +18,10 @@ from hiseg_ros.taxonomy import Label, Mapping, load_mapping, load_taxonomy
 # Ids with gaps; id 3 only teaches and is not evaluated; 9 is unlabeled.
 MAPPING = Mapping(
     'test',
-    (Label(0, 'a', (1,)), Label(5, 'b', (2,)), Label(3, 'not a', (2, 3), False), Label(7, 'c', (3,))),
+    (
+        Label(0, 'a', (1,)), Label(5, 'b', (2,)), Label(3, 'not a', (2, 3), False),
+        Label(7, 'c', (3,)),
+    ),
     (9,),
 )
 IDS = [0, 5, 7]
@@ -130,7 +133,9 @@ def test_a_node_counts_for_the_label_it_lies_below() -> None:
     """Leaves and inner nodes inside a label count for it; coarser nodes and void for none."""
     taxonomy = load_taxonomy('street')
     mapping = load_mapping('camvid', taxonomy)
-    names = ['Car', 'Motor Vehicle', 'Vehicle', 'o_stop', 'Traffic Sign', 'Street Scene', 'Ego Vehicle']
+    names = [
+        'Car', 'Motor Vehicle', 'Vehicle', 'o_stop', 'Traffic Sign', 'Street Scene', 'Ego Vehicle',
+    ]
     nodes = np.array([[taxonomy.node_id(name) for name in names] + [255]], np.uint8)
     by_id = {label.label_id: label.name for label in mapping.labels}
     found = [by_id.get(int(i)) for i in label_ids_of_nodes(nodes, mapping, taxonomy)[0]]

@@ -57,7 +57,7 @@ def test_weights_come_back_as_they_were_written(
     """Every tensor, the settings, the taxonomy and the card survive, rounded once in float16."""
     taxonomy = load_taxonomy('street')
     preprocessing = Preprocessing((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 640, 64)
-    card = {'name': 'x', 'recipe': 'größer', 'training_sets': [{'name': 'a'}], 'scores': {'m': 0.5}}
+    card = {'name': 'x', 'recipe': 'Übung', 'training_sets': [{'name': 'a'}], 'scores': {'m': 1}}
     path = tmp_path / 'new' / 'weights.safetensors'
     save_checkpoint(path, network, taxonomy, preprocessing, card, half)
     read = load_checkpoint(str(path))
@@ -319,10 +319,11 @@ def test_tensors_that_do_not_fit_are_refused_with_the_reason(
     change(state)
     path = tmp_path / 'x.safetensors'
     save_file(state, path, metadata=metadata)
-    with pytest.raises(CheckpointError, match=r'do not fit.*(Missing|Unexpected|size mismatch)') as e:
+    words = r'do not fit.*(Missing|Unexpected|size mismatch)'
+    with pytest.raises(CheckpointError, match=words) as caught:
         load_checkpoint(path).build()
-    assert '\n' not in str(e.value)
-    assert len(str(e.value)) < 600
+    assert '\n' not in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize(

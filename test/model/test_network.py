@@ -75,7 +75,7 @@ def test_the_projection_decoder_works_at_the_backbones_stride() -> None:
 
 
 def test_the_iv_2018_network_has_the_size_of_the_papers() -> None:
-    """About 27.7 M weights (method section 2) less the void channels and transposed convolutions."""
+    """About 27.7 M weights (method section 2), less void channels and transposed convolutions."""
     network = HierarchicalNetwork(IV2018, load_taxonomy('iv2018'))
     assert 27.4e6 < sum(p.numel() for p in network.parameters()) < 28.0e6
 

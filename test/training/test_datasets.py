@@ -47,7 +47,9 @@ def write_camvid(root: Path, names: dict[str, tuple[str, ...]]) -> None:
 def camvid(tmp_path: Path) -> Path:
     """Return a CamVid folder of five train and one val images from three drives."""
     write_camvid(tmp_path, {
-        'train': ('0001TP_006690', '0006R0_f00930', '0006R0_f00960', '0016E5_00390', '0016E5_00420'),
+        'train': (
+            '0001TP_006690', '0006R0_f00930', '0006R0_f00960', '0016E5_00390', '0016E5_00420',
+        ),
         'val': ('0016E5_07959',),
     })
     return tmp_path
@@ -84,7 +86,7 @@ def test_camvid_drives_can_be_kept_or_left_out(camvid: Path) -> None:
 
 def test_camvid_without_its_list_says_what_it_expected(tmp_path: Path) -> None:
     """A wrong folder, or a split that does not exist."""
-    with pytest.raises(DatasetError, match=r'train\.txt does not exist; expected the CamVid folder'):
+    with pytest.raises(DatasetError, match=r'train\.txt does not exist; expected the CamVid'):
         CamVid(tmp_path)
 
 
@@ -92,7 +94,7 @@ def test_camvid_names_the_line_that_is_wrong(camvid: Path) -> None:
     """Absolute paths with blanks, or one path alone, or binary noise."""
     for text in (b'a.jpg b.png\nonly.jpg\n', b'a.jpg b.png\na b c\n', b'a b\n\xff\xfe\x00\n'):
         (camvid / 'train.txt').write_bytes(text)
-        with pytest.raises(DatasetError, match=r'Line 2 of .*train\.txt is .*; expected two paths'):
+        with pytest.raises(DatasetError, match=r'Line 2 of .*train\.txt is .*; expected two'):
             CamVid(camvid)
 
 
@@ -109,7 +111,7 @@ def test_camvid_refuses_labels_of_another_size(camvid: Path) -> None:
     """They would train the wrong pixels."""
     path = camvid / 'labels/val/0016E5_07959.png'
     Image.fromarray(np.zeros((10, 48), np.uint8)).save(path)
-    with pytest.raises(DatasetError, match=r'0016E5_07959\.png has size \(10, 48\); expected \(36, 48\)'):
+    with pytest.raises(DatasetError, match=r'9\.png has size \(10, 48\); expected \(36, 48\)'):
         CamVid(camvid, 'val')[0]
 
 
@@ -133,7 +135,8 @@ def test_a_label_file_damaged_anywhere_is_no_other_kind_of_error(camvid: Path) -
     good = path.read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(200):
-        damaged = bytearray(good[: int(rng.integers(8, len(good)))] if rng.random() < 0.5 else good)
+        length = int(rng.integers(8, len(good))) if rng.random() < 0.5 else len(good)
+        damaged = bytearray(good[:length])
         for position in rng.integers(0, len(damaged), 3):
             damaged[position] = int(rng.integers(256))
         path.write_bytes(damaged)
@@ -165,13 +168,13 @@ def test_a_picture_is_read_red_first(tmp_path: Path) -> None:
 
 
 # Rows of gt.txt: file, left, top, right, bottom (inclusive), class.
-GT = '''00000.ppm;10;5;29;24;1
+GT = """00000.ppm;10;5;29;24;1
 00001.ppm;2;3;21;22;13
 00001.ppm;30;10;45;25;40
 00005.ppm;20;0;39;19;14
 00007.ppm;0;0;15;15;12
 00010.ppm;10;5;29;24;11
-'''
+"""
 
 
 def write_gtsdb(root: Path, layout: str) -> None:
@@ -180,8 +183,10 @@ def write_gtsdb(root: Path, layout: str) -> None:
     (root / 'gt.txt').write_text(GT)
     for number in (0, 1, 5, 7, 10):
         image = np.full((*SIZE, 3), (250, 10 * number, 30), np.uint8)
-        name = f'{number:05d}.ppm' if layout == 'ppm' else f'images/{number:05d}.webp'
-        Image.fromarray(image).save(root / name, **({'lossless': True} if layout == 'webp' else {}))
+        if layout == 'ppm':
+            Image.fromarray(image).save(root / f'{number:05d}.ppm')
+        else:
+            Image.fromarray(image).save(root / 'images' / f'{number:05d}.webp', lossless=True)
 
 
 @pytest.fixture(params=['ppm', 'webp'])
@@ -237,7 +242,7 @@ def test_inside_a_box_the_shape_is_labelled_the_corner_is_not_and_outside_is_out
 def test_the_shape_of_a_type_covers_the_share_of_its_box_that_the_published_labels_have(
     label_id: int, size: tuple[int, int]
 ) -> None:
-    """Shares of method table 1.6: circle 0.79, triangle and diamond 0.50 to 0.51, octagon 0.83-0.87."""
+    """Circle 0.79, triangle and diamond 0.50 to 0.51, octagon 0.83 to 0.87 (method table 1.6)."""
     share = sign_shape(label_id, *size).mean()
     expected = 0.5 if label_id in TRIANGLES_UP | {12, 13} else 0.85 if label_id == 14 else 0.785
     # Fewer pixels, coarser outline.

@@ -127,7 +127,7 @@ def test_the_drawn_sign_types_are_in_the_benchmarks_order() -> None:
 
 
 def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
-    """Cut out by shape with the right row; half of a frequent type is drawn; small ones are left."""
+    """Cut out by shape, with their rows; for a frequent type half as many are drawn."""
     taxonomy = load_taxonomy('street')
     table = LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb')])
     rows = table.row_of_label_id('gtsdb')

@@ -227,8 +227,9 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
     """Pixels weigh by label, images of a data set share one mean, data sets add with a factor."""
     rng = np.random.default_rng(seed)
     taxonomy = random_tree(rng)
-    leaves = [taxonomy.nodes[leaf].name for leaf in taxonomy.leaves]
-    first = Mapping('a', tuple(Label(i, f'a{i}', (taxonomy.node_id(n),)) for i, n in enumerate(leaves)), ())
+    leaves = taxonomy.leaves
+    labels = tuple(Label(i, f'a{i}', (leaf,)) for i, leaf in enumerate(taxonomy.leaves))
+    first = Mapping('a', labels, ())
     second = Mapping('b', (Label(0, 'b0', taxonomy.leaves[:2]),), ())
     table = LabelTable(taxonomy, [first, second], {'a': {'a0': 0.25, 'a1': 3.0}, 'b': {'b0': 0.5}})
     assert table.weights.tolist() == [0.25, 3.0, *[1.0] * (len(leaves) - 2), 0.5]

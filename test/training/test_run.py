@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs on generated pictures: they learn, go on where they stopped, and say what is wrong."""
+"""Whole runs on generated pictures: they learn, go on where they stopped, say what is wrong."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ from hiseg_ros.training.datasets.camvid import CamVid
 from hiseg_ros.training.mixing import MixedSamples
 from hiseg_ros.training.module import SegmentationModule
 from hiseg_ros.training.run import train
+
+pytestmark = [
+    # The trainer's remarks on short runs and on run folders that are not empty.
+    pytest.mark.filterwarnings('ignore::UserWarning'),
+    pytest.mark.filterwarnings('ignore:.*LeafSpec'),
+]
 
 SIZE = (64, 64)
 SKY, ROAD, TREE, CAR, UNLABELLED = 0, 3, 5, 8, 11
@@ -143,7 +149,7 @@ def test_a_small_network_learns_simple_pictures(
     """From random weights to almost every pixel right in 80 steps, measured through the engine."""
     config = replace(
         config, network=replace(config.network, head=head), steps=80, steps_per_epoch=40,
-        learning_rate=4e-3, warmup_steps=10, ema_decay=0.8,
+        learning_rate=8e-3, warmup_steps=10, ema_decay=0.8,
     )
     weights = train(config, tmp_path / 'run', accelerator='cpu')
     found = losses(tmp_path / 'run')
@@ -158,7 +164,7 @@ def test_a_small_network_learns_simple_pictures(
         confusion.add(sample.label_ids, label_ids_of_nodes(labels, mapping, engine.taxonomy))
     summary = confusion.summary()
     assert summary['pixel_accuracy'] > 0.9
-    assert summary['mean_class_accuracy'] > 0.75
+    assert summary['mean_class_accuracy'] > 0.8
     # The card says what the run measured on the same pictures with the same weights.
     assert engine.info['scores']['val_miou'] == pytest.approx(summary['miou'], abs=0.02)
 
@@ -272,7 +278,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
     last.write_bytes(contents[kind])
     if kind == 'other network':
         config = replace(config, network=replace(config.network, channels=24))
-    with pytest.raises(CheckpointError, match=r'cannot go on from .*last\.ckpt.*another run folder'):
+    with pytest.raises(CheckpointError, match=r'cannot go on from .*last\.ckpt.*run folder'):
         train(config, tmp_path, accelerator='cpu')
     assert not proof.exists()
 

@@ -140,7 +140,8 @@ def test_pasting_a_sign_labels_the_pixels_that_it_paints(seed: int, side: int) -
     assert xs.max() - xs.min() < max(4, side) + 1
     # Noise is added inside the sign's rectangle, so compare away from it.
     far = np.ones(rows.shape, bool)
-    far[max(ys.min() - side, 0) : ys.max() + side, max(xs.min() - side, 0) : xs.max() + side] = False
+    top, left = max(ys.min() - side, 0), max(xs.min() - side, 0)
+    far[top : ys.max() + side, left : xs.max() + side] = False
     np.testing.assert_array_equal(image[far], before[far])
     if side >= 20:
         assert image[painted].mean() > image[rest].mean() + 30

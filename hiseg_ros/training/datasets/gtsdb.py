@@ -131,18 +131,20 @@ def sign_shape(label_id: int, height: int, width: int) -> NDArray[np.bool_]:
     triangle and diamond, 0.83 to 0.87 octagon).
     """
     mask = np.zeros((height, width), np.uint8)
-    right, bottom = width - 1, height - 1
+    right, bottom = width - 1.0, height - 1.0
     if label_id in TRIANGLES_UP:
-        points = [(right / 2, 0), (right, bottom), (0, bottom)]
+        points = [(right / 2, 0.0), (right, bottom), (0.0, bottom)]
     elif label_id == TRIANGLE_DOWN:
-        points = [(0, 0), (right, 0), (right / 2, bottom)]
+        points = [(0.0, 0.0), (right, 0.0), (right / 2, bottom)]
     elif label_id == DIAMOND:
-        points = [(right / 2, 0), (right, bottom / 2), (right / 2, bottom), (0, bottom / 2)]
+        points = [
+            (right / 2, 0.0), (right, bottom / 2), (right / 2, bottom), (0.0, bottom / 2)
+        ]
     elif label_id == OCTAGON:
         cut = 1 - 1 / np.sqrt(2)
         a, b = cut * right, cut * bottom
-        points = [(a, 0), (right - a, 0), (right, b), (right, bottom - b)]
-        points += [(right - a, bottom), (a, bottom), (0, bottom - b), (0, b)]
+        points = [(a, 0.0), (right - a, 0.0), (right, b), (right, bottom - b)]
+        points += [(right - a, bottom), (a, bottom), (0.0, bottom - b), (0.0, b)]
     else:
         angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
         points = [
