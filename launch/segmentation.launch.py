@@ -135,6 +135,8 @@ def start(context: LaunchContext) -> list[Action]:
             additional_env=environment,
             respawn=value('use_respawn') == 'true',
             respawn_delay=2.0,
+            # Asked to stop while the weights are loading, the node ends after that.
+            sigterm_timeout='20',
             output='screen',
         )
     ]

@@ -24,7 +24,7 @@ from hiseg_ros.ros.message_definitions import message_class
 
 NODE_NAME = 'hiseg_player'
 CAMERA_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=5
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=30
 )
 MAX_WAITING = 100
 """Companion messages kept until the image with their stamp comes."""

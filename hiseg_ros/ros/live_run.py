@@ -85,9 +85,10 @@ def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> None:
     with Isolation() as isolation, TemporaryDirectory(prefix='hiseg_ros_log_') as ros_logs:
         environment = isolation.environment()
         environment['ROS_LOG_DIR'] = ros_logs  # what counts is on the standard error
-        # Threads that spin while they wait for each other take the processor from player and
-        # recorder, and on a machine with other work make the network several times slower.
-        environment.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+        # The network's threads wait for each other spinning, by default for milliseconds. That
+        # takes the processor from player and recorder; on a machine busy with other work it made
+        # the network ten times slower. So few turns cost nothing on an idle machine.
+        environment.setdefault('GOMP_SPINCOUNT', '1000')
         environment['PYTHONUNBUFFERED'] = '1'
         try:
             for name, command in _commands(plan).items():

@@ -153,12 +153,13 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
     taxonomy = load_taxonomy(config.taxonomy)
-    data = MixedData(config, taxonomy)
-    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
     last = run_dir / 'checkpoints' / 'last.ckpt'
     resumes = last.is_file()
-    if config.initial_weights and not resumes:
-        _load_initial(module, Path(config.initial_weights), taxonomy)
+    initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
+    data = MixedData(config, taxonomy)
+    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
+    if initial is not None:
+        module.network.load_state_dict(initial)
     if resumes:
         _load_averaged(module, last)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -214,19 +215,19 @@ def _load_averaged(module: SegmentationModule, path: Path) -> None:
         ) from problem
 
 
-def _load_initial(module: SegmentationModule, path: Path, taxonomy: Taxonomy) -> None:
-    """Start from the weights of an earlier run.
+def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
+    """Return the weights of an earlier run to start from.
 
     Raises:
         CheckpointError: The file cannot be used, or is of another network or taxonomy.
     """
-    checkpoint = load_checkpoint(path)
-    if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != module.config.network:
+    checkpoint = load_checkpoint(config.initial_weights)
+    if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != config.network:
         raise CheckpointError(
-            f'The initial weights {path} are of another network or taxonomy; expected those of '
-            f'experiment {module.config.name}: {module.config.network} on {taxonomy.name!r}.'
+            f'The initial weights {checkpoint.path} are of another network or taxonomy; expected '
+            f'those of experiment {config.name}: {config.network} on {taxonomy.name!r}.'
         )
-    module.network.load_state_dict(checkpoint.build().state_dict())
+    return checkpoint.build().state_dict()
 
 
 def _plain(value: Any) -> Any:

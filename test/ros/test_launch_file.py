@@ -34,7 +34,7 @@ pairs = [argument.split(':=', 1) for argument in sys.argv[2:]]
 included = IncludeLaunchDescription(
     PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=pairs
 )
-service = LaunchService()
+service = LaunchService(noninteractive=True)  # passes SIGINT on to the node
 service.include_launch_description(LaunchDescription([RegisterEventHandler(note), included]))
 code = service.run()
 print('exit codes of the processes:', exit_codes)

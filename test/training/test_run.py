@@ -251,6 +251,37 @@ def test_a_complete_run_goes_on_when_it_gets_more_steps(
     assert state['global_step'] == 10
 
 
+def test_a_second_stage_starts_from_the_weights_of_the_first(
+    config: TrainingConfig, complete: Path, tmp_path: Path
+) -> None:
+    """With hardly any learning rate they stay what they were; running statistics go on."""
+    initial = complete / 'small.safetensors'
+    second = replace(
+        config, seed=5, steps=2, learning_rate=1e-9, weight_decay=0.0, initial_weights=str(initial)
+    )
+    first, found = tensors(initial), tensors(train(second, tmp_path, accelerator='cpu'))
+    for name in first:
+        if name.endswith(('weight', 'bias')):
+            torch.testing.assert_close(found[name], first[name], rtol=2e-3, atol=1e-4)
+    assert any(not torch.equal(found[name], first[name]) for name in first)
+
+
+def test_initial_weights_that_do_not_fit_are_refused_before_data_are_read(
+    config: TrainingConfig, complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing, of another network, or of another tree."""
+    monkeypatch.setattr(run_module, 'MixedData', None)
+    missing = replace(config, initial_weights=str(tmp_path / 'absent.safetensors'))
+    with pytest.raises(CheckpointError, match='do not exist'):
+        train(missing, tmp_path / 'run', accelerator='cpu')
+    given = replace(config, initial_weights=str(complete / 'small.safetensors'))
+    wider = replace(given, network=replace(config.network, channels=24))
+    for other in (wider, replace(given, taxonomy='iv2018')):
+        with pytest.raises(CheckpointError, match='of another network or taxonomy'):
+            train(other, tmp_path / 'run', accelerator='cpu')
+    assert not (tmp_path / 'run').exists()
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 

@@ -1,5 +1,7 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
+"""Drawn signs: all 43 types are there, look different and have the shape of their kind."""
+
 from __future__ import annotations
 
 import cv2
