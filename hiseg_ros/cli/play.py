@@ -29,6 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='start when a node of this name reads the images; may be repeated',
     )
     parser.add_argument(
+        '--wait-for-all', action='append', default=[], metavar='NODE',
+        help='start when a node of this name reads all that is replayed; may be repeated',
+    )
+    parser.add_argument(
         '--timeout', type=float, default=180.0, metavar='S',
         help='how long to wait for them, in seconds (default %(default)s)',
     )
@@ -52,7 +56,7 @@ def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[Raw
 
 def run(options: argparse.Namespace) -> None:
     """Replay until the end of the bag, then until the standard input is closed."""
-    from hiseg_ros.ros.bag_player import Track, play_bag
+    from hiseg_ros.ros.bag_player import Readers, Track, play_bag
     from hiseg_ros.ros.child_process import stop_requested
 
     stop = stop_requested()
@@ -67,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
             camera.name,
             tracks,
             rate=options.rate,
-            readers=options.wait_for,
+            readers=Readers(options.wait_for, options.wait_for_all),
             stop=stop,
             timeout_s=options.timeout,
         )

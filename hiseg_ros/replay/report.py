@@ -13,7 +13,7 @@ import numpy as np
 
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.replay.bag import read_images, read_taxonomy
-from hiseg_ros.replay.summary import Run
+from hiseg_ros.replay.summary import Run, stamp_ns_of
 from hiseg_ros.replay.video import VideoWriter, with_strip
 from hiseg_ros.visualization import with_legend
 
@@ -42,7 +42,7 @@ def write_video(
         BagError: The recording has no overlays.
         ConfigError: The video cannot be written.
     """
-    stats = {s.header.stamp.sec * 10**9 + s.header.stamp.nanosec: s for s in run.stats}
+    stats = {stamp_ns_of(message): message for message in run.stats}
     arrival = {record.stamp_ns: record.received_ns for record in run.labels}
     position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
     stamps = sorted(position)

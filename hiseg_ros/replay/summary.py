@@ -49,6 +49,11 @@ def stamp_of(message: RawMessage) -> int:
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
+def stamp_ns_of(message: Any) -> int:
+    """Return the header stamp in ns of a decoded message."""
+    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+
+
 def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
     """Read what the figures need from a recording.
 
@@ -83,15 +88,19 @@ def summarize(run: Run) -> dict[str, Any]:
     """Return the figures of a run.
 
     `frames_published` counts the images with a stamp of their own, `frames_processed` those with
-    labels, `frames_dropped` the rest; `images_not_recorded` have labels but no recorded image. `latency_ms` is the time from an image's stamp, set when it was
-    published, to the arrival of its labels at another process; `node_latency_ms` is the node's own
-    measure, to its last publish. Rates are frames per second between first and last stamp.
+    labels, `frames_dropped` the rest; `images_not_recorded` have labels but no recorded image.
+    `latency_ms` is the time from an image's
+    stamp, set when it was published, to the arrival of its labels at another process;
+    `node_latency_ms` is the node's own measure, to its last publish. Rates are frames per second
+    between first and last stamp. `images_not_recorded` and `labels_not_recorded` are what the
+    recorder missed.
 
     Raises:
         BagError: No image was recorded.
     """
     camera = {record.stamp_ns for record in run.camera}
-    processed = {record.stamp_ns for record in run.labels}
+    labelled = {record.stamp_ns for record in run.labels}
+    processed = labelled | {stamp_ns_of(stats) for stats in run.stats}
     if not camera:
         raise BagError('The recording has no camera images; expected at least one: run it again.')
     # On an overloaded machine the recorder may miss an image that the node has seen.
@@ -104,6 +113,7 @@ def summarize(run: Run) -> dict[str, Any]:
         'frames_processed': len(processed),
         'frames_dropped': len(published) - len(processed),
         'images_not_recorded': len(processed - camera),
+        'labels_not_recorded': len(processed - labelled),
         'latency_ms': percentiles(latency),
         'node_latency_ms': percentiles(own),
         'rate_hz': rate_hz(sorted(processed)),

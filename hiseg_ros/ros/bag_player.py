@@ -26,6 +26,8 @@ NODE_NAME = 'hiseg_player'
 CAMERA_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=30
 )
+"""Deep enough that a reader who counts every image, such as a recorder, may pause for a second."""
+
 MAX_WAITING = 100
 """Companion messages kept until the image with their stamp comes."""
 
@@ -54,6 +56,15 @@ class Track:
 
     topic: str
     message_type: str
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Names of the nodes that are to read before the replay starts."""
+
+    of_camera: Collection[str] = ()
+    of_all: Collection[str] = ()
+    """Read the camera and every companion."""
 
 
 @dataclass(frozen=True)
@@ -132,28 +143,33 @@ class BagPlayer(Node):
         super().destroy_node()
 
     def wait_for_readers(
-        self, names: Collection[str], stop: threading.Event, timeout_s: float
+        self, readers: Readers, stop: threading.Event, timeout_s: float
     ) -> bool:
-        """Wait until nodes of these names read the images; return False when asked to stop.
+        """Wait until those who are to read the topics do; return False when asked to stop.
 
         Raises:
             ConfigError: They did not come in time.
         """
-        topic = self._publishers_of[self._camera].topic_name
         deadline = time.monotonic() + timeout_s
-        while not stop.is_set():
-            readers = {info.node_name for info in self.get_subscriptions_info_by_topic(topic)}
+        waiting = list(self._publishers_of)
+        while waiting and not stop.is_set():
+            publisher = self._publishers_of[waiting[0]]
+            names = set(readers.of_all)
+            if waiting[0] == self._camera:
+                names |= set(readers.of_camera)
+            topic = publisher.topic_name
+            found = {info.node_name for info in self.get_subscriptions_info_by_topic(topic)}
             # The graph knows of readers a moment before this publisher is matched with them.
-            matched = self._publishers_of[self._camera].get_subscription_count() >= len(names)
-            if readers >= set(names) and matched:
-                return True
-            if time.monotonic() > deadline:
+            if found >= names and publisher.get_subscription_count() >= len(names):
+                waiting.pop(0)
+            elif time.monotonic() > deadline:
                 raise ConfigError(
-                    f'Nobody reads {topic} but {sorted(readers) or "nobody"} after '
-                    f'{timeout_s:.0f} s; expected the nodes {sorted(names)}: see their logs.'
+                    f'{topic} is read by {", ".join(sorted(found)) or "nobody"} after '
+                    f'{timeout_s:.0f} s; expected {", ".join(sorted(names))}: see their logs.'
                 )
-            stop.wait(0.05)
-        return False
+            else:
+                stop.wait(0.05)
+        return not waiting
 
     def play(
         self, messages: Iterable[TimedMessage], rate: float, stop: threading.Event
@@ -216,7 +232,7 @@ def play_bag(
     tracks: Mapping[str, Track],
     *,
     rate: float,
-    readers: Collection[str],
+    readers: Readers,
     stop: threading.Event,
     timeout_s: float,
 ) -> None:

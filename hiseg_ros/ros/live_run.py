@@ -37,7 +37,7 @@ class LivePlan:
     """What to run."""
 
     player: Sequence[str]
-    """Command that waits for the readers it is given with --wait-for and then plays."""
+    """Command that takes --wait-for, --wait-for-all and --timeout as `hiseg play` does."""
     camera_topic: str
     """Where the player publishes: .../image_raw or .../image_raw/compressed."""
     further_topics: Sequence[str]
@@ -120,8 +120,7 @@ def _commands(plan: LivePlan) -> dict[str, list[str]]:
     for topic in (plan.camera_topic, info, '/diagnostics', *plan.further_topics):
         recorder += ['--topic', topic]
     player = [*plan.player, '--timeout', str(STARTUP_S)]
-    for reader in (SEGMENTATION.strip('/'), 'hiseg_recorder'):
-        player += ['--wait-for', reader]
+    player += ['--wait-for', SEGMENTATION.strip('/'), '--wait-for-all', 'hiseg_recorder']
     return {NODE: node, RECORDER: recorder, PLAYER: player}
 
 

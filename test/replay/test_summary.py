@@ -26,9 +26,11 @@ from hiseg_ros.replay.summary import (
 MS = 1_000_000
 
 
-def stats(latency_ms: float) -> SimpleNamespace:
+def stats(stamp_ns: int, latency_ms: float) -> SimpleNamespace:
     stages = {f'{stage}_ms': 2.0 for stage in STAGES}
-    return SimpleNamespace(**stages, latency_ms=latency_ms, device='cpu')
+    stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    header = SimpleNamespace(stamp=stamp)
+    return SimpleNamespace(**stages, latency_ms=latency_ms, device='cpu', header=header)
 
 
 def a_run(**changes: Any) -> Run:
@@ -37,8 +39,8 @@ def a_run(**changes: Any) -> Run:
     every_second = [record.stamp_ns for record in camera[::2]]
     labels = [FrameRecord(stamp, stamp + (30 + i) * MS) for i, stamp in enumerate(every_second)]
     fields: dict[str, Any] = {
-        'camera': camera, 'labels': labels, 'stats': [stats(40.0), stats(42.0), stats(math.nan)],
-        'image_size': (12, 34), 'counts': {'/camera': 10},
+        'camera': camera, 'labels': labels, 'image_size': (12, 34), 'counts': {'/camera': 10},
+        'stats': [stats(0, 40.0), stats(200 * MS, 42.0), stats(400 * MS, math.nan)],
     }
     return Run(**{**fields, **changes})
 
@@ -66,7 +68,7 @@ def test_a_run_without_results_has_no_figures_but_is_valid_json() -> None:
 
 def test_an_image_that_only_the_node_has_seen_counts_as_published() -> None:
     whole = summarize(a_run())
-    summary = summarize(a_run(labels=[FrameRecord(7, 9)]))
+    summary = summarize(a_run(labels=[FrameRecord(7, 9)], stats=[]))
     assert summary['images_not_recorded'] == 1
     assert whole['images_not_recorded'] == 0
     assert summary['frames_published'] == whole['frames_published'] + 1
@@ -76,6 +78,14 @@ def test_an_image_that_only_the_node_has_seen_counts_as_published() -> None:
 def test_a_recording_without_a_camera_is_refused() -> None:
     with pytest.raises(BagError, match='no camera images'):
         summarize(a_run(camera=[]))
+
+
+def test_a_frame_of_which_the_recorder_missed_the_labels_was_processed_all_the_same() -> None:
+    summary = summarize(a_run(stats=[stats(100 * MS, 40.0)]))
+    assert summary['frames_processed'] == 6
+    assert summary['frames_dropped'] == 4
+    assert summary['labels_not_recorded'] == 1
+    assert summarize(a_run())['labels_not_recorded'] == 0
 
 
 def test_rate_and_percentiles_need_something_to_count() -> None:

@@ -136,3 +136,11 @@ def start_node(graph: Graph, engine_factory: Any = load_engine, **given: Any) ->
 def wait_active(graph: Graph) -> None:
     """Wait until the node is active."""
     graph.until(lambda: graph.state() == 'active', 'the node is active')
+
+
+def latest(reports: list[Any], index: int = 0) -> tuple[bytes, str, dict[str, str]]:
+    """Return level, sentence and values of the newest report; index 1 is the transport's."""
+    if not reports:
+        return b'', '', {}
+    status = reports[-1].status[index]
+    return status.level, status.message, {v.key: v.value for v in status.values}

@@ -77,7 +77,7 @@ def play(graph: Graph, messages: list[Message], rate: float = 1.0) -> tuple[Any,
     """Play messages of /image and /truth; return images, truths and the player's account."""
     from sensor_msgs.msg import CompressedImage
 
-    from hiseg_ros.ros.bag_player import BagPlayer, Track
+    from hiseg_ros.ros.bag_player import BagPlayer, Readers, Track
 
     images = graph.collect(CompressedImage, '/live/image', 50)
     truths = graph.collect(CompressedImage, '/live/truth', 50)
@@ -89,7 +89,7 @@ def play(graph: Graph, messages: list[Message], rate: float = 1.0) -> tuple[Any,
         player = BagPlayer('/image', tracks, context=graph.context)
         try:
             stop = threading.Event()
-            player.wait_for_readers(['peer'], stop, 20.0)
+            player.wait_for_readers(Readers(of_all=['peer']), stop, 20.0)
             done.append(player.play(messages, rate, stop))
             graph_has_all.wait(20)
         finally:
@@ -146,13 +146,13 @@ def test_companions_get_the_stamp_of_their_image_whichever_came_first(graph: Gra
 
 
 def test_a_player_that_nobody_reads_gives_up(graph: Graph) -> None:
-    from hiseg_ros.ros.bag_player import BagPlayer, Track
+    from hiseg_ros.ros.bag_player import BagPlayer, Readers, Track
 
     tracks = {'/image': Track('/live/image', 'sensor_msgs/msg/CompressedImage')}
     player = BagPlayer('/image', tracks, context=graph.context)
     try:
         with pytest.raises(ConfigError, match='segmentation'):
-            player.wait_for_readers(['segmentation'], threading.Event(), 0.2)
+            player.wait_for_readers(Readers(['segmentation']), threading.Event(), 0.2)
     finally:
         player.close()
 

@@ -108,7 +108,13 @@ def test_a_child_that_watches_its_parent_stops_when_asked(children: Children) ->
 
 
 def test_a_child_that_is_interrupted_with_its_parent_ends(children: Children) -> None:
-    child = children('interrupt_with_parent()\nreport("ready")\nrun_child(lambda: time.sleep(60))')
+    child = children(
+        'interrupt_with_parent()\n'
+        'def main():\n'
+        '    report("ready")\n'
+        '    time.sleep(60)\n'
+        'run_child(main)\n'
+    )
     children.event('ready')
     assert child.end() == 0
 

@@ -128,7 +128,7 @@ def test_check_names_labels_that_share_leaves(
         (['show', '--level', '-1'], '--level is -1; expected 0'),
         (['check', 'nowhere.yaml'], 'nowhere.yaml does not exist'),
         (['check', 'street', '--mapping', 'none'], 'none.yaml does not exist'),
-        (['check', 'iv2018', '--mapping', 'camvid'], 'expected a node of taxonomy'),
+        (['check', 'iv2018', '--mapping', 'nowhere'], 'nowhere'),
     ],
 )
 def test_a_fault_is_one_line_and_exit_code_2(
