@@ -24,8 +24,9 @@ SOURCES = ('*.py', '*.yaml', '*.sh', '*.toml', '*.cfg', 'CMakeLists.txt', 'Makef
 IMPORTED_AS = {'python3-opencv': 'cv2', 'python3-yaml': 'yaml'}
 """rosdep keys whose module has another name than python3-<module>."""
 
-NOT_IMPORTED = {'rosidl_default_runtime', 'ros2launch'}
-"""Run-time dependencies that no file imports: the messages' libraries, the launch command."""
+NOT_IMPORTED = {'cv_bridge', 'rosidl_default_runtime', 'ros2launch'}
+"""Run-time dependencies that no file imports: what users convert the images with, the messages'
+libraries, the launch command."""
 
 
 def tracked_files() -> list[Path]:

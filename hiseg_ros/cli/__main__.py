@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ VERBS = {
     'train': 'train a network from an experiment file',
     'evaluate': 'measure weights on a data set',
     'demo': 'replay a drive through the node and record what it publishes',
+    'play': 'replay a bag as a live camera topic',
 }
 
 
@@ -36,9 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     try:
         importlib.import_module(f'hiseg_ros.cli.{options.verb}').run(options)
+        sys.stdout.flush()
     except HisegError as problem:
         print(f'hiseg {options.verb}: {problem}', file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader has had enough, as with `| head`; what is left cannot be written anywhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f'hiseg {options.verb}: interrupted', file=sys.stderr)
         return 130
