@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of the README, run."""
+"""Every command of the README, run; those for a robot are checked against what they name."""
 
 from __future__ import annotations
 
@@ -171,6 +171,6 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize('command', readme_commands())
 def test_the_readme_command_works(place: Place, command: str) -> None:
-    """Each command runs as written, with small weights and data in place of the reader's."""
+    """Each command works, with small weights and data in place of the reader's."""
     (run,) = [run for start, run in RUNS.items() if command.startswith(start)]
     run(place, command)

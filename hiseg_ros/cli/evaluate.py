@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hiseg_ros.errors import BagError
 
 DATASETS = ('camvid', 'gtsdb', 'recording')
@@ -108,9 +111,16 @@ def _gtsdb(options: argparse.Namespace) -> dict[str, Any]:
     return dict(evaluate_signs(engine, samples(), mapping))
 
 
-def _recording(options: argparse.Namespace) -> dict[str, Any]:
-    import numpy as np
+def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
+    if ids.ndim != 2 or ids.max(initial=0) > 255:
+        raise BagError(
+            f'An image of {topic} has shape {ids.shape} and values up to {ids.max(initial=0)}; '
+            'expected one channel of ids from 0 to 255.'
+        )
+    return ids.astype(np.uint8)
 
+
+def _recording(options: argparse.Namespace) -> dict[str, Any]:
     from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
     from hiseg_ros.replay.bag import read_images, read_taxonomy
     from hiseg_ros.taxonomy import load_mapping
@@ -122,8 +132,10 @@ def _recording(options: argparse.Namespace) -> dict[str, Any]:
     frames = 0
     for stamp, labels in read_images(options.root, options.labels_topic):
         if stamp in truth:
-            predicted = label_ids_of_nodes(labels.astype(np.uint8), mapping, taxonomy)
-            confusion.add(truth[stamp].astype(np.uint8), predicted)
+            predicted = label_ids_of_nodes(
+                _one_byte(labels, options.labels_topic), mapping, taxonomy
+            )
+            confusion.add(_one_byte(truth[stamp], options.ground_truth), predicted)
             frames += 1
     if not frames:
         raise BagError(

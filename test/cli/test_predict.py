@@ -150,3 +150,14 @@ def test_evaluate_on_gtsdb_counts_every_box(
     arguments = ['evaluate', '--dataset', 'gtsdb', '--root', str(tmp_path), '--split', 'held_out']
     assert main([*arguments, '--model', str(tiny_checkpoint)]) == 0
     assert json.loads(capsys.readouterr().out)['signs'] == 2
+
+
+def test_ground_truth_beyond_a_byte_is_refused_instead_of_wrapped() -> None:
+    """A 16-bit id of 256 must not pass for label 0."""
+    from hiseg_ros.cli.evaluate import _one_byte
+    from hiseg_ros.errors import BagError
+
+    ids = np.array([[0, 255]], np.uint16)
+    assert _one_byte(ids, '/truth').dtype == np.uint8
+    with pytest.raises(BagError, match='values up to 256'):
+        _one_byte(ids + np.uint16(1), '/truth')
