@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
     )
+    parser.add_argument(
+        '--backbone-weights', metavar='FILE',
+        help="file with the backbone's weights in timm's names, where the experiment would fetch "
+        'them and there is no network',
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -43,6 +48,9 @@ def run(options: argparse.Namespace) -> None:
         name: replace(item, root=str(options.data / item.root))
         for name, item in config.datasets.items()
     }
+    config = replace(config, datasets=datasets)
+    if options.backbone_weights:
+        config = replace(config, backbone_weights=options.backbone_weights)
     run_dir = options.output or Path('runs') / config.name
-    weights = train(replace(config, datasets=datasets), run_dir, accelerator=options.accelerator)
+    weights = train(config, run_dir, accelerator=options.accelerator)
     print(f'weights: {weights}')

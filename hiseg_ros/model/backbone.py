@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import timm
@@ -14,6 +15,9 @@ from hiseg_ros.errors import ConfigError
 
 LARGEST_STRIDE = 32
 """Stride of a backbone without dilation."""
+
+IMAGENET = 'imagenet'
+"""Source of weights: timm's own, from its cache or fetched."""
 
 
 class Backbone(Protocol):
@@ -55,6 +59,7 @@ class TimmBackbone(nn.Module):
                 f'({problem or type(problem).__name__}); expected a timm model that supports '
                 'features_only and this stride: see timm.list_models().'
             ) from problem
+        self.name = name
         self.model = model
         pyramid = model.feature_info
         info = list(zip(pyramid.channels(), pyramid.reduction(), strict=True))
@@ -66,3 +71,38 @@ class TimmBackbone(nn.Module):
         """Return features from stride 4 on, finest first."""
         features = cast(list[torch.Tensor], self.model(images))
         return [features[index] for index in self._keep]
+
+    def load_pretrained(self, source: str | Path) -> None:
+        """Load weights that the model was trained with for classification.
+
+        Args:
+            source: 'imagenet' for timm's default weights of the model, or a file with a state in
+                timm's names (safetensors, or a PyTorch file of tensors; nothing is executed).
+
+        Raises:
+            ConfigError: The weights cannot be had, or are of another model.
+        """
+        is_file = str(source) != IMAGENET
+        if is_file and not Path(source).is_file():
+            raise ConfigError(
+                f'The backbone weights {source} do not exist; expected {IMAGENET!r} or a file '
+                f'with the weights of timm model {self.name!r}.'
+            )
+        overlay = {'file': str(source)} if is_file else None
+        try:
+            donor: Any = timm.create_model(
+                self.name, features_only=True, pretrained=True, pretrained_cfg_overlay=overlay
+            )
+            self.model.load_state_dict(donor.state_dict())
+        except Exception as problem:  # a hub client's errors share no family
+            reason = ' '.join(str(problem).split())[:200]
+            wanted = (
+                f'a file with the weights of timm model {self.name!r}'
+                if is_file
+                else 'a network or weights in the cache: where there is neither, name a file with '
+                '--backbone-weights'
+            )
+            raise ConfigError(
+                f'The backbone weights {source} of {self.name!r} cannot be loaded '
+                f'({type(problem).__name__}: {reason}); expected {wanted}.'
+            ) from problem

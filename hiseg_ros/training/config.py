@@ -17,6 +17,7 @@ from hiseg_ros.resources import named_or_path
 from hiseg_ros.taxonomy.schema import read_yaml
 
 DATASET_KINDS = ('camvid', 'gtsdb', 'drawn')
+PRECISIONS = ('32-true', 'bf16-mixed')
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,14 @@ class TrainingConfig:
     weight_decay: float = 0.02
     warmup_steps: int = 100
     ema_decay: float = 0.998
+    backbone_learning_rate: float = 1.0
+    """Factor on the learning rate of the backbone."""
+    precision: str = '32-true'
+    """Lightning's name: '32-true' or 'bf16-mixed'; bf16 where the processor has it."""
     initial_weights: str = ''
     """Weights file to start from; empty starts from random numbers."""
+    backbone_weights: str = ''
+    """'imagenet', a file of the backbone's timm weights, or empty for random numbers."""
     seed: int = 1
     workers: int = 1
     threads: int = 0
@@ -128,6 +135,11 @@ class TrainingConfig:
             f'0 to less than the {self.steps} steps of the run',
         )
         _require('ema_decay', self.ema_decay, 0 <= self.ema_decay < 1, '0 to less than 1')
+        factor = self.backbone_learning_rate
+        _require('backbone_learning_rate', factor, 0 <= factor < math.inf, 'at least 0')
+        _require(
+            'precision', self.precision, self.precision in PRECISIONS, f'one of {list(PRECISIONS)}'
+        )
         for key in ('seed', 'workers', 'threads'):
             _require(key, getattr(self, key), getattr(self, key) >= 0, 'at least 0')
         every = self.validation_every_epochs

@@ -88,15 +88,20 @@ class SegmentationModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, norms and biases without decay, warm-up then half a cosine to zero."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {'params': decayed, 'weight_decay': self.config.weight_decay},
-                {'params': others, 'weight_decay': 0.0},
-            ],
-            lr=self.config.learning_rate,
-        )
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        groups: list[dict[str, Any]] = []
+        for name, part in self.network.named_children():
+            part_rate = rate * (self.config.backbone_learning_rate if name == 'backbone' else 1.0)
+            for is_decayed in (True, False):
+                parameters = [p for p in part.parameters() if (p.ndim > 1) == is_decayed]
+                groups.append(
+                    {
+                        'params': parameters,
+                        'lr': part_rate,
+                        'weight_decay': decay if is_decayed else 0.0,
+                    }
+                )
+        optimizer = torch.optim.AdamW(groups, lr=rate)
         warmup, steps = self.config.warmup_steps, self.config.steps
 
         def factor(step: int) -> float:

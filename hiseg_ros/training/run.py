@@ -29,6 +29,7 @@ from hiseg_ros.training.datasets.sample import Sample, SegmentationDataset
 from hiseg_ros.training.label_table import LabelTable
 from hiseg_ros.training.mixing import MixedSamples, Source, TrainingItem
 from hiseg_ros.training.module import SegmentationModule
+from hiseg_ros.training.processor import keep_freed_memory, speed_up_depthwise
 from hiseg_ros.training.sign_library import sign_library
 from hiseg_ros.training.transforms import SignCutout
 
@@ -149,6 +150,7 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
     settings_path = run_dir / 'config.yaml'
     if weights.is_file() and settings_path.is_file() and settings_path.read_text() == settings:
         return weights
+    keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
@@ -160,8 +162,12 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
     module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
     if initial is not None:
         module.network.load_state_dict(initial)
+    elif config.backbone_weights and not resumes:
+        module.network.backbone.load_pretrained(config.backbone_weights)
     if resumes:
         _load_averaged(module, last)
+    if accelerator == 'cpu' or not torch.cuda.is_available():
+        speed_up_depthwise(module.network)
     run_dir.mkdir(parents=True, exist_ok=True)
     settings_path.write_text(settings)
     averaging = EMAWeightAveraging(
@@ -181,6 +187,7 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         limit_val_batches=None if has_validation else 0,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
+        precision=config.precision,  # type: ignore[arg-type]
         log_every_n_steps=20,
         callbacks=[averaging, saving],
         # A folder of its own for each part of a run: the logger empties the one that it is given.

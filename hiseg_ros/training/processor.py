@@ -1,0 +1,84 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What makes training on a processor two to four times faster; nothing here changes results."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+"""glibc's malloc.h."""
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory for the next tensor, and return whether this worked.
+
+    By default each large tensor is fetched from the kernel and given back, and every page of it is
+    cleared again at its first use: half of the time of a training step went there.
+    """
+    try:
+        mallopt = ctypes.CDLL('libc.so.6').mallopt
+    except (OSError, AttributeError):
+        return False  # another C library: slower, and right all the same
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 256 * 2**20))
+    return all([mallopt(name, value) for name, value in settings])
+
+
+class _DepthwiseConvolution(torch.autograd.Function):
+    """A depthwise convolution that goes forward in bfloat16 and back in float32."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: torch.Tensor, weight: torch.Tensor, convolution: nn.Conv2d
+    ) -> torch.Tensor:
+        """Return the convolution of bfloat16 images."""
+        ctx.save_for_backward(images, weight)
+        ctx.convolution = convolution
+        return F.conv2d(
+            images, weight.to(images.dtype), None, convolution.stride,
+            convolution.padding, convolution.dilation, convolution.groups,
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of images and weight."""
+        images, weight = ctx.saved_tensors
+        layer: nn.Conv2d = ctx.convolution
+        with torch.autocast('cpu', enabled=False):
+            images_gradient, weight_gradient, _ = torch.ops.aten.convolution_backward(
+                gradients[0].float(), images.float(), weight, None, layer.stride, layer.padding,
+                layer.dilation, False, [0, 0], layer.groups, [True, True, False],
+            )
+        return images_gradient.to(images.dtype), weight_gradient, None
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise layer whose backward pass stays in float32 under bfloat16 autocast.
+
+    Processors have no fast bfloat16 backward pass for these layers: float32 takes half the time.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the convolution."""
+        if not (self.training and torch.is_autocast_enabled('cpu')):
+            return super().forward(images)
+        result: torch.Tensor = _DepthwiseConvolution.apply(
+            images.to(torch.get_autocast_dtype('cpu')), self.weight, self
+        )
+        return result
+
+
+def speed_up_depthwise(network: nn.Module) -> int:
+    """Let the depthwise layers of a network be `DepthwiseConv2d`; return how many are."""
+    count = 0
+    for layer in network.modules():
+        is_depthwise = type(layer) is nn.Conv2d and layer.groups == layer.in_channels > 1
+        if is_depthwise and layer.bias is None and not isinstance(layer.padding, str):
+            layer.__class__ = DepthwiseConv2d
+            count += 1
+    return count
