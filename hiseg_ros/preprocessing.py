@@ -15,6 +15,9 @@ from hiseg_ros.types import ImageSize, RgbImage
 COARSEST_STRIDE = 32
 """Network inputs are multiples of this, so that every grid fits the image exactly."""
 
+LARGEST_ENLARGEMENT = 2
+"""Of an image that is smaller than the smallest height: beyond it there is nothing to gain."""
+
 SMALLEST_STD = 1e-3
 """A smaller deviation would blow a grey level up beyond what is ever trained with."""
 
@@ -30,7 +33,11 @@ class Preprocessing:
     """Standard deviation of red, green, blue in [0, 1]."""
 
     largest_height: int = 800
-    """Images whose shorter side is larger are reduced to this many pixels; none is enlarged."""
+    """Images whose shorter side is larger are reduced to this many pixels."""
+
+    smallest_height: int = 0
+    """Images whose shorter side is smaller are enlarged to this many pixels, at most to twice
+    their size: things a few pixels wide then span cells of the grid; 0 enlarges none."""
 
     multiple: int = 32
     """Both sides of the network input are multiples of this."""
@@ -57,6 +64,12 @@ class Preprocessing:
                 raise ConfigError(
                     f'The preprocessing has {key} {number!r}; expected a positive whole number.'
                 )
+        smallest = self.smallest_height
+        if type(smallest) is not int or not 0 <= smallest <= self.largest_height:
+            raise ConfigError(
+                f'The preprocessing has smallest_height {smallest!r}; expected a whole number '
+                f'from 0 to largest_height, {self.largest_height}.'
+            )
         if self.multiple % COARSEST_STRIDE:
             raise ConfigError(
                 f'The preprocessing has multiple {self.multiple}; expected a multiple of '
@@ -82,7 +95,8 @@ class Preprocessing:
                 f'least {self.multiple} pixels.'
             )
         shorter = min(image_size)
-        wanted = input_height or min(shorter, self.largest_height)
+        enlarged = max(shorter, min(self.smallest_height, LARGEST_ENLARGEMENT * shorter))
+        wanted = input_height or min(enlarged, self.largest_height)
         height, width = (
             max(self.multiple, round(side * wanted / shorter / self.multiple) * self.multiple)
             for side in image_size

@@ -57,6 +57,17 @@ def test_another_multiple_and_height_of_the_weights_are_obeyed() -> None:
     assert rule.input_size((1080, 1920)) == (512, 896)
 
 
+def test_small_images_are_enlarged_where_the_weights_ask_for_it() -> None:
+    """At most twofold, and not beyond the largest height."""
+    rule = Preprocessing(smallest_height=512)
+    assert rule.input_size((360, 480)) == (512, 672)  # 682.7 is 21.3 times 32
+    assert rule.input_size((512, 1024)) == (512, 1024)
+    assert rule.input_size((1080, 1920)) == (800, 1408)  # 1422.2 is 44.4 times 32
+    assert rule.input_size((120, 160)) == (256, 320)  # 240 is 7.5 times 32: to the even multiple
+    assert rule.input_size((7, 1000)) == (32, 1984)
+    assert rule.input_size((360, 480), 352) == (352, 480)
+
+
 @pytest.mark.parametrize('input_height', [-32, -1, 1, 31])
 def test_an_input_height_below_the_multiple_is_refused(input_height: int) -> None:
     """The message says what was given and what is possible."""
@@ -121,7 +132,10 @@ def test_preparing_leaves_the_image_as_it_was() -> None:
     [
         ({'mean': (0.5, 0.5)}, 'mean'), ({'mean': (0.5, 0.5, 124.0)}, 'mean'),
         ({'std': (0.2, 0.0, 0.2)}, 'std'), ({'std': 'x'}, 'std'), ({'std': None}, 'std'),
-        ({'largest_height': 0}, 'largest_height'), ({'multiple': 16}, 'multiple'),
+        ({'largest_height': 0}, 'largest_height'),
+        ({'smallest_height': 900}, 'smallest_height'),
+        ({'smallest_height': -1}, 'smallest_height'),
+        ({'multiple': 16}, 'multiple'),
     ],
 )
 def test_values_that_cannot_work_are_refused(settings: dict[str, object], word: str) -> None:

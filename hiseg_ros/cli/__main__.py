@@ -16,6 +16,7 @@ from hiseg_ros.errors import HisegError
 VERBS = {
     'predict': 'segment pictures and write label images and overlays',
     'taxonomy': 'show or check a label tree',
+    'synthesize': "write drawn scenes in a published data set's folders",
     'train': 'train a network from an experiment file',
     'evaluate': 'measure weights on a data set',
     'demo': 'replay a drive through the node and record what it publishes',
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has had enough, as with `| head`; what is left cannot be written anywhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print(f'hiseg {options.verb}: interrupted', file=sys.stderr)
+    except KeyboardInterrupt as problem:
+        print(f'hiseg {options.verb}: {str(problem) or "interrupted"}', file=sys.stderr)
         return 130
     return 0
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import BagError
-
-DATASETS = ('camvid', 'gtsdb', 'recording')
+from hiseg_ros.cli.labelled_sets import (
+    SPLITS,
+    check_label_ids,
+    dataset_of,
+    mapping_of_options,
+    samples_of,
+)
+from hiseg_ros.errors import BagError, ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--dataset', required=True, choices=DATASETS,
-        help="'recording': a bag with the node's labels and the ground truth of its images",
+        '--dataset', required=True, choices=(*SPLITS, 'folder', 'recording'),
+        help="what --root holds; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
+        "with the node's labels and the ground truth of its images",
     )
     parser.add_argument('--root', type=Path, required=True, help='folder of the data set, or bag')
     parser.add_argument(
         '--split', default='val',
-        help="camvid: 'train' or 'val'; gtsdb: 'train', 'held_out' or 'all' (default val)",
+        help="'val' (default), 'train', ...; gtsdb: 'val' is every fifth image, held out of "
+        "training; drawn: 'val' draws scenes of its own",
     )
     parser.add_argument(
         '--drive', action='append', default=[], help='camvid: only files that begin so'
     )
+    parser.add_argument(
+        '--limit', type=int, default=0, metavar='N', help='only the first N images (0: all)'
+    )
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument('--input-height', type=int, default=0, help='as in `hiseg predict`')
+    parser.add_argument('--threshold', type=float, default=0.0, help='as in `hiseg predict`')
     parser.add_argument(
-        '--mapping', default='camvid', help='recording: labels of the ground truth'
+        '--mapping', help="labels of the ground truth (default: the data set's own; a recording's "
+        'are camvid); a name or a YAML file',
     )
     parser.add_argument(
         '--labels-topic', default='/segmentation/labels', help='recording: topic of the labels'
@@ -46,69 +57,127 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='recording: topic of the ground truth',
     )
     parser.add_argument('--json', type=Path, help='also write the scores to this file')
+    parser.add_argument(
+        '--report', type=Path, metavar='DIR', help='also write report.html to this folder'
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure and print."""
-    measure = {'camvid': _camvid, 'gtsdb': _gtsdb, 'recording': _recording}[options.dataset]
-    scores = measure(options)
-    text = json.dumps(scores, indent=2)
+    from hiseg_ros.evaluation.report import Report, write_report
+    from hiseg_ros.evaluation.scores_json import as_json
+
+    if options.limit < 0:
+        raise ConfigError(f'--limit is {options.limit}; expected 0 (all) or a number of images.')
+    # Known before the first image rather than after the last.
+    for folder in (options.report, options.json.parent if options.json else None):
+        try:
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise ConfigError(
+                f'{folder} cannot be made ({problem}); expected a folder with the right to write.'
+            ) from problem
+    measure = {'recording': _recording, 'gtsdb': _signs}.get(options.dataset, _pixels)
+    report: Report = measure(options)
+    text = as_json(report.scores)
     print(text)
     if options.json:
         options.json.write_text(text + '\n')
+    if options.report:
+        write_report(report, options.report)
 
 
 def _engine(options: argparse.Namespace) -> Any:
     from hiseg_ros.inference.engine import Engine
 
-    return Engine(options.model, device=options.device, input_height=options.input_height)
+    return Engine(
+        options.model,
+        device=options.device,
+        input_height=options.input_height,
+        threshold=options.threshold,
+    )
 
 
-def _camvid(options: argparse.Namespace) -> dict[str, Any]:
-    from tqdm import tqdm
+def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) -> Any:
+    """Return a report without pictures."""
+    from hiseg_ros import __version__
+    from hiseg_ros.evaluation.report import Report
 
+    run_facts = {
+        'dataset': options.dataset,
+        'split': ' '.join([options.split, *options.drive]),
+        'images': scores['images'],
+        'model': engine.model_path.name,
+        'taxonomy': f'{engine.taxonomy.name} {engine.taxonomy.version}',
+        'taxonomy_digest': engine.taxonomy.digest,
+        'input_height': options.input_height,
+        'threshold': options.threshold,
+        'device': engine.device,
+        'hiseg_ros': __version__,
+    }
+    facts = {key.replace('_', ' '): str(value) for key, value in run_facts.items()}
+    facts['hiseg_ros'] = facts.pop('hiseg ros')
+    facts['input height'] = str(options.input_height or "the weights' rule")
+    title = f'{engine.model_path.stem} on {options.dataset}, {run_facts["split"]}'
+    return Report(title, facts, {'run': run_facts, **scores})
+
+
+def _pixels(options: argparse.Namespace) -> Any:
+    """Measure dense labels."""
+    from dataclasses import replace
+
+    from hiseg_ros.evaluation.album import PixelAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_pixels
-    from hiseg_ros.taxonomy import load_mapping
-    from hiseg_ros.training.datasets.camvid import CamVid
 
-    dataset = CamVid(options.root, options.split, drives=options.drive)
-    engine = _engine(options)
-    samples = (dataset[index] for index in tqdm(range(len(dataset)), 'evaluating', unit='image'))
-    pairs = ((sample.image, sample.label_ids) for sample in samples)
-    return evaluate_pixels(engine, pairs, load_mapping('camvid', engine.taxonomy))
+    dataset, engine = dataset_of(options), _engine(options)
+    mapping = mapping_of_options(options, engine.taxonomy)
+    album = PixelAlbum(mapping, engine.taxonomy)
+    names: list[str] = []
+
+    def pairs() -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+        for sample in samples_of(dataset, options, names):
+            check_label_ids(sample.name, sample.label_ids, mapping)
+            yield sample.image, sample.label_ids
+
+    keep = (lambda one: album.add(names[-1], one)) if options.report else None
+    report = _report(options, engine, evaluate_pixels(engine, pairs(), mapping, keep))
+    return replace(
+        report, colors=album.colors, worst=album.book.worst(), best=album.book.best()
+    )
 
 
-def _gtsdb(options: argparse.Namespace) -> dict[str, Any]:
-    from tqdm import tqdm
+def _signs(options: argparse.Namespace) -> Any:
+    """Measure signs that have boxes."""
+    from dataclasses import replace
 
+    from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
     from hiseg_ros.evaluation.signs import TrueSign
-    from hiseg_ros.taxonomy import load_mapping
-    from hiseg_ros.training.datasets.gtsdb import Gtsdb, sign_shape
+    from hiseg_ros.training.datasets.gtsdb import sign_shape
 
-    part = 'held_out' if options.split == 'val' else options.split
-    dataset = Gtsdb(options.root, part)
-    engine = _engine(options)
-    mapping = load_mapping('gtsdb', engine.taxonomy)
+    dataset, engine = dataset_of(options), _engine(options)
+    mapping = mapping_of_options(options, engine.taxonomy)
+    album = SignAlbum(mapping, engine.taxonomy)
     node_id = {label.label_id: label.leaves[0] for label in mapping.evaluated_labels}
+    names: list[str] = []
 
-    def samples() -> Iterator[tuple[Any, list[TrueSign]]]:
-        for index in tqdm(range(len(dataset)), 'evaluating', unit='image'):
-            sample = dataset[index]
-            yield (
-                sample.image,
-                [
-                    TrueSign(
-                        node_id[box.label_id],
-                        box.y1,
-                        box.x1,
-                        sign_shape(box.label_id, box.y2 - box.y1 + 1, box.x2 - box.x1 + 1),
-                    )
-                    for box in sample.boxes
-                ],
-            )
+    def pairs() -> Iterator[tuple[Any, list[TrueSign]]]:
+        for sample in samples_of(dataset, options, names):
+            signs = [
+                TrueSign(
+                    node_id[box.label_id],
+                    box.y1,
+                    box.x1,
+                    sign_shape(box.label_id, box.y2 - box.y1 + 1, box.x2 - box.x1 + 1),
+                )
+                for box in sample.boxes
+            ]
+            yield sample.image, signs
 
-    return dict(evaluate_signs(engine, samples(), mapping))
+    keep = (lambda one: album.add(names[-1], one)) if options.report else None
+    report = _report(options, engine, evaluate_signs(engine, pairs(), mapping, keep))
+    return replace(report, worst=album.book.worst(), best=album.book.best())
 
 
 def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
@@ -120,26 +189,44 @@ def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
     return ids.astype(np.uint8)
 
 
-def _recording(options: argparse.Namespace) -> dict[str, Any]:
-    from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
+def _recording(options: argparse.Namespace) -> Any:
+    """Measure the labels that a node has published."""
+    from tqdm import tqdm
+
+    from hiseg_ros.evaluation.pixels import NodeScores
+    from hiseg_ros.evaluation.report import Report
     from hiseg_ros.replay.bag import read_images, read_taxonomy
     from hiseg_ros.taxonomy import load_mapping
 
     taxonomy = read_taxonomy(options.root)
-    mapping = load_mapping(options.mapping, taxonomy)
+    mapping = load_mapping(options.mapping or 'camvid', taxonomy)
     truth = dict(read_images(options.root, options.ground_truth))
-    confusion = Confusion(mapping)
-    frames = 0
-    for stamp, labels in read_images(options.root, options.labels_topic):
-        if stamp in truth:
-            predicted = label_ids_of_nodes(
-                _one_byte(labels, options.labels_topic), mapping, taxonomy
+    scores, frames = NodeScores(mapping, taxonomy), 0
+    labels_of = read_images(options.root, options.labels_topic)
+    for stamp, labels in tqdm(labels_of, 'evaluating', unit='frame'):
+        if stamp in truth and (not options.limit or frames < options.limit):
+            scores.add(
+                _one_byte(truth[stamp], options.ground_truth),
+                _one_byte(labels, options.labels_topic),
             )
-            confusion.add(_one_byte(truth[stamp], options.ground_truth), predicted)
             frames += 1
     if not frames:
         raise BagError(
             f'No image of {options.labels_topic} in {options.root} has the stamp of one of the '
             f'{len(truth)} images of {options.ground_truth}; expected the same stamps.'
         )
-    return {'frames': frames, 'ground_truth_frames': len(truth), **confusion.summary()}
+    facts = {
+        'recording': options.root.name,
+        'frames': f'{frames} of {len(truth)} with ground truth',
+        'taxonomy': f'{taxonomy.name} {taxonomy.version}',
+    }
+    return Report(
+        f'Recording {options.root.name}',
+        facts,
+        {
+            'frames': frames,
+            'ground_truth_frames': len(truth),
+            **scores.summary(),
+            'hierarchy': scores.hierarchy(),
+        },
+    )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from hiseg_ros.errors import ConfigError
@@ -24,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
     )
     parser.add_argument(
+        '--force-config', action='store_true',
+        help='go on with an earlier run whose settings were others',
+    )
+    parser.add_argument(
         '--backbone-weights', metavar='FILE',
         help="file with the backbone's weights in timm's names, where the experiment would fetch "
         'them and there is no network',
@@ -32,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train and say where the weights are."""
+    import warnings
     from dataclasses import replace
 
     from hiseg_ros.training.config import load_training_config
@@ -44,6 +50,8 @@ def run(options: argparse.Namespace) -> None:
             f'Training needs packages that are missing here ({problem}); expected the extra '
             '"train": pip install "hiseg_ros[train]".'
         ) from problem
+    # The trainer's advice to its programmers: nothing that a user could act on.
+    warnings.filterwarnings('ignore', module=r'lightning\.')
     datasets = {
         name: replace(item, root=str(options.data / item.root))
         for name, item in config.datasets.items()
@@ -52,5 +60,8 @@ def run(options: argparse.Namespace) -> None:
     if options.backbone_weights:
         config = replace(config, backbone_weights=options.backbone_weights)
     run_dir = options.output or Path('runs') / config.name
-    weights = train(config, run_dir, accelerator=options.accelerator)
-    print(f'weights: {weights}')
+    weights = train(
+        config, run_dir, accelerator=options.accelerator, force_config=options.force_config
+    )
+    if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
+        print(f'weights: {weights}')

@@ -5,26 +5,29 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import LabelImage
 
-OUT_OF_SET = -1
-
 
 class Confusion:
     """Counts of (true label, predicted label) with a last column for out-of-set predictions."""
 
-    def __init__(self, mapping: Mapping) -> None:
-        """Start at zero for the evaluated labels of a mapping."""
+    def __init__(self, mapping: Mapping, counts: NDArray[np.int64] | None = None) -> None:
+        """Start at zero for the evaluated labels of a mapping, or at given counts.
+
+        Args:
+            mapping: Its evaluated labels are the rows.
+            counts: (N, N + 1) pixels by true and predicted label; the last column is out of set.
+        """
         self.labels = mapping.evaluated_labels
-        self.counts = np.zeros((len(self.labels), len(self.labels) + 1), np.int64)
-        size = 256
-        self._row = np.full(size, -1, np.int64)
-        for index, label in enumerate(self.labels):
-            self._row[label.label_id] = index
+        shape = (len(self.labels), len(self.labels) + 1)
+        self.counts = np.zeros(shape, np.int64) if counts is None else counts
+        self._row = row_of_label_id(mapping)
 
     def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.integer]) -> None:
         """Count one image.
@@ -36,51 +39,110 @@ class Confusion:
         Raises:
             ImageError: The two differ in size.
         """
-        if truth.shape != predicted.shape:
-            raise ImageError(
-                f'The prediction has shape {predicted.shape}, its ground truth {truth.shape}; '
-                'expected the same: compare labels at the size of the image.'
-            )
-        rows = self._row[truth]
+        check_same_size(truth, predicted)
+        outside = len(self.labels)
         in_range = (predicted >= 0) & (predicted < len(self._row))
-        columns = np.where(in_range, self._row[np.where(in_range, predicted, 0)], -1)
-        columns = np.where(columns < 0, len(self.labels), columns)
-        valid = rows >= 0
-        flat = rows[valid] * self.counts.shape[1] + columns[valid]
-        self.counts += np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        columns = self._row[np.where(in_range, predicted, 0)]
+        columns[~in_range | (columns < 0)] = outside
+        counted = multiclass_confusion_matrix(
+            torch.from_numpy(columns),
+            torch.from_numpy(self._row[truth]),
+            outside + 1,
+            ignore_index=-1,
+            validate_args=False,  # they are right by construction; the check sorts every pixel
+        )
+        # No pixel is truly out of the set: such pixels are not evaluated.
+        self.counts += counted.numpy()[:outside]
 
     def iou(self) -> NDArray[np.float64]:
         """Return IoU per label; NaN for a label that is neither true nor predicted anywhere."""
-        diagonal = np.diagonal(self.counts).astype(float)
-        union = self.counts.sum(1) + self.counts[:, :-1].sum(0) - diagonal
-        with np.errstate(invalid='ignore', divide='ignore'):
-            return np.asarray(diagonal / union)
+        return _iou(self.counts)
 
     def summary(self) -> dict[str, object]:
-        """Return mIoU, pixel accuracy, mean class accuracy and IoU per label, in [0, 1].
+        """Return the scores in [0, 1], pixel counts and the matrix.
 
-        Where nothing was counted, the means are NaN.
+        'miou' is the mean over the labels that are true or predicted anywhere. A prediction
+        outside the set is an error of the true label's pixel. The figures that end in
+        '_void_dropped' leave those pixels out instead, as IV 2018 does, and are means over the
+        labels that are still true somewhere. Where nothing was counted, the means are NaN.
         """
         iou = self.iou()
         support = self.counts.sum(1)
+        total = max(1, int(support.sum()))
         with np.errstate(invalid='ignore', divide='ignore'):
             recall = np.diagonal(self.counts) / support
+        is_known = ~np.isnan(iou)
         return {
-            'miou': _mean(iou),
-            'pixel_accuracy': float(np.trace(self.counts) / max(1, support.sum())),
-            'mean_class_accuracy': _mean(recall),
-            'out_of_set': float(self.counts[:, -1].sum() / max(1, support.sum())),
-            'iou': {
-                label.name: None if np.isnan(value) else round(float(value), 4)
-                for label, value in zip(self.labels, iou, strict=True)
+            'miou': mean(iou),
+            'pixel_accuracy': float(np.trace(self.counts) / total),
+            'mean_class_accuracy': mean(recall),
+            'frequency_weighted_iou': float((support * np.where(is_known, iou, 0)).sum() / total),
+            'out_of_set': float(self.counts[:, -1].sum() / total),
+            **self._void_dropped(),
+            'iou': self._by_name(iou),
+            'class_accuracy': self._by_name(recall),
+            'pixels': {
+                label.name: int(count) for label, count in zip(self.labels, support, strict=True)
+            },
+            'confusion': {
+                'rows': [label.name for label in self.labels],
+                'columns': [*(label.name for label in self.labels), 'out of set'],
+                'pixels': self.counts.tolist(),
             },
         }
 
+    def _void_dropped(self) -> dict[str, float]:
+        """Return the figures of IV 2018: predicted void deleted, means over the true labels."""
+        kept = self.counts[:, :-1]
+        support = kept.sum(1)
+        is_true = support > 0
+        accuracy = np.diagonal(kept)[is_true] / support[is_true]
+        return {
+            'miou_void_dropped': mean(_iou(np.pad(kept, ((0, 0), (0, 1))))[is_true]),
+            'pixel_accuracy_void_dropped': float(np.trace(kept) / max(1, support.sum())),
+            'mean_class_accuracy_void_dropped': mean(accuracy),
+        }
 
-def _mean(values: NDArray[np.float64]) -> float:
+    def _by_name(self, values: NDArray[np.float64]) -> dict[str, float | None]:
+        return {
+            label.name: None if np.isnan(value) else round(float(value), 4)
+            for label, value in zip(self.labels, values, strict=True)
+        }
+
+
+def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return IoU per row of (N, N + 1) counts; NaN where it is neither true nor predicted."""
+    diagonal = np.diagonal(counts).astype(float)
+    union = counts.sum(1) + counts[:, :-1].sum(0) - diagonal
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.asarray(diagonal / union)
+
+
+def mean(values: NDArray[np.float64]) -> float:
     """Return the mean of what is not NaN, NaN without a warning where nothing is left."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float('nan')
+
+
+def row_of_label_id(mapping: Mapping) -> NDArray[np.int64]:
+    """Return the (256,) table from label id to position among the evaluated labels, else -1."""
+    table = np.full(256, -1, np.int64)
+    for index, label in enumerate(mapping.evaluated_labels):
+        table[label.label_id] = index
+    return table
+
+
+def check_same_size(truth: NDArray[np.uint8], predicted: NDArray[np.integer]) -> None:
+    """Refuse a prediction that is not of its ground truth's size.
+
+    Raises:
+        ImageError: The two differ in size.
+    """
+    if truth.shape != predicted.shape:
+        raise ImageError(
+            f'The prediction has shape {predicted.shape}, its ground truth {truth.shape}; '
+            'expected the same: compare labels at the size of the image.'
+        )
 
 
 def label_ids_of_nodes(

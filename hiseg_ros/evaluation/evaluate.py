@@ -4,26 +4,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.mapped import decide_mapping
-from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
-from hiseg_ros.evaluation.signs import SignCounts, TrueSign
+from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.evaluation.confusion import Confusion
+from hiseg_ros.evaluation.pixels import PixelScores
+from hiseg_ros.evaluation.sign_scores import ImageOutcome, SignScores
+from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.regions import subclass_masks
 from hiseg_ros.taxonomy import Mapping
-from hiseg_ros.types import RgbImage
+from hiseg_ros.types import RgbImage, Segmentation, SubclassMask
 
-MIN_REGION_AREA = 32
-"""Smaller predicted sign regions (pixels) are not counted as detections."""
+
+@dataclass(frozen=True)
+class PixelImage:
+    """One measured image with dense labels."""
+
+    image: RgbImage
+    truth: NDArray[np.uint8]
+    """(H, W) label ids."""
+    predicted: NDArray[np.uint8]
+    """(H, W) label ids decided by summed probability."""
+    score: float
+    """Mean IoU over the labels that are true in this image, in [0, 1]; NaN without any."""
+
+
+@dataclass(frozen=True)
+class SignImage:
+    """One measured image with annotated signs."""
+
+    image: RgbImage
+    truth: tuple[TrueSign, ...]
+    masks: tuple[SubclassMask, ...]
+    outcome: ImageOutcome
 
 
 def evaluate_pixels(
-    engine: Engine, samples: Iterable[tuple[RgbImage, NDArray[np.uint8]]], mapping: Mapping
+    engine: Engine,
+    samples: Iterable[tuple[RgbImage, NDArray[np.uint8]]],
+    mapping: Mapping,
+    on_image: Callable[[PixelImage], object] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of dense labels.
 
@@ -31,37 +57,70 @@ def evaluate_pixels(
         engine: What is measured.
         samples: Images with their label ids at full resolution.
         mapping: Meaning of the label ids.
+        on_image: Called after each image, if wanted.
 
     Returns:
-        'nodes': scores of the node labels, a node counting for the label it lies below;
-        'summed': scores of the label with the largest summed probability.
+        See `PixelScores.summary`: 'nodes', 'summed', 'summed_with_outside', 'hierarchy',
+        'calibration'.
+
+    Raises:
+        DatasetError: No pixel has a label that is evaluated.
+        ImageError: A ground truth differs from its image in size.
     """
-    by_node, by_sum = Confusion(mapping), Confusion(mapping)
-    for image, label_ids in samples:
+    scores = PixelScores(mapping, engine.taxonomy)
+    for image, truth in samples:
         result = engine.segment(image)
-        by_node.add(label_ids, label_ids_of_nodes(result.labels, mapping, engine.taxonomy))
-        by_sum.add(label_ids, decide_mapping(result.probabilities, engine.taxonomy, mapping))
-    return {'nodes': by_node.summary(), 'summed': by_sum.summary()}
+        predicted = scores.add(truth, result.labels, result.probabilities)
+        if on_image is not None:
+            one = Confusion(mapping)
+            one.add(truth, predicted)
+            is_true = one.counts.sum(1) > 0
+            score = float(one.iou()[is_true].mean()) if is_true.any() else float('nan')
+            on_image(PixelImage(image, truth, predicted, score))
+    if not scores.summed.counts.any():
+        raise DatasetError(
+            f'No pixel of the {scores.images} images has a label that mapping {mapping.name!r} '
+            'evaluates; expected labelled images: check split and mapping.'
+        )
+    return scores.summary()
 
 
 def evaluate_signs(
-    engine: Engine, samples: Iterable[tuple[RgbImage, list[TrueSign]]], mapping: Mapping
-) -> dict[str, object]:
-    """Return recall, type accuracy and precision of signs.
+    engine: Engine,
+    samples: Iterable[tuple[RgbImage, list[TrueSign]]],
+    mapping: Mapping,
+    on_image: Callable[[SignImage], object] | None = None,
+) -> dict[str, Any]:
+    """Return recall, type accuracy and precision of signs, and how their masks fit.
+
+    Regions are those that `subclass_masks` finds by default, as the node publishes them.
 
     Args:
-        engine: What is measured; its taxonomy has a subclass root.
+        engine: What is measured.
         samples: Images with all their signs of the mapping's types.
         mapping: Names the annotated types.
+        on_image: Called after each image, if wanted.
+
+    Returns:
+        See `SignScores.summary`.
+
+    Raises:
+        ConfigError: The engine's taxonomy has no subclass root.
+        DatasetError: There is no image.
     """
     taxonomy = engine.taxonomy
-    assert taxonomy.subclass_root is not None
-    is_sign = np.zeros(256, np.bool_)
-    is_sign[list(taxonomy.nodes_below(taxonomy.subclass_root))] = True
-    types = frozenset(leaf for label in mapping.evaluated_labels for leaf in label.leaves)
-    counts = SignCounts()
+    if taxonomy.subclass_root is None:
+        raise ConfigError(
+            f'Taxonomy {taxonomy.name!r} of the weights has no subclass_root; expected the node '
+            'of traffic signs: measure signs with weights of a tree that has one.'
+        )
+    scores = SignScores(mapping, taxonomy)
     for image, truth in samples:
-        result = engine.segment(image)
-        masks = subclass_masks(result, taxonomy, min_area=MIN_REGION_AREA)
-        counts.add(truth, result.labels, masks, is_sign, types)
-    return counts.summary()
+        result: Segmentation = engine.segment(image)
+        masks = subclass_masks(result, taxonomy)
+        outcome = scores.add(truth, result.labels, masks)
+        if on_image is not None:
+            on_image(SignImage(image, tuple(truth), masks, outcome))
+    if not scores.images:
+        raise DatasetError('There is no image to find signs in; expected at least one.')
+    return scores.summary()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -13,6 +14,18 @@ from torch import nn
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoder import convolution
 from hiseg_ros.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """What a head says about a batch; losses read it."""
+
+    leaf_probabilities: torch.Tensor
+    """(N, L, h, w) float32; sums to 1 over L."""
+
+    conditional_log_probabilities: tuple[torch.Tensor, ...] | None = None
+    """One (N, K, h, w) float32 per classifier in the order of `Taxonomy.classifiers`: logarithms
+    of each child's probability given its parent. None from a head without such classifiers."""
 
 
 def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:
@@ -88,6 +101,19 @@ class ConditionalHead(nn.Module):
         )
         return torch.einsum('lc,nchw->nlhw', self.paths, conditional).exp()
 
+    def head_output(self, features: torch.Tensor) -> HeadOutput:
+        """Return leaf probabilities and what they are products of.
+
+        Under autocast the softmaxes and products are computed in float32, which `forward` leaves
+        to its caller.
+        """
+        logits = self.conditional_logits(features)
+        with torch.autocast(features.device.type, enabled=False):
+            conditional = tuple(values.float().log_softmax(1) for values in logits)
+            side_by_side = torch.cat(conditional, 1)
+            leaves = torch.einsum('lc,nchw->nlhw', self.paths, side_by_side).exp()
+        return HeadOutput(leaves, conditional)
+
     def node_slices(self) -> list[slice]:
         """Return the columns of each classifier in `paths`."""
         ends = list(accumulate(self.counts))
@@ -106,3 +132,7 @@ class LeafHead(nn.Module):
         """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
         logits: torch.Tensor = self.logits(features)
         return logits.float().softmax(1)
+
+    def head_output(self, features: torch.Tensor) -> HeadOutput:
+        """Return leaf probabilities."""
+        return HeadOutput(self(features))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
 from hiseg_ros.taxonomy import Taxonomy
@@ -56,6 +56,15 @@ class HierarchicalNetwork(nn.Module):
         features = self.decoder(self.backbone(images))
         leaf_probabilities: torch.Tensor = self.head(features)
         return leaf_probabilities
+
+    def head_output(self, images: torch.Tensor) -> HeadOutput:
+        """Return what losses read: `forward` and, where the head has them, its factors.
+
+        Args:
+            images: As for `forward`.
+        """
+        head = cast(ConditionalHead | LeafHead, self.head)
+        return head.head_output(self.decoder(self.backbone(images)))
 
     def node_probabilities(self, leaf_probabilities: torch.Tensor) -> torch.Tensor:
         """Return (N, V, h, w): parents as sums of the leaves below them."""

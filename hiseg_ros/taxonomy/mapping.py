@@ -40,6 +40,8 @@ class Mapping:
     labels: tuple[Label, ...]
     unlabeled_ids: tuple[int, ...]
     """Label ids that say nothing about a pixel; they give no gradient and are not evaluated."""
+    from_boxes: bool = False
+    """Whether pixels get their labels from boxes or image tags instead of outlines."""
 
     @property
     def evaluated_labels(self) -> tuple[Label, ...]:
@@ -95,7 +97,8 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
     """
     path = named_or_path(name_or_path, 'mappings')
     data = read_yaml(path, 'Mapping', MappingError)
-    required, known = {'name', 'labels'}, {'description', 'source', 'unlabeled', 'optional'}
+    required = {'name', 'labels'}
+    known = {'description', 'source', 'unlabeled', 'optional', 'from_boxes'}
     missing = required - set(data)
     unknown = set(map(str, data)) - required - known
     if missing or unknown:
@@ -121,7 +124,12 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
         )
     _check_once('label ids', [label.label_id for label in labels] + unlabeled, path)
     _check_once('label names', [label.name for label in labels], path)
-    return Mapping(data['name'], labels, tuple(unlabeled))
+    from_boxes = data.get('from_boxes', False)
+    if not isinstance(from_boxes, bool):
+        raise MappingError(
+            f'Mapping {path} has from_boxes: {short_repr(from_boxes)}; expected true or false.'
+        )
+    return Mapping(data['name'], labels, tuple(unlabeled), from_boxes)
 
 
 def _is_id(value: object) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 
 IGNORED = -1
@@ -20,9 +21,18 @@ IGNORED = -1
 UNKNOWN = -2
 """Row of a label id that the mapping does not have at all: the data set is another one."""
 
+MAX_ROWS = 2**15
+"""Targets are kept as 16-bit integers."""
+
+SHARE_TOLERANCE = 1e-3
+"""How far the shares of a mixture may be from adding up to 1."""
+
 
 class LabelTable:
-    """Rows of allowed leaves; a training target is a row number per pixel."""
+    """Rows of allowed leaves; a training target is a row number per pixel.
+
+    The labels of all mappings come first. Mixtures, which are several labels with shares, follow.
+    """
 
     def __init__(
         self,
@@ -39,37 +49,75 @@ class LabelTable:
 
         Raises:
             ConfigError: Two mappings have one name, or weights name an unknown mapping or label or
-                are negative.
+                are negative or no numbers.
         """
         names = [mapping.name for mapping in mappings]
         if len(set(names)) < len(names):
             raise ConfigError(f'The mappings are {names}; expected each name once.')
+        self.depth = taxonomy.depth
+        """Largest level of the taxonomy."""
+        self._taxonomy = taxonomy
         self._first_row: dict[str, int] = {}
         self._mappings = {mapping.name: mapping for mapping in mappings}
-        matrices, row_weights = [], []
-        row = 0
+        self._row_of_mixture: dict[tuple[tuple[int, float], ...], int] = {}
+        matrices = []
+        row_weights: list[float] = []
+        from_boxes: list[bool] = []
         for mapping in mappings:
-            self._first_row[mapping.name] = row
+            self._first_row[mapping.name] = len(row_weights)
             matrices.append(mapping.label_matrix(taxonomy))
             given = dict((weights or {}).get(mapping.name, {}))
-            for label in mapping.labels:
-                row_weights.append(float(given.pop(label.name, 1.0)))
-            if given or min(row_weights) < 0:
+            own = [float(given.pop(label.name, 1.0)) for label in mapping.labels]
+            if given or not all(0 <= weight < math.inf for weight in own):
                 raise ConfigError(
-                    f'Weights of mapping {mapping.name!r} name {sorted(given)} or are negative; '
-                    'expected names of its labels and values of at least 0.'
+                    f'Weights of mapping {mapping.name!r} name {sorted(given)} or are negative or '
+                    'no numbers; expected names of its labels and values of at least 0.'
                 )
-            row += len(mapping.labels)
+            row_weights += own
+            from_boxes += [mapping.from_boxes] * len(own)
         unknown = set(weights or {}) - set(self._mappings)
         if unknown:
             raise ConfigError(
                 f'Weights are given for {sorted(unknown)}; expected some of '
                 f'{sorted(self._mappings)}.'
             )
-        self.allowed = torch.from_numpy(np.concatenate(matrices)).float()
-        """(R, L) float, 1 where row r allows leaf l."""
-        self.weights = torch.tensor(row_weights)
-        """(R,) float, weight of a pixel of row r."""
+        self.label_count = len(row_weights)
+        """Rows that are labels of a mapping; the rows from here on are mixtures."""
+        self._allowed = torch.from_numpy(np.concatenate(matrices)).float()
+        self._weights = torch.tensor(row_weights)
+        self._from_boxes = torch.tensor(from_boxes)
+
+    @property
+    def allowed(self) -> torch.Tensor:
+        """(R, L) float, 1 where row r allows leaf l; a mixture allows what its labels allow."""
+        components, shares = self.mixture_components()
+        of_mixtures = (self._allowed[components] * (shares > 0)[..., None]).amax(1)
+        return torch.cat([self._allowed, of_mixtures])
+
+    @property
+    def weights(self) -> torch.Tensor:
+        """(R,) float, weight of a pixel of row r; a mixture has the mean of its labels."""
+        components, shares = self.mixture_components()
+        return torch.cat([self._weights, (self._weights[components] * shares).sum(1)])
+
+    @property
+    def nodes(self) -> torch.Tensor:
+        """(R,) int64, the node that row r stands for: the deepest one above all its leaves."""
+        above = torch.from_numpy(self._taxonomy.leaf_matrix())
+        # Node ids are in preorder: of the nodes on one path the deepest has the largest id.
+        is_above = ((self.allowed[:, None] > 0) <= above[None]).all(2)
+        return (is_above * torch.arange(len(self._taxonomy))).amax(1)
+
+    @property
+    def levels(self) -> torch.Tensor:
+        """(R,) int64, the level of row r's node."""
+        return torch.tensor([node.level for node in self._taxonomy.nodes])[self.nodes]
+
+    @property
+    def from_boxes(self) -> torch.Tensor:
+        """(R,) bool, does row r come from boxes or tags; a mixture as its labels."""
+        components, _ = self.mixture_components()
+        return torch.cat([self._from_boxes, self._from_boxes[components[:, 0]]])
 
     def row_of_label_id(self, mapping_name: str) -> NDArray[np.int16]:
         """Return the (256,) table from label id to row; -1 where unlabeled, -2 where unknown."""
@@ -78,3 +126,60 @@ class LabelTable:
         rows = np.where(table >= 0, table + self._first_row[mapping_name], UNKNOWN)
         rows[[label_id for label_id in mapping.unlabeled_ids if 0 <= label_id < 256]] = IGNORED
         return rows.astype(np.int16)
+
+    def add_mixture(self, mapping_name: str, shares: MappingABC[int, float]) -> int:
+        """Return the row of a mixture of labels, a new one where there is none yet.
+
+        Losses see the mixtures that exist when they are built.
+
+        Args:
+            mapping_name: Whose label ids these are.
+            shares: By label id; a pixel is trained with each label in its share.
+
+        Raises:
+            DatasetError: A label id is not in the mapping, the shares are not positive or do not
+                add up to 1, or there are too many rows.
+        """
+        ids = self._mappings[mapping_name].index_of_label_id(256)
+        unknown = [i for i in shares if not 0 <= i < 256 or ids[i] < 0]
+        if unknown:
+            raise DatasetError(
+                f'A mixture has the label ids {unknown}; expected labels of mapping '
+                f'{mapping_name!r}.'
+            )
+        total = sum(shares.values())
+        if not all(0 < share <= 1 for share in shares.values()) or not (
+            abs(total - 1) <= SHARE_TOLERANCE
+        ):
+            raise DatasetError(
+                f'A mixture of mapping {mapping_name!r} has the shares {dict(shares)}; expected '
+                'values above 0 that add up to 1.'
+            )
+        first = self._first_row[mapping_name]
+        parts = sorted((first + int(ids[i]), share / total) for i, share in shares.items())
+        if len(parts) == 1:
+            return parts[0][0]
+        row = self._row_of_mixture.setdefault(
+            tuple(parts), self.label_count + len(self._row_of_mixture)
+        )
+        if row >= MAX_ROWS:
+            raise DatasetError(
+                f'The data sets have more than {MAX_ROWS} different labels and mixtures; expected '
+                'fewer: round the shares.'
+            )
+        return row
+
+    def mixture_components(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (M, K) int64 rows of labels and (M, K) float shares; unused places have share 0.
+
+        K is the largest number of labels in a mixture, at least 1.
+        """
+        mixtures = list(self._row_of_mixture)
+        width = max((len(parts) for parts in mixtures), default=1)
+        rows = torch.zeros(len(mixtures), width, dtype=torch.int64)
+        shares = torch.zeros(len(mixtures), width)
+        for index, parts in enumerate(mixtures):
+            for place, (row, share) in enumerate(parts):
+                rows[index, place] = row
+                shares[index, place] = share
+        return rows, shares

@@ -5,73 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
-from hiseg_ros.errors import DatasetError
-from hiseg_ros.training.config import DatasetConfig
-from hiseg_ros.training.datasets.sample import Box, Sample, SegmentationDataset
-from hiseg_ros.training.label_table import UNKNOWN
-from hiseg_ros.training.transforms import (
-    Rows,
-    SignCutout,
-    paste_signs,
-    random_colors,
-    random_crop,
-)
-from hiseg_ros.types import ImageSize, RgbImage
+from hiseg_ros.training.augmentation import random_colors
+from hiseg_ros.training.datasets.sample import Box
+from hiseg_ros.training.mirroring import mirror_crop
+from hiseg_ros.training.repeats import pass_length, pass_order
+from hiseg_ros.training.source import Picture, Source
+from hiseg_ros.training.transforms import SignCutout, cover_factor, paste_signs, random_crop
+from hiseg_ros.types import ImageSize
 
 TrainingItem = tuple[torch.Tensor, torch.Tensor, int]
 """Image (3, H, W) uint8, target rows (H, W) int64, index of the data set."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set in memory, its labels already rows of the label table."""
-
-    config: DatasetConfig
-    images: tuple[RgbImage, ...]
-    rows: tuple[Rows, ...]
-    boxes: tuple[tuple[Box, ...], ...]
-
-    @classmethod
-    def load(
-        cls, config: DatasetConfig, dataset: SegmentationDataset, row_table: NDArray[np.int16]
-    ) -> Source:
-        """Read a whole data set, with a progress bar.
-
-        Decoding JPEG and WebP again for each epoch would cost more than the augmentation.
-
-        Args:
-            config: Its settings.
-            dataset: Where the samples come from.
-            row_table: (256,) row of the label table by label id.
-
-        Raises:
-            DatasetError: A sample cannot be read or has a label id that the mapping lacks.
-        """
-        samples: list[Sample] = []
-        for index in tqdm(range(len(dataset)), f'reading {config.kind}'):
-            sample = dataset[index]
-            unknown = np.unique(sample.label_ids[row_table[sample.label_ids] == UNKNOWN])
-            if unknown.size:
-                raise DatasetError(
-                    f'Image {sample.name} of data set {config.kind} in {config.root} has the '
-                    f'label ids {unknown.tolist()}; expected only those of the mapping '
-                    f'{dataset.mapping_name!r}.'
-                )
-            samples.append(sample)
-        return cls(
-            config,
-            tuple(sample.image for sample in samples),
-            tuple(row_table[sample.label_ids] for sample in samples),
-            tuple(sample.boxes for sample in samples),
-        )
 
 
 class MixedSamples(Dataset[TrainingItem]):
@@ -108,6 +57,8 @@ class MixedSamples(Dataset[TrainingItem]):
             if source.config.from_epoch <= epoch
             for place in range(source.config.share)
         ]
+        self._lengths = [pass_length(source.repeats.of_image) for source in sources]
+        self._pass: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
     @property
     def batch_size(self) -> int:
@@ -119,37 +70,66 @@ class MixedSamples(Dataset[TrainingItem]):
         return self.steps * self.batch_size
 
     def __getitem__(self, index: int) -> TrainingItem:
-        """Return one augmented sample; it depends on seed, epoch and index alone."""
+        """Return one augmented sample; it depends on seed, epoch and index alone.
+
+        Raises:
+            DatasetError: A picture that is not kept in memory cannot be used.
+        """
         batch, slot = divmod(index, self.batch_size)
         dataset_index, place = self.slots[slot]
         source = self.sources[dataset_index]
+        config = source.config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        chosen = self._position(source, batch, place)
-        boxes = source.boxes[chosen]
+        picture = source.pictures[self._position(dataset_index, batch, place)]
         centre = None
-        if boxes and rng.random() < source.config.box_centred:
-            centre = boxes[int(rng.integers(len(boxes)))]
-        image, rows = random_crop(
-            source.images[chosen], source.rows[chosen], self.crop, source.config.scale, rng, centre
-        )
+        if picture.boxes and rng.random() < config.box_centred:
+            centre = _chosen_box(picture.boxes, source.repeats.of_label_id, rng)
+        scale = self._scale(source, picture, centre)
+        image, rows = random_crop(picture.image, picture.rows, self.crop, scale, rng, centre)
         image, rows = np.array(image), np.array(rows)
-        # Signs have no mirror image of the same meaning: pictures of sign types stay as they are.
-        if source.config.flips and rng.random() < 0.5:
-            image, rows = image[:, ::-1].copy(), rows[:, ::-1].copy()
-        if self.library and source.config.pasted_signs:
-            count = int(rng.poisson(source.config.pasted_signs))
-            paste_signs(image, rows, self.library, count, rng)
+        if source.mirror is not None and rng.random() < 0.5:
+            image, rows = mirror_crop(image, rows, source.mirror) or (image, rows)
+        # After mirroring: pasted signs are as they stand in the street.
+        if self.library and config.pasted_signs:
+            count = int(rng.poisson(config.pasted_signs))
+            paste_signs(image, rows, self.library, count, rng, config.pasted_size)
         return (
-            random_colors(image, rng),
+            random_colors(image, rng, config.augmentation),
             torch.from_numpy(rows.astype(np.int64)),
             dataset_index,
         )
 
-    def _position(self, source: Source, batch: int, place: int) -> int:
-        """Return which image a slot shows: each once per pass, every pass in another order."""
+    def _scale(
+        self, source: Source, picture: Picture, centre: Box | None
+    ) -> tuple[float, float]:
+        """Return the range of the resize factor."""
+        config = source.config
+        if centre is not None and config.box_scale is not None:
+            return config.box_scale
+        if config.scale_from == 'native':
+            return config.scale
+        least = cover_factor((picture.rows.shape[0], picture.rows.shape[1]), self.crop)
+        return least * config.scale[0], least * config.scale[1]
+
+    def _position(self, dataset_index: int, batch: int, place: int) -> int:
+        """Return which picture a slot shows: each at least once per pass, always in new order."""
+        source = self.sources[dataset_index]
         step = (self.epoch - source.config.from_epoch) * self.steps + batch
-        passes, position = divmod(step * source.config.share + place, len(source.images))
-        order = np.random.default_rng((self.seed, passes, len(source.images))).permutation(
-            len(source.images)
+        number, position = divmod(
+            step * source.config.share + place, self._lengths[dataset_index]
         )
+        kept_number, order = self._pass.get(dataset_index, (-1, None))
+        if order is None or kept_number != number:
+            order = pass_order(source.repeats.of_image, self.seed, number)
+            self._pass[dataset_index] = number, order
         return int(order[position])
+
+
+def _chosen_box(
+    boxes: Sequence[Box], of_label_id: NDArray[np.float64], rng: np.random.Generator
+) -> Box:
+    """Return a box, one of a rare label likelier: for its sake the picture is shown again."""
+    weights = np.array([of_label_id[box.label_id] for box in boxes])
+    if (weights == weights[0]).all():
+        return boxes[int(rng.integers(len(boxes)))]
+    return boxes[int(rng.choice(len(boxes), p=weights / weights.sum()))]

@@ -4,158 +4,103 @@
 
 from __future__ import annotations
 
-import inspect
-import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import logging
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-import yaml
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
-from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
+from hiseg_ros.errors import CheckpointError, DeviceError
+from hiseg_ros.model.backbone import IMAGENET
 from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
-from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping, load_taxonomy
-from hiseg_ros.training.config import DatasetConfig, TrainingConfig
-from hiseg_ros.training.datasets.camvid import CamVid
-from hiseg_ros.training.datasets.drawn import DrawnScenes, drawn_mapping
-from hiseg_ros.training.datasets.gtsdb import Gtsdb
-from hiseg_ros.training.datasets.sample import Sample, SegmentationDataset
-from hiseg_ros.training.label_table import LabelTable
-from hiseg_ros.training.mixing import MixedSamples, Source, TrainingItem
+from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.training.callbacks import (
+    Folder,
+    Pictures,
+    RunProgressBar,
+    Speed,
+    TimedCheckpoint,
+)
+from hiseg_ros.training.config import TrainingConfig
+from hiseg_ros.training.data import MixedData, batch_sizes, batches_of_run
+from hiseg_ros.training.distributed import check_divisible, launched_processes
+from hiseg_ros.training.faults import sentences
 from hiseg_ros.training.module import SegmentationModule
 from hiseg_ros.training.processor import keep_freed_memory, speed_up_depthwise
-from hiseg_ros.training.sign_library import sign_library
-from hiseg_ros.training.transforms import SignCutout
+from hiseg_ros.training.run_folder import (
+    SETTINGS,
+    check_run_folder,
+    last_checkpoint,
+    merge_metrics,
+    plain,
+    settings_text,
+)
+from hiseg_ros.training.saving import AtomicCheckpoints, load_averaged, replace_file
 
-LOADERS: dict[str, Callable[..., SegmentationDataset]] = {
-    'camvid': CamVid,
-    'gtsdb': Gtsdb,
-    'drawn': DrawnScenes,
-}
-DRAWN_SIGNS_PER_TYPE = 24
-
-
-def _mapping(config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
-    if config.kind == 'drawn':
-        return drawn_mapping(taxonomy)
-    return load_mapping(config.kind, taxonomy)
+CHECKPOINT_INTERVAL = timedelta(minutes=10)
+"""Longest time between two checkpoints, where epochs are longer."""
 
 
-def _label_weights(
-    config: TrainingConfig, mappings: dict[str, Mapping]
-) -> dict[str, dict[str, float]]:
-    """Return the pixel weights by mapping; data sets of one kind share one mapping."""
-    weights: dict[str, dict[str, float]] = {}
-    for name, item in config.datasets.items():
-        if weights.setdefault(mappings[name].name, item.label_weights) != item.label_weights:
-            raise ConfigError(
-                f'Data set {name} has the label weights {item.label_weights}, another one of kind '
-                f'{item.kind} has others; expected the same.'
-            )
-    return weights
+def train(
+    config: TrainingConfig,
+    run_dir: Path,
+    *,
+    accelerator: str = 'auto',
+    force_config: bool = False,
+) -> Path:
+    """Train a network, or go on where an earlier run in the same folder stopped.
 
-
-def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
-    loader = LOADERS[config.kind]
-    try:
-        inspect.signature(loader).bind(config.root, **config.options)
-    except TypeError as problem:
-        raise ConfigError(
-            f'Data set {name} has options {config.options} ({problem}); expected arguments of '
-            f'{config.kind}: {list(inspect.signature(loader).parameters)[1:]}.'
-        ) from problem
-    return loader(config.root, **config.options)
-
-
-def _whole_image(samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return image (H, W, 3) and label ids (H, W) of the one sample."""
-    (sample,) = samples
-    return torch.from_numpy(sample.image), torch.from_numpy(sample.label_ids)
-
-
-class MixedData(lightning.LightningDataModule):
-    """The data sets of a run in memory, one loader per epoch."""
-
-    def __init__(self, config: TrainingConfig, taxonomy: Taxonomy) -> None:
-        """Read everything, with progress bars.
-
-        Raises:
-            ConfigError: A data set has options or label weights that it does not know.
-            DatasetError: A folder or a file is missing or wrong.
-        """
-        super().__init__()
-        self.config = config
-        mappings = {name: _mapping(item, taxonomy) for name, item in config.datasets.items()}
-        unique = {mapping.name: mapping for mapping in mappings.values()}
-        self.table = LabelTable(
-            taxonomy, list(unique.values()), _label_weights(config, mappings)
-        )
-        self.sources: list[Source] = []
-        self.library: Sequence[Sequence[SignCutout]] = ()
-        for name, item in config.datasets.items():
-            dataset = _open(name, item)
-            rows = self.table.row_of_label_id(mappings[name].name)
-            source = Source.load(item, dataset, rows)
-            self.sources.append(source)
-            if item.kind == 'gtsdb':
-                self.library = sign_library(source, rows, DRAWN_SIGNS_PER_TYPE, config.seed)
-        camvid = next((d for d in config.datasets.values() if d.kind == 'camvid'), None)
-        self.validation = None if camvid is None else CamVid(camvid.root, 'val')
-        self.validation_mapping = None if camvid is None else load_mapping('camvid', taxonomy)
-
-    def train_dataloader(self) -> DataLoader[TrainingItem]:
-        """Return the samples of the current epoch, which follow from its number alone."""
-        epoch = self.trainer.current_epoch if self.trainer else 0
-        config = self.config
-        samples = MixedSamples(
-            self.sources, config.crop, config.steps_per_epoch, epoch, config.seed, self.library
-        )
-        return DataLoader(samples, samples.batch_size, num_workers=config.workers)
-
-    def val_dataloader(self) -> Any:
-        """Return whole validation images, unchanged."""
-        if self.validation is None:
-            return []
-        return DataLoader(self.validation, 1, collate_fn=_whole_image)  # type: ignore[arg-type]
-
-
-def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -> Path:
-    """Train, or go on where the run folder's last checkpoint ends, and write the weights.
-
-    A run that is complete and has the same configuration is left as it is.
+    A run that is complete and has the same configuration is left as it is. Started by torchrun or
+    SLURM, all processes train one network together and the first one writes.
 
     Args:
         config: What to train.
-        run_dir: Gets config.yaml, metrics, checkpoints and <name>.safetensors.
+        run_dir: Gets config.yaml, environment.json, metrics.csv, checkpoints/, tensorboard/ and
+            <name>.safetensors.
         accelerator: Lightning's name of the device kind.
+        force_config: Go on although the folder's run began with other settings.
 
     Returns:
         The weights file.
 
     Raises:
-        CheckpointError: The run folder's checkpoint is damaged or of another network.
+        CheckpointError: The run folder's checkpoint is damaged or of another network, or the disk
+            is full.
         DeviceError: There is no such accelerator.
-        HisegError: The configuration or a data set cannot be used.
+        HisegError: The configuration, a data set or the run folder cannot be used.
+        KeyboardInterrupt: The user stopped it; the text says how to go on.
     """
     if accelerator == 'gpu' and not torch.cuda.is_available():
         raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
     weights = run_dir / f'{config.name}.safetensors'
-    settings = yaml.safe_dump(_plain(asdict(config)), sort_keys=False)
-    settings_path = run_dir / 'config.yaml'
-    if weights.is_file() and settings_path.is_file() and settings_path.read_text() == settings:
+    settings = run_dir / SETTINGS
+    if (
+        weights.is_file() and settings.is_file() and settings.read_text() == settings_text(config)
+    ):
         return weights
+    devices, machines = launched_processes()
+    check_divisible(batch_sizes(config), devices * machines)
+    check_run_folder(run_dir, config, force_config)
     keep_freed_memory()
+    # What it says of devices is in environment.json; the rest is advice and advertisements.
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     if config.threads:
         torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
     taxonomy = load_taxonomy(config.taxonomy)
-    last = run_dir / 'checkpoints' / 'last.ckpt'
+    last = last_checkpoint(run_dir)
     resumes = last.is_file()
     initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
     data = MixedData(config, taxonomy)
@@ -164,62 +109,107 @@ def train(config: TrainingConfig, run_dir: Path, *, accelerator: str = 'auto') -
         module.network.load_state_dict(initial)
     elif config.backbone_weights and not resumes:
         module.network.backbone.load_pretrained(config.backbone_weights)
-    if resumes:
-        _load_averaged(module, last)
-    if accelerator == 'cpu' or not torch.cuda.is_available():
+    first_step = load_averaged(module, last) if resumes else 0
+    is_on_processor = accelerator == 'cpu' or not torch.cuda.is_available()
+    if is_on_processor:
         speed_up_depthwise(module.network)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    settings_path.write_text(settings)
-    averaging = EMAWeightAveraging(
-        decay=config.ema_decay, update_starting_at_step=config.warmup_steps
-    )
-    saving = ModelCheckpoint(
-        run_dir / 'checkpoints', filename='epoch', save_last=True, save_top_k=1,
-        save_on_train_epoch_end=True, enable_version_counter=False,
-    )
-    has_validation = data.validation is not None
+    speed = Speed()
     trainer = lightning.Trainer(
         accelerator=accelerator,
-        devices=1,
+        devices=devices,
+        num_nodes=machines,
+        # A batch without a classifier's labels leaves that classifier without gradients.
+        strategy=DDPStrategy(find_unused_parameters=True) if devices * machines > 1 else 'auto',
+        sync_batchnorm=devices * machines > 1 and not is_on_processor,
+        use_distributed_sampler=False,  # the loaders deal the images out themselves
         max_epochs=-(-config.steps // config.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,
-        check_val_every_n_epoch=config.validation_every_epochs if has_validation else None,
-        limit_val_batches=None if has_validation else 0,
+        check_val_every_n_epoch=config.validation_every_epochs if data.validation else None,
+        limit_val_batches=None if data.validation else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=5.0,
+        accumulate_grad_batches=config.accumulate_batches,
+        gradient_clip_val=config.gradient_clip or None,
         precision=config.precision,  # type: ignore[arg-type]
-        log_every_n_steps=20,
-        callbacks=[averaging, saving],
-        # A folder of its own for each part of a run: the logger empties the one that it is given.
-        logger=CSVLogger(run_dir, name='metrics'),
+        log_every_n_steps=min(20, config.steps_per_epoch),
+        callbacks=[
+            Folder(run_dir, config, first_step), Pictures(taxonomy),
+            *_callbacks(config, run_dir, speed),
+        ],
+        logger=[
+            # A folder for each part of a run: the logger empties the one that it is given.
+            CSVLogger(run_dir, name='metrics', flush_logs_every_n_steps=20),
+            # Steps that were lost with a killed run are drawn once.
+            TensorBoardLogger(
+                run_dir, name='tensorboard', version='', purge_step=first_step or None
+            ),
+        ],
+        plugins=_plugins(),
         default_root_dir=run_dir,
     )
-    # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
-    trainer.fit(module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True)
-    # After the last epoch this is what the module holds; where no epoch was left, only the file
-    # has the averaged weights.
-    _load_averaged(module, last)
-    if has_validation:
-        trainer.validate(module, datamodule=data, verbose=False)  # the card: of these very weights
-    save_checkpoint(
-        weights, module.network, taxonomy, config.preprocessing, _card(config, trainer)
-    )
+    with sentences(trainer, run_dir):
+        # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
+        trainer.fit(
+            module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
+        )
+        # After the last epoch this is what the module holds; where no epoch was left, only the
+        # file has the averaged weights.
+        best = last.with_name('best.ckpt')
+        chosen = best if config.final_weights == 'best' and best.is_file() else last
+        load_averaged(module, chosen)
+        if data.validation:  # the card: of these very weights
+            trainer.validate(module, datamodule=data, verbose=False)
+        if trainer.is_global_zero:
+            card = _card(config, trainer, speed)
+            # The run's own file comes last: where it lies, the run is complete.
+            for name, network in reversed(module.finished_networks().items()):
+                write = partial(
+                    save_checkpoint, network=network, taxonomy=taxonomy,
+                    preprocessing=config.preprocessing, card={**card, 'name': name},
+                )
+                replace_file(run_dir / f'{name}.safetensors', write)
+            merge_metrics(run_dir)
     return weights
 
 
-def _load_averaged(module: SegmentationModule, path: Path) -> None:
-    """Load the averaged weights of a training checkpoint; nothing in it is executed."""
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-        module.load_state_dict(state['state_dict'])
-    except (
-        RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError
-    ) as problem:
-        reason = ' '.join(str(problem).split())[:200]
-        raise CheckpointError(
-            f'The run cannot go on from {path} ({reason} ...); expected the checkpoint of a run '
-            'with the same network: choose another run folder or delete this one.'
-        ) from problem
+def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Callback]:
+    callbacks: list[Callback] = [
+        speed,
+        RunProgressBar(speed, batches_of_run(config)),
+        LearningRateMonitor('step'),
+    ]
+    if config.ema_decay:
+        callbacks.append(
+            EMAWeightAveraging(
+                decay=config.ema_decay, update_starting_at_step=config.warmup_steps
+            )
+        )
+    folder = last_checkpoint(run_dir).parent
+    # Two reasons to write one file: an epoch is over, or it takes long.
+    for reason in ({'every_n_epochs': 1}, {'train_time_interval': CHECKPOINT_INTERVAL}):
+        callbacks.append(
+            TimedCheckpoint(
+                folder, filename='last', save_top_k=1, enable_version_counter=False,
+                save_on_train_epoch_end='every_n_epochs' in reason,
+                **reason,
+            )
+        )
+    if config.validation_set:
+        callbacks.append(
+            ModelCheckpoint(
+                folder, filename='best', monitor='val_miou', mode='max', save_top_k=1,
+                enable_version_counter=False, save_on_train_epoch_end=False,
+            )
+        )
+    return callbacks
+
+
+def _plugins() -> list[Any]:
+    plugins: list[Any] = [AtomicCheckpoints()]
+    if SLURMEnvironment.detect():
+        # Its checkpoint at a signal would be taken in the middle of a step: the last one at a
+        # step's end is never more than CHECKPOINT_INTERVAL old.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return plugins
 
 
 def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
@@ -237,14 +227,7 @@ def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torc
     return checkpoint.build().state_dict()
 
 
-def _plain(value: Any) -> Any:
-    """Return tuples as lists, which YAML has."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _card(config: TrainingConfig, trainer: lightning.Trainer) -> dict[str, Any]:
+def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> dict[str, Any]:
     scores = {
         name: round(float(value), 4)
         for name, value in trainer.callback_metrics.items()
@@ -257,10 +240,24 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer) -> dict[str, Any]:
             {
                 'name': name,
                 'kind': item.kind,
-                'options': _plain(item.options),
+                'options': plain(item.options),
                 'licence': config.licences.get(name, 'not stated'),
             }
             for name, item in config.datasets.items()
         ],
         'scores': scores,
+        'training': speed.card(),
+        **_backbone_card(config),
+    }
+
+
+def _backbone_card(config: TrainingConfig) -> dict[str, Any]:
+    """Return where the backbone's first weights come from; a file is not named by its folder."""
+    if not config.backbone_weights:
+        return {}
+    return {
+        'backbone_weights': {
+            'name': f'{config.network.backbone}: {Path(config.backbone_weights).name}',
+            'licence': config.licences.get(IMAGENET, 'not stated'),
+        }
     }

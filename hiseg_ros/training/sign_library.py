@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.training.datasets.gtsdb import sign_shape
 from hiseg_ros.training.datasets.synthetic import SIGN_TYPES, draw_sign
-from hiseg_ros.training.mixing import Source
+from hiseg_ros.training.source import Source
 from hiseg_ros.training.transforms import SignCutout
 
 MIN_SIDE = 20
@@ -31,9 +31,10 @@ def sign_library(
         seed: Seed of the drawn variants.
     """
     cutouts: dict[int, list[SignCutout]] = defaultdict(list)
-    for image, boxes in zip(source.images, source.boxes, strict=True):
-        for box in boxes:
-            rgb = image[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
+    for index in range(len(source.pictures)):
+        picture = source.pictures[index]
+        for box in picture.boxes:
+            rgb = picture.image[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
             if min(rgb.shape[:2]) >= MIN_SIDE:
                 mask = sign_shape(box.label_id, rgb.shape[0], rgb.shape[1])
                 cutouts[box.label_id].append(

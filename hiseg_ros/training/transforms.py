@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: crops at jittered scale, colour, blur, and signs pasted with their labels."""
+"""Crops at jittered scale, and signs pasted with their labels."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.transforms import v2
 
 from hiseg_ros.training.datasets.sample import Box
 from hiseg_ros.training.label_table import IGNORED
+from hiseg_ros.training.mirroring import Rows
 from hiseg_ros.types import ImageSize, RgbImage
-
-Rows = NDArray[np.int16]
-"""(H, W) int16 rows of the label table; -1 = unlabeled."""
 
 
 def random_crop(
@@ -70,6 +66,11 @@ def random_crop(
     return np.asarray(part, np.uint8), np.asarray(part_rows, np.int16)
 
 
+def cover_factor(image: ImageSize, size: ImageSize) -> float:
+    """Return the factor at which an image of (height, width) just covers a crop of a size."""
+    return max(size[0] / image[0], size[1] / image[1])
+
+
 @dataclass(frozen=True)
 class SignCutout:
     """A sign to paste: its pixels, its outline and its row in the label table."""
@@ -105,6 +106,10 @@ def paste_sign(
     rgb = cv2.GaussianBlur(sign.rgb, (0, 0), soft) if soft > 0.5 else sign.rgb
     rgb = cv2.warpPerspective(rgb, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpPerspective(sign.mask.astype(np.float32), warp, (width, height))
+    # The camera's own softness, which a small cutout must not lose its shape to.
+    softness = min(rng.uniform(0, 1.0), 0.05 * side)
+    if softness > 0.3:
+        rgb, alpha = (cv2.GaussianBlur(part, (0, 0), softness) for part in (rgb, alpha))
     image_h, image_w = rows.shape
     top = int(rng.integers(0, max(1, int(0.75 * image_h) - height)))
     left = int(rng.integers(0, max(1, image_w - width)))
@@ -112,10 +117,14 @@ def paste_sign(
     target_rows = rows[top : top + height, left : left + width]
     rgb = rgb[: target.shape[0], : target.shape[1]]
     alpha = alpha[: target.shape[0], : target.shape[1]]
-    # Signs follow the light of the picture: dusk signs on dusk streets.
-    light = float(np.clip((image.mean() + 30) / 150 * rng.uniform(0.6, 1.3), 0.25, 1.2))
+    # Signs follow the light of the picture, and a little that of their place: dusk signs on dusk
+    # streets, darker ones under trees.
+    around = 0.75 * image.mean() + 0.25 * target.mean()
+    light = float(np.clip((around + 30) / 150 * rng.uniform(0.6, 1.3), 0.25, 1.2))
     tint = rng.uniform(0.92, 1.08, 3)
     lit = np.clip(rgb.astype(np.float32) * light * tint + rng.uniform(-10, 15), 0, 255)
+    # Dust and distance take contrast.
+    lit = lit.mean() + (lit - lit.mean()) * rng.uniform(0.7, 1.0)
     blended = alpha[..., None] * lit + (1 - alpha[..., None]) * target
     blended = blended + rng.normal(0, rng.uniform(0, 5), blended.shape)
     target[:] = np.clip(blended, 0, 255).astype(np.uint8)
@@ -129,8 +138,9 @@ def paste_signs(
     library: Sequence[Sequence[SignCutout]],
     count: int,
     rng: np.random.Generator,
+    sides: tuple[int, int] = (14, 72),
 ) -> None:
-    """Paste signs in place, every type equally likely.
+    """Paste signs in place, every type equally likely, small ones likelier than large ones.
 
     Args:
         image: (H, W, 3), changed.
@@ -138,28 +148,10 @@ def paste_signs(
         library: Cutouts by type, none empty.
         count: How many to paste.
         rng: Source of chance.
+        sides: Least and largest longer side in pixels, drawn evenly in its logarithm.
     """
     for _ in range(count):
         cutouts = library[int(rng.integers(len(library)))]
         sign = cutouts[int(rng.integers(len(cutouts)))]
-        side = int(np.exp(rng.uniform(np.log(14), np.log(72))))
+        side = round(np.exp(rng.uniform(*np.log(sides))))
         paste_sign(image, rows, sign, side, rng)
-
-
-_COLOR = v2.ColorJitter(brightness=0.35, contrast=0.35, saturation=0.35, hue=0.03)
-
-
-def random_colors(image: RgbImage, rng: np.random.Generator) -> torch.Tensor:
-    """Return the image as (3, H, W) uint8 with jittered colour, blur and noise."""
-    # torchvision draws from torch's own generator; seeding it here makes a sample depend on its
-    # index alone, so that a resumed run sees the same pictures.
-    torch.manual_seed(int(rng.integers(2**31)))
-    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    if rng.random() < 0.8:
-        tensor = _COLOR(tensor)
-    if rng.random() < 0.25:
-        tensor = v2.functional.gaussian_blur(tensor, [3, 3], [float(rng.uniform(0.3, 1.2))])
-    if rng.random() < 0.25:
-        noise = torch.randn(tensor.shape) * float(rng.uniform(1, 8))
-        tensor = (tensor.float() + noise).clamp(0, 255).to(torch.uint8)
-    return tensor

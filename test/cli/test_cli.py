@@ -151,7 +151,9 @@ def test_training_takes_its_folders_from_the_command_line(
     run_module = pytest.importorskip('hiseg_ros.training.run')
     calls: list[tuple[dict[str, str], Path, str]] = []
 
-    def remember(config: object, run_dir: Path, *, accelerator: str) -> Path:
+    def remember(
+        config: object, run_dir: Path, *, accelerator: str, force_config: bool
+    ) -> Path:
         roots = {name: item.root for name, item in config.datasets.items()}  # type: ignore[attr-defined]
         calls.append((roots, run_dir, accelerator))
         return run_dir / 'x.safetensors'

@@ -8,8 +8,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
@@ -60,6 +62,50 @@ def test_the_scores_equal_the_reference(seed: int) -> None:
         (predicted == i)[truth == i].mean() for i in IDS if (truth == i).any()
     ]
     assert summary['mean_class_accuracy'] == pytest.approx(np.mean(recalls))
+
+
+def void_dropped_reference(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """Return mIoU and accuracy as IV 2018 counts: labelled pixels predicted as void disappear."""
+    kept = np.isin(truth, IDS) & np.isin(predicted, IDS)
+    truth, predicted = truth[kept], predicted[kept]
+    ious = [
+        ((truth == i) & (predicted == i)).sum() / ((truth == i) | (predicted == i)).sum()
+        for i in IDS
+        if (truth == i).any()
+    ]
+    return float(np.mean(ious)), float((truth == predicted).mean())
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_weighted_and_void_dropping_figures_equal_their_references(seed: int) -> None:
+    """Frequency-weighted IoU weighs by true pixels; the paper's figure is never the lower one."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([0, 0, 0, 5, 7, 9], (20, 30)).astype(np.uint8)
+    predicted = rng.choice([0, 5, 7, -1, 9], (20, 30))
+    confusion = Confusion(MAPPING)
+    confusion.add(truth, predicted)
+    summary = confusion.summary()
+    weights = np.array([(truth == i).sum() for i in IDS])
+    ious, _ = reference(truth, predicted)
+    expected = float((weights * ious).sum() / weights.sum())
+    assert summary['frequency_weighted_iou'] == pytest.approx(expected)
+    miou, accuracy = void_dropped_reference(truth, predicted)
+    assert summary['miou_void_dropped'] == pytest.approx(miou)
+    assert summary['pixel_accuracy_void_dropped'] == pytest.approx(accuracy)
+    assert miou > float(str(summary['miou']))
+
+
+def test_the_iou_equals_torchmetrics() -> None:
+    """Where nothing is out of set, class by class."""
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, 3, (2, 12, 12))
+    confusion = Confusion(MAPPING)
+    truth, predicted = np.array(IDS)[index]
+    confusion.add(truth.astype(np.uint8), predicted)
+    expected = multiclass_jaccard_index(
+        torch.from_numpy(index[1]), torch.from_numpy(index[0]), 3, average=None
+    )
+    np.testing.assert_allclose(confusion.iou(), expected.numpy(), rtol=1e-6)
 
 
 def test_predictions_outside_the_set_are_errors() -> None:

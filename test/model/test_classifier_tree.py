@@ -155,6 +155,46 @@ def test_classifiers_share_no_branch() -> None:
         assert changed == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize('branch', [*BRANCHES, 'leaf'])
+def test_what_losses_read_is_what_inference_computes(branch: str) -> None:
+    """Leaf probabilities are those of `forward`, their factors the classifiers' log-softmaxes."""
+    taxonomy = load_taxonomy('iv2018')
+    config = NetworkConfig(channels=24, branch='pointwise' if branch == 'leaf' else branch)
+    head = (LeafHead if branch == 'leaf' else ConditionalHead)(taxonomy, config).eval()
+    features = torch.randn(2, 24, 3, 4)
+    output = head.head_output(features)
+    assert torch.equal(output.leaf_probabilities, head(features))
+    if branch == 'leaf':
+        assert output.conditional_log_probabilities is None
+        return
+    assert output.conditional_log_probabilities is not None
+    logits = head.conditional_logits(features)
+    for found, values in zip(output.conditional_log_probabilities, logits, strict=True):
+        torch.testing.assert_close(found, values.log_softmax(1))
+        torch.testing.assert_close(found.exp().sum(1), torch.ones(2, 3, 4))
+
+
+@pytest.mark.parametrize('branch', [*BRANCHES, 'leaf'])
+def test_under_autocast_losses_read_exact_products_of_float32(branch: str) -> None:
+    """Bfloat16 ends before the softmax: sums of its logarithms would be off by a percent."""
+    taxonomy = load_taxonomy('street')
+    config = NetworkConfig(channels=24, branch='pointwise' if branch == 'leaf' else branch)
+    head = (LeafHead if branch == 'leaf' else ConditionalHead)(taxonomy, config).eval()
+    features = torch.randn(1, 24, 3, 4) * 5
+    with torch.autocast('cpu', torch.bfloat16):
+        found = head.head_output(features)
+        logits = head.conditional_logits(features) if branch != 'leaf' else [head.logits(features)]
+    assert logits[0].dtype == torch.bfloat16
+    if branch == 'leaf':
+        expected = logits[0].detach().double().softmax(1).numpy()
+    else:
+        expected = walked_products(taxonomy, [x.detach().double().numpy() for x in logits])
+    assert found.leaf_probabilities.dtype == torch.float32
+    np.testing.assert_allclose(
+        found.leaf_probabilities.detach().numpy(), expected, rtol=2e-5, atol=1e-7
+    )
+
+
 def test_node_slices_name_each_classifiers_columns() -> None:
     """The slices cover the columns of `paths` in order, one per inner node."""
     taxonomy = load_taxonomy('iv2018')

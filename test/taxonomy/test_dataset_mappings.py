@@ -45,7 +45,7 @@ def test_cityscapes_has_27_labels_with_the_corrected_targets(taxonomy: Taxonomy)
         label_id: (name, leaves_of(taxonomy, nodes))
         for _, label_id, name, _, _, nodes in CITYSCAPES
     }
-    assert mapping.unlabeled_ids == (0, 2, 3, 4, 5, 6, 18, -1)
+    assert mapping.unlabeled_ids == (0, 2, 3, 4, 5, 6, 18, -1, 255)
 
 
 def test_cityscapes_labels_contain_the_papers_first_level_class() -> None:

@@ -327,6 +327,109 @@ def test_a_missing_gtsdb_image_is_named(gtsdb: Path) -> None:
         Gtsdb(gtsdb)[1]
 
 
+def test_gtsdb_is_found_in_the_folder_around_the_publishers(tmp_path: Path) -> None:
+    """FullIJCNN2013 as it unpacks, named by itself or by what it lies in."""
+    folder = tmp_path / 'FullIJCNN2013'
+    folder.mkdir()
+    write_gtsdb(folder, 'ppm')
+    assert len(Gtsdb(tmp_path)) == len(Gtsdb(folder)) == 5
+    assert (Gtsdb(tmp_path)[1].image == (250, 10, 30)).all()
+
+
+def test_the_benchmarks_own_test_images_are_a_part_of_their_own(gtsdb: Path) -> None:
+    """FullIJCNN2013 holds them beside the training images; nothing trains on them unasked."""
+    for number in (600, 899, 900):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(gtsdb / f'{number:05d}.ppm')
+        with (gtsdb / 'gt.txt').open('a') as file:
+            file.write(f'{number:05d}.ppm;1;1;9;9;3\n')
+    test = Gtsdb(gtsdb, 'test')
+    assert [test[i].name for i in range(len(test))] == ['00600', '00899']
+    for part in ('train', 'held_out', 'all'):
+        other = Gtsdb(gtsdb, part)
+        assert not {other[i].name for i in range(len(other))} & {'00600', '00899'}
+    assert len(Gtsdb(gtsdb, 'all')) == 6
+
+
+def test_gtsdb_images_without_signs_are_taken_when_asked_for(gtsdb: Path) -> None:
+    """They are outside all boxes everywhere."""
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(gtsdb / '00003.ppm')
+    assert len(Gtsdb(gtsdb)) == 5
+    dataset = Gtsdb(gtsdb, negatives=True)
+    assert len(dataset) == 6
+    assert dataset[2].name == '00003'
+    assert dataset[2].boxes == ()
+    assert (dataset[2].label_ids == OUTSIDE_ALL_BOXES).all()
+    assert len(Gtsdb(gtsdb, negatives=True, limit=2)) == 2
+
+
+def write_masks(root: Path, folder: str, values: int | None = None) -> None:
+    """Write the published masks: 2000 + class in the whole box, 0 elsewhere."""
+    (root / folder).mkdir(exist_ok=True)
+    dataset = Gtsdb(root)
+    for index in range(len(dataset)):
+        mask = np.zeros(SIZE, np.uint16)
+        for box in dataset.boxes(index):
+            value = 2000 + box.label_id if values is None else values
+            mask[box.y1 + 2 : box.y2 + 1, box.x1 : box.x2 + 1] = value
+        Image.fromarray(mask).save(root / folder / f'{dataset[index].name}_labelIds.png')
+
+
+@pytest.mark.parametrize(('labels', 'folder'), [('fine', 'gtFine'), ('coarse', 'gtCoarse')])
+def test_published_masks_label_instead_of_shapes(gtsdb: Path, labels: str, folder: str) -> None:
+    """A pixel that they leave out is unlabeled in a box and outside elsewhere."""
+    with pytest.raises(DatasetError, match=rf'{folder}/0000._labelIds\.png is missing'):
+        Gtsdb(gtsdb, labels=labels)
+    write_masks(gtsdb, folder)
+    sample = Gtsdb(gtsdb, labels=labels)[0]
+    assert sample.label_ids.dtype == np.uint8
+    assert (sample.label_ids[7:25, 10:30] == 1).all()
+    assert (sample.label_ids[5:7, 10:30] == 255).all()
+    assert (sample.label_ids == OUTSIDE_ALL_BOXES).sum() == SIZE[0] * SIZE[1] - 20 * 20
+
+
+def test_masks_of_other_values_or_sizes_are_refused(gtsdb: Path) -> None:
+    """43 would be outside; 2043 is in the list of names alone."""
+    for value in (7, 1999, 2043, 65535):
+        write_masks(gtsdb, 'gtFine', value)
+        with pytest.raises(DatasetError, match=rf'_labelIds\.png has the value {value}; expected'):
+            Gtsdb(gtsdb, labels='fine')[0]
+    path = gtsdb / 'gtFine' / '00000_labelIds.png'
+    Image.fromarray(np.zeros((3, 4), np.uint16)).save(path)
+    with pytest.raises(DatasetError, match=r'has size \(3, 4\); expected \(36, 48\)'):
+        Gtsdb(gtsdb, labels='fine')
+    with pytest.raises(DatasetError, match="labels are 'masks'; expected 'boxes'"):
+        Gtsdb(gtsdb, labels='masks')
+
+
+def test_gtsdb_is_checked_when_it_is_opened(gtsdb: Path) -> None:
+    """Before anything is trained on it."""
+    with (gtsdb / 'gt.txt').open('a') as file:
+        file.write('00002.ppm;1;1;9;9;1\n')
+    with pytest.raises(DatasetError, match=r'00002\.ppm is missing'):
+        Gtsdb(gtsdb)
+    Image.fromarray(np.zeros((9, 48, 3), np.uint8)).save(gtsdb / '00002.ppm')
+    with pytest.raises(DatasetError, match=r'9 x 48 pixels, but gt\.txt has a box'):
+        Gtsdb(gtsdb)
+
+
+def test_camvid_is_checked_when_it_is_opened(camvid: Path) -> None:
+    """The first pair of the chosen ones that cannot be used."""
+    path = camvid / 'labels/train/0006R0_f00930.png'
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(DatasetError, match=r'0006R0_f00930\.png is missing or not a readable'):
+        CamVid(camvid)
+    assert len(CamVid(camvid, without_drives=['0006R0'])) == 3
+    assert len(CamVid(camvid, without_drives=['0006R0'], limit=2)) == 2
+
+
+def test_a_camvid_label_beyond_its_classes_is_named(camvid: Path) -> None:
+    """The 32 classes of the original data set are not these 11."""
+    path = camvid / 'labels/val/0016E5_07959.png'
+    Image.fromarray(np.full(SIZE, 12, np.uint8)).save(path)
+    with pytest.raises(DatasetError, match=r'07959\.png has the label id 12; expected 0 to 11'):
+        CamVid(camvid, 'val')[0]
+
+
 def test_a_box_beyond_its_image_is_refused(gtsdb: Path) -> None:
     """The images were resized, and their boxes were not."""
     with (gtsdb / 'gt.txt').open('a') as file:

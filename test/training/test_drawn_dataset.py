@@ -19,8 +19,9 @@ from hiseg_ros.training.datasets.gtsdb import TYPE_COUNT, sign_shape
 from hiseg_ros.training.datasets.sample import Box
 from hiseg_ros.training.datasets.synthetic import LEAF_NAMES, SIGN_TYPES, DrawnScene
 from hiseg_ros.training.label_table import LabelTable
-from hiseg_ros.training.mixing import Source
+from hiseg_ros.training.repeats import Repeats
 from hiseg_ros.training.sign_library import sign_library
+from hiseg_ros.training.source import Picture, Source
 
 SIZE = (48, 64)
 
@@ -133,9 +134,8 @@ def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
     rows = table.row_of_label_id('gtsdb')
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     boxes = (*[Box(10, 5, 40, 35, 14)] * 8, Box(50, 5, 65, 20, 1), Box(40, 30, 79, 59, 13))
-    source = Source(
-        DatasetConfig('gtsdb', '', 1), (image,), (np.zeros((60, 80), np.int16),), (boxes,)
-    )
+    picture = Picture(image, np.zeros((60, 80), np.int16), boxes)
+    source = Source(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
     library = sign_library(source, rows, 2, seed=1)
     assert [len(cutouts) for cutouts in library] == [
         {14: 8 + 4, 13: 1 + 2}.get(label_id, 2) for label_id in range(TYPE_COUNT)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The set loss: value and gradient against a reference, and what each kind of label trains."""
+"""The set loss: value and gradient against a reference, batches, heads, precision."""
 
 from __future__ import annotations
 
@@ -9,31 +9,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loss_references import (
+    ONE,
+    ONE_DATASET,
+    output_of,
+    random_logits,
+    weights_of_cells,
+)
 from random_trees import random_leaf_probabilities, random_tree
 
-from hiseg_ros.errors import ConfigError
-from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping, load_taxonomy
+from hiseg_ros.taxonomy import Label, Mapping, load_mapping, load_taxonomy
 from hiseg_ros.training.label_table import LabelTable
 from hiseg_ros.training.losses import SMALLEST_PROBABILITY, SetLoss, set_nll
-
-ONE = torch.ones(1)
-ONE_DATASET = torch.zeros(1, dtype=torch.int64)
-
-
-def weights_of_cells(grid: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """Return (H*W, h*w): how much each grid cell counts at each pixel (linear interpolation)."""
-    axes = []
-    for cells, pixels in zip(grid, size, strict=True):
-        axis = np.zeros((pixels, cells))
-        for pixel in range(pixels):
-            place = min(max((pixel + 0.5) * cells / pixels - 0.5, 0), cells - 1)
-            low = int(place)
-            axis[pixel, low] += 1 - (place - low)
-            axis[pixel, min(low + 1, cells - 1)] += place - low
-        axes.append(axis)
-    return np.kron(*axes)
 
 
 def reference(
@@ -117,12 +106,14 @@ def test_an_image_without_any_label_gives_zero_and_no_nan(head_kind: str) -> Non
     )
     loss_of = SetLoss(table)
     targets = torch.full((2, 16, 16), -1)
-    loss = loss_of(head(torch.randn(2, 8, 4, 4)), targets, torch.tensor([0, 1]), torch.ones(2))
+    output = head.head_output(torch.randn(2, 8, 4, 4))
+    loss = loss_of(output, targets, torch.tensor([0, 1]), torch.ones(2))
     loss.backward()
     assert loss.item() == 0
     assert all((p.grad is None) or (p.grad == 0).all() for p in head.parameters())
     targets[1] = 3
-    loss = loss_of(head(torch.randn(2, 8, 4, 4)), targets, torch.tensor([0, 0]), torch.ones(2))
+    output = head.head_output(torch.randn(2, 8, 4, 4))
+    loss = loss_of(output, targets, torch.tensor([0, 0]), torch.ones(2))
     loss.backward()
     assert torch.isfinite(loss)
     assert loss > 0
@@ -143,82 +134,6 @@ def test_a_certainly_wrong_pixel_has_a_finite_loss_and_still_learns() -> None:
         assert probabilities.grad[1].item() == pytest.approx(-1 / SMALLEST_PROBABILITY)
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
-
-
-def table_of(taxonomy: Taxonomy, *labels: tuple[str, ...]) -> LabelTable:
-    """Return a table with one row per tuple of node names."""
-    rows = tuple(
-        Label(index, '+'.join(names), tuple(
-            leaf for name in names for leaf in taxonomy.leaves_below(taxonomy.node_id(name))
-        ))
-        for index, names in enumerate(labels)
-    )
-    return LabelTable(taxonomy, [Mapping('test', rows, ())])
-
-
-def trained_classifiers(taxonomy: Taxonomy, table: LabelTable, target: int) -> set[str]:
-    """Return the inner nodes whose classifier gets a gradient from pixels of one label."""
-    torch.manual_seed(0)
-    head = ConditionalHead(taxonomy, NetworkConfig(channels=12))
-    kept: list[torch.Tensor] = []
-    original = head.conditional_logits
-
-    def keep(features: torch.Tensor) -> list[torch.Tensor]:
-        kept.extend(original(features))
-        for logits in kept:
-            logits.retain_grad()
-        return kept
-
-    head.conditional_logits = keep  # type: ignore[method-assign]
-    probabilities = head(torch.randn(1, 12, 3, 3))
-    targets = torch.full((1, 12, 12), target)
-    SetLoss(table)(probabilities, targets, ONE_DATASET, ONE).backward()
-    sizes = [float(logits.grad.abs().max()) for logits in kept]
-    assert max(sizes) > 1e-5
-    return {
-        taxonomy.nodes[inner].name
-        for inner, size in zip(taxonomy.classifiers, sizes, strict=True)
-        if size > 1e-4 * max(sizes)  # beyond rounding
-    }
-
-
-@pytest.mark.parametrize(
-    'name', ['Driveable', 'Vehicle', 'Traffic Sign (Front)', 'Sign - Danger', 'o_stop', 'Sky']
-)
-def test_a_label_trains_exactly_the_classifiers_above_its_node(name: str) -> None:
-    """The paper's rule falls out: none below the node, none beside it, all above it."""
-    taxonomy = load_taxonomy('street')
-    above = {taxonomy.nodes[n].name for n in taxonomy.path(taxonomy.node_id(name))[:-1]}
-    assert trained_classifiers(taxonomy, table_of(taxonomy, (name,)), 0) == above
-
-
-def test_a_label_of_two_nodes_trains_what_tells_them_from_the_rest() -> None:
-    """CamVid's Bicyclist is rider or cycle: the classifiers above both, none inside them."""
-    taxonomy = load_taxonomy('street')
-    mapping = load_mapping('camvid', taxonomy)
-    row = [label.name for label in mapping.labels].index('Bicyclist')
-    trained = trained_classifiers(taxonomy, LabelTable(taxonomy, [mapping]), row)
-    assert trained == {'Street Scene', 'Human', 'Object', 'Vehicle'}
-
-
-def test_outside_all_boxes_pushes_only_the_43_types_down() -> None:
-    """Every other leaf, 'other sign' among them, is allowed there and goes up."""
-    taxonomy = load_taxonomy('street')
-    mapping = load_mapping('gtsdb', taxonomy)
-    table = LabelTable(taxonomy, [mapping])
-    types = {leaf for label in mapping.labels[:43] for leaf in label.leaves}
-    logits = torch.randn(1, len(taxonomy.leaves), 4, 4, requires_grad=True)
-    targets = torch.full((1, 16, 16), int(table.row_of_label_id('gtsdb')[43]))
-    SetLoss(table)(logits.softmax(1), targets, ONE_DATASET, ONE).backward()
-    assert logits.grad is not None
-    by_leaf = dict(zip(taxonomy.leaves, logits.grad[0].sum((1, 2)).tolist(), strict=True))
-    assert len(types) == 43
-    assert {leaf for leaf, gradient in by_leaf.items() if gradient > 0} == types
-    # Nothing is said about roads and cars: only classifiers on the way to a type are trained.
-    above = {taxonomy.nodes[n].name for leaf in types for n in taxonomy.path(leaf)[:-1]}
-    trained = trained_classifiers(taxonomy, table, 43)
-    assert trained <= above
-    assert 'Traffic Sign (Front)' in trained
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)
@@ -250,7 +165,7 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
             top, bottom = top + (weight * loss).sum(), bottom + weight.sum()
         expected += dataset_weights[index] * top / max(bottom, 1)
     found = SetLoss(table)(
-        torch.from_numpy(p), torch.from_numpy(targets), torch.from_numpy(dataset),
+        HeadOutput(torch.from_numpy(p)), torch.from_numpy(targets), torch.from_numpy(dataset),
         torch.from_numpy(dataset_weights).float(),
     )
     assert found.item() == pytest.approx(expected, rel=1e-4)
@@ -259,7 +174,11 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
 def test_the_loss_ignores_how_images_are_ordered_in_the_batch() -> None:
     """Only the data set of an image counts, not its place."""
     taxonomy = load_taxonomy('iv2018')
-    table = table_of(taxonomy, ('Sky',), ('Driveable',))
+    labels = tuple(
+        Label(index, name, taxonomy.leaves_below(taxonomy.node_id(name)))
+        for index, name in enumerate(('Sky', 'Driveable'))
+    )
+    table = LabelTable(taxonomy, [Mapping('test', labels, ())])
     p = torch.from_numpy(
         random_leaf_probabilities(np.random.default_rng(0), taxonomy, (3, 2, 2)).swapaxes(0, 1)
     )
@@ -267,46 +186,79 @@ def test_the_loss_ignores_how_images_are_ordered_in_the_batch() -> None:
     loss = SetLoss(table)
     order = torch.tensor([2, 0, 1])
     torch.testing.assert_close(
-        loss(p, targets, datasets, torch.ones(2)),
-        loss(p[order], targets[order], datasets[order], torch.ones(2)),
+        loss(HeadOutput(p), targets, datasets, torch.ones(2)),
+        loss(HeadOutput(p[order]), targets[order], datasets[order], torch.ones(2)),
     )
 
 
-def test_the_table_numbers_labels_of_all_data_sets_one_after_the_other() -> None:
-    """Label ids become rows; unlabeled ids become -1 and unknown ones -2."""
+def test_both_heads_have_the_same_loss_for_the_same_probabilities() -> None:
+    """Value and gradient follow from the leaf probabilities alone."""
+    rng = np.random.default_rng(5)
+    taxonomy = load_taxonomy('iv2018')
+    table = LabelTable(taxonomy, [load_mapping('cityscapes', taxonomy)])
+    loss_of = SetLoss(table).double()
+    targets = torch.from_numpy(rng.integers(-1, len(table.weights), (2, 12, 16)))
+    conditional = output_of(taxonomy, random_logits(rng, taxonomy, 2, (3, 4)))
+    logits = (conditional.leaf_probabilities.detach().log() + 3).requires_grad_()
+    leaf = HeadOutput(logits.softmax(1))
+    losses, gradients = [], []
+    for output in (conditional, leaf):
+        output.leaf_probabilities.retain_grad()
+        loss = loss_of(output, targets, torch.tensor([0, 1]), torch.tensor([1.0, 2.0]).double())
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append(output.leaf_probabilities.grad)
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize('head_kind', ['conditional', 'leaf'])
+def test_extreme_logits_give_a_finite_loss_and_finite_gradients(head_kind: str) -> None:
+    """A head that is certain beyond float32's range neither stops the run nor poisons weights."""
     taxonomy = load_taxonomy('street')
-    camvid, gtsdb = (load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb'))
-    table = LabelTable(taxonomy, [camvid, gtsdb])
-    assert table.allowed.shape == (55, 108)
-    first, second = table.row_of_label_id('camvid'), table.row_of_label_id('gtsdb')
-    assert first[:13].tolist() == [*range(11), -1, -2]
-    assert second[:45].tolist() == [*range(11, 55), -2]
-    assert first[255] == second[255] == -1
-    for mapping, rows in ((camvid, first), (gtsdb, second)):
-        for label in mapping.labels:
-            allowed = table.allowed[rows[label.label_id]].nonzero().flatten()
-            assert [taxonomy.leaves[i] for i in allowed] == list(label.leaves)
+    table = LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb')])
+    head = {'conditional': ConditionalHead, 'leaf': LeafHead}[head_kind](
+        taxonomy, NetworkConfig(channels=8)
+    )
+    for module in head.logits if head_kind == 'conditional' else [head.logits]:
+        torch.nn.init.normal_(module.weight, std=1e6)
+    features = torch.randn(2, 8, 4, 4)
+    targets = torch.randint(-1, 55, (2, 16, 16))
+    loss = SetLoss(table)(
+        head.head_output(features), targets, torch.tensor([0, 1]), torch.ones(2)
+    )
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize(
-    ('weights', 'word'),
-    [
-        ({'camvid': {'Sky': 1.0, 'Sea': 2.0}}, 'Sea'), ({'camvid': {'Sky': -1.0}}, 'negative'),
-        ({'vistas': {'Sky': 1.0}}, 'vistas'),
-    ],
-)
-def test_weights_of_unknown_labels_are_refused(
-    weights: dict[str, dict[str, float]], word: str
-) -> None:
-    """A misspelt label is an error, not a weight of 1."""
+@pytest.mark.parametrize('head_kind', ['conditional', 'leaf'])
+def test_autocast_leaves_heads_and_loss_in_float32(head_kind: str) -> None:
+    """Only the convolutions run in bfloat16: a probability with 8 bits is no basis for a log."""
     taxonomy = load_taxonomy('street')
-    with pytest.raises(ConfigError, match=word):
-        LabelTable(taxonomy, [load_mapping('camvid', taxonomy)], weights)
+    table = LabelTable(taxonomy, [load_mapping('camvid', taxonomy)])
+    head = {'conditional': ConditionalHead, 'leaf': LeafHead}[head_kind](
+        taxonomy, NetworkConfig(channels=8)
+    )
+    targets, features = torch.randint(-1, 11, (1, 16, 16)), torch.randn(1, 8, 4, 4)
+    with torch.autocast('cpu', torch.bfloat16):
+        output = head.head_output(features)
+        inside = SetLoss(table)(output, targets, ONE_DATASET, ONE)
+    outside = SetLoss(table)(output, targets, ONE_DATASET, ONE)
+    assert output.leaf_probabilities.dtype == torch.float32
+    torch.testing.assert_close(output.leaf_probabilities.sum(1), torch.ones(1, 4, 4))
+    assert inside.item() == outside.item()
+    inside.backward()
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
-def test_two_mappings_of_one_name_are_refused() -> None:
-    """Their rows could not be told apart."""
+def test_targets_may_have_sixteen_bits() -> None:
+    """They are kept that way to save memory."""
     taxonomy = load_taxonomy('street')
-    camvid = load_mapping('camvid', taxonomy)
-    with pytest.raises(ConfigError, match='camvid'):
-        LabelTable(taxonomy, [camvid, camvid])
+    table = LabelTable(taxonomy, [load_mapping('camvid', taxonomy)])
+    p = torch.from_numpy(random_leaf_probabilities(np.random.default_rng(0), taxonomy, (1, 2, 2)))
+    output, targets = HeadOutput(p.swapaxes(0, 1)), torch.randint(-1, 11, (1, 8, 8))
+    values = [
+        SetLoss(table)(output, kind, ONE_DATASET, ONE) for kind in (targets, targets.short())
+    ]
+    assert values[0] == values[1]

@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from hiseg_ros.errors import DatasetError
 from hiseg_ros.training.config import DatasetConfig
-from hiseg_ros.training.datasets.sample import Box, Sample
-from hiseg_ros.training.mixing import MixedSamples, Source
+from hiseg_ros.training.datasets.sample import Box
+from hiseg_ros.training.mirroring import NO_MIRROR
+from hiseg_ros.training.mixing import MixedSamples
+from hiseg_ros.training.recipe_config import AugmentationConfig
+from hiseg_ros.training.repeats import Repeats
+from hiseg_ros.training.source import Picture, Source
 from hiseg_ros.training.transforms import SignCutout
 
 CROP = (32, 32)
@@ -26,12 +30,16 @@ def source(
     """Return a data set whose image n has label row `first_row` + n everywhere."""
     config = DatasetConfig(kind, '', share, scale=(1.0, 1.0), **settings)  # type: ignore[arg-type]
     rng = np.random.default_rng(first_row)
-    return Source(
-        config,
-        tuple(rng.integers(0, 256, (40, 50, 3), np.uint8) for _ in range(count)),
-        tuple(np.full((40, 50), first_row + n, np.int16) for n in range(count)),
-        tuple((box,) if box else () for _ in range(count)),
-    )
+    pictures = [
+        Picture(
+            rng.integers(0, 256, (40, 50, 3), np.uint8),
+            np.full((40, 50), first_row + n, np.int16),
+            (box,) if box else (),
+        )
+        for n in range(count)
+    ]
+    mirror = np.arange(1000, dtype=np.int16) if config.flips else None
+    return Source(config, pictures, Repeats.none(count), mirror)
 
 
 SIGN = SignCutout(np.full((30, 30, 3), 200, np.uint8), np.ones((30, 30), bool), 900)
@@ -141,14 +149,13 @@ def test_worker_processes_do_not_change_the_samples(workers: int) -> None:
 
 
 def test_only_data_sets_that_say_so_are_mirrored() -> None:
-    """Signs have a meaning that their mirror image lacks; half of the others are mirrored."""
+    """Half of their crops are."""
     left_right = np.tile(np.arange(50, dtype=np.int16), (40, 1))
+    picture = Picture(np.zeros((40, 50, 3), np.uint8), left_right)
+    config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0))
     sources = [
-        Source(
-            DatasetConfig('camvid', '', 1, scale=(1.0, 1.0), flips=flips),
-            (np.zeros((40, 50, 3), np.uint8),), (left_right,), ((),),
-        )
-        for flips in (True, False)
+        Source(config, [picture], Repeats.none(1), mirror)
+        for mirror in (np.arange(50, dtype=np.int16), None)
     ]
     samples = MixedSamples(sources, CROP, 60, 0, 1)
     mirrored: Counter[int] = Counter()
@@ -157,6 +164,34 @@ def test_only_data_sets_that_say_so_are_mirrored() -> None:
         steps = (rows[:, 1:] - rows[:, :-1]).unique().tolist()
         assert steps in ([1], [-1])
         mirrored[dataset] += steps == [-1]
+    assert 18 < mirrored[0] < 42
+    assert mirrored[1] == 0
+
+
+def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror_image() -> None:
+    """Row 1 becomes row 2, row 3 has no mirror image; every crop shows the whole picture."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = 255  # the right half is bright
+    directional = np.zeros((32, 32), np.int16)
+    directional[:, 16:] = 1
+    digits = np.where(directional == 1, 3, 0).astype(np.int16)
+    config = DatasetConfig(
+        'gtsdb', '', 1, scale=(1.0, 1.0),
+        augmentation=AugmentationConfig(colour=0, blur=0, noise=0),
+    )
+    mirror = np.array([0, 2, 1, NO_MIRROR], np.int16)
+    sources = [
+        Source(config, [Picture(image, rows)], Repeats.none(1), mirror)
+        for rows in (directional, digits)
+    ]
+    samples = MixedSamples(sources, CROP, 60, 0, 1)
+    mirrored: Counter[int] = Counter()
+    for index in range(120):
+        seen, rows, dataset = samples[index]
+        is_mirrored = bool(seen[0, 0, 0] == 255)
+        mirrored[dataset] += is_mirrored
+        right = (2 if is_mirrored else 1) if dataset == 0 else 3
+        assert (rows == torch.where(seen[0] == 255, right, 0)).all()
     assert 18 < mirrored[0] < 42
     assert mirrored[1] == 0
 
@@ -174,46 +209,81 @@ def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
 
 
 def test_the_data_in_memory_is_not_changed_by_drawing_samples() -> None:
-    """Pasting and colours work on copies."""
+    """Pasting, mirroring and colours work on copies."""
     samples = mixed(with_signs=True)
-    before = [(image.copy(), rows.copy()) for s in samples.sources
-              for image, rows in zip(s.images, s.rows, strict=True)]
+    pictures = [picture for s in samples.sources for picture in s.pictures]  # type: ignore[attr-defined]
+    before = [(picture.image.copy(), picture.rows.copy()) for picture in pictures]
     for index in range(60):
         samples[index]
-    after = [pair for s in samples.sources for pair in zip(s.images, s.rows, strict=True)]
-    for (image, rows), (same_image, same_rows) in zip(before, after, strict=True):
-        np.testing.assert_array_equal(image, same_image)
-        np.testing.assert_array_equal(rows, same_rows)
+    for picture, (image, rows) in zip(pictures, before, strict=True):
+        np.testing.assert_array_equal(picture.image, image)
+        np.testing.assert_array_equal(picture.rows, rows)
 
 
-class TwoSamples:
-    """A data set of label ids 0 and 7."""
-
-    mapping_name = 'test'
-
-    def __len__(self) -> int:
-        """Return 2."""
-        return 2
-
-    def __getitem__(self, index: int) -> Sample:
-        """Return one sample."""
-        image = np.zeros((4, 4, 3), np.uint8)
-        return Sample(f'name{index}', image, np.full((4, 4), 7 * index, np.uint8))
-
-
-def test_loading_turns_label_ids_into_rows() -> None:
-    """By the table of the data set's mapping."""
-    table = np.full(256, -2, np.int16)
-    table[[0, 7]] = 30, -1
-    loaded = Source.load(DatasetConfig('camvid', 'root', 1), TwoSamples(), table)
-    assert [rows[0, 0] for rows in loaded.rows] == [30, -1]
-    assert loaded.rows[0].dtype == np.int16
-    assert len(loaded.images) == len(loaded.boxes) == 2
+def test_pictures_of_rare_labels_come_again_within_a_pass() -> None:
+    """The factor 2.5 means two or three times, whatever the batches and epochs are."""
+    factors = np.array([1.0, 2.5, 1.0, 1.5])
+    one = source('gtsdb', 4, 2, 0)
+    one = replace(one, repeats=replace(one.repeats, of_image=factors))
+    shown: list[int] = []
+    for epoch in range(10):
+        samples = MixedSamples([one], CROP, 3, epoch, 1)
+        shown += [image_of(samples, index) for index in range(len(samples))]
+    passes = [Counter(shown[i : i + 6]) for i in range(0, 60, 6)]
+    for counts in passes:
+        assert counts[0] == counts[2] == 1
+        assert counts[1] in (2, 3)
+        assert counts[3] in (1, 2)
+    assert {counts[1] for counts in passes} == {2, 3}
 
 
-def test_a_label_id_that_the_mapping_lacks_is_an_error_not_unlabeled() -> None:
-    """Another version of the data set must not pass for this one."""
-    table = np.full(256, -2, np.int16)
-    table[0] = 30
-    with pytest.raises(DatasetError, match=r"name1 .* label ids \[7\]; .* mapping 'test'"):
-        Source.load(DatasetConfig('camvid', 'root', 1), TwoSamples(), table)
+def test_a_crop_is_laid_around_a_rare_box_more_often() -> None:
+    """Of two boxes in a picture the one whose label is repeated nine times."""
+    rows = np.zeros((40, 400), np.int16)
+    rows[10:20, 50:60], rows[10:20, 340:350] = 1, 2
+    boxes = (Box(50, 10, 59, 19, 1), Box(340, 10, 349, 19, 2))
+    picture = Picture(np.zeros((40, 400, 3), np.uint8), rows, boxes)
+    of_label_id = np.ones(256)
+    of_label_id[2] = 9
+    config = DatasetConfig('gtsdb', '', 1, scale=(1.0, 1.0), box_centred=1.0)
+    samples = MixedSamples(
+        [Source(config, [picture], Repeats(np.ones(1), of_label_id))], CROP, 200, 0, 1
+    )
+    rare = sum(bool((samples[index][1] == 2).any()) for index in range(200))
+    assert 165 < rare < 195
+
+
+def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
+    """Native there, half the size elsewhere."""
+    rows = np.zeros((400, 400), np.int16)
+    rows[200:210, 200:210] = 1
+    picture = Picture(np.zeros((400, 400, 3), np.uint8), rows, (Box(200, 200, 209, 209, 1),))
+    config = DatasetConfig(
+        'gtsdb', '', 1, scale=(0.25, 0.25), box_centred=1.0, box_scale=(1.0, 1.0)
+    )
+    one = Source(config, [picture], Repeats.none(1))
+    samples = MixedSamples([one], CROP, 20, 0, 1)
+    assert all(int((samples[index][1] == 1).sum()) == 100 for index in range(20))
+    # Without a box the same picture is shown small.
+    one = Source(config, [replace(picture, boxes=())], Repeats.none(1))
+    counts = [int((s[1] == 1).sum()) for s in map(MixedSamples([one], CROP, 60, 0, 1).__getitem__,
+                                                 range(60))]
+    assert max(counts) <= 9
+
+
+@pytest.mark.parametrize('size', [(64, 128), (128, 64), (300, 400), (40, 50)])
+def test_a_scale_from_cover_fits_the_picture_to_the_crop(size: tuple[int, int]) -> None:
+    """As IV 2018 does: the whole shorter side is seen, and nothing is padded."""
+    band = min(size) // 8
+    rows = np.zeros(size, np.int16)
+    across = rows if size[0] < size[1] else rows.T
+    across[:band], across[-band:] = 1, 2
+    config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0), scale_from='cover')
+    one = Source(config, [Picture(np.zeros((*size, 3), np.uint8), rows)], Repeats.none(1))
+    samples = MixedSamples([one], (64, 64), 5, 0, 1)
+    for index in range(5):
+        seen = samples[index][1] if size[0] < size[1] else samples[index][1].T
+        assert (seen >= 0).all()
+        assert (seen[:7] == 1).all()
+        assert (seen[-7:] == 2).all()
+        assert 13 <= int((seen[:, 0] > 0).sum()) <= 17

@@ -4,29 +4,25 @@
 
 from __future__ import annotations
 
-import csv
 import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from small_runs import assert_same_weights, losses, stop_after, tensors
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceError
 from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.taxonomy import load_mapping
 from hiseg_ros.training import run as run_module
 from hiseg_ros.training.config import DatasetConfig, TrainingConfig
 from hiseg_ros.training.datasets.camvid import CamVid
 from hiseg_ros.training.mixing import MixedSamples
-from hiseg_ros.training.module import SegmentationModule
 from hiseg_ros.training.run import train
 
 pytestmark = [
@@ -34,112 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings('ignore::UserWarning'),
     pytest.mark.filterwarnings('ignore:.*LeafSpec'),
 ]
-
-SIZE = (64, 64)
-SKY, ROAD, TREE, CAR, UNLABELLED = 0, 3, 5, 8, 11
-COLORS = {SKY: (150, 190, 230), ROAD: (110, 105, 110), TREE: (60, 120, 50), CAR: (190, 40, 40)}
-
-
-def picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture of sky, road, trees and a car with CamVid's label ids."""
-    label_ids = np.full(SIZE, SKY, np.uint8)
-    horizon = int(rng.integers(24, 36))
-    label_ids[horizon:] = ROAD
-    x = int(rng.integers(0, 40))
-    label_ids[horizon - 18 : horizon, x : x + 24] = TREE
-    x, y = int(rng.integers(0, 40)), int(rng.integers(horizon, 44))
-    label_ids[y : y + 16, x : x + 24] = CAR
-    image = np.zeros((*SIZE, 3))
-    for label_id, color in COLORS.items():
-        image[label_ids == label_id] = color
-    label_ids[:, :2] = UNLABELLED
-    noisy = image + rng.normal(0, 8, image.shape) + rng.uniform(-15, 15)
-    return np.clip(noisy, 0, 255).astype(np.uint8), label_ids
-
-
-@pytest.fixture(scope='module')
-def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in CamVid's layout with 12 train and 4 val pictures."""
-    root = tmp_path_factory.mktemp('camvid')
-    rng = np.random.default_rng(0)
-    for split, count in (('train', 12), ('val', 4)):
-        lines = []
-        for index in range(count):
-            image, label_ids = picture(rng)
-            names = [f'images/{split}/{index}.png', f'labels/{split}/{index}.png']
-            for name, array in zip(names, (image[..., ::-1], label_ids), strict=True):
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(root / name), array)
-            lines.append(' '.join(names))
-        (root / f'{split}.txt').write_text('\n'.join(lines) + '\n')
-    return root
-
-
-@pytest.fixture(scope='module')
-def config(camvid: Path) -> TrainingConfig:
-    """Return a run of a few short epochs of a small network."""
-    return TrainingConfig(
-        name='small',
-        taxonomy='street',
-        network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
-        datasets={'camvid': DatasetConfig('camvid', str(camvid), 3, flips=True)},
-        crop=SIZE,
-        steps=8,
-        steps_per_epoch=2,
-        warmup_steps=1,
-        ema_decay=0.5,
-        workers=0,
-        validation_every_epochs=2,
-        licences={'camvid': 'CC BY-NC 4.0'},
-    )
-
-
-@pytest.fixture(scope='module')
-def complete(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a complete run; tests that change it take a copy."""
-    run_dir = tmp_path_factory.mktemp('complete')
-    train(config, run_dir, accelerator='cpu')
-    return run_dir
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the trainer's settings out of other tests."""
-    monkeypatch.delenv('PL_GLOBAL_SEED', raising=False)
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, steps: int = 0) -> None:
-    """Make training fail hard in the step after some epochs and steps."""
-    original = SegmentationModule.training_step
-
-    def step(self: SegmentationModule, batch: object, batch_idx: int) -> torch.Tensor:
-        if self.current_epoch == epochs and batch_idx == steps:
-            raise RuntimeError('the power went out')
-        return original(self, batch, batch_idx)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(SegmentationModule, 'training_step', step)
-
-
-def tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a weights file."""
-    return dict(load_checkpoint(path).state)
-
-
-def assert_same_weights(first: Path, second: Path) -> None:
-    """Compare two weights files tensor by tensor, bit by bit."""
-    one, other = tensors(first), tensors(second)
-    assert list(one) == list(other)
-    different = [name for name in one if not torch.equal(one[name], other[name])]
-    assert different == []
-
-
-def losses(run_dir: Path) -> list[float]:
-    """Return the logged losses of a run."""
-    found: list[float] = []
-    for path in sorted((run_dir / 'metrics').glob('*/metrics.csv')):
-        with path.open() as file:
-            found += [float(row['loss']) for row in csv.DictReader(file) if row.get('loss')]
-    return found
 
 
 @pytest.mark.parametrize('head', ['conditional', 'leaf'])
@@ -244,7 +134,9 @@ def test_a_complete_run_goes_on_when_it_gets_more_steps(
     run_dir = tmp_path / 'run'
     shutil.copytree(complete, run_dir)
     longer = replace(config, steps=10)
-    second = tensors(train(longer, run_dir, accelerator='cpu'))
+    with pytest.raises(ConfigError, match=r'other settings \(steps: 8 -> 10\).*--force-config'):
+        train(longer, run_dir, accelerator='cpu')
+    second = tensors(train(longer, run_dir, accelerator='cpu', force_config=True))
     first = tensors(complete / 'small.safetensors')
     assert any(not torch.equal(first[name], second[name]) for name in first)
     state = torch.load(run_dir / 'checkpoints' / 'last.ckpt', weights_only=True)

@@ -15,8 +15,13 @@ import yaml
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.training.config import DatasetConfig, TrainingConfig, load_training_config
-from hiseg_ros.training.run import MixedData
+from hiseg_ros.training.config import (
+    DatasetConfig,
+    TrainingConfig,
+    ValidationConfig,
+    load_training_config,
+)
+from hiseg_ros.training.data import MixedData
 
 EXPERIMENTS = sorted(config_path('experiments').glob('*.yaml'))
 
@@ -52,7 +57,8 @@ def test_the_shipped_experiments_load(path: Path) -> None:
     assert config == load_training_config(path.stem)
     assert config.name == path.stem
     assert config.recipe
-    assert set(config.licences) == set(config.datasets), 'the card names every licence'
+    # The card names every licence, that of the backbone's weights too where there is one.
+    assert set(config.datasets) <= set(config.licences) <= {*config.datasets, 'imagenet'}
     taxonomy = load_taxonomy(config.taxonomy)
     for dataset in config.datasets.values():
         if dataset.kind != 'drawn':
@@ -136,6 +142,14 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         (lambda d: d.update(seed=-1), 'seed is -1'),
         (lambda d: d.update(workers=-1), 'workers is -1'),
         (lambda d: d.update(validation_every_epochs=0), 'validation_every_epochs is 0'),
+        (lambda d: d.update(validation={'dataset': 'x'}), "validation dataset is 'x'; .*camvid"),
+        (lambda d: d.update(validation={}), "validation of .*'dataset'"),
+        (lambda d: d.update(validation=3), 'validation of .* is 3'),
+        (lambda d: d.update(final_weights='first'), "final_weights is 'first'; expected 'last'"),
+        (
+            lambda d: d.update(final_weights='best', validation={'dataset': ''}),
+            "final_weights is 'best'; expected 'last'",
+        ),
         (lambda d: d.update(name='../x'), r"name is '../x'; expected a file name"),
         (lambda d: d.update(name=7), 'name 7; expected str'),
     ],
@@ -157,6 +171,19 @@ def test_a_configuration_made_in_python_is_checked_too() -> None:
         replace(config, steps=0)
     with pytest.raises(ConfigError, match='share is 0'):
         DatasetConfig('camvid', '', 0)
+
+
+def test_a_run_is_measured_on_camvid_unless_it_says_otherwise(tmp_path: Path) -> None:
+    """By default the validation split of the first CamVid data set, if there is one."""
+    config = load_training_config(written(tmp_path, lambda data: None))
+    assert config.validation_set == ValidationConfig('camvid', {'split': 'val'})
+    assert replace(config, validation=ValidationConfig('')).validation_set is None
+    chosen = {'dataset': 'camvid', 'options': {'split': 'test', 'drives': ['a']}}
+    config = load_training_config(written(tmp_path, lambda data: data.update(validation=chosen)))
+    assert config.validation_set == ValidationConfig('camvid', chosen['options'])
+    drawn = DatasetConfig('drawn', '', 1)
+    other = replace(config, validation=None, datasets={'drawn': drawn})
+    assert other.validation_set is None
 
 
 def test_data_that_is_missing_is_said_with_its_folder(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -86,7 +87,17 @@ class DrawnScenes:
                 'with the right to write.'
             ) from problem
         self._seeds = list(range(first_seed, first_seed + count))
-        missing = [seed for seed in self._seeds if not self._path(seed, 'png').is_file()]
+        if self._missing():
+            # Of processes that train together one draws, the others wait and find all there.
+            with (self.folder / 'lock').open('w') as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._draw_missing(size, processes)
+
+    def _missing(self) -> list[int]:
+        return [seed for seed in self._seeds if not self._path(seed, 'png').is_file()]
+
+    def _draw_missing(self, size: ImageSize, processes: int) -> None:
+        missing = self._missing()
         if missing:
             draw = partial(_draw, self.folder, size)
             with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:

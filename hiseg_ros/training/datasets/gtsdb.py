@@ -4,29 +4,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.training.datasets.folder import check_each, spread
+from hiseg_ros.training.datasets.pictures import PICTURE_ENDINGS, picture_size, read_ids
 from hiseg_ros.training.datasets.sample import Box, Sample, read_image
+from hiseg_ros.training.datasets.sign_boxes import (
+    OUTSIDE_ALL_BOXES,
+    TRIANGLES_UP,
+    TYPE_COUNT,
+    box_label_ids,
+    read_boxes,
+    sign_shape,
+)
 from hiseg_ros.types import UNLABELED, ImageSize
 
-TYPE_COUNT = 43
-OUTSIDE_ALL_BOXES = 43
-"""Label id of a pixel in no box: anything but one of the 43 types."""
+__all__ = [
+    'OUTSIDE_ALL_BOXES', 'TEST_NUMBERS', 'TRIANGLES_UP', 'TYPE_COUNT', 'Gtsdb', 'box_label_ids',
+    'read_boxes', 'sign_shape',
+]  # fmt: skip
 
-TRIANGLES_UP = frozenset({11, *range(18, 32)})
-TRIANGLE_DOWN = 13
-DIAMOND = 12
-OCTAGON = 14
+TEST_NUMBERS = range(600, 900)
+"""Images of the benchmark's own test set, which FullIJCNN2013 holds beside the others."""
+
+PARTS = ('train', 'held_out', 'all', 'test')
+MASK_FOLDERS = {'fine': 'gtFine', 'coarse': 'gtCoarse'}
+FIRST_MASK_ID = 2000
+"""The published masks hold this plus the class, 0 elsewhere."""
 
 
 class Gtsdb:
-    """The training images of GTSDB: FullIJCNN2013/*.ppm with gt.txt, or images/*.webp beside it.
+    """GTSDB: FullIJCNN2013/*.ppm with gt.txt, or gt.txt with images/*.webp (or .jpg, .png).
 
     Every box of the 43 types is annotated, so a pixel outside all boxes is none of them. Inside a
     box the shape of the type is labelled and the corners are unlabeled.
@@ -34,37 +47,91 @@ class Gtsdb:
 
     mapping_name = 'gtsdb'
 
-    def __init__(self, root: Path | str, part: str = 'all', held_out_every: int = 5) -> None:
-        """Read gt.txt.
+    def __init__(
+        self,
+        root: Path | str,
+        part: str = 'all',
+        held_out_every: int = 5,
+        labels: str = 'boxes',
+        negatives: bool = False,
+        limit: int = 0,
+    ) -> None:
+        """Read gt.txt and check the images.
 
         Args:
-            root: Folder that holds gt.txt.
-            part: 'train', 'held_out' or 'all'.
+            root: Folder that holds gt.txt, or the folder around FullIJCNN2013.
+            part: 'train' and 'held_out', which are 'all' of the benchmark's training images, or
+                'test', its own test images, numbers 600 to 899.
             held_out_every: Images whose number is a multiple of this are held out.
+            labels: 'boxes' draws the shape of each type into its box; 'fine' and 'coarse' take
+                the published masks in gtFine and gtCoarse.
+            negatives: Take the images without any box too.
+            limit: How many images to take, evenly spread; 0 takes all.
 
         Raises:
-            DatasetError: gt.txt is missing or malformed, the part is unknown, or no image is left.
+            DatasetError: gt.txt or an image is missing or malformed, a box leaves its image, an
+                option cannot be used, or no image is left.
         """
-        self.root = Path(root)
+        self.root = _folder_of(Path(root))
         boxes = read_boxes(self.root / 'gt.txt')
-        if part not in ('train', 'held_out', 'all'):
+        if part not in PARTS:
             raise DatasetError(
-                f"GTSDB part is {part!r}; expected 'train', 'held_out' or 'all'."
+                f"GTSDB part is {part!r}; expected 'train', 'held_out', 'all' or 'test'."
             )
-        if held_out_every < 1:
+        if not isinstance(held_out_every, int) or held_out_every < 1:
             raise DatasetError(
                 f'GTSDB held_out_every is {held_out_every}; expected a positive number.'
             )
-        self._names = [
-            name
-            for name in sorted(boxes)
-            if part == 'all' or (int(name) % held_out_every == 0) == (part == 'held_out')
-        ]
+        if labels not in ('boxes', *MASK_FOLDERS):
+            raise DatasetError(
+                f"GTSDB labels are {labels!r}; expected 'boxes', 'fine' or 'coarse'."
+            )
+        self._mask_folder = MASK_FOLDERS.get(labels)
+        self._files = self._image_files()
+        candidates = set(boxes) | (set(self._files) if negatives else set())
+        self._names = spread(
+            sorted(name for name in candidates if _is_in(int(name), part, held_out_every)), limit
+        )
         if not self._names:
             raise DatasetError(
                 f'{self.root} has no image in part {part!r}; expected at least one.'
             )
-        self._boxes = boxes
+        self._boxes = {name: tuple(boxes.get(name, ())) for name in self._names}
+        check_each(self._names, self._check)
+
+    def _image_files(self) -> dict[str, Path]:
+        """Return the pictures by number as written, the publisher's format first."""
+        found = [
+            *self.root.glob('*.ppm'),
+            *(path for path in self.root.glob('images/*') if path.suffix in PICTURE_ENDINGS),
+        ]
+        return {path.stem: path for path in reversed(found) if path.stem.isdecimal()}
+
+    def _path(self, name: str) -> Path:
+        return self._files.get(name, self.root / f'{name}.ppm')
+
+    def _mask_path(self, name: str) -> Path:
+        return self.root / str(self._mask_folder) / f'{name}_labelIds.png'
+
+    def _check(self, name: str) -> None:
+        """Look at the files of an image.
+
+        Raises:
+            DatasetError: A file is missing or cut short, a box leaves the image, or the mask has
+                another size.
+        """
+        path, (height, width) = self._path(name), picture_size(self._path(name))
+        for box in self._boxes[name]:
+            if box.x2 >= width or box.y2 >= height:
+                raise DatasetError(
+                    f'{path} has {height} x {width} pixels, but gt.txt has a box to row {box.y2} '
+                    f'and column {box.x2} in it; expected the images that gt.txt was made for.'
+                )
+        if self._mask_folder and picture_size(self._mask_path(name)) != (height, width):
+            raise DatasetError(
+                f'{self._mask_path(name)} has size {picture_size(self._mask_path(name))}; '
+                f'expected {(height, width)} as its image.'
+            )
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -72,95 +139,53 @@ class Gtsdb:
 
     def boxes(self, index: int) -> tuple[Box, ...]:
         """Return the boxes of an image without reading it."""
-        return tuple(self._boxes[self._names[index]])
+        return self._boxes[self._names[index]]
 
     def __getitem__(self, index: int) -> Sample:
         """Return image, label ids (0..42 type, 43 outside all boxes, 255 unlabeled) and boxes.
 
         Raises:
-            DatasetError: The image is missing or damaged, or a box leaves it.
+            DatasetError: The image or its mask is missing or damaged.
         """
         name = self._names[index]
-        places = [self.root / f'{name}.ppm', self.root / 'images' / f'{name}.webp']
-        path = next((place for place in places if place.is_file()), places[0])
-        image = read_image(path)
-        boxes, (height, width) = self.boxes(index), image.shape[:2]
-        for box in boxes:
-            if box.x2 >= width or box.y2 >= height:
-                raise DatasetError(
-                    f'{path} has {height} x {width} pixels, but gt.txt has a box to row {box.y2} '
-                    f'and column {box.x2} in it; expected the images that gt.txt was made for.'
-                )
-        return Sample(name, image, box_label_ids(boxes, (height, width)), boxes)
+        image, boxes = read_image(self._path(name)), self.boxes(index)
+        size = (image.shape[0], image.shape[1])
+        if self._mask_folder:
+            label_ids = mask_label_ids(self._mask_path(name), boxes, size)
+        else:
+            label_ids = box_label_ids(boxes, size)
+        return Sample(name, image, label_ids, boxes)
 
 
-def read_boxes(path: Path) -> dict[str, list[Box]]:
-    """Read gt.txt: file;x1;y1;x2;y2;class, one box a line; return boxes by file stem.
+def _folder_of(root: Path) -> Path:
+    """Return the folder with gt.txt: the root or the publisher's folder in it."""
+    places = [root, root / 'FullIJCNN2013', root / 'TrainIJCNN2013']
+    return next((place for place in places if (place / 'gt.txt').is_file()), root)
+
+
+def _is_in(number: int, part: str, held_out_every: int) -> bool:
+    if part == 'test' or number in TEST_NUMBERS:
+        return part == 'test' and number in TEST_NUMBERS
+    return part == 'all' or (number % held_out_every == 0) == (part == 'held_out')
+
+
+def mask_label_ids(path: Path, boxes: Sequence[Box], size: ImageSize) -> NDArray[np.uint8]:
+    """Return the (H, W) uint8 label ids of a published mask, with boxes to tell what 0 means.
 
     Raises:
-        DatasetError: The file is missing, or a line or a box is malformed.
+        DatasetError: The mask is missing, damaged, or has other values or another size.
     """
-    if not path.is_file():
+    mask = read_ids(path)
+    if mask.shape != size:
+        raise DatasetError(f'{path} has size {mask.shape}; expected {size} as its image.')
+    types = mask.astype(np.int64) - FIRST_MASK_ID
+    wrong = mask[(mask != 0) & ((types < 0) | (types >= TYPE_COUNT))]
+    if wrong.size:
         raise DatasetError(
-            f'{path} does not exist; expected the GTSDB folder with gt.txt and its images.'
+            f'{path} has the value {wrong.min()}; expected 0 or {FIRST_MASK_ID} to '
+            f'{FIRST_MASK_ID + TYPE_COUNT - 1}: take the masks published for GTSDB.'
         )
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    for number, line in enumerate(path.read_text('utf-8', 'replace').splitlines(), 1):
-        parts = line.strip().split(';')
-        try:
-            stem = Path(parts[0]).stem
-            x1, y1, x2, y2, label_id = (int(part) for part in parts[1:])
-            int(stem)
-        except ValueError as problem:
-            raise DatasetError(
-                f'Line {number} of {path} is {line!r}; expected file;x1;y1;x2;y2;class.'
-            ) from problem
-        if not (0 <= x1 < x2 and 0 <= y1 < y2 and 0 <= label_id < TYPE_COUNT):
-            raise DatasetError(
-                f'Line {number} of {path} is {line!r}; expected 0 <= x1 < x2, 0 <= y1 < y2 and a '
-                f'class from 0 to {TYPE_COUNT - 1}.'
-            )
-        boxes[stem].append(Box(x1, y1, x2, y2, label_id))
-    return dict(boxes)
-
-
-def sign_shape(label_id: int, height: int, width: int) -> NDArray[np.bool_]:
-    """Return the (height, width) bool outline of a sign type that fills its box.
-
-    Shapes by type as in the labels published with IV 2018 (area shares 0.79 circle, 0.50
-    triangle and diamond, 0.83 to 0.87 octagon).
-    """
-    mask = np.zeros((height, width), np.uint8)
-    right, bottom = width - 1.0, height - 1.0
-    if label_id in TRIANGLES_UP:
-        points = [(right / 2, 0.0), (right, bottom), (0.0, bottom)]
-    elif label_id == TRIANGLE_DOWN:
-        points = [(0.0, 0.0), (right, 0.0), (right / 2, bottom)]
-    elif label_id == DIAMOND:
-        points = [
-            (right / 2, 0.0), (right, bottom / 2), (right / 2, bottom), (0.0, bottom / 2)
-        ]
-    elif label_id == OCTAGON:
-        cut = 1 - 1 / np.sqrt(2)
-        a, b = cut * right, cut * bottom
-        points = [(a, 0.0), (right - a, 0.0), (right, b), (right, bottom - b)]
-        points += [(right - a, bottom), (a, bottom), (0.0, bottom - b), (0.0, b)]
-    else:
-        angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        points = [
-            (right / 2 * (1 + np.cos(angle)), bottom / 2 * (1 + np.sin(angle)))
-            for angle in angles
-        ]
-    cv2.fillPoly(mask, [np.round(np.array(points)).astype(np.int32)], 1)
-    return mask.astype(bool)
-
-
-def box_label_ids(boxes: tuple[Box, ...], size: ImageSize) -> NDArray[np.uint8]:
-    """Return the (H, W) uint8 label ids that boxes give: shape, unlabeled corners, outside."""
     label_ids = np.full(size, OUTSIDE_ALL_BOXES, np.uint8)
     for box in boxes:
         label_ids[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1] = UNLABELED
-    for box in boxes:
-        region = label_ids[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
-        region[sign_shape(box.label_id, *region.shape)] = box.label_id
-    return label_ids
+    return np.where(mask != 0, types, label_ids).astype(np.uint8)

@@ -4,16 +4,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.training.datasets.pictures import read_ids, read_image
 from hiseg_ros.types import RgbImage
+
+__all__ = [
+    'FIRST_MIXTURE', 'LAST_MIXTURE', 'Box', 'Sample', 'SegmentationDataset', 'read_image',
+    'read_label_ids',
+]  # fmt: skip
+
+FIRST_MIXTURE, LAST_MIXTURE = 200, 254
+"""Values in `label_ids` that stand for a mixture of labels; no mapping has such label ids."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class Sample:
     label_ids: NDArray[np.uint8]
     """(H, W) uint8 in the ids of the data set's mapping."""
     boxes: tuple[Box, ...] = ()
+    mixtures: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    """What the values FIRST_MIXTURE to LAST_MIXTURE in `label_ids` mean in this one image: the
+    share of each label id, adding up to 1. Another image may use a value for another mixture."""
 
 
 class SegmentationDataset(Protocol):
@@ -50,35 +62,13 @@ class SegmentationDataset(Protocol):
         """Return one sample."""
 
 
-def read_image(path: Path) -> RgbImage:
-    """Read a picture as (H, W, 3) uint8 RGB.
-
-    Raises:
-        DatasetError: The file is missing or not a picture.
-    """
-    data = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if data is None:
-        raise DatasetError(
-            f'{path} is missing or not a readable picture; expected a PNG, JPEG, WebP or PPM file.'
-        )
-    return np.asarray(cv2.cvtColor(data, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def read_label_ids(path: Path) -> NDArray[np.uint8]:
     """Read a one-byte label file, palette indices kept as they are, as (H, W) uint8.
 
     Raises:
         DatasetError: The file is missing, not a picture, or not of one byte a pixel.
     """
-    from PIL import Image  # OpenCV expands palettes to colours
-
-    try:
-        with Image.open(path) as picture:
-            array = np.array(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        raise DatasetError(
-            f'{path} is missing or not a readable label file: {problem}.'
-        ) from problem
+    array = read_ids(path)
     if array.ndim != 2 or array.dtype != np.uint8:
         raise DatasetError(
             f'{path} has shape {array.shape} and type {array.dtype}; expected one byte a pixel '

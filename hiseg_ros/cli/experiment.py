@@ -1,0 +1,89 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg experiment`: comparisons that train and measure several networks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hiseg_ros.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        'name', choices=['heterogeneous'],
+        help='heterogeneous: flat, as published in 2018, set loss with either head, and each '
+        'data set alone',
+    )
+    parser.add_argument(
+        '--data', type=Path, default=Path(), metavar='DIR',
+        help='folder against which relative data set folders are taken (default: here)',
+    )
+    parser.add_argument(
+        '--base', default='heterogeneous',
+        help='experiment that says network, data sets and budget: name in config/experiments or '
+        'path (default: heterogeneous; heterogeneous_drawn needs no downloads)',
+    )
+    parser.add_argument('--seeds', type=int, default=3, help='training runs of each variant')
+    parser.add_argument('--steps', type=int, default=0, help='instead of those of the experiment')
+    parser.add_argument(
+        '--limit', type=int, default=0,
+        help='images of each test set, spread evenly (default: all)'
+    )
+    parser.add_argument(
+        '--only', action='append', default=[], metavar='VARIANT', help='only some variants'
+    )
+    parser.add_argument(
+        '--output', type=Path, help='folder of the runs (default runs/<base>); goes on there'
+    )
+    parser.add_argument(
+        '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
+    )
+    parser.add_argument(
+        '--backbone-weights', metavar='FILE', help='as in `hiseg train`'
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, measure, and write table and picture."""
+    from dataclasses import replace
+
+    from hiseg_ros.training.config import load_training_config
+
+    for name in ('seeds', 'steps', 'limit'):
+        if getattr(options, name) < (1 if name == 'seeds' else 0):
+            raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
+    base = load_training_config(options.base)
+    base = replace(
+        base,
+        steps=options.steps or base.steps,
+        backbone_weights=options.backbone_weights or base.backbone_weights,
+        datasets={
+            name: replace(item, root=str(options.data / item.root))
+            for name, item in base.datasets.items()
+        },
+    )
+    try:
+        from hiseg_ros.training import comparison, comparison_page, comparison_scores
+        from hiseg_ros.training.run import train
+    except ImportError as problem:
+        raise ConfigError(
+            f'Training needs packages that are missing here ({problem}); expected the extra '
+            '"train": pip install "hiseg_ros[train]".'
+        ) from problem
+    folder = options.output or Path('runs') / base.name
+    tests = comparison_scores.open_test_sets(base.datasets)
+    results = comparison.compare(
+        base,
+        range(1, options.seeds + 1),
+        folder,
+        lambda config, run_dir: train(config, run_dir, accelerator=options.accelerator),
+        lambda weights: comparison_scores.score_weights(weights, tests, limit=options.limit),
+        options.only,
+    )
+    known = comparison.variants(list(base.datasets))
+    page = comparison_page.write_page(results, known, folder)
+    print(comparison_page.table(results, known))
+    print(f'written: {page}')

@@ -1,0 +1,47 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg synthesize`: write drawn scenes in the folders of a published data set."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+FORMATS = ('cityscapes', 'vistas', 'gtsdb')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        '--format', required=True, choices=FORMATS, help='data set whose folders are written'
+    )
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='empty folder')
+    parser.add_argument('--count', type=int, required=True, metavar='N', help='number of scenes')
+    parser.add_argument(
+        '--size', type=_size, metavar='HxW',
+        help="height and width in pixels (default: the data set's)",
+    )
+    parser.add_argument('--seed', type=int, default=0, help='another seed, other scenes')
+    parser.add_argument(
+        '--split', choices=['train', 'val'],
+        help='split of all scenes (default: every fifth goes to val); gtsdb has no folders of '
+        'splits: there every fifth number is held out',
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f'{text!r} is no size; expected HxW, such as 512x1024')
+    return int(match[1]), int(match[2])
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw, write, and say how a loader opens the result."""
+    from hiseg_ros.training.datasets.drawn_export import write_drawn_scenes
+
+    counts = write_drawn_scenes(
+        options.format, options.output, options.count, options.size, options.seed, options.split
+    )
+    print(f'{options.output}: {counts["train"]} train and {counts["val"]} val scenes')

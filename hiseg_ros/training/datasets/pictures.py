@@ -1,0 +1,101 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Picture files: read whole, or checked by their first and last bytes.
+
+Pillow reads them all: OpenCV expands palettes to colours, and gives a JPEG file that is cut short
+a grey end without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from hiseg_ros.errors import DatasetError
+from hiseg_ros.types import ImageSize, RgbImage
+
+PICTURE_ENDINGS = ('.jpg', '.jpeg', '.png', '.ppm', '.webp')
+
+_TURNED = ('JPEG', 'MPO')
+"""Formats in which a camera notes how it was held."""
+
+_ORIENTATION = 0x0112
+_TAIL_BYTES = 1 << 16
+
+
+def read_image(path: Path) -> RgbImage:
+    """Read a picture as (H, W, 3) uint8 RGB, turned as the camera's note in it says.
+
+    Raises:
+        DatasetError: The file is missing, cut short, or not a picture of one byte a colour.
+    """
+    with _opened(path, 'readable picture') as picture:
+        if picture.mode.startswith(('I', 'F')):
+            raise DatasetError(
+                f'{path} is a picture of mode {picture.mode!r}; expected one byte a colour: '
+                'convert it.'
+            )
+        turned = ImageOps.exif_transpose(picture) if picture.format in _TURNED else picture
+        return np.array(turned.convert('RGB'))
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Read a file of numbers, palette indices kept as they are, in its own shape and type.
+
+    Raises:
+        DatasetError: The file is missing, cut short, or not a picture.
+    """
+    with _opened(path, 'readable label file') as picture:
+        return np.array(picture)
+
+
+def picture_size(path: Path) -> ImageSize:
+    """Return (height, width) and make sure that the file is whole, mostly without decoding it.
+
+    Raises:
+        DatasetError: The file is missing, cut short, or not a picture.
+    """
+    with _opened(path, 'readable picture') as picture:
+        width, height = picture.size
+        if not _ends_as_it_should(path, picture):
+            picture.load()  # what looks cut short may only have something appended
+        if picture.format in _TURNED and picture.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+            return width, height
+        return height, width
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except DatasetError:
+        raise
+    except Exception as problem:  # decoders raise almost anything on damaged bytes
+        reason = ' '.join(str(problem).split()) or type(problem).__name__
+        raise DatasetError(
+            f'{path} is missing or not a {what} ({reason}); expected a whole PNG, JPEG, WebP or '
+            'PPM file: copy it again.'
+        ) from problem
+
+
+def _ends_as_it_should(path: Path, picture: Image.Image) -> bool:
+    size = path.stat().st_size
+    if picture.format == 'PPM':
+        return size > picture.width * picture.height * len(picture.getbands())
+    if picture.format == 'WEBP':
+        with path.open('rb') as file:
+            return int.from_bytes(file.read(8)[4:], 'little') + 8 <= size
+    marks = {'PNG': b'IEND', 'JPEG': b'\xff\xd9', 'MPO': b'\xff\xd9'}
+    if picture.format not in marks:
+        return False
+    with path.open('rb') as file:
+        file.seek(max(0, size - _TAIL_BYTES), os.SEEK_SET)
+        return marks[picture.format] in file.read()

@@ -1,0 +1,114 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints that are whole or not there, and what is read from them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from safetensors import SafetensorError
+
+from hiseg_ros.errors import CheckpointError, ConfigError
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place and move it there: it is the old one or the new one, whole.
+
+    Raises:
+        CheckpointError: It cannot be written; a file that was there before is untouched.
+    """
+    partial = path.with_name(path.name + '.partial')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as problem:
+        reason = getattr(problem, 'strerror', None) or problem
+        kept = 'the one before is untouched' if path.is_file() else 'there is none yet'
+        raise CheckpointError(
+            f'{path} cannot be written ({reason}), {kept}; expected a '
+            'folder with free space and the right to write: make room and start the same command '
+            'again.'
+        ) from problem
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints that a kill, a full disk or a diverged network cannot spoil.
+
+    Lightning's own writer takes its temporary file from the system's folder for these and copies
+    it over the last checkpoint where that is another disk: not whole while it copies.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint whose weights are numbers.
+
+        Raises:
+            CheckpointError: It cannot be written.
+            ConfigError: A weight is not finite.
+        """
+        state = checkpoint.get('current_model_state', checkpoint['state_dict'])
+        check_finite(state, int(checkpoint.get('global_step', 0)), Path(path))
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+
+        def write(partial: Path) -> None:
+            with partial.open('wb') as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())  # a rename may reach the disk before what it renames
+
+        replace_file(Path(path), write)
+
+
+def check_finite(state: Mapping[str, torch.Tensor], step: int, path: Path) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises:
+        ConfigError: One is not finite.
+    """
+    bad = [
+        name for name, tensor in state.items()
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all())
+    ]
+    if bad:
+        raise ConfigError(
+            f'{len(bad)} tensors of the network are not finite after step {step}, first '
+            f'{bad[0]}; expected numbers: lower learning_rate or take precision 32-true, and '
+            f'start again. {path} keeps what it holds.'
+        )
+
+
+def load_averaged(module: torch.nn.Module, path: Path) -> int:
+    """Load the averaged weights of a training checkpoint; nothing in it is executed.
+
+    Returns:
+        The optimiser steps that had been done.
+
+    Raises:
+        CheckpointError: The file is damaged, or of another network.
+    """
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        module.load_state_dict(state['state_dict'])
+        return int(state['global_step'])
+    except (
+        RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError
+    ) as problem:
+        reason = ' '.join(str(problem).split())[:200]
+        raise CheckpointError(
+            f'The run cannot go on from {path} ({reason} ...); expected the checkpoint of a run '
+            'with the same network: choose another run folder or delete this one.'
+        ) from problem

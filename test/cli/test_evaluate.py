@@ -1,0 +1,191 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg evaluate`, called as a shell would, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hiseg_ros.cli.__main__ import main
+
+pytestmark = pytest.mark.needs('torch')
+
+
+@pytest.fixture
+def camvid(tmp_path: Path, street_image: np.ndarray) -> Path:
+    """Return a CamVid folder with four images in val and none in train."""
+    root = tmp_path / 'camvid'
+    (root / 'images').mkdir(parents=True)
+    (root / 'labels').mkdir()
+    rng = np.random.default_rng(0)
+    lines = []
+    for index in range(4):
+        truth = rng.integers(0, 12, street_image.shape[:2]).astype(np.uint8)
+        cv2.imwrite(str(root / f'images/{index}.png'), street_image[..., ::-1])
+        cv2.imwrite(str(root / f'labels/{index}.png'), truth)
+        lines.append(f'images/{index}.png labels/{index}.png\n')
+    (root / 'val.txt').write_text(''.join(lines))
+    (root / 'train.txt').write_text('')
+    return root
+
+
+@pytest.fixture
+def gtsdb(tmp_path: Path, street_image: np.ndarray) -> Path:
+    """Return a GTSDB folder with one image in the held-out part."""
+    root = tmp_path / 'gtsdb'
+    root.mkdir()
+    for number in (5, 6):
+        cv2.imwrite(str(root / f'{number:05d}.ppm'), street_image[..., ::-1])
+    (root / 'gt.txt').write_text('00005.ppm;10;10;40;40;14\n00006.ppm;10;10;40;40;1\n')
+    return root
+
+
+def evaluate(model: Path, root: Path, *more: str, dataset: str = 'camvid') -> int:
+    """Run the verb; return the exit code."""
+    return main(
+        ['evaluate', '--dataset', dataset, '--root', str(root), '--model', str(model), *more]
+    )
+
+
+def test_dense_labels_give_every_figure_and_a_report(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Printed, written, and shown with the best and the worst images."""
+    out = tmp_path / 'out'
+    code = evaluate(tiny_checkpoint, camvid, '--json', str(out / 's.json'), '--report', str(out))
+    assert code == 0
+    scores = json.loads((out / 's.json').read_text())
+    assert json.loads(capsys.readouterr().out) == scores
+    assert scores['run']['images'] == scores['images'] == 4
+    for decision in ('summed', 'nodes'):
+        assert {
+            'miou', 'pixel_accuracy', 'mean_class_accuracy', 'frequency_weighted_iou', 'iou',
+            'miou_void_dropped', 'by_level', 'by_category', 'confusion',
+        } <= set(scores[decision])
+    assert len(scores['calibration']['bins']) == 15
+    assert 0 < scores['hierarchy']['f1'] < 1
+    html = (out / 'report.html').read_text('utf-8')
+    assert html.count('data:image/jpeg;base64,') == 4 * 3
+    assert 'tiny' in html
+
+
+def test_a_limit_takes_the_first_images(
+    camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As many as asked for, or all there are."""
+    for given, images in (('1', 1), ('3', 3), ('100', 4)):
+        assert evaluate(tiny_checkpoint, camvid, '--limit', given) == 0
+        assert json.loads(capsys.readouterr().out)['images'] == images
+
+
+def test_drives_are_kept_by_the_beginning_of_their_names(
+    camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two drives, one image each."""
+    assert evaluate(tiny_checkpoint, camvid, '--drive', '0', '--drive', '2') == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores['images'] == 2
+    assert scores['run']['split'] == 'val 0 2'
+
+
+def test_signs_give_every_figure_and_a_report(
+    gtsdb: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The held-out part is the default."""
+    code = evaluate(tiny_checkpoint, gtsdb, '--report', str(tmp_path / 'out'), dataset='gtsdb')
+    assert code == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores['images'], scores['signs']) == (1, 1)
+    assert scores['from_24_px']['signs'] == 1
+    assert scores['by_type']['o_stop']['signs'] == 1
+    assert len(scores['by_type']) == 43
+    assert set(scores['mask_iou']) == {'nodes', 'voted'}
+    assert 'o_stop' in (tmp_path / 'out' / 'report.html').read_text('utf-8')
+
+
+def test_a_folder_of_pictures_is_measured_with_the_mapping_that_is_named(
+    camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same pairs, found by their names, give the same scores."""
+    assert evaluate(tiny_checkpoint, camvid) == 0
+    expected = json.loads(capsys.readouterr().out)
+    for path in (camvid / 'images').iterdir():
+        path.rename(path.with_suffix('.jpg'))  # the reader goes by content
+    assert evaluate(tiny_checkpoint, camvid, '--mapping', 'camvid', dataset='folder') == 0
+    assert json.loads(capsys.readouterr().out)['summed'] == expected['summed']
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'more', 'words'),
+    [
+        ('camvid', ['--split', 'held_out'], "--split is 'held_out'; expected one of train, val"),
+        ('gtsdb', ['--split', 'validation'], 'expected one of val, held_out, train, all, test'),
+        ('camvid', ['--split', 'train'], 'expected at least one'),
+        ('camvid', ['--split', 'test'], 'test.txt does not exist'),
+        ('camvid', ['--drive', '0001TP'], 'expected at least one'),
+        ('gtsdb', ['--drive', '0001TP'], '--drive is given for gtsdb'),
+        ('camvid', ['--limit', '-1'], '--limit is -1'),
+        ('camvid', ['--threshold', '2'], 'threshold is 2'),
+        ('camvid', ['--mapping', 'nowhere'], 'nowhere'),
+        ('folder', [], 'needs --mapping'),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(
+    camvid: Path, gtsdb: Path, tiny_checkpoint: Path, dataset: str, more: list[str], words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And exit code 2."""
+    root = gtsdb if dataset == 'gtsdb' else camvid
+    assert evaluate(tiny_checkpoint, root, *more, dataset=dataset) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert 'Traceback' not in error
+
+
+def test_a_mapping_that_names_an_unknown_node_is_refused(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, label and node are named."""
+    path = tmp_path / 'own.yaml'
+    path.write_text('name: own\nlabels:\n  - {id: 0, name: sky, nodes: [Heaven]}\n')
+    assert evaluate(tiny_checkpoint, camvid, '--mapping', str(path)) == 2
+    error = capsys.readouterr().err
+    assert "names 'Heaven'" in error
+    assert 'own.yaml' in error
+
+
+def test_a_label_that_the_mapping_does_not_know_is_refused(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not taken for unlabelled in silence."""
+    path = tmp_path / 'own.yaml'
+    path.write_text('name: own\nlabels:\n  - {id: 0, name: sky, nodes: [Sky]}\n')
+    assert evaluate(tiny_checkpoint, camvid, '--mapping', str(path)) == 2
+    assert 'The labels of 0 have the id 1; expected an id of mapping' in capsys.readouterr().err
+
+
+def test_ground_truth_of_another_size_is_refused(
+    camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is named."""
+    cv2.imwrite(str(camvid / 'labels/2.png'), np.zeros((5, 7), np.uint8))
+    assert evaluate(tiny_checkpoint, camvid) == 2
+    assert '2.png' in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_known_before_the_first_image(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Minutes of measuring are not thrown away."""
+    from hiseg_ros.inference.engine import Engine
+
+    monkeypatch.setattr(Engine, 'segment', lambda *_: pytest.fail('measured'))
+    (tmp_path / 'taken').write_text('')
+    assert evaluate(tiny_checkpoint, camvid, '--report', str(tmp_path / 'taken')) == 2
+    assert 'taken' in capsys.readouterr().err
