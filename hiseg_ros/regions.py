@@ -12,6 +12,8 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED, Segmentation, SubclassMask
 
 TOP = 3
+MIN_PROBABILITY = 0.8
+"""Of the root, at a region's surest pixel: what the node asks for by default."""
 SMALLEST_PROBABILITY = 1e-6
 MAX_VOTERS = 4096
 """Pixels of a region that vote, evenly spread; all pixels of a sign of 64 x 64. A wall of sign
@@ -19,7 +21,12 @@ pixels, as untrained weights see it, would take seconds."""
 
 
 def subclass_masks(
-    segmentation: Segmentation, taxonomy: Taxonomy, *, min_area: int = 16, max_masks: int = 64
+    segmentation: Segmentation,
+    taxonomy: Taxonomy,
+    *,
+    min_area: int = 16,
+    max_masks: int = 64,
+    min_probability: float = 0.0,
 ) -> tuple[SubclassMask, ...]:
     """Return one mask per connected region of the subclass root, largest first.
 
@@ -31,6 +38,8 @@ def subclass_masks(
         taxonomy: Its tree.
         min_area: Smaller regions (in pixels) are left out.
         max_masks: At most this many masks.
+        min_probability: Regions in which the root's probability is nowhere this large are left
+            out, in [0, 1].
 
     Returns:
         Nothing where the taxonomy has no subclass root.
@@ -52,13 +61,17 @@ def subclass_masks(
     inside = cv2.LUT(segmentation.labels, is_below)
     count, regions, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     by_area = sorted(range(1, count), key=lambda region: -int(stats[region, cv2.CC_STAT_AREA]))
-    masks = []
-    for region in by_area[:max_masks]:
+    masks: list[SubclassMask] = []
+    for region in by_area:
         x, y, width, height, area = (int(value) for value in stats[region])
-        if area < min_area:
+        if area < min_area or len(masks) == max_masks:
             break
         mask = regions[y : y + height, x : x + width] == region
-        masks.append(_vote(segmentation, taxonomy, root, mask, (y, x, height, width), area))
+        found = _vote(
+            segmentation, taxonomy, root, mask, (y, x, height, width), area, min_probability
+        )
+        if found is not None:
+            masks.append(found)
     return tuple(masks)
 
 
@@ -69,8 +82,9 @@ def _vote(
     mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
     roi: tuple[int, int, int, int],
     area: int,
-) -> SubclassMask:
-    """Return a region's mask with its vote."""
+    min_probability: float,
+) -> SubclassMask | None:
+    """Return a region's mask with its vote, None where the root is too improbable."""
     leaves = np.array(taxonomy.leaves_below(root))
     values = segmentation.probabilities.values
     image_h, image_w = segmentation.probabilities.image_size
@@ -93,6 +107,8 @@ def _vote(
     for y, weight_y in ((y_low, 1 - wy), (y_high, wy)):
         for x, weight_x in ((x_low, 1 - wx), (x_high, wx)):
             at += part[:, y.clip(y0, y1 - 1) - y0, x.clip(x0, x1 - 1) - x0] * (weight_y * weight_x)
+    if at.sum(0).max() < min_probability:
+        return None
     conditional = at / np.maximum(at.sum(0, keepdims=True), SMALLEST_PROBABILITY)
     summed = np.log(np.maximum(conditional, SMALLEST_PROBABILITY)).mean(1)
     votes = np.exp(summed - summed.max())

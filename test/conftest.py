@@ -20,14 +20,15 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 NEEDS = {
     'ros': ('rclpy', 'hiseg_ros.msg', 'sensor_msgs.msg'),
-    'torch': ('torch', 'timm'),
-    'train': ('torch', 'lightning', 'torchvision'),
+    'torch': ('torch', 'timm', 'torchmetrics'),
+    'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
     'launch': ('launch', 'launch_ros'),
     'vision_msgs': ('vision_msgs.msg',),
 }
 
 NEED_OF_PATH = {
     'decision': 'torch',
+    'evaluation': 'torch',
     'inference': 'torch',
     'model': 'torch',
     'test_pipeline.py': 'torch',

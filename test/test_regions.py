@@ -232,3 +232,30 @@ def test_certain_types_are_named_whatever_the_rest_of_the_tree_says() -> None:
     p /= p.sum(0)
     found = subclass_masks(segmentation(taxonomy, labels, p), taxonomy)
     assert {mask.roi[1] // 16: mask.node_id for mask in found} == dict(enumerate(types))
+
+
+def test_regions_where_no_sign_is_probable_are_left_out(small_taxonomy: Taxonomy) -> None:
+    """One sure pixel keeps a region, and what is left out takes no place among the masks."""
+    labels = labels_with(
+        small_taxonomy,
+        (slice(0, 10), slice(0, 12), 'stop'), (slice(12, 20), slice(20, 28), 'limit_30'),
+    )
+    root = small_taxonomy.subclass_root
+    assert root is not None
+    signs = [small_taxonomy.leaf_index_of_node_id[n] for n in small_taxonomy.leaves_below(root)]
+    others = np.setdiff1d(np.arange(len(small_taxonomy.leaves)), signs)
+    p = np.zeros((len(small_taxonomy.leaves), 20, 30), np.float32)
+    p[signs] = 0.3 / len(signs)
+    p[others] = 0.7 / len(others)
+    p[signs, 15, 24] = 0.9 / len(signs)
+    p[others, 15, 24] = 0.1 / len(others)
+    segmented = segmentation(small_taxonomy, labels, p)
+
+    def areas(**limits: float) -> list[int]:
+        found = subclass_masks(segmented, small_taxonomy, **limits)  # type: ignore[arg-type]
+        return [mask.area for mask in found]
+
+    assert areas(min_probability=0.29) == [120, 64]
+    assert areas(min_probability=0.31) == [64]
+    assert areas(min_probability=0.31, max_masks=1) == [64]
+    assert areas(min_probability=0.91) == []

@@ -17,7 +17,7 @@ from hiseg_ros.evaluation.pixels import PixelScores
 from hiseg_ros.evaluation.sign_scores import ImageOutcome, SignScores
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.inference.engine import Engine
-from hiseg_ros.regions import subclass_masks
+from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.taxonomy import Mapping
 from hiseg_ros.types import RgbImage, Segmentation, SubclassMask
 
@@ -93,7 +93,7 @@ def evaluate_signs(
 ) -> dict[str, Any]:
     """Return recall, type accuracy and precision of signs, and how their masks fit.
 
-    Regions are those that `subclass_masks` finds by default, as the node publishes them.
+    Regions are those that the node publishes with its default parameters.
 
     Args:
         engine: What is measured.
@@ -117,7 +117,7 @@ def evaluate_signs(
     scores = SignScores(mapping, taxonomy)
     for image, truth in samples:
         result: Segmentation = engine.segment(image)
-        masks = subclass_masks(result, taxonomy)
+        masks = subclass_masks(result, taxonomy, min_probability=MIN_PROBABILITY)
         outcome = scores.add(truth, result.labels, masks)
         if on_image is not None:
             on_image(SignImage(image, tuple(truth), masks, outcome))

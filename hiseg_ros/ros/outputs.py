@@ -202,6 +202,7 @@ class Outputs:
             self._taxonomy,
             min_area=product.parameters.signs_min_area,
             max_masks=product.parameters.signs_max_masks,
+            min_probability=product.parameters.signs_min_probability,
         )
         size = product.segmentation.probabilities.image_size
         return messages.subclass_masks_message(product.header, masks, self._taxonomy, size)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.regions import MIN_PROBABILITY
 
 T = TypeVar('T', str, int, float, bool)
 
@@ -110,6 +111,11 @@ class NodeParameters:
     signs_max_masks: int = _parameter(
         64, 'Largest number of regions in one ~/traffic_signs message, biggest first.',
         low=1, high=1000, live=True,
+    )
+    signs_min_probability: float = _parameter(
+        MIN_PROBABILITY,
+        'Regions in which a sign is nowhere this probable are left out of ~/traffic_signs.',
+        low=0.0, high=1.0, live=True,
     )
 
 

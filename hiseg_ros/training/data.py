@@ -148,7 +148,8 @@ class MixedData(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         mappings = {
-            name: mapping_of(item.kind, taxonomy) for name, item in config.datasets.items()
+            name: mapping_of(item.kind, taxonomy, item.options)
+            for name, item in config.datasets.items()
         }
         unique = {mapping.name: mapping for mapping in mappings.values()}
         self.table = LabelTable(

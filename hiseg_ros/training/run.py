@@ -118,8 +118,11 @@ def train(
         accelerator=accelerator,
         devices=devices,
         num_nodes=machines,
-        # A batch without a classifier's labels leaves that classifier without gradients.
-        strategy=DDPStrategy(find_unused_parameters=True) if devices * machines > 1 else 'auto',
+        # Every loss reaches every weight, but the norms of a data set that joins later wait.
+        strategy=(
+            DDPStrategy(find_unused_parameters=config.dataset_norm)
+            if devices * machines > 1 else 'auto'
+        ),
         sync_batchnorm=devices * machines > 1 and not is_on_processor,
         use_distributed_sampler=False,  # the loaders deal the images out themselves
         max_epochs=-(-config.steps // config.steps_per_epoch),

@@ -54,7 +54,10 @@ def test_every_pixel_of_every_output_equals_the_library_result(
 
     taxonomy = load_taxonomy('street')
     levels = range(1, taxonomy.depth + 1)
-    start_node(graph, model=tiny_checkpoint, device='cpu', overlay__alpha=0.25, signs__min_area=1)
+    start_node(
+        graph, model=tiny_checkpoint, device='cpu', overlay__alpha=0.25, signs__min_area=1,
+        signs__min_probability=0.0,
+    )
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
     infos = graph.peer.create_publisher(CameraInfo, 'camera_info', 1)

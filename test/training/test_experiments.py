@@ -49,14 +49,14 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 def test_an_experiment_learns_from_one_batch(name: str, folder_of: Callable[[str], Path]) -> None:
     """Its own network, loss, augmentation and data set kinds; small pictures, random weights."""
     config = load_training_config(name)
-    datasets = {}
+    datasets, share = {}, 2 if len(config.datasets) == 1 else 1
     for key, item in config.datasets.items():
         options = {**item.options}
         if item.kind == 'drawn':
             options |= {'count': 2, 'size': [96, 192], 'processes': 1}
         if item.kind == 'camvid':
             options.pop('without_drives', None)
-        datasets[key] = replace(item, root=str(folder_of(item.kind)), share=2, options=options)
+        datasets[key] = replace(item, root=str(folder_of(item.kind)), share=share, options=options)
     config = replace(
         config, datasets=datasets, crop=SIZE, backbone_weights='', initial_weights='',
         validation=None if config.validation is None else replace(config.validation, dataset=''),
@@ -67,7 +67,7 @@ def test_an_experiment_learns_from_one_batch(name: str, folder_of: Callable[[str
     loader = data.train_dataloader()
     parts = next(iter(loader.batch_sampler))
     images, targets, dataset_index = default_collate([loader.dataset[index] for index in parts])
-    assert images.shape == (2 * len(datasets), 3, *SIZE)
+    assert images.shape == (share * len(datasets), 3, *SIZE)
     assert sorted(set(dataset_index.tolist())) == list(range(len(datasets)))
     settings = module.configure_optimizers()
     optimizer = settings['optimizer']

@@ -18,9 +18,11 @@ from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceE
 from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.taxonomy import load_mapping
+from hiseg_ros.resources import config_path
+from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.training import run as run_module
-from hiseg_ros.training.config import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config import DatasetConfig, TrainingConfig, ValidationConfig
+from hiseg_ros.training.data import MixedData
 from hiseg_ros.training.datasets.camvid import CamVid
 from hiseg_ros.training.mixing import MixedSamples
 from hiseg_ros.training.run import train
@@ -222,6 +224,28 @@ def test_a_data_set_that_joins_later_is_trained_from_its_epoch_on(
     datasets = {**config.datasets, 'late': late}
     train(replace(config, datasets=datasets), tmp_path, accelerator='cpu')
     assert sizes == [(0, 3), (1, 3), (2, 5), (3, 5)]
+
+
+def test_a_folder_with_its_own_mapping_is_trained_and_measured(
+    config: TrainingConfig, camvid: Path, tmp_path: Path
+) -> None:
+    """A new data set is one YAML file: its labels become rows, its other pictures the score."""
+    text = (config_path('mappings') / 'camvid.yaml').read_text()
+    own = tmp_path / 'own.yaml'
+    own.write_text(text.replace('camvid', 'own', 1))
+    options = {'mapping': str(own), 'images': 'images/train/*.png', 'labels': 'labels/train/*.png'}
+    other = {key: value.replace('train', 'val') for key, value in options.items()}
+    config = replace(
+        config,
+        datasets={'mine': DatasetConfig('folder', str(camvid), 3, options=options)},
+        validation=ValidationConfig('mine', other),
+    )
+    data = MixedData(config, load_taxonomy('street'))
+    assert data.validation is not None
+    assert len(data.validation) == 4
+    _, targets, _ = data.train_dataloader().dataset[0]
+    assert 3 <= len(torch.unique(targets)) <= 5
+    assert int(targets.max()) < len(data.table.allowed)
 
 
 def test_wrong_options_and_missing_data_are_said_before_training(
