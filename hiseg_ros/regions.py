@@ -12,7 +12,7 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED, Segmentation, SubclassMask
 
 TOP = 3
-MIN_PROBABILITY = 0.8
+MIN_PROBABILITY = 0.85
 """Of the root, at a region's surest pixel: what the node asks for by default."""
 SMALLEST_PROBABILITY = 1e-6
 MAX_VOTERS = 4096

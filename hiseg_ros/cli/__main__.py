@@ -19,6 +19,7 @@ VERBS = {
     'synthesize': "write drawn scenes in a published data set's folders",
     'train': 'train a network from an experiment file',
     'evaluate': 'measure weights on a data set',
+    'experiment': 'compare ways to learn: train and measure several networks',
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',
 }

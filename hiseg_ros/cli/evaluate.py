@@ -153,30 +153,18 @@ def _signs(options: argparse.Namespace) -> Any:
 
     from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
-    from hiseg_ros.evaluation.signs import TrueSign
-    from hiseg_ros.training.datasets.gtsdb import sign_shape
+    from hiseg_ros.training.datasets.true_signs import true_signs
 
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     album = SignAlbum(mapping, engine.taxonomy)
-    node_id = {label.label_id: label.leaves[0] for label in mapping.evaluated_labels}
     names: list[str] = []
-
-    def pairs() -> Iterator[tuple[Any, list[TrueSign]]]:
-        for sample in samples_of(dataset, options, names):
-            signs = [
-                TrueSign(
-                    node_id[box.label_id],
-                    box.y1,
-                    box.x1,
-                    sign_shape(box.label_id, box.y2 - box.y1 + 1, box.x2 - box.x1 + 1),
-                )
-                for box in sample.boxes
-            ]
-            yield sample.image, signs
-
+    pairs = (
+        (sample.image, true_signs(sample.boxes, mapping))
+        for sample in samples_of(dataset, options, names)
+    )
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
-    report = _report(options, engine, evaluate_signs(engine, pairs(), mapping, keep))
+    report = _report(options, engine, evaluate_signs(engine, pairs, mapping, keep))
     return replace(report, worst=album.book.worst(), best=album.book.best())
 
 

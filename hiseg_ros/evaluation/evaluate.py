@@ -90,6 +90,7 @@ def evaluate_signs(
     samples: Iterable[tuple[RgbImage, list[TrueSign]]],
     mapping: Mapping,
     on_image: Callable[[SignImage], object] | None = None,
+    min_probability: float = MIN_PROBABILITY,
 ) -> dict[str, Any]:
     """Return recall, type accuracy and precision of signs, and how their masks fit.
 
@@ -100,6 +101,7 @@ def evaluate_signs(
         samples: Images with all their signs of the mapping's types.
         mapping: Names the annotated types.
         on_image: Called after each image, if wanted.
+        min_probability: As in `subclass_masks`.
 
     Returns:
         See `SignScores.summary`.
@@ -117,7 +119,7 @@ def evaluate_signs(
     scores = SignScores(mapping, taxonomy)
     for image, truth in samples:
         result: Segmentation = engine.segment(image)
-        masks = subclass_masks(result, taxonomy, min_probability=MIN_PROBABILITY)
+        masks = subclass_masks(result, taxonomy, min_probability=min_probability)
         outcome = scores.add(truth, result.labels, masks)
         if on_image is not None:
             on_image(SignImage(image, tuple(truth), masks, outcome))

@@ -42,6 +42,8 @@ class TestSet:
     name: str
     kind: str
     dataset: SegmentationDataset
+    options: dict[str, Any]
+    """Arguments of the loader."""
 
 
 def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
@@ -56,20 +58,17 @@ def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
             continue
         options = TEST_OPTIONS[config.kind]
         kept = {key: value for key, value in config.options.items() if key == 'held_out_every'}
-        tests.append(
-            TestSet(name, config.kind, open_dataset(config.kind, config.root, options | kept))
-        )
+        tests.append(_open(name, config, options | kept))
         drives = config.options.get('without_drives')
         if drives:
             held_out = {'split': config.options.get('split', 'train'), 'drives': drives}
-            tests.append(
-                TestSet(
-                    f'{name} held-out drive',
-                    config.kind,
-                    open_dataset(config.kind, config.root, held_out),
-                )
-            )
+            tests.append(_open(f'{name} held-out drive', config, held_out))
     return tests
+
+
+def _open(name: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
+    dataset = open_dataset(config.kind, config.root, options)
+    return TestSet(name, config.kind, dataset, options)
 
 
 def score_weights(
@@ -101,14 +100,14 @@ def score_weights(
 
 
 def _pixel_score(engine: Engine, test: TestSet, indices: Iterable[int]) -> float:
-    mapping = mapping_of(test.kind, engine.taxonomy)
+    mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, sample.label_ids) for sample in samples)
     return float(evaluate_pixels(engine, pairs, mapping)['summed']['miou'])
 
 
 def _sign_scores(engine: Engine, test: TestSet, indices: Iterable[int]) -> dict[str, float]:
-    mapping = mapping_of(test.kind, engine.taxonomy)
+    mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, true_signs(sample.boxes, mapping)) for sample in samples)
     summary = evaluate_signs(engine, pairs, mapping)

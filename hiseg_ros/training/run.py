@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from timm.layers.norm_act import convert_sync_batchnorm
 
 from hiseg_ros.errors import CheckpointError, DeviceError
 from hiseg_ros.model.backbone import IMAGENET
@@ -113,6 +114,9 @@ def train(
     is_on_processor = accelerator == 'cpu' or not torch.cuda.is_available()
     if is_on_processor:
         speed_up_depthwise(module.network)
+    elif devices * machines > 1:
+        # torch's own conversion drops the activation that timm's norms carry.
+        module.network = convert_sync_batchnorm(module.network)  # type: ignore[no-untyped-call]
     speed = Speed()
     trainer = lightning.Trainer(
         accelerator=accelerator,
@@ -123,7 +127,6 @@ def train(
             DDPStrategy(find_unused_parameters=config.dataset_norm)
             if devices * machines > 1 else 'auto'
         ),
-        sync_batchnorm=devices * machines > 1 and not is_on_processor,
         use_distributed_sampler=False,  # the loaders deal the images out themselves
         max_epochs=-(-config.steps // config.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,

@@ -136,3 +136,21 @@ def test_the_launcher_says_how_many_processes_there_are(
             launched_processes()
     else:
         assert launched_processes() == expected
+
+
+def test_synchronised_norms_keep_the_activation_that_they_carry() -> None:
+    """As on several GPUs; the names of the weights stay, so checkpoints fit."""
+    import torch
+    from timm.layers import convert_sync_batchnorm
+
+    from hiseg_ros.model.backbone import TimmBackbone
+
+    backbone = TimmBackbone('efficientnet_lite0').eval()
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        plain = backbone(images)[-1]
+        converted = convert_sync_batchnorm(backbone).eval()
+        found = converted(images)[-1]
+    assert any(isinstance(m, torch.nn.SyncBatchNorm) for m in converted.modules())
+    torch.testing.assert_close(found, plain)
+    assert set(converted.state_dict()) == set(TimmBackbone('efficientnet_lite0').state_dict())

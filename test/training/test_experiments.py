@@ -56,7 +56,9 @@ def test_an_experiment_learns_from_one_batch(name: str, folder_of: Callable[[str
             options |= {'count': 2, 'size': [96, 192], 'processes': 1}
         if item.kind == 'camvid':
             options.pop('without_drives', None)
-        datasets[key] = replace(item, root=str(folder_of(item.kind)), share=share, options=options)
+        datasets[key] = replace(
+            item, root=str(folder_of(item.kind)), share=share, options=options, from_epoch=0
+        )
     config = replace(
         config, datasets=datasets, crop=SIZE, backbone_weights='', initial_weights='',
         validation=None if config.validation is None else replace(config.validation, dataset=''),

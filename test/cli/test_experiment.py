@@ -1,0 +1,98 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg experiment heterogeneous` on drawn data sets, through the real command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hiseg_ros.cli.__main__ import main
+from hiseg_ros.resources import named_or_path
+
+pytestmark = [
+    pytest.mark.needs('torch', 'train'),
+    pytest.mark.filterwarnings('ignore::UserWarning'),
+    pytest.mark.filterwarnings('ignore:.*LeafSpec'),
+]
+
+
+@pytest.fixture(scope='module')
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with drawn data sets in the layouts of Cityscapes, Vistas and GTSDB."""
+    folder = tmp_path_factory.mktemp('trio')
+    for layout in ('cityscapes', 'vistas', 'gtsdb'):
+        size = '160x320' if layout == 'gtsdb' else '64x128'
+        given = ['--format', layout, '--output', str(folder / layout), '--count', '5']
+        assert main(['synthesize', *given, '--size', size]) == 0
+    return folder
+
+
+def small_base(folder: Path) -> Path:
+    """Write the drawn comparison with a budget of two steps; return the file."""
+    data = yaml.safe_load(named_or_path('heterogeneous_drawn', 'experiments').read_text())
+    data |= {'name': 'small', 'crop': [64, 64], 'steps': 2, 'steps_per_epoch': 2}
+    data |= {'warmup_steps': 1, 'workers': 0, 'threads': 1, 'precision': '32-true'}
+    data['network'] |= {'channels': 16}
+    for dataset in data['datasets'].values():
+        dataset['share'] = 1
+    data['datasets']['gtsdb']['options']['held_out_every'] = 2
+    path = folder / 'small.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_variants_are_trained_measured_and_drawn(
+    trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / 'runs'
+    command = ['experiment', 'heterogeneous', '--base', str(small_base(tmp_path))]
+    command += ['--data', str(trio), '--seeds', '1', '--output', str(output)]
+    command += ['--only', 'iv2018', '--only', 'alone_vistas', '--accelerator', 'cpu']
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    results = json.loads((output / 'results.json').read_text())
+    assert [row['variant'] for row in results] == ['iv2018', 'alone_vistas']
+    names = {'cityscapes: mIoU', 'vistas: mIoU', 'gtsdb: sign recall'}
+    names |= {'gtsdb: found with right type', 'gtsdb: region precision'}
+    for row in results:
+        assert set(row['scores']) == names
+        assert all(0 <= value <= 1 for value in row['scores'].values())
+    assert 'as published in 2018' in said
+    assert (output / 'comparison.png').stat().st_size > 10_000
+    assert (output / 'comparison.md').read_text().startswith('| variant | cityscapes: mIoU |')
+    weights = output / 'alone_vistas_1' / 'alone_vistas.safetensors'
+    written = weights.stat().st_mtime_ns
+    assert main(command) == 0
+    assert weights.stat().st_mtime_ns == written  # nothing is trained twice
+
+
+@pytest.mark.parametrize(
+    ('extra', 'message'),
+    [
+        (['--seeds', '0'], '--seeds is 0; expected'),
+        (['--steps', '-1'], '--steps is -1; expected'),
+        (['--only', 'tree'], r"no variants ['tree']; expected some of ['flat'"),
+    ],
+)
+def test_a_bad_argument_ends_with_one_sentence(
+    extra: list[str], message: str, trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = str(small_base(tmp_path))
+    command = ['experiment', 'heterogeneous', '--base', base, '--data', str(trio)]
+    assert main([*command, '--output', str(tmp_path / 'runs'), *extra]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert message in said[-1]
+
+
+def test_a_missing_data_set_is_said_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = str(small_base(tmp_path))
+    command = ['experiment', 'heterogeneous', '--base', base, '--data', str(tmp_path / 'nowhere')]
+    assert main([*command, '--output', str(tmp_path / 'runs')]) == 2
+    assert 'cityscapes' in capsys.readouterr().err
+    assert not (tmp_path / 'runs').exists()
