@@ -56,15 +56,8 @@ def run(options: argparse.Namespace) -> None:
         if getattr(options, name) < (1 if name == 'seeds' else 0):
             raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
     base = load_training_config(options.base)
-    base = replace(
-        base,
-        steps=options.steps or base.steps,
-        backbone_weights=options.backbone_weights or base.backbone_weights,
-        datasets={
-            name: replace(item, root=str(options.data / item.root))
-            for name, item in base.datasets.items()
-        },
-    )
+    base = base.started_from(options.data, options.backbone_weights)
+    base = replace(base, steps=options.steps or base.steps)
     try:
         from hiseg_ros.training import comparison, comparison_page, comparison_scores
         from hiseg_ros.training.run import train
@@ -82,6 +75,7 @@ def run(options: argparse.Namespace) -> None:
         lambda config, run_dir: train(config, run_dir, accelerator=options.accelerator),
         lambda weights: comparison_scores.score_weights(weights, tests, limit=options.limit),
         options.only,
+        measured_on=f'{options.limit or "all"} images',
     )
     known = comparison.variants(list(base.datasets))
     page = comparison_page.write_page(results, known, folder)

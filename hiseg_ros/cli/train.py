@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train and say where the weights are."""
     import warnings
-    from dataclasses import replace
 
     from hiseg_ros.training.config import load_training_config
 
@@ -52,13 +51,7 @@ def run(options: argparse.Namespace) -> None:
         ) from problem
     # The trainer's advice to its programmers: nothing that a user could act on.
     warnings.filterwarnings('ignore', module=r'lightning\.')
-    datasets = {
-        name: replace(item, root=str(options.data / item.root))
-        for name, item in config.datasets.items()
-    }
-    config = replace(config, datasets=datasets)
-    if options.backbone_weights:
-        config = replace(config, backbone_weights=options.backbone_weights)
+    config = config.started_from(options.data, options.backbone_weights)
     run_dir = options.output or Path('runs') / config.name
     weights = train(
         config, run_dir, accelerator=options.accelerator, force_config=options.force_config

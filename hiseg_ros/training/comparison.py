@@ -99,6 +99,7 @@ def compare(
     train: Trainer,
     score: Scorer,
     only: Sequence[str] = (),
+    measured_on: str = 'all images',
 ) -> list[Result]:
     """Train and score every variant with every seed; what is done already is taken from disk.
 
@@ -111,6 +112,7 @@ def compare(
         train: Trains in a run folder and returns the weights file.
         score: Measures weights.
         only: Names of the variants wanted; empty takes all.
+        measured_on: What `score` measures on; scores from elsewhere are not taken from disk.
 
     Raises:
         ConfigError: A wanted variant does not exist, or results in the folder are of other
@@ -130,21 +132,20 @@ def compare(
         for variant in chosen:
             run_dir = folder / f'{variant.name}_{seed}'
             config = variant_config(base, variant, seed)
-            results.append(_one(config, variant, seed, run_dir, train, score))
+            key = f'{config!r} measured on {measured_on}'
+            results.append(_one(config, key, run_dir, train, score))
             _write_json(folder / 'results.json', [asdict(result) for result in results])
     return results
 
 
 def _one(
     config: TrainingConfig,
-    variant: Variant,
-    seed: int,
+    key: str,
     run_dir: Path,
     train: Trainer,
     score: Scorer,
 ) -> Result:
     done = run_dir / 'scores.json'
-    key = repr(config)
     if done.is_file():
         stored = json.loads(done.read_text())
         if stored['settings'] != key:
@@ -152,7 +153,7 @@ def _one(
                 f'{done} has the scores of other settings; expected those of this comparison: '
                 'choose another output folder or delete this one.'
             )
-        return Result(variant.name, seed, stored['scores'], stored['minutes'])
+        return Result(config.name, config.seed, stored['scores'], stored['minutes'])
     started = time.monotonic()
     weights = train(config, run_dir)
     minutes = (time.monotonic() - started) / 60
@@ -160,7 +161,7 @@ def _one(
     _write_json(done, {'settings': key, 'scores': scores, 'minutes': minutes})
     # A run's checkpoints are ten times its weights, and nobody goes on with a finished run.
     shutil.rmtree(run_dir / 'checkpoints', ignore_errors=True)
-    return Result(variant.name, seed, scores, minutes)
+    return Result(config.name, config.seed, scores, minutes)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -256,6 +256,22 @@ class TrainingConfig:
             return self.validation if self.validation.dataset else None
         name = next((key for key, item in self.datasets.items() if item.kind == 'camvid'), None)
         return None if name is None else ValidationConfig(name, {'split': 'val'})
+
+    def started_from(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
+        """Return the run with its data sets in a folder.
+
+        Args:
+            data: Relative roots are taken against it.
+            backbone_weights: Instead of the run's own; None or empty leaves these.
+        """
+        return replace(
+            self,
+            backbone_weights=backbone_weights or self.backbone_weights,
+            datasets={
+                name: replace(item, root=str(data / item.root))
+                for name, item in self.datasets.items()
+            },
+        )
 
 
 def load_training_config(name_or_path: str | Path) -> TrainingConfig:

@@ -92,6 +92,8 @@ def test_scores_of_other_settings_are_not_taken(base: TrainingConfig, tmp_path: 
     with pytest.raises(ConfigError, match='other settings; expected'):
         other = replace(base, steps=base.steps + 1)
         compare(other, [1], tmp_path, recorder.train, recorder.score, ['flat'])
+    with pytest.raises(ConfigError, match='other settings; expected'):
+        compare(base, [1], tmp_path, recorder.train, recorder.score, ['flat'], '5 images')
 
 
 def test_an_unknown_variant_is_named(base: TrainingConfig, tmp_path: Path) -> None:
