@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Taxonomy
@@ -102,13 +103,21 @@ def _vote(
     x_low = np.clip(np.floor(grid_x).astype(int), 0, grid_w - 1)
     y_high, x_high = np.minimum(y_low + 1, grid_h - 1), np.minimum(x_low + 1, grid_w - 1)
     wy, wx = np.clip(grid_y - y_low, 0, 1), np.clip(grid_x - x_low, 0, 1)
-    part = values[leaves, y0:y1, x0:x1]
-    at = np.zeros((len(leaves), len(rows)), np.float32)
-    for y, weight_y in ((y_low, 1 - wy), (y_high, wy)):
-        for x, weight_x in ((x_low, 1 - wx), (x_high, wx)):
-            at += part[:, y.clip(y0, y1 - 1) - y0, x.clip(x0, x1 - 1) - x0] * (weight_y * weight_x)
-    if at.sum(0).max() < min_probability:
+
+    def at_voters(nodes: list[int]) -> NDArray[np.float32]:
+        part = values[nodes, y0:y1, x0:x1]
+        at = np.zeros((len(nodes), len(rows)), np.float32)
+        for y, weight_y in ((y_low, 1 - wy), (y_high, wy)):
+            for x, weight_x in ((x_low, 1 - wx), (x_high, wx)):
+                at += part[:, y.clip(y0, y1 - 1) - y0, x.clip(x0, x1 - 1) - x0] * (
+                    weight_y * weight_x
+                )
+        return at
+
+    # Asked first, of one node: the vote reads all leaves, and a noisy frame has many regions.
+    if min_probability > 0 and at_voters([root]).max() < min_probability:
         return None
+    at = at_voters(leaves.tolist())
     conditional = at / np.maximum(at.sum(0, keepdims=True), SMALLEST_PROBABILITY)
     summed = np.log(np.maximum(conditional, SMALLEST_PROBABILITY)).mean(1)
     votes = np.exp(summed - summed.max())
