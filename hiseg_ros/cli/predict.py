@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"
     )
     parser.add_argument(
+        '--min-probability', type=float, default=0.0, metavar='P',
+        help='with --mapping: pixels whose label is less probable are written as unlabeled, 255 '
+        '(default 0), for pseudo labels',
+    )
+    parser.add_argument(
         '--threshold', type=float, default=0.0,
         help='least conditional probability of a child, 0 (always a leaf) to 1 (default 0)',
     )
@@ -51,6 +56,12 @@ def run(options: argparse.Namespace) -> None:
 
     if not 0 <= options.alpha <= 1:
         raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
+    if not 0 <= options.min_probability <= 1:
+        raise ConfigError(
+            f'--min-probability is {options.min_probability}; expected a number from 0 to 1.'
+        )
+    if options.min_probability and not options.mapping:
+        raise ConfigError('--min-probability is given without --mapping; expected both.')
     stems = [path.stem for path in options.images]
     repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
     if repeated:
@@ -86,7 +97,9 @@ def run(options: argparse.Namespace) -> None:
         write(path.stem + SUFFIX_LABELS, result.labels)
         write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         if mapping is not None:
-            label_ids = decide_mapping(result.probabilities, engine.taxonomy, mapping)
+            label_ids = decide_mapping(
+                result.probabilities, engine.taxonomy, mapping, options.min_probability
+            )
             write(f'{path.stem}_{mapping.name}.png', label_ids)
     nodes = [
         {

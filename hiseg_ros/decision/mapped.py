@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from hiseg_ros.decision.dense import interpolate
 from hiseg_ros.taxonomy import Mapping, Taxonomy
-from hiseg_ros.types import NodeProbabilities
+from hiseg_ros.types import UNLABELED, NodeProbabilities
 
 
 def decide_mapping(
-    probabilities: NodeProbabilities, taxonomy: Taxonomy, mapping: Mapping
+    probabilities: NodeProbabilities,
+    taxonomy: Taxonomy,
+    mapping: Mapping,
+    min_probability: float = 0.0,
 ) -> NDArray[np.uint8]:
     """Return (H, W) uint8 label ids of the most probable evaluated label at every pixel.
 
@@ -22,12 +25,14 @@ def decide_mapping(
         probabilities: Of every node, on the network's grid.
         taxonomy: Their tree.
         mapping: The data set's labels; ids from 0 to 255.
+        min_probability: Pixels whose label has less become UNLABELED.
     """
     labels = mapping.evaluated_labels
     leaves = torch.from_numpy(probabilities.values[list(taxonomy.leaves)])
     rows = torch.from_numpy(mapping.label_matrix(taxonomy)).float()
     rows = rows[[index for index, label in enumerate(mapping.labels) if label.evaluated]]
     sums = torch.einsum('rl,lhw->rhw', rows, leaves)
-    best = interpolate(sums, probabilities.image_size).argmax(0)
-    label_ids = np.array([label.label_id for label in labels], np.uint8)
-    return label_ids[best.numpy()]
+    highest, best = interpolate(sums, probabilities.image_size).max(0)
+    label_ids = np.array([label.label_id for label in labels], np.uint8)[best.numpy()]
+    label_ids[highest.numpy() < min_probability] = UNLABELED
+    return label_ids

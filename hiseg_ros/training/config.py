@@ -26,6 +26,32 @@ PRECISIONS = ('32-true', 'bf16-mixed')
 
 
 @dataclass(frozen=True)
+class SecondLabelsConfig:
+    """Label images of another mapping for the pictures of a data set, such as pseudo labels.
+
+    A pixel then means what both labels allow; where they contradict each other the data set's own
+    holds, and where it is unlabeled it stays so.
+    """
+
+    root: str
+    """Folder of <picture>_<mapping>.png as `hiseg predict --mapping` writes them."""
+
+    mapping: str
+    """Name in config/mappings or path of a YAML file."""
+
+    weight: float = 1.0
+    """Factor on the weight of the pixels whose own label is narrowed."""
+
+    def __post_init__(self) -> None:
+        """Check the weight.
+
+        Raises:
+            ConfigError: It cannot be used.
+        """
+        _require('weight', self.weight, 0 <= self.weight < math.inf, 'at least 0')
+
+
+@dataclass(frozen=True)
 class DatasetConfig:
     """One data set of a run."""
 
@@ -49,6 +75,9 @@ class DatasetConfig:
 
     label_weights: dict[str, float] = field(default_factory=dict)
     """Weight of a pixel by label name; 1 where not given."""
+
+    second_labels: SecondLabelsConfig | None = None
+    """Labels of another kind for the same pictures, which narrow the own ones."""
 
     scale_from: str = 'native'
     """What `scale` multiplies: the picture's own size ('native'), or the size at which it just
@@ -107,6 +136,15 @@ class DatasetConfig:
         threshold = self.repeat_threshold
         _require('repeat_threshold', threshold, 0 <= threshold <= 1, 'a share from 0 to 1')
         _require('from_epoch', self.from_epoch, self.from_epoch >= 0, 'at least 0')
+
+    def in_folder(self, data: Path) -> DatasetConfig:
+        """Return the data set with its folders taken against one."""
+        second = self.second_labels
+        return replace(
+            self,
+            root=str(data / self.root),
+            second_labels=second and replace(second, root=str(data / second.root)),
+        )
 
     def _check_box_scale(self) -> None:
         if self.box_scale is None and (not self.box_centred or self.scale_from != 'native'):
@@ -268,8 +306,7 @@ class TrainingConfig:
             self,
             backbone_weights=backbone_weights or self.backbone_weights,
             datasets={
-                name: replace(item, root=str(data / item.root))
-                for name, item in self.datasets.items()
+                name: item.in_folder(data) for name, item in self.datasets.items()
             },
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -13,13 +14,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.taxonomy import Mapping, Taxonomy
+from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
 from hiseg_ros.taxonomy.mirror import load_mirror_images
-from hiseg_ros.training.config import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config import DatasetConfig, SecondLabelsConfig, TrainingConfig
 from hiseg_ros.training.datasets import mapping_of, open_dataset
 from hiseg_ros.training.datasets.sample import SegmentationDataset
-from hiseg_ros.training.label_table import LabelTable
+from hiseg_ros.training.label_table import LabelTable, Narrowing
 from hiseg_ros.training.mixing import MixedSamples, TrainingItem
+from hiseg_ros.training.second_labels import SecondLabels
 from hiseg_ros.training.sign_library import sign_library
 from hiseg_ros.training.source import Source
 from hiseg_ros.training.transforms import SignCutout
@@ -39,6 +41,32 @@ def _label_weights(
                 f'{item.kind} has others; expected the same.'
             )
     return weights
+
+
+def _narrowings(
+    config: TrainingConfig, mappings: dict[str, Mapping], taxonomy: Taxonomy
+) -> dict[str, Narrowing]:
+    """Return the second labels by mapping; data sets of one kind share theirs.
+
+    Raises:
+        ConfigError: They do not.
+        MappingError: A mapping cannot be read.
+    """
+    found: dict[str, SecondLabelsConfig | None] = {}
+    for name, item in config.datasets.items():
+        second = item.second_labels
+        other = found.setdefault(mappings[name].name, second)
+        # Their folders may differ, as those of the data sets do.
+        if other != (second and other and replace(second, root=other.root)):
+            raise ConfigError(
+                f'Data set {name} has the second labels {second}, another one of kind {item.kind} '
+                f'has {other}; expected the same mapping and weight.'
+            )
+    return {
+        name: Narrowing(load_mapping(second.mapping, taxonomy), second.weight)
+        for name, second in found.items()
+        if second
+    }
 
 
 def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
@@ -152,8 +180,9 @@ class MixedData(lightning.LightningDataModule):
             for name, item in config.datasets.items()
         }
         unique = {mapping.name: mapping for mapping in mappings.values()}
+        narrowings = _narrowings(config, mappings, taxonomy)
         self.table = LabelTable(
-            taxonomy, list(unique.values()), _label_weights(config, mappings)
+            taxonomy, list(unique.values()), _label_weights(config, mappings), narrowings
         )
         self.sources: list[Source] = []
         self.library: Sequence[Sequence[SignCutout]] = ()
@@ -161,7 +190,12 @@ class MixedData(lightning.LightningDataModule):
         if any(item.flips for item in config.datasets.values()):
             mirror = load_mirror_images(config.mirror_images, taxonomy)
         for name, item in config.datasets.items():
-            source = Source.load(item, _open(name, item), self.table, mirror)
+            dataset = _open(name, item)
+            second = None
+            if item.second_labels:
+                narrowing = narrowings[mappings[name].name]
+                second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
+            source = Source.load(item, dataset, self.table, mirror, second)
             self.sources.append(source)
             if item.kind == 'gtsdb':
                 rows = self.table.row_of_label_id(mappings[name].name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,10 +29,21 @@ SHARE_TOLERANCE = 1e-3
 """How far the shares of a mixture may be from adding up to 1."""
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """Second labels of a data set: a pixel means what both of its labels allow."""
+
+    mapping: Mapping
+    """What the second labels mean."""
+    weight: float = 1.0
+    """Factor on the weight of a pixel whose first label the second one narrows."""
+
+
 class LabelTable:
     """Rows of allowed leaves; a training target is a row number per pixel.
 
-    The labels of all mappings come first. Mixtures, which are several labels with shares, follow.
+    The labels of all mappings come first, then those that second labels narrow. Mixtures, which
+    are several labels with shares, follow.
     """
 
     def __init__(
@@ -39,6 +51,7 @@ class LabelTable:
         taxonomy: Taxonomy,
         mappings: Sequence[Mapping],
         weights: MappingABC[str, MappingABC[str, float]] | None = None,
+        narrowings: MappingABC[str, Narrowing] | None = None,
     ) -> None:
         """Stack the labels of all mappings.
 
@@ -46,6 +59,7 @@ class LabelTable:
             taxonomy: The tree.
             mappings: One per data set, names unique.
             weights: By mapping name, then label name: weight of a pixel; 1 where not given.
+            narrowings: By mapping name: the second labels of its data sets.
 
         Raises:
             ConfigError: Two mappings have one name, or weights name an unknown mapping or label or
@@ -81,11 +95,40 @@ class LabelTable:
                 f'Weights are given for {sorted(unknown)}; expected some of '
                 f'{sorted(self._mappings)}.'
             )
+        self._narrowed_rows: dict[str, NDArray[np.int16]] = {}
+        allowed = np.concatenate(matrices)
+        for name, narrowing in (narrowings or {}).items():
+            first, labels = self._first_row[name], self._mappings[name].labels
+            table, narrowed = _narrowed(
+                allowed[first : first + len(labels)], narrowing.mapping.label_matrix(taxonomy)
+            )
+            # Numbers below len(labels) are first labels, the others are new rows.
+            shift = np.where(table < len(labels), first, len(row_weights) - len(labels))
+            self._narrowed_rows[name] = self._by_label_ids(name, narrowing.mapping, table + shift)
+            allowed = np.concatenate([allowed, narrowed.allowed])
+            row_weights += [row_weights[first + i] * narrowing.weight for i in narrowed.labels]
+            from_boxes += [narrowing.mapping.from_boxes] * len(narrowed.labels)
         self.label_count = len(row_weights)
-        """Rows that are labels of a mapping; the rows from here on are mixtures."""
-        self._allowed = torch.from_numpy(np.concatenate(matrices)).float()
+        """Rows that are labels, narrowed ones included; the rows from here on are mixtures."""
+        self._allowed = torch.from_numpy(allowed).float()
         self._weights = torch.tensor(row_weights)
         self._from_boxes = torch.tensor(from_boxes)
+
+    def _by_label_ids(
+        self, name: str, second: Mapping, rows: NDArray[np.int64]
+    ) -> NDArray[np.int16]:
+        """Return the (256, 256) rows by first and second label id from those by their places."""
+        first_rows = self.row_of_label_id(name)
+        result = np.repeat(first_rows[:, None], 256, 1)
+        places = second.index_of_label_id(256)
+        labelled = first_rows >= 0
+        of_first = first_rows[labelled] - self._first_row[name]
+        for label_id in np.flatnonzero(places >= 0):
+            result[labelled, label_id] = rows[of_first, places[label_id]]
+        known = places >= 0
+        known[[label_id for label_id in second.unlabeled_ids if 0 <= label_id < 256]] = True
+        result[:, ~known] = UNKNOWN
+        return result
 
     @property
     def allowed(self) -> torch.Tensor:
@@ -126,6 +169,15 @@ class LabelTable:
         rows = np.where(table >= 0, table + self._first_row[mapping_name], UNKNOWN)
         rows[[label_id for label_id in mapping.unlabeled_ids if 0 <= label_id < 256]] = IGNORED
         return rows.astype(np.int16)
+
+    def narrowed_rows(self, mapping_name: str) -> NDArray[np.int16] | None:
+        """Return the (256, 256) table from first and second label id to row, or None.
+
+        Where the two labels have no leaf in common the first one holds, as it does where the
+        second is unlabeled; where the first is unlabeled, so is the pixel. -2 where the second is
+        unknown. None where the mapping's data sets have no second labels.
+        """
+        return self._narrowed_rows.get(mapping_name)
 
     def add_mixture(self, mapping_name: str, shares: MappingABC[int, float]) -> int:
         """Return the row of a mixture of labels, a new one where there is none yet.
@@ -183,3 +235,38 @@ class LabelTable:
                 rows[index, place] = row
                 shares[index, place] = share
         return rows, shares
+
+
+@dataclass(frozen=True)
+class _NarrowedRows:
+    """Rows that are smaller than the label they come from."""
+
+    labels: tuple[int, ...]
+    """Number of the first label of each row."""
+    allowed: NDArray[np.bool_]
+    """(N, L)."""
+
+
+def _narrowed(
+    first: NDArray[np.bool_], second: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], _NarrowedRows]:
+    """Intersect every first label with every second one.
+
+    Returns:
+        The (A, B) table of row numbers, from A on a narrowed row, and the narrowed rows.
+    """
+    table = np.repeat(np.arange(len(first))[:, None], len(second), 1)
+    rows: dict[tuple[int, bytes], int] = {}
+    labels, allowed = [], []
+    for a, b in np.ndindex(*table.shape):
+        both = first[a] & second[b]
+        if not both.any() or (both == first[a]).all():
+            continue
+        key = (a, both.tobytes())
+        if key not in rows:
+            rows[key] = len(first) + len(rows)
+            labels.append(a)
+            allowed.append(both)
+        table[a, b] = rows[key]
+    stacked = np.stack(allowed) if allowed else np.zeros((0, first.shape[1]), np.bool_)
+    return table, _NarrowedRows(tuple(labels), stacked)

@@ -20,6 +20,7 @@ from hiseg_ros.training.datasets.sample import Box, Sample, SegmentationDataset
 from hiseg_ros.training.label_table import UNKNOWN, LabelTable
 from hiseg_ros.training.mirroring import Rows, mirrored_rows
 from hiseg_ros.training.repeats import Repeats, repeat_factors
+from hiseg_ros.training.second_labels import SecondLabels
 from hiseg_ros.types import RgbImage
 
 LARGEST_IN_MEMORY = 4 * 2**30
@@ -73,6 +74,7 @@ class Source:
         dataset: SegmentationDataset,
         table: LabelTable,
         mirror_of_leaf: NDArray[np.int64] | None = None,
+        second_labels: SecondLabels | None = None,
     ) -> Source:
         """Read a data set, or only what must be known of it beforehand, with a progress bar.
 
@@ -86,6 +88,7 @@ class Source:
             dataset: Where the samples come from.
             table: Gets a row for each mixture of labels that occurs.
             mirror_of_leaf: (L,) mirror images of leaves; needed where crops are mirrored.
+            second_labels: Narrow the labels of the pictures; the table knows how.
 
         Raises:
             ConfigError: Crops are mirrored and nothing says what leaves become.
@@ -96,7 +99,7 @@ class Source:
                 f'Data set {config.kind} in {config.root} has flips, but nothing says what its '
                 'labels become; expected the mirror images of the leaves.'
             )
-        reader = _Reader(config, dataset, table)
+        reader = _Reader(config, dataset, table, second_labels)
         first = dataset[0]
         # Rows have two bytes a pixel.
         size = (first.image.nbytes + 2 * first.label_ids.size) * len(dataset)
@@ -118,8 +121,14 @@ class _Reader:
     """Pictures read whenever they are asked for."""
 
     def __init__(
-        self, config: DatasetConfig, dataset: SegmentationDataset, table: LabelTable
+        self,
+        config: DatasetConfig,
+        dataset: SegmentationDataset,
+        table: LabelTable,
+        second_labels: SecondLabels | None,
     ) -> None:
+        self._second_labels = second_labels
+        self._narrowed_rows = table.narrowed_rows(dataset.mapping_name)
         self._config = config
         self._dataset = dataset
         self._table = table
@@ -150,7 +159,10 @@ class _Reader:
 
     def rows_of_labels(self) -> list[int]:
         """Return the rows of the data set's labels."""
-        return sorted(set(self._row_of_label_id[self._row_of_label_id >= 0].tolist()))
+        tables = [self._row_of_label_id]
+        if self._narrowed_rows is not None:
+            tables.append(self._narrowed_rows.ravel())
+        return sorted({row for table in tables for row in table[table >= 0].tolist()})
 
     def read_all(self, keeps: bool) -> tuple[list[Picture], NDArray[np.bool_]]:
         """Return all pictures, or none of them, and the (N, 256) table of their label ids."""
@@ -205,7 +217,25 @@ class _Reader:
                 f'the label ids {unknown}; expected only those of the mapping '
                 f'{self._dataset.mapping_name!r}.'
             )
-        return rows
+        return rows if self._second_labels is None else self._narrowed(rows, sample)
+
+    def _narrowed(self, rows: Rows, sample: Sample) -> Rows:
+        """Return a sample's rows, those of plain labels narrowed by its second labels.
+
+        Raises:
+            DatasetError: The second labels are missing or have a label id their mapping lacks.
+        """
+        assert self._second_labels is not None and self._narrowed_rows is not None
+        second_ids = self._second_labels.of(sample)
+        narrowed = self._narrowed_rows[sample.label_ids, second_ids]
+        if (narrowed == UNKNOWN).any():
+            unknown = np.unique(second_ids[narrowed == UNKNOWN]).tolist()
+            raise DatasetError(
+                f'{self._second_labels.path(sample.name)} has the label ids {unknown}; expected '
+                f'only those of the mapping {self._second_labels.mapping_name!r}.'
+            )
+        is_mixture = np.isin(sample.label_ids, list(sample.mixtures))
+        return np.where(is_mixture, rows, narrowed)
 
 
 def _key(shares: Mapping[int, float]) -> tuple[tuple[int, float], ...]:

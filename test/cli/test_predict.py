@@ -56,6 +56,45 @@ def test_predict_writes_labels_overlay_tree_and_mapped_labels(
         assert tuple(node['color']) == engine.taxonomy.nodes[node['id']].color
 
 
+def test_predict_leaves_unsure_pixels_unlabeled(
+    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+) -> None:
+    """With --min-probability they are 255; the others do not change."""
+    from hiseg_ros.decision.mapped import decide_mapping
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.taxonomy import load_mapping
+
+    engine = Engine(tiny_checkpoint)
+    probabilities = engine.segment(street_image).probabilities
+    mapping = load_mapping('camvid', engine.taxonomy)
+    plain = decide_mapping(probabilities, engine.taxonomy, mapping)
+    level = next(
+        level for level in np.arange(0.05, 1, 0.01)
+        if (decide_mapping(probabilities, engine.taxonomy, mapping, level) == 255).mean() > 0.3
+    )
+    arguments = ['predict', str(picture), '--output', str(tmp_path), '--mapping', 'camvid']
+    arguments += ['--model', str(tiny_checkpoint), '--min-probability', str(level)]
+    assert main(arguments) == 0
+    sure = cv2.imread(str(tmp_path / 'street_camvid.png'), cv2.IMREAD_UNCHANGED)
+    is_unsure = sure == 255
+    assert 0.3 < is_unsure.mean() < 1
+    np.testing.assert_array_equal(sure[~is_unsure], plain[~is_unsure])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'word'),
+    [(['--min-probability', '0.5'], '--mapping'), (['--min-probability', '2'], '2.0')],
+)
+def test_predict_refuses_a_least_probability_without_use(
+    tmp_path: Path, picture: Path, arguments: list[str], word: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It needs a mapping and lies between 0 and 1."""
+    assert main(['predict', str(picture), '--output', str(tmp_path / 'out'), *arguments]) == 2
+    assert word in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
     tmp_path: Path, picture: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
