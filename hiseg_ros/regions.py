@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ SMALLEST_PROBABILITY = 1e-6
 MAX_VOTERS = 4096
 """Pixels of a region that vote, evenly spread; all pixels of a sign of 64 x 64. A wall of sign
 pixels, as untrained weights see it, would take seconds."""
+SPLIT_ASPECT = 1.4
+"""Longer to shorter side from which on a region may be several signs: one sign is about square."""
+WAIST = 0.7
+"""Where two signs touch, a region is narrower than this share of its greatest width."""
 
 
 def subclass_masks(
@@ -31,6 +37,7 @@ def subclass_masks(
 ) -> tuple[SubclassMask, ...]:
     """Return one mask per connected region of the subclass root, largest first.
 
+    Signs on one pole touch: a longish region with a waist is parted there, see `parts_of_region`.
     A region is one sign, so its pixels vote together: the logarithms of each subclass's
     probability given the root, interpolated at the region's pixels, are averaged and normalised.
 
@@ -60,20 +67,75 @@ def subclass_masks(
     is_below[list(taxonomy.nodes_below(root))] = 1
     is_below[UNLABELED] = 0
     inside = cv2.LUT(segmentation.labels, is_below)
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    by_area = sorted(range(1, count), key=lambda region: -int(stats[region, cv2.CC_STAT_AREA]))
     masks: list[SubclassMask] = []
-    for region in by_area:
-        x, y, width, height, area = (int(value) for value in stats[region])
-        if area < min_area or len(masks) == max_masks:
+    for part in _parts(inside, min_area):
+        if len(masks) == max_masks:
             break
-        mask = regions[y : y + height, x : x + width] == region
         found = _vote(
-            segmentation, taxonomy, root, mask, (y, x, height, width), area, min_probability
+            segmentation, taxonomy, root, part.mask, part.roi, part.area, min_probability
         )
         if found is not None:
             masks.append(found)
     return tuple(masks)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A region, or one sign's part of it."""
+
+    area: int
+    roi: tuple[int, int, int, int]
+    """(y, x, height, width)."""
+    mask: NDArray[np.bool_]
+    """(height, width), true on the part."""
+
+
+def _parts(inside: NDArray[np.uint8], min_area: int) -> list[_Part]:
+    """Return the parts of all connected regions from an area on, largest first."""
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    parts = []
+    for region in np.flatnonzero(stats[1:count, cv2.CC_STAT_AREA] >= min_area) + 1:
+        x, y, width, height, area = (int(value) for value in stats[region])
+        mask = regions[y : y + height, x : x + width] == region
+        numbers = parts_of_region(mask, min_area)
+        if numbers is None:
+            parts.append(_Part(area, (y, x, height, width), mask))
+            continue
+        for number in range(1, int(numbers.max()) + 1):
+            part = numbers == number
+            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+            top, left = int(rows[0]), int(columns[0])
+            roi = (y + top, x + left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
+            tight = part[top : top + roi[2], left : left + roi[3]]
+            parts.append(_Part(int(tight.sum()), roi, tight))
+    return sorted(parts, key=lambda part: (-part.area, part.roi))
+
+
+def parts_of_region(mask: NDArray[np.bool_], min_area: int = 1) -> NDArray[np.int32] | None:
+    """Part a longish region where it has a waist, as two signs on one pole have.
+
+    Args:
+        mask: (height, width) bool, one connected region.
+        min_area: Parts that are all at least this large, in pixels, or none.
+
+    Returns:
+        (height, width) int32, 0 outside, parts from 1 on; None where it is one sign.
+    """
+    if max(mask.shape) < SPLIT_ASPECT * min(mask.shape):
+        return None
+    # The border of the picture is where the region ends, not where it goes on.
+    framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5)
+    cores = (depth > WAIST * depth.max()).astype(np.uint8)
+    if cv2.connectedComponents(cores, connectivity=8)[0] <= 2:
+        return None
+    # Every pixel goes to the nearest core.
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - cores, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_CCOMP
+    )
+    numbers: NDArray[np.int32] = np.where(mask, nearest[1:-1, 1:-1], 0).astype(np.int32)
+    areas = np.bincount(numbers[mask])[1:]
+    return numbers if (areas >= min_area).all() else None
 
 
 def _vote(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from random_trees import node_values, random_leaf_probabilities
 
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.errors import ImageError
-from hiseg_ros.regions import SMALLEST_PROBABILITY, subclass_masks
+from hiseg_ros.regions import SMALLEST_PROBABILITY, parts_of_region, subclass_masks
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.types import UNLABELED, NodeProbabilities, Segmentation
 
@@ -49,6 +50,21 @@ def regions_by_flood_fill(inside: np.ndarray) -> list[set[tuple[int, int]]]:
     return regions
 
 
+def parts(region: set[tuple[int, int]]) -> list[set[tuple[int, int]]]:
+    """Return the parts of a region, by the function that the tests below look at."""
+    pixels = np.array(sorted(region))
+    first = pixels.min(0)
+    mask = np.zeros(pixels.max(0) - first + 1, bool)
+    mask[tuple((pixels - first).T)] = True
+    numbers = parts_of_region(mask)
+    if numbers is None:
+        return [region]
+    return [
+        {(int(y + first[0]), int(x + first[1])) for y, x in np.argwhere(numbers == number)}
+        for number in range(1, numbers.max() + 1)
+    ]
+
+
 def vote(segmented: Segmentation, taxonomy: Taxonomy, region: set[tuple[int, int]]) -> np.ndarray:
     """Return the votes of the subclass leaves: averaged logs of p(leaf | root), normalised."""
     assert taxonomy.subclass_root is not None
@@ -77,7 +93,9 @@ def test_regions_and_votes_equal_the_reference(small_taxonomy: Taxonomy, seed: i
     root = small_taxonomy.subclass_root
     assert root is not None
     signs = np.isin(segmented.labels, small_taxonomy.nodes_below(root))
-    expected = {frozenset(region) for region in regions_by_flood_fill(signs)}
+    expected = {
+        frozenset(part) for region in regions_by_flood_fill(signs) for part in parts(region)
+    }
     found = subclass_masks(segmented, small_taxonomy, min_area=1, max_masks=1000)
     assert len(found) == len(expected)
     for mask in found:
@@ -126,6 +144,76 @@ def test_two_signs_give_two_masks_and_crops_reproduce_the_labels(
         y, x, height, width = mask.roi
         pasted[y : y + height, x : x + width] |= mask.mask
     np.testing.assert_array_equal(pasted, labels != small_taxonomy.node_id('sky'))
+
+
+def drawn(size: tuple[int, int], *shapes: tuple[str, int, int, int]) -> np.ndarray:
+    """Return a mask of discs, triangles and squares: (kind, centre row, centre column, radius)."""
+    mask = np.zeros(size, np.uint8)
+    for kind, y, x, radius in shapes:
+        corners = {
+            'triangle': [(x, y - radius), (x + radius, y + radius), (x - radius, y + radius)],
+            'square': [
+                (x - radius, y - radius), (x + radius, y - radius), (x + radius, y + radius),
+                (x - radius, y + radius),
+            ],
+        }
+        if kind == 'disc':
+            cv2.circle(mask, (x, y), radius, 1, -1)
+        else:
+            cv2.fillPoly(mask, [np.array(corners[kind])], 1)
+    return mask.astype(bool)
+
+
+@pytest.mark.parametrize(
+    'shapes',
+    [
+        [('disc', 12, 14, 10), ('disc', 32, 14, 10)],
+        [('disc', 12, 14, 10), ('disc', 30, 14, 8)],
+        [('triangle', 12, 14, 10), ('disc', 31, 14, 9)],
+        [('disc', 12, 14, 10), ('disc', 31, 14, 10), ('disc', 50, 14, 10)],
+        [('disc', 14, 12, 10), ('disc', 14, 31, 10)],
+    ],
+)
+def test_signs_that_touch_are_parted_at_the_waist(shapes: list[tuple[str, int, int, int]]) -> None:
+    """On one pole or side by side: each part covers its own sign."""
+    mask = drawn((62, 44), *shapes)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    numbers = parts_of_region(mask[window])
+    assert numbers is not None
+    assert numbers.max() == len(shapes)
+    np.testing.assert_array_equal(numbers > 0, mask[window])
+    for shape in shapes:
+        own = numbers[drawn((62, 44), shape)[window]]
+        assert np.bincount(own).max() > 0.9 * len(own)
+
+
+@pytest.mark.parametrize(
+    'mask',
+    [
+        drawn((24, 24), ('disc', 12, 12, 10)), drawn((24, 24), ('triangle', 12, 12, 10)),
+        np.ones((40, 20), bool), np.ones((1, 9), bool), np.ones((1, 1), bool),
+    ],
+)
+def test_one_sign_is_not_parted(mask: np.ndarray) -> None:
+    """A disc, a triangle, a plate; a plate may be long."""
+    assert parts_of_region(mask) is None
+
+
+def test_parts_below_the_least_area_leave_the_region_whole(small_taxonomy: Taxonomy) -> None:
+    """Two masks with their own votes, or one."""
+    labels = np.full((46, 30), small_taxonomy.node_id('sky'), np.uint8)
+    discs = drawn((46, 30), ('disc', 12, 14, 10), ('disc', 32, 14, 10))
+    labels[discs] = small_taxonomy.node_id('sign')
+    count = len(small_taxonomy.leaves)
+    p = np.full((count, 2, 1), 0.01, np.float32)
+    names = [small_taxonomy.nodes[leaf].name for leaf in small_taxonomy.leaves]
+    p[names.index('stop'), 0], p[names.index('limit_30'), 1] = 0.8, 0.8
+    segmented = segmentation(small_taxonomy, labels, p / p.sum(0))
+    upper, lower = sorted(subclass_masks(segmented, small_taxonomy), key=lambda m: m.roi)
+    assert [small_taxonomy.nodes[m.node_id].name for m in (upper, lower)] == ['stop', 'limit_30']
+    assert upper.area + lower.area == discs.sum()
+    assert len(subclass_masks(segmented, small_taxonomy, min_area=400)) == 1
 
 
 def test_a_sign_decided_in_parts_is_one_region(small_taxonomy: Taxonomy) -> None:
