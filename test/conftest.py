@@ -22,6 +22,7 @@ NEEDS = {
     'ros': ('rclpy', 'hiseg_ros.msg', 'sensor_msgs.msg'),
     'torch': ('torch', 'timm', 'torchmetrics'),
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
+    'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
     'vision_msgs': ('vision_msgs.msg',),
 }

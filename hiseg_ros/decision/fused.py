@@ -1,0 +1,161 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The decision on a GPU: one kernel from the network's grid to labels and confidence.
+
+Every program walks one tile of the camera image down the tree. Nothing of the size of all nodes
+times all pixels is ever in memory, and the children of a node are read only at the pixels that
+the walk has led there: a node that no pixel of the tile reaches costs one comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import ImageSize
+
+TILE = (8, 32)
+"""Rows and columns of one program; both powers of two."""
+
+
+@dataclass(frozen=True)
+class DeviceTables:
+    """A tree as flat arrays on a device; make them once."""
+
+    inner: torch.Tensor
+    """(I,) int32 inner nodes in preorder, parents before their children."""
+    first: torch.Tensor
+    """(I,) int32 place of each one's first child in `children`."""
+    count: torch.Tensor
+    """(I,) int32 number of its children."""
+    children: torch.Tensor
+    """(V - 1,) int32 node ids, ascending for each parent."""
+
+    @staticmethod
+    def of(taxonomy: Taxonomy, device: torch.device | str) -> DeviceTables:
+        """Return the tables of a tree on a device."""
+        lists = [taxonomy.children(node) for node in taxonomy.inner]
+        counts = [len(children) for children in lists]
+        arrays = (
+            np.array(taxonomy.inner), np.cumsum([0, *counts[:-1]]), np.array(counts),
+            np.concatenate(lists),
+        )
+        return DeviceTables(
+            *(torch.from_numpy(array.astype(np.int32)).to(device) for array in arrays)
+        )
+
+
+@triton.jit
+def _walk(  # type: ignore[no-untyped-def]
+    values, labels, confidence, inner, first, count, children, inner_count,
+    height, width, grid_h, grid_w, scale_y, scale_x, threshold,
+    node_stride, image_stride,
+    tile_h: tl.constexpr, tile_w: tl.constexpr,
+):
+    number = tl.arange(0, tile_h * tile_w)
+    y = tl.program_id(1) * tile_h + number // tile_w
+    x = tl.program_id(0) * tile_w + number % tile_w
+    image = tl.program_id(2).to(tl.int64)
+    inside = (y < height) & (x < width)
+    # Where the pixel lies on the grid, between the centres of cells; clamped at the borders.
+    source_y = tl.maximum((y.to(tl.float32) + 0.5) * scale_y - 0.5, 0.0)
+    source_x = tl.maximum((x.to(tl.float32) + 0.5) * scale_x - 0.5, 0.0)
+    y0 = tl.minimum(source_y.to(tl.int32), grid_h - 1)
+    x0 = tl.minimum(source_x.to(tl.int32), grid_w - 1)
+    y1 = tl.minimum(y0 + 1, grid_h - 1)
+    x1 = tl.minimum(x0 + 1, grid_w - 1)
+    down = source_y - y0.to(tl.float32)
+    right = source_x - x0.to(tl.float32)
+    up, left = 1.0 - down, 1.0 - right
+    corner00, corner01 = y0 * grid_w + x0, y0 * grid_w + x1
+    corner10, corner11 = y1 * grid_w + x0, y1 * grid_w + x1
+    grid = values + image * image_stride
+
+    chosen = up * (
+        left * tl.load(grid + corner00, mask=inside, other=0.0).to(tl.float32)
+        + right * tl.load(grid + corner01, mask=inside, other=0.0).to(tl.float32)
+    ) + down * (
+        left * tl.load(grid + corner10, mask=inside, other=0.0).to(tl.float32)
+        + right * tl.load(grid + corner11, mask=inside, other=0.0).to(tl.float32)
+    )
+    node = tl.zeros([tile_h * tile_w], tl.int32)
+    # Preorder: a parent has been decided everywhere before its children are looked at.
+    for i in range(inner_count):
+        here = inside & (node == tl.load(inner + i))
+        if tl.max(here.to(tl.int32), 0) > 0:
+            best = tl.full([tile_h * tile_w], -1.0, tl.float32)
+            best_child = node
+            start = tl.load(first + i)
+            for k in range(tl.load(count + i)):
+                child = tl.load(children + start + k)
+                plane = grid + child.to(tl.int64) * node_stride
+                value = up * (
+                    left * tl.load(plane + corner00, mask=here, other=0.0).to(tl.float32)
+                    + right * tl.load(plane + corner01, mask=here, other=0.0).to(tl.float32)
+                ) + down * (
+                    left * tl.load(plane + corner10, mask=here, other=0.0).to(tl.float32)
+                    + right * tl.load(plane + corner11, mask=here, other=0.0).to(tl.float32)
+                )
+                # Children come in ascending order: a tie leaves the lower node id.
+                is_better = value > best
+                best = tl.where(is_better, value, best)
+                best_child = tl.where(is_better, child, best_child)
+            goes_down = here & (best >= threshold * chosen)
+            node = tl.where(goes_down, best_child, node)
+            chosen = tl.where(goes_down, best, chosen)
+    place = image * height * width + y * width + x
+    tl.store(labels + place, node.to(tl.uint8), mask=inside)
+    # Half to even, as torch rounds.
+    scaled = tl.minimum(tl.maximum(chosen * 255.0, 0.0), 255.0)
+    rounded = tl.floor(scaled + 0.5)
+    is_tie = (rounded - scaled == 0.5) & (rounded.to(tl.int32) % 2 == 1)
+    rounded = tl.where(is_tie, rounded - 1.0, rounded)
+    tl.store(confidence + place, rounded.to(tl.uint8), mask=inside)
+
+
+def decide_fused(
+    node_probabilities: torch.Tensor,
+    tables: DeviceTables,
+    size: ImageSize,
+    threshold: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Decide a node for every pixel of a batch of images, by the rule of `dense.decide`.
+
+    Args:
+        node_probabilities: (N, V, h, w) float32, float16 or bfloat16, each plane contiguous;
+            interpolated and compared in float32.
+        tables: Of the tree, on the same device.
+        size: (H, W) of the camera images.
+        threshold: Least conditional probability of a child, in [0, 1].
+
+    Returns:
+        Node ids and 255 times the probability of the chosen node, both (N, H, W) uint8.
+
+    Raises:
+        ValueError: A plane of the probabilities is not contiguous.
+    """
+    count, _, grid_h, grid_w = node_probabilities.shape
+    if node_probabilities.stride()[2:] != (grid_w, 1):
+        raise ValueError(
+            f'Node probabilities have the strides {node_probabilities.stride()}; expected rows of '
+            f'{grid_w} after each other: call contiguous().'
+        )
+    height, width = size
+    labels = torch.empty((count, height, width), dtype=torch.uint8, device=tables.inner.device)
+    confidence = torch.empty_like(labels)
+    programs = (triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0]), count)
+    launch: Any = _walk[programs]
+    launch(
+        node_probabilities, labels, confidence,
+        tables.inner, tables.first, tables.count, tables.children, len(tables.inner),
+        height, width, grid_h, grid_w, grid_h / height, grid_w / width, threshold,
+        node_probabilities.stride(1), node_probabilities.stride(0),
+        tile_h=TILE[0], tile_w=TILE[1],
+    )
+    return labels, confidence
