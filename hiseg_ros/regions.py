@@ -66,7 +66,7 @@ def subclass_masks(
     is_below = np.zeros(256, np.uint8)
     is_below[list(taxonomy.nodes_below(root))] = 1
     is_below[UNLABELED] = 0
-    inside = is_below[segmentation.labels]
+    inside = np.asarray(cv2.LUT(segmentation.labels, is_below), np.uint8)
     masks: list[SubclassMask] = []
     for part in _parts(inside, min_area):
         if len(masks) == max_masks:
