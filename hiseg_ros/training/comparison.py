@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import time
@@ -156,6 +157,8 @@ def _one(
         return Result(config.name, config.seed, stored['scores'], stored['minutes'])
     started = time.monotonic()
     weights = train(config, run_dir)
+    # Trainer and data refer to each other: left to itself Python keeps the pictures of three runs.
+    gc.collect()
     minutes = (time.monotonic() - started) / 60
     scores = score(weights)
     _write_json(done, {'settings': key, 'scores': scores, 'minutes': minutes})

@@ -42,6 +42,9 @@ class SecondLabelsConfig:
     weight: float = 1.0
     """Factor on the weight of the pixels whose own label is narrowed."""
 
+    source: str = ''
+    """Who or what made them, for the model card."""
+
     def __post_init__(self) -> None:
         """Check the weight.
 

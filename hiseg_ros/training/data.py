@@ -56,8 +56,9 @@ def _narrowings(
     for name, item in config.datasets.items():
         second = item.second_labels
         other = found.setdefault(mappings[name].name, second)
-        # Their folders may differ, as those of the data sets do.
-        if other != (second and other and replace(second, root=other.root)):
+        # Their folders and sources may differ, as those of the data sets do.
+        same = second and other and replace(second, root=other.root, source=other.source)
+        if other != same:
             raise ConfigError(
                 f'Data set {name} has the second labels {second}, another one of kind {item.kind} '
                 f'has {other}; expected the same mapping and weight.'

@@ -34,7 +34,7 @@ from hiseg_ros.training.callbacks import (
     Speed,
     TimedCheckpoint,
 )
-from hiseg_ros.training.config import TrainingConfig
+from hiseg_ros.training.config import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
 from hiseg_ros.training.faults import sentences
@@ -248,12 +248,23 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> d
                 'kind': item.kind,
                 'options': plain(item.options),
                 'licence': config.licences.get(name, 'not stated'),
+                **_second_labels_card(item),
             }
             for name, item in config.datasets.items()
         ],
         'scores': scores,
         'training': speed.card(),
         **_backbone_card(config),
+    }
+
+
+def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
+    """Return what the second labels of a data set are; their folder says nothing elsewhere."""
+    second = config.second_labels
+    if second is None:
+        return {}
+    return {
+        'second_labels': {'mapping': second.mapping, 'source': second.source or 'not stated'}
     }
 
 

@@ -129,6 +129,6 @@ def test_the_option_replaces_the_source_of_the_experiment(
         run_module, 'train',
         lambda config, *arguments, **options: seen.append(config.backbone_weights),
     )
-    assert main(['train', 'street_imagenet', '--backbone-weights', str(tmp_path / 'x.pth')]) == 0
-    assert main(['train', 'street_imagenet']) == 0
+    assert main(['train', 'street_lite', '--backbone-weights', str(tmp_path / 'x.pth')]) == 0
+    assert main(['train', 'street_lite']) == 0
     assert seen == [str(tmp_path / 'x.pth'), 'imagenet']

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from small_runs import draw_camvid
@@ -17,9 +19,11 @@ from torch.utils.data import default_collate
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.training.config import load_training_config
+from hiseg_ros.training.config import SecondLabelsConfig, load_training_config
 from hiseg_ros.training.data import MixedData
+from hiseg_ros.training.datasets import open_dataset
 from hiseg_ros.training.datasets.drawn_export import write_drawn_scenes
+from hiseg_ros.training.datasets.sample import SegmentationDataset
 from hiseg_ros.training.module import SegmentationModule
 
 pytestmark = pytest.mark.filterwarnings('ignore')
@@ -45,8 +49,21 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return folder
 
 
+def write_second_labels(dataset: SegmentationDataset, second: SecondLabelsConfig) -> None:
+    """Write Cityscapes labels for all pictures: sky above road."""
+    assert second.mapping == 'cityscapes'
+    Path(second.root).mkdir()
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        label_ids = np.full(sample.label_ids.shape, 23, np.uint8)
+        label_ids[len(label_ids) // 2 :] = 7
+        cv2.imwrite(str(Path(second.root) / f'{sample.name}_cityscapes.png'), label_ids)
+
+
 @pytest.mark.parametrize('name', EXPERIMENTS)
-def test_an_experiment_learns_from_one_batch(name: str, folder_of: Callable[[str], Path]) -> None:
+def test_an_experiment_learns_from_one_batch(
+    name: str, folder_of: Callable[[str], Path], tmp_path: Path
+) -> None:
     """Its own network, loss, augmentation and data set kinds; small pictures, random weights."""
     config = load_training_config(name)
     datasets, share = {}, 2 if len(config.datasets) == 1 else 1
@@ -56,9 +73,12 @@ def test_an_experiment_learns_from_one_batch(name: str, folder_of: Callable[[str
             options |= {'count': 2, 'size': [96, 192], 'processes': 1}
         if item.kind == 'camvid':
             options.pop('without_drives', None)
-        datasets[key] = replace(
-            item, root=str(folder_of(item.kind)), share=share, options=options, from_epoch=0
-        )
+        item = replace(item, root=str(folder_of(item.kind)), share=share, options=options)
+        second = item.second_labels
+        if second is not None:
+            second = replace(second, root=str(tmp_path / key))
+            write_second_labels(open_dataset(item.kind, item.root, options), second)
+        datasets[key] = replace(item, from_epoch=0, second_labels=second)
     config = replace(
         config, datasets=datasets, crop=SIZE, backbone_weights='', initial_weights='',
         validation=None if config.validation is None else replace(config.validation, dataset=''),

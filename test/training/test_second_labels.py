@@ -17,16 +17,19 @@ from random_trees import random_tree
 from small_runs import CAR, TREE, draw_camvid, small_config
 
 from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.taxonomy import Mapping, load_mapping, load_taxonomy
 from hiseg_ros.training.config import (
     DatasetConfig,
     SecondLabelsConfig,
     TrainingConfig,
+    ValidationConfig,
     load_training_config,
 )
 from hiseg_ros.training.data import MixedData
 from hiseg_ros.training.datasets.sample import read_label_ids
 from hiseg_ros.training.label_table import LabelTable, Narrowing
+from hiseg_ros.training.run import train
 
 STREET = load_taxonomy('street')
 ROAD_ID, VEGETATION_ID, TERRAIN_ID, TRUCK_ID, SIGN_ID = 7, 21, 22, 27, 20
@@ -148,6 +151,21 @@ def test_a_wrong_second_label_image_stops_the_run(
     with pytest.raises(DatasetError) as caught:
         MixedData(config, STREET)
     assert all(word in str(caught.value) for word in [str(path), *words])
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_run_learns_from_second_labels_and_its_card_names_them(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """Where they come from stands in the weights, their folder does not."""
+    second = SecondLabelsConfig('second', 'cityscapes', source='drawn by hand')
+    one = replace(config.datasets['camvid'], root='camvid', second_labels=second)
+    short = replace(
+        config, datasets={'camvid': one}, steps=2, validation=ValidationConfig('')
+    ).started_from(tmp_path)
+    weights = train(short, tmp_path / 'run', accelerator='cpu')
+    (training_set,) = load_checkpoint(weights).card['training_sets']
+    assert training_set['second_labels'] == {'mapping': 'cityscapes', 'source': 'drawn by hand'}
 
 
 def test_data_sets_of_one_kind_share_their_second_labels(config: TrainingConfig) -> None:
