@@ -24,4 +24,4 @@ def data_files(*folders: str) -> list[tuple[str, list[str]]]:
     return list(targets.items())
 
 
-setup(version='0.1.0', data_files=data_files('config', 'models'))
+setup(version='0.1.0', data_files=data_files('config', 'models', 'msg'))

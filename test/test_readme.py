@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -141,6 +142,21 @@ def evaluate(place: Place, command: str) -> None:
     assert 'recall' in said or 'miou' in said
 
 
+def replay(place: Place, command: str) -> None:
+    """A new bag and figures; the recording at hand has its truth on a topic of another name."""
+    from hiseg_ros.replay.footage import TRUTH_TOPIC, Frame, write_camera_bag
+
+    picture = cv2.cvtColor(cv2.imread(str(place.folder / 'street.jpg')), cv2.COLOR_BGR2RGB)
+    truth = np.full(picture.shape[:2], 3, np.uint8)
+    frames = [Frame(picture.astype(np.uint8), truth)] * 2
+    write_camera_bag(place.folder / 'BAG', frames, 10.0)
+    command = command.replace('/ground_truth/label_ids', TRUTH_TOPIC)
+    place.hiseg(command, '--model', str(place.model))
+    metrics = json.loads((place.folder / 'out/metrics.json').read_text())
+    assert metrics['cameras'][0]['frames'] == 2
+    assert bool(metrics['scores']) == ('--mapping' in command)
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -171,6 +187,7 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg train': train,
     'hiseg synthesize': synthesize,
     'hiseg evaluate': evaluate,
+    'hiseg replay': replay,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

@@ -22,11 +22,12 @@ VERBS = {
     'experiment': 'compare ways to learn: train and measure several networks',
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',
+    'replay': 'segment recordings into a new bag with figures',
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return 0, or 2 with one line on standard error."""
+    """Run one verb; return its exit code, mostly 0, or 2 with one line on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser('hiseg', description='Hierarchical segmentation of streets.')
     parser.add_argument('--version', action='version', version=f'hiseg {__version__}')
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             importlib.import_module(f'hiseg_ros.cli.{verb}').add_arguments(verb_parser)
     options = parser.parse_args(given)
     try:
-        importlib.import_module(f'hiseg_ros.cli.{options.verb}').run(options)
+        code = importlib.import_module(f'hiseg_ros.cli.{options.verb}').run(options)
         sys.stdout.flush()
     except HisegError as problem:
         print(f'hiseg {options.verb}: {problem}', file=sys.stderr)
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as problem:
         print(f'hiseg {options.verb}: {str(problem) or "interrupted"}', file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 if __name__ == '__main__':

@@ -1,0 +1,194 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg replay`: recordings through the network into a new bag and figures, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros import __version__
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.resources import default_model
+
+PARTS = ('camera', 'levels', 'overlay', 'probabilities')
+
+DAMAGED = 3
+"""Exit code where all went well up to a damage in a recording."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        'bags', type=Path, nargs='+', metavar='BAG',
+        help='rosbag2: a folder, or one .mcap or .db3 file; several are merged by time',
+    )
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='DIR',
+        help='gets the new bag, metrics.json and frames.jsonl; the same command resumes there',
+    )
+    parser.add_argument(
+        '--topic', action='append', default=[],
+        help='camera topic, may be repeated (default: all cameras)',
+    )
+    truth = parser.add_mutually_exclusive_group()
+    truth.add_argument(
+        '--ground-truth', metavar='TOPIC',
+        help='topic with label ids (PNG or mono8) under the stamps of the pictures',
+    )
+    truth.add_argument(
+        '--labels', type=Path, metavar='DIR',
+        help='PNG files of label ids, named by stamps in ns or one for each picture in order',
+    )
+    parser.add_argument(
+        '--mapping', help="what the label ids mean: 'camvid', ... or a YAML file"
+    )
+    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument(
+        '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--omit', action='append', default=[], choices=PARTS,
+        help='leave these messages out of the new bag, may be repeated',
+    )
+    parser.add_argument(
+        '--restart', action='store_true', help='remove an earlier replay from the output folder'
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replay; return 0, or 3 where a recording is damaged."""
+    if (options.ground_truth or options.labels) and not options.mapping:
+        raise ConfigError('Ground truth is given without --mapping: what its label ids mean.')
+    if options.mapping and not (options.ground_truth or options.labels):
+        raise ConfigError('--mapping is given without --ground-truth or --labels.')
+
+    from hiseg_ros.replay.cameras import choose_cameras
+    from hiseg_ros.replay.recording import open_recording
+
+    recordings = [open_recording(path) for path in options.bags]
+    topics = [topic for recording in recordings for topic in recording.topics]
+    cameras = choose_cameras(topics, options.topic, options.ground_truth)
+    if len(cameras) > 1 and options.mapping:
+        names = ', '.join(camera.topic for camera in cameras)
+        raise ConfigError(
+            f'There are several cameras ({names}) and one ground truth; expected the camera that '
+            'it belongs to: name it with --topic.'
+        )
+    metrics = _replay(options, recordings, cameras)
+    return _report(metrics, options.output)
+
+
+def _replay(
+    options: argparse.Namespace, recordings: Sequence[Any], cameras: Sequence[Any]
+) -> dict[str, Any]:
+    """Replay what is left of it and return what metrics.json says."""
+    from tqdm import tqdm
+
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.replay.offline import Replay, ReplayPlan
+    from hiseg_ros.replay.replay_folder import ReplayFolder
+    from hiseg_ros.replay.truth import TruthFolder, TruthTopic
+    from hiseg_ros.taxonomy import load_mapping
+
+    model = options.model or default_model()
+    engine = Engine(model, device=options.device)
+    mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
+    facts = _facts(options, model, engine, recordings, cameras, mapping)
+    folder = ReplayFolder(options.output, facts, restart=options.restart)
+    if folder.is_complete:
+        print(f'{options.output} is complete already.')
+        return folder.metrics()
+    frames = sum(camera.count for camera in cameras)
+    truth: TruthTopic | TruthFolder | None = None
+    if options.ground_truth:
+        truth = TruthTopic(recordings, options.ground_truth)
+    elif options.labels:
+        truth = TruthFolder(options.labels, frames)
+    plan = ReplayPlan(
+        recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts
+    )
+    replay = Replay(engine, plan, folder)
+    for camera in cameras:
+        print(f'{camera.topic} -> {camera.node} ({camera.count} pictures)')
+    if replay.frames:
+        print(f'Resuming behind picture {replay.frames}.')
+    # The rate is that of this run: what an earlier one did counts as done.
+    with tqdm(
+        total=max(frames, replay.frames), initial=replay.frames, unit='frame',
+        dynamic_ncols=True, mininterval=0.5, smoothing=0.1,
+    ) as bar:  # fmt: skip
+        return replay.run(lambda done: bar.update(max(0, done - bar.n)))
+
+
+def _facts(
+    options: argparse.Namespace,
+    model: Path,
+    engine: Any,
+    recordings: Sequence[Any],
+    cameras: Sequence[Any],
+    mapping: Any,
+) -> dict[str, Any]:
+    """Return what the replay is made of: no folder and no time of this machine."""
+    from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
+
+    return {
+        'hiseg_ros': __version__,
+        'recordings': [recording_facts(recording) for recording in recordings],
+        'topics': [camera.topic for camera in cameras],
+        'weights': {
+            'file': model.name,
+            'sha256': file_digest(model),
+            'name': str(engine.info.get('name', model.stem)),
+        },
+        'device': engine.device,
+        'ground_truth': options.ground_truth,
+        'labels_sha256': folder_digest(options.labels) if options.labels else None,
+        'mapping': None if mapping is None else {
+            'name': mapping.name,
+            'sha256': hashlib.sha256(repr(mapping).encode()).hexdigest(),
+        },
+        'omit': sorted(set(options.omit)),
+    }  # fmt: skip
+
+
+def _report(metrics: dict[str, Any], output: Path) -> int:
+    """Print the main figures and return the exit code."""
+    for camera in metrics['cameras']:
+        print(f'{camera["topic"]}: {camera["frames"]} frames, {_percent(camera)}')
+    scores = metrics['scores']
+    if scores and not scores['frames_with_truth']:
+        print('No picture has a ground truth with its stamp: check --ground-truth or --labels.')
+    elif scores:
+        nodes, summed = scores['nodes'], scores['summed']
+        print(
+            f'mIoU {nodes["miou"]:.4f} as published, {summed["miou"]:.4f} by summed probability, '
+            f'{scores["frames_with_truth"]} frames with ground truth'
+        )
+    print(f'New bag, metrics.json, frames.jsonl and timing.json: {output}')
+    for damage in metrics['damage'][:10]:
+        time_ns = damage['time_ns']
+        time = '' if time_ns is None else f' (recording time {time_ns / 1e9:.3f} s)'
+        print(
+            f'Damage in {damage["bag"]}, file {damage["file"]}, message {damage["message"]}'
+            f'{time}: {damage["reason"]}'
+        )
+    if metrics['damages'] > 10:
+        print(f'... and {metrics["damages"] - 10} more, see metrics.json.')
+    return DAMAGED if metrics['damages'] else 0
+
+
+def _percent(camera: dict[str, Any]) -> str:
+    flicker, low = camera['stability']['flicker'], camera['confidence']['low_share']
+    parts = [
+        'nothing steady to judge flicker by' if flicker is None
+        else f'label flicker {100 * flicker:.2f} %',
+        f'low confidence {100 * (low or 0):.2f} %',
+        f'{len(camera["sign_tracks"])} sign tracks',
+    ]  # fmt: skip
+    if camera['unreadable']:
+        parts.append(f'{camera["unreadable"]} unreadable')
+    return ', '.join(parts)

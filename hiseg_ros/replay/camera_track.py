@@ -1,0 +1,76 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of a replay: what was counted of it, and its part of metrics.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiseg_ros.replay.camera_figures import CameraFigures
+from hiseg_ros.replay.cameras import Camera
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import ImageSize
+
+
+class CameraTrack:
+    """Counters and figures of one camera."""
+
+    def __init__(self, camera: Camera, taxonomy: Taxonomy) -> None:
+        """Start at zero."""
+        self.camera = camera
+        self.figures = CameraFigures(taxonomy)
+        self.received = 0
+        self.unreadable = 0
+        self.image_size: ImageSize | None = None
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """As in FrameStats."""
+        return {
+            'received': self.received,
+            'processed': self.received - self.unreadable,
+            'dropped_malformed': self.unreadable,
+        }
+
+    def saw(self, stamp_ns: int, image_size: ImageSize) -> None:
+        """Remember stamp and size of a whole picture."""
+        self.image_size = self.image_size or image_size
+        self.first_ns = stamp_ns if self.first_ns is None else min(self.first_ns, stamp_ns)
+        self.last_ns = stamp_ns if self.last_ns is None else max(self.last_ns, stamp_ns)
+
+    def summary(self) -> dict[str, Any]:
+        """Return its part of metrics.json."""
+        size, frames = self.image_size, self.received - self.unreadable
+        span = (self.last_ns or 0) - (self.first_ns or 0)
+        return {
+            'topic': self.camera.topic,
+            'message_type': self.camera.message_type,
+            'node': self.camera.node,
+            'frames': frames,
+            'unreadable': self.unreadable,
+            'image_size': None if size is None else {'height': size[0], 'width': size[1]},
+            'first_stamp_ns': self.first_ns,
+            'last_stamp_ns': self.last_ns,
+            'rate_hz': round((frames - 1) * 1e9 / span, 3) if span and frames > 1 else None,
+            **self.figures.summary(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what a later run needs to go on."""
+        return {
+            'figures': self.figures.state(),
+            'received': self.received,
+            'unreadable': self.unreadable,
+            'image_size': self.image_size,
+            'stamps_ns': [self.first_ns, self.last_ns],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.figures.load(state['figures'])
+        self.received, self.unreadable = state['received'], state['unreadable']
+        size = state['image_size']
+        self.image_size = None if size is None else (size[0], size[1])
+        self.first_ns, self.last_ns = state['stamps_ns']

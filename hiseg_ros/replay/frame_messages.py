@@ -1,0 +1,113 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""All messages of a replayed frame, in the order in which the node publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hiseg_ros.replay import node_messages as build
+from hiseg_ros.replay.bag_part import OutputTopic
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import ImageSize, RgbImage, Segmentation, SubclassMask
+from hiseg_ros.visualization import overlay
+
+IMAGE = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+
+PARTS = ('camera', 'levels', 'overlay', 'probabilities')
+"""What can be left out of the new bag."""
+
+OVERLAY_ALPHA = 0.5
+"""The node's default."""
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One segmented picture and what goes with it."""
+
+    header: Any
+    rgb: RgbImage
+    segmentation: Segmentation
+    masks: Sequence[SubclassMask]
+    counters: Mapping[str, int]
+    """See `stats_message`."""
+    device: str
+    camera_info: Any | None
+    """The newest of its camera, decoded."""
+
+    @property
+    def image_size(self) -> ImageSize:
+        """(H, W) of the picture."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
+
+def node_topics(
+    node: str, taxonomy: Taxonomy, omit: frozenset[str], *, has_info: bool
+) -> tuple[OutputTopic, ...]:
+    """Return the topics of one node.
+
+    Args:
+        node: Its name with namespace.
+        taxonomy: The label tree.
+        omit: Some of `PARTS`.
+        has_info: Whether the camera has a camera_info.
+    """
+    levels = range(1, taxonomy.depth + 1)
+    kinds = {'taxonomy': 'hiseg_ros/msg/Taxonomy', 'labels': IMAGE, 'confidence': IMAGE}
+    if 'levels' not in omit:
+        kinds |= {f'level_{level}/labels': IMAGE for level in levels}
+    kinds['traffic_signs'] = 'hiseg_ros/msg/SubclassMasks'
+    if 'overlay' not in omit:
+        kinds['overlay/image'] = IMAGE
+        if has_info:
+            kinds['overlay/camera_info'] = CAMERA_INFO
+    if 'probabilities' not in omit:
+        message_type = 'hiseg_ros/msg/ProbabilityMap'
+        kinds |= {f'level_{level}/probabilities': message_type for level in levels}
+    kinds['stats'] = 'hiseg_ros/msg/FrameStats'
+    return tuple(
+        OutputTopic(f'{node}/{name}', kind, is_latched=name == 'taxonomy')
+        for name, kind in kinds.items()
+    )
+
+
+def frame_messages(
+    result: FrameResult, taxonomy: Taxonomy, omit: frozenset[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield (topic below the node's name, message) of one frame."""
+    header, labels = result.header, result.segmentation.labels
+    levels = range(1, taxonomy.depth + 1)
+    yield 'labels', build.image_message(header, labels)
+    yield 'confidence', build.image_message(header, result.segmentation.confidence)
+    if 'levels' not in omit:
+        for level in levels:
+            cut = cv2.LUT(labels, taxonomy.node_id_at_level(level)).astype(np.uint8, copy=False)
+            yield f'level_{level}/labels', build.image_message(header, cut)
+    yield (
+        'traffic_signs',
+        build.signs_message(header, result.masks, taxonomy, result.image_size),
+    )
+    if 'overlay' not in omit:
+        picture = overlay(result.rgb, labels, taxonomy, alpha=OVERLAY_ALPHA)
+        yield 'overlay/image', build.image_message(header, picture)
+        if result.camera_info is not None:
+            info = build.camera_info_message(header, result.camera_info, result.image_size)
+            yield 'overlay/camera_info', info
+    if 'probabilities' not in omit:
+        for level in levels:
+            yield (
+                f'level_{level}/probabilities',
+                build.probability_message(
+                    header, result.segmentation.probabilities, level, taxonomy
+                ),
+            )
+    yield (
+        'stats',
+        build.stats_message(header, result.counters, result.image_size, result.device),
+    )

@@ -1,0 +1,73 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How metrics.json is laid out: all that a report needs beside the new bag and frames.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hiseg_ros.replay.bag_part import OutputTopic
+from hiseg_ros.replay.camera_track import CameraTrack
+from hiseg_ros.replay.message_stream import Damage
+from hiseg_ros.replay.replay_folder import BAG, FRAMES
+from hiseg_ros.replay.truth_scores import TruthScores
+from hiseg_ros.taxonomy import Taxonomy
+
+FORMAT = 1
+"""Version of metrics.json and frames.jsonl."""
+
+MAX_DAMAGES = 100
+"""Damages that are listed; all are counted."""
+
+
+def metrics_of(
+    facts: Mapping[str, Any],
+    taxonomy: Taxonomy,
+    tracks: Sequence[CameraTrack],
+    topics: Sequence[OutputTopic],
+    scores: TruthScores | None,
+    truth_topic: str | None,
+    damages: Sequence[Damage],
+) -> dict[str, Any]:
+    """Return what metrics.json says; docs/replay.md describes each key.
+
+    Args:
+        facts: What the replay was made of.
+        taxonomy: The label tree.
+        tracks: The cameras, counted to the end.
+        topics: Of the new bag.
+        scores: Against ground truth, of the first camera.
+        truth_topic: Where the ground truth is in the new bag.
+        damages: In the recordings and in single messages.
+    """
+    return {
+        'format': FORMAT,
+        'run': dict(facts),
+        'taxonomy': {
+            'name': taxonomy.name,
+            'version': taxonomy.version,
+            'digest': taxonomy.digest,
+            'depth': taxonomy.depth,
+            'nodes': [
+                {
+                    'node_id': node.node_id,
+                    'name': node.name,
+                    'parent': node.parent,
+                    'level': node.level,
+                    'color': list(node.color),
+                }
+                for node in taxonomy.nodes
+            ],
+        },
+        'bag': {
+            'path': BAG,
+            'topics': {topic.name: topic.message_type for topic in topics},
+            'truth_topic': truth_topic,
+        },
+        'frames': FRAMES,
+        'cameras': [track.summary() for track in tracks],
+        'scores': None if scores is None else scores.summary(),
+        'damages': len(damages),
+        'damage': [damage.as_json() for damage in damages[:MAX_DAMAGES]],
+    }

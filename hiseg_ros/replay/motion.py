@@ -1,0 +1,85 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How the picture moved since the frame before: optical flow on a reduced grey image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.types import ImageSize, LabelImage, RgbImage
+
+WIDTH = 320
+"""Largest width of the reduced image, in pixels."""
+
+MAX_ERROR = 0.5
+"""Pixels that flow forward and back may end away from the start, plus MAX_SHARE of the way."""
+MAX_SHARE = 0.05
+MAX_GREY_CHANGE = 16
+"""Grey levels by which a pixel may differ from where it went."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where each reduced pixel of the frame before went."""
+
+    flow: NDArray[np.float32]
+    """(h, w, 2) x and y in reduced pixels, from the frame before to this one."""
+    row: NDArray[np.int64]
+    """(h, w) row of the pixel in this frame, nearest; inside the picture."""
+    column: NDArray[np.int64]
+    """(h, w) column likewise."""
+    is_steady: NDArray[np.bool_]
+    """(h, w) whether forward and backward flow agree, it stays in the picture and looks alike."""
+
+
+def reduced_size(size: ImageSize) -> ImageSize:
+    """Return the (height, width) at which motion is looked at."""
+    height, width = size
+    if width <= WIDTH:
+        return size
+    return max(1, round(height * WIDTH / width)), WIDTH
+
+
+def reduced_grey(rgb: RgbImage) -> NDArray[np.uint8]:
+    """Return the reduced grey image of an (H, W, 3) uint8 picture."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    size = reduced_size((rgb.shape[0], rgb.shape[1]))
+    return cast(NDArray[np.uint8], cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA))
+
+
+def reduced_labels(labels: LabelImage) -> LabelImage:
+    """Return the labels at the centres of the reduced pixels."""
+    (height, width), (h, w) = labels.shape, reduced_size((labels.shape[0], labels.shape[1]))
+    rows = ((np.arange(h) + 0.5) * height / h).astype(np.int64)
+    columns = ((np.arange(w) + 0.5) * width / w).astype(np.int64)
+    return np.ascontiguousarray(labels[rows[:, None], columns[None]])
+
+
+def motion_between(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Motion | None:
+    """Return the motion between two reduced grey images of one size; None where too small."""
+    height, width = now.shape
+    if min(height, width) < 16:
+        return None  # less than two patches of the method
+    threads = cv2.getNumThreads()
+    # The method works in stripes, one for each thread: on one thread it is the same everywhere.
+    cv2.setNumThreads(1)
+    try:
+        method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        forward: NDArray[np.float32] = method.calc(before, now, None)
+        backward: NDArray[np.float32] = method.calc(now, before, None)
+    finally:
+        cv2.setNumThreads(threads)
+    y, x = np.mgrid[:height, :width]
+    row = np.rint(y + forward[..., 1]).astype(np.int64)
+    column = np.rint(x + forward[..., 0]).astype(np.int64)
+    is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
+    error = np.linalg.norm(forward + backward[row, column], axis=2)
+    is_same_way = error <= MAX_ERROR + MAX_SHARE * np.linalg.norm(forward, axis=2)
+    looks_alike = np.abs(before.astype(np.int16) - now[row, column]) <= MAX_GREY_CHANGE
+    return Motion(forward, row, column, is_inside & is_same_way & looks_alike)

@@ -1,0 +1,137 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into the new bag: the inputs as they were, and the node's messages beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros.replay.bag import RawMessage
+from hiseg_ros.replay.bag_part import BagPart, OutputTopic
+from hiseg_ros.replay.cameras import Camera
+from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult, frame_messages, node_topics
+from hiseg_ros.replay.node_messages import png_message, taxonomy_message
+from hiseg_ros.replay.stopwatch import Stopwatch
+from hiseg_ros.replay.truth import Truth
+from hiseg_ros.taxonomy import Taxonomy
+
+
+class NewBag:
+    """Writes frame after frame, part after part."""
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        info_topics: frozenset[str],
+        truth_topic: tuple[str, str] | None,
+        taxonomy: Taxonomy,
+        omit: frozenset[str],
+        watch: Stopwatch,
+    ) -> None:
+        """Know all topics.
+
+        Args:
+            cameras: That are replayed.
+            info_topics: The camera_info topics that the recordings have.
+            truth_topic: Name and type of the topic with the ground truth, if any.
+            taxonomy: The label tree.
+            omit: Some of `frame_messages.PARTS`.
+            watch: Gets the time of building and of writing.
+        """
+        self._cameras, self._taxonomy, self._omit, self._watch = cameras, taxonomy, omit, watch
+        self.info_topics = info_topics
+        self._truth_topic = truth_topic
+        self.topics = self._all_topics()
+        self._infos: dict[str, RawMessage] = {}
+        self._new_infos: list[RawMessage] = []
+        self._part: BagPart | None = None
+
+    def _all_topics(self) -> tuple[OutputTopic, ...]:
+        inputs: list[tuple[str, str]] = []
+        if 'camera' not in self._omit:
+            inputs += [(camera.topic, camera.message_type) for camera in self._cameras]
+            inputs += [(topic, CAMERA_INFO) for topic in sorted(self.info_topics)]
+        if self._truth_topic is not None:
+            inputs.append(self._truth_topic)
+        topics = [OutputTopic(name, message_type) for name, message_type in inputs]
+        for camera in self._cameras:
+            has_info = camera.info_topic in self.info_topics
+            topics += node_topics(camera.node, self._taxonomy, self._omit, has_info=has_info)
+        return tuple(topics)
+
+    def add_info(self, message: RawMessage) -> None:
+        """Take in a camera_info: it goes with the frames behind it."""
+        self._infos[message.topic] = message
+        self._new_infos.append(message)
+
+    def skip_frame(self) -> None:
+        """Pass over a frame that is in the bag already, or is none."""
+        self._new_infos.clear()
+
+    def begin(self, scratch: Path, number: int, time_ns: int) -> None:
+        """Start a part unless one is open; the first begins with the label trees.
+
+        Raises:
+            BagError: It cannot be written.
+        """
+        if self._part is not None:
+            return
+        self._part = BagPart(scratch, f'replay_{number}', self.topics)
+        if number == 0:
+            for camera in self._cameras:
+                tree = taxonomy_message(self._taxonomy)
+                self._part.write(f'{camera.node}/taxonomy', time_ns, tree)
+
+    def write(
+        self, camera: Camera, raw: RawMessage, truth: Truth | None, result: FrameResult
+    ) -> None:
+        """Write all messages of a frame into the open part.
+
+        Raises:
+            BagError: The disk is full.
+        """
+        assert self._part is not None  # begun by the caller
+        part, watch = self._part, self._watch
+        with watch.stage('write'):
+            if 'camera' not in self._omit:
+                part.write_raw(camera.topic, raw.time_ns, raw.data)
+                for info in self._new_infos:
+                    part.write_raw(info.topic, info.time_ns, info.data)
+            if truth is not None and self._truth_topic is not None:
+                self._write_truth(part, raw.time_ns, truth, result.header)
+        self._new_infos.clear()
+        messages = frame_messages(result, self._taxonomy, self._omit)
+        for topic, message in watch.timed(messages, 'messages'):
+            with watch.stage('write'):
+                part.write(f'{camera.node}/{topic}', raw.time_ns, message)
+
+    def _write_truth(self, part: BagPart, time_ns: int, truth: Truth, header: Any) -> None:
+        assert self._truth_topic is not None
+        name = self._truth_topic[0]
+        if truth.raw is not None:
+            part.write_raw(name, truth.raw.time_ns, truth.raw.data)
+        else:
+            part.write(name, time_ns, png_message(header, truth.label_ids))
+
+    def info_of(self, camera: Camera) -> RawMessage | None:
+        """Return the newest camera_info of a camera."""
+        return self._infos.get(camera.info_topic)
+
+    def end(self, bag: Path) -> dict[str, Any]:
+        """Finish the open part; return what its metadata says.
+
+        Raises:
+            BagError: The disk is full.
+        """
+        assert self._part is not None  # begun with the first of its frames
+        part, self._part = self._part, None
+        with self._watch.stage('write'):
+            return part.close(bag)
+
+    def abort(self) -> None:
+        """Close an unfinished part."""
+        if self._part is not None:
+            self._part.abort()
+            self._part = None

@@ -1,0 +1,248 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings through the engine, frame by frame, into a new bag and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hiseg_ros.errors import BagError, ImageError
+from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
+from hiseg_ros.replay.camera_image import rgb_of
+from hiseg_ros.replay.camera_track import CameraTrack
+from hiseg_ros.replay.cameras import Camera
+from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
+from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.replay.metrics import metrics_of
+from hiseg_ros.replay.new_bag import NewBag
+from hiseg_ros.replay.node_types import decode
+from hiseg_ros.replay.recording import Recording
+from hiseg_ros.replay.replay_folder import PART_FRAMES, ReplayFolder, part_frames
+from hiseg_ros.replay.sign_tracks import Moment
+from hiseg_ros.replay.stopwatch import Stopwatch
+from hiseg_ros.replay.summary import stamp_ns_of
+from hiseg_ros.replay.truth import Truth, TruthSource
+from hiseg_ros.replay.truth_scores import TruthScores
+from hiseg_ros.taxonomy import Mapping as LabelMapping
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import RgbImage, Segmentation
+
+
+class SegmentationEngine(Protocol):
+    """What is asked of an engine."""
+
+    taxonomy: Taxonomy
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+
+    def segment(self, rgb: RgbImage) -> Segmentation:
+        """Segment one picture."""
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """What is replayed, and what for."""
+
+    recordings: Sequence[Recording]
+    cameras: Sequence[Camera]
+    truth: TruthSource | None = None
+    """Of the first camera."""
+    mapping: LabelMapping | None = None
+    """Of the ground truth."""
+    omit: frozenset[str] = frozenset()
+    """Some of `frame_messages.PARTS`."""
+    part_frames: int = PART_FRAMES
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the replay is made of, for metrics.json."""
+
+
+class Replay:
+    """One replay, from the beginning or from where an earlier run was ended."""
+
+    def __init__(
+        self, engine: SegmentationEngine, plan: ReplayPlan, folder: ReplayFolder
+    ) -> None:
+        """Prepare, and load the state of an earlier run.
+
+        Raises:
+            ConfigError: The earlier run's parts are not whole.
+        """
+        self._engine, self._plan, self._folder = engine, plan, folder
+        self._watch = Stopwatch()
+        self._tracks = [CameraTrack(camera, engine.taxonomy) for camera in plan.cameras]
+        topics = [topic for recording in plan.recordings for topic in recording.topics]
+        infos = {topic.name for topic in topics if topic.message_type == CAMERA_INFO}
+        truth = plan.truth
+        self._bag = NewBag(
+            plan.cameras,
+            frozenset(camera.info_topic for camera in plan.cameras) & infos,
+            None if truth is None else (truth.topic, truth.message_type),
+            engine.taxonomy,
+            plan.omit,
+            self._watch,
+        )
+        self._scores = TruthScores(plan.mapping, engine.taxonomy) if plan.mapping else None
+        self._damages: list[Damage] = []
+        self._lines: list[str] = []
+        self._parts: list[dict[str, Any]] = []
+        self._state = folder.load()
+        self.frames = 0
+        """Pictures that are behind us, the unreadable ones included."""
+        if self._state is not None:
+            self._load(self._state)
+
+    def run(self, on_frame: Callable[[int], object] = lambda frames: None) -> dict[str, Any]:
+        """Replay to the end and write the results.
+
+        Args:
+            on_frame: Called with the number of pictures that are behind us.
+
+        Returns:
+            What metrics.json says.
+
+        Raises:
+            BagError: There is no picture, or the new bag cannot be written.
+            HisegError: The ground truth does not fit.
+        """
+        by_topic = {track.camera.topic: track for track in self._tracks}
+        stream = MessageStream(self._plan.recordings, {*by_topic, *self._bag.info_topics})
+        position, resumed_at = 0, self.frames
+        try:
+            for message in self._watch.timed(stream, 'read'):
+                if message.raw.topic not in by_topic:
+                    self._bag.add_info(message.raw)
+                    continue
+                position += 1
+                if position > resumed_at:
+                    self._process(message, by_topic[message.raw.topic])
+                else:
+                    self._bag.skip_frame()
+                    if position == resumed_at and self._state is not None:
+                        self._watch.load(self._state['watch'])  # skipping is no work
+                on_frame(position)
+            if self._lines:
+                self._commit()
+        finally:
+            self._bag.abort()
+        return self._finish(stream)
+
+    def _process(self, message: StreamMessage, track: CameraTrack) -> None:
+        """Segment one picture, write its messages and count it."""
+        time_ns = message.raw.time_ns
+        self._bag.begin(self._folder.work, len(self._parts), time_ns)
+        track.received += 1
+        record: dict[str, Any] = {
+            'frame': self.frames, 'camera': self._tracks.index(track), 'time_ns': time_ns
+        }  # fmt: skip
+        try:
+            with self._watch.stage('decode'):
+                picture = decode(message.raw, track.camera.message_type)
+                rgb = rgb_of(picture)
+            with self._watch.stage('segment'):
+                segmentation = self._engine.segment(rgb)
+        except ImageError as error:
+            track.unreadable += 1
+            self._damages.append(message.damage(str(error)))
+            self._bag.skip_frame()
+            record |= {'stamp_ns': None, 'error': str(error)}
+        else:
+            record |= self._count(message, track, picture, rgb, segmentation)
+        self._lines.append(json.dumps(record, separators=(',', ':')) + '\n')
+        self.frames += 1
+        self._watch.frames += 1
+        if len(self._lines) >= part_frames(len(self._parts), self._plan.part_frames):
+            self._commit()
+
+    def _count(
+        self,
+        message: StreamMessage,
+        track: CameraTrack,
+        picture: Any,
+        rgb: RgbImage,
+        segmentation: Segmentation,
+    ) -> dict[str, Any]:
+        """Count and write one whole frame; return the rest of its record."""
+        taxonomy = self._engine.taxonomy
+        moment = Moment(self.frames, stamp_ns_of(picture))
+        track.saw(moment.stamp_ns, (rgb.shape[0], rgb.shape[1]))
+        truth, scores = None, None
+        with self._watch.stage('truth'):
+            if self._scores is not None and track is self._tracks[0]:
+                truth = self._truth(moment, message.raw.time_ns)
+                scores = self._scores.add(truth, segmentation)
+        with self._watch.stage('figures'):
+            masks = subclass_masks(segmentation, taxonomy, min_probability=MIN_PROBABILITY)
+            figures = track.figures.add(moment, rgb, segmentation, masks)
+        info = self._bag.info_of(track.camera)
+        result = FrameResult(
+            picture.header,
+            rgb,
+            segmentation,
+            masks,
+            track.counters,
+            self._engine.device,
+            None if info is None else decode(info, CAMERA_INFO),
+        )
+        self._bag.write(track.camera, message.raw, truth, result)
+        return {'stamp_ns': moment.stamp_ns, **figures, 'scores': scores}
+
+    def _truth(self, moment: Moment, time_ns: int) -> Truth | None:
+        if self._plan.truth is None:
+            return None
+        found = self._plan.truth.at(moment.frame, moment.stamp_ns, time_ns)
+        if isinstance(found, Damage):
+            self._damages.append(found)
+            return None
+        return found
+
+    def _commit(self) -> None:
+        """Close the part and keep it with the state behind it."""
+        about = self._bag.end(self._folder.bag)
+        state = {
+            'frames': self.frames,
+            'damages': [damage.as_json() for damage in self._damages],
+            'tracks': [track.state() for track in self._tracks],
+            'scores': self._scores.state() if self._scores else None,
+            'watch': self._watch.state(),
+        }
+        self._folder.commit(self._parts, about, self._lines, state)
+        self._lines.clear()
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.frames, self._parts = state['frames'], state['parts']
+        self._damages = [Damage(**row) for row in state['damages']]
+        for track, row in zip(self._tracks, state['tracks'], strict=True):
+            track.load(row)
+        if self._scores is not None:
+            self._scores.load(state['scores'])
+        self._watch.load(state['watch'])
+
+    def _finish(self, stream: MessageStream) -> dict[str, Any]:
+        damages = [*stream.damages, *self._damages]
+        # A damage that hits pictures and truth alike is said once.
+        known = {(damage.bag, damage.file) for damage in stream.damages}
+        for damage in self._plan.truth.damages if self._plan.truth else []:
+            if (damage.bag, damage.file) not in known:
+                damages.append(damage)
+        if not self._parts:
+            why = f': {damages[0]}' if damages else ''
+            raise BagError(
+                f'No picture of {", ".join(t.camera.topic for t in self._tracks)} was found{why}; '
+                'expected at least one whole message: check the recording.'
+            )
+        metrics = metrics_of(
+            self._plan.facts,
+            self._engine.taxonomy,
+            self._tracks,
+            self._bag.topics,
+            self._scores,
+            self._plan.truth.topic if self._plan.truth else None,
+            damages,
+        )
+        self._folder.finish(self._parts, metrics, self._watch.summary())
+        return metrics

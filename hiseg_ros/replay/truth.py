@@ -1,0 +1,201 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The ground truth of each frame: a topic with the same stamps, or a folder of label images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.replay.bag import IMAGE_TYPES, RawMessage
+from hiseg_ros.replay.image_message import array_of
+from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.replay.node_types import decode
+from hiseg_ros.replay.recording import Recording
+from hiseg_ros.replay.summary import stamp_of
+from hiseg_ros.taxonomy import Mapping
+
+WINDOW_S = 2.0
+"""How far from its picture a ground truth may lie in the recording, in recording time."""
+
+FIRST_STAMP_NS = 10**12
+"""Names of label files that are all at least so large are stamps."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The ground truth of one frame."""
+
+    label_ids: NDArray[np.uint8]
+    """(H, W) label ids."""
+    raw: RawMessage | None
+    """The message it came in, where it is one."""
+
+
+class TruthSource(Protocol):
+    """Gives each frame its ground truth."""
+
+    topic: str
+    """Where it is found, or goes, in a bag."""
+    message_type: str
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Where its recording is damaged."""
+
+    def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
+        """Return the truth of a frame, where it is damaged, or None without one.
+
+        Args:
+            frame: Number of the picture, from 0.
+            stamp_ns: Its stamp.
+            time_ns: Its recording time; grows from call to call.
+
+        Raises:
+            HisegError: It is no image of label ids.
+        """
+
+
+class TruthTopic:
+    """Ground truth from a topic, read beside the pictures with a small window in time."""
+
+    def __init__(self, recordings: Sequence[Recording], topic: str) -> None:
+        """Find the topic.
+
+        Raises:
+            BagError: No recording has it, or it has no pictures.
+        """
+        found = [t for recording in recordings for t in recording.topics if t.name == topic]
+        kind = next((t.message_type for t in found if t.is_image), None)
+        if kind is None:
+            names = sorted({t.name for r in recordings for t in r.topics if t.is_image})
+            raise BagError(
+                f'The recording has no label images on {topic}; expected a topic with '
+                f'{" or ".join(IMAGE_TYPES)}, found: {", ".join(names) or "none"}.'
+            )
+        self.topic, self.message_type = topic, kind
+        self._stream = MessageStream(recordings, [topic])
+        self._messages: Iterator[StreamMessage] = iter(self._stream)
+        self._window: dict[int, StreamMessage] = {}
+        self._next = next(self._messages, None)
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Where the recording is damaged, as far as it was read."""
+        return self._stream.damages
+
+    def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
+        """Return the truth with the frame's stamp, see `TruthSource`.
+
+        Raises:
+            BagError: It is no image of label ids.
+        """
+        window_ns = int(WINDOW_S * 1e9)
+        while self._next is not None and self._next.raw.time_ns <= time_ns + window_ns:
+            if self._next.raw.time_ns >= time_ns - window_ns:
+                self._window[stamp_of(self._next.raw)] = self._next
+            self._next = next(self._messages, None)
+        message = self._window.pop(stamp_ns, None)
+        old = [s for s, m in self._window.items() if m.raw.time_ns < time_ns - window_ns]
+        for stamp in old:
+            del self._window[stamp]
+        if message is None:
+            return None
+        try:
+            pixels = array_of(decode(message.raw, self.message_type))
+        except ImageError as error:
+            return message.damage(str(error))
+        return Truth(one_byte(pixels, self.topic), message.raw)
+
+
+class TruthFolder:
+    """Ground truth from PNG files, named by stamps or in the order of the frames."""
+
+    topic = '/ground_truth/label_ids/compressed'
+    """Where the labels go in the new bag."""
+    message_type = IMAGE_TYPES[1]
+
+    def __init__(self, folder: Path, frames: int) -> None:
+        """List the files.
+
+        Args:
+            folder: Holds the PNG files.
+            frames: How many pictures the camera has.
+
+        Raises:
+            ConfigError: There are no files, or neither their names nor their number fit.
+        """
+        files = sorted(folder.glob('*.png'))
+        self._by_stamp: dict[int, Path] = {}
+        self._in_order: list[Path] = []
+        if files and all(p.stem.isdigit() and int(p.stem) >= FIRST_STAMP_NS for p in files):
+            self._by_stamp = {int(path.stem): path for path in files}
+        elif files and len(files) == frames:
+            self._in_order = files
+        else:
+            raise ConfigError(
+                f'The folder {folder} holds {len(files)} PNG files for {frames} pictures; '
+                'expected files named by the stamps of their pictures in nanoseconds '
+                '(1600000000000000000.png), or one for each picture in the same order.'
+            )
+
+    @property
+    def damages(self) -> list[Damage]:
+        """None: what cannot be read ends the replay."""
+        return []
+
+    def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
+        """Return the truth of a frame, see `TruthSource`.
+
+        Raises:
+            ConfigError: A file is no image of label ids.
+        """
+        path = self._by_stamp.get(stamp_ns)
+        if self._in_order and frame < len(self._in_order):
+            path = self._in_order[frame]
+        if path is None:
+            return None
+        pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise ConfigError(f'{path} cannot be read as a picture; expected a whole PNG file.')
+        return Truth(one_byte(pixels, str(path)), None)
+
+
+def one_byte(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    """Return label ids as bytes.
+
+    Raises:
+        BagError: There are several channels, or an id above 255.
+    """
+    if pixels.ndim != 2 or pixels.max(initial=0) > 255:
+        raise BagError(
+            f'A ground truth of {where} has shape {pixels.shape} and values up to '
+            f'{pixels.max(initial=0)}; expected one channel of label ids from 0 to 255: name '
+            'another topic or folder.'
+        )
+    return pixels.astype(np.uint8, copy=False)
+
+
+def check_label_ids(label_ids: NDArray[np.uint8], mapping: Mapping, where: str) -> None:
+    """Refuse label ids that the mapping does not know.
+
+    Raises:
+        BagError: An id is neither a label nor unlabeled.
+    """
+    known = {label.label_id for label in mapping.labels}
+    # An id of -1 is 255 in a byte.
+    known |= {label_id % 256 for label_id in mapping.unlabeled_ids}
+    counts = np.bincount(label_ids.ravel(), minlength=256)
+    foreign = sorted(set(np.flatnonzero(counts).tolist()) - known)
+    if foreign:
+        raise BagError(
+            f'A ground truth of {where} has the label id {foreign[0]}; expected an id of mapping '
+            f'{mapping.name!r}: name another with --mapping.'
+        )

@@ -1,0 +1,108 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Scores against ground truth, of each frame and of all: in its own labels and at every level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hiseg_ros.evaluation.confusion import Confusion, mean
+from hiseg_ros.evaluation.hierarchy import NodeCounts
+from hiseg_ros.evaluation.levels import level_groups, merge_labels, merge_nodes
+from hiseg_ros.evaluation.pixels import PixelScores
+from hiseg_ros.replay.truth import Truth, check_label_ids
+from hiseg_ros.taxonomy import Mapping, Taxonomy
+from hiseg_ros.types import Segmentation
+
+
+class TruthScores:
+    """Counts frames against their ground truth."""
+
+    def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
+        """Start at zero."""
+        self.mapping, self._taxonomy = mapping, taxonomy
+        self.frames_without = 0
+        self._all = PixelScores(mapping, taxonomy)
+        self._groups = [
+            level_groups(mapping, taxonomy, level) for level in range(1, taxonomy.depth + 1)
+        ]
+
+    def add(self, truth: Truth | None, segmentation: Segmentation) -> dict[str, Any] | None:
+        """Count one frame; return its figures, None without a truth.
+
+        Raises:
+            BagError: The truth has a label id that the mapping does not know.
+            ImageError: The truth differs from the picture in size.
+        """
+        if truth is None:
+            self.frames_without += 1
+            return None
+        check_label_ids(truth.label_ids, self.mapping, 'the recording')
+        predicted = self._all.add(
+            truth.label_ids, segmentation.labels, segmentation.probabilities
+        )
+        one = NodeCounts(self.mapping, self._taxonomy)
+        one.add(truth.label_ids, segmentation.labels)
+        summed = Confusion(self.mapping)
+        summed.add(truth.label_ids, predicted)
+        return {
+            'nodes': _figures(one.confusion()),
+            'nodes_by_level': [
+                _figures(merge_nodes(groups, one.counts, self._taxonomy))
+                for groups in self._groups
+            ],
+            'summed': _figures(summed),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return all figures: those of `PixelScores.summary`, with a matrix at every level."""
+        scores = self._all.summary()
+        node_counts, summed_counts = self._all.nodes.counts.counts, self._all.summed.counts
+        for row, groups in zip(scores['nodes']['by_level'], self._groups, strict=True):
+            merged = merge_nodes(groups, node_counts, self._taxonomy)
+            row['confusion'] = merged.summary()['confusion']
+        for row, groups in zip(scores['summed']['by_level'], self._groups, strict=True):
+            row['confusion'] = merge_labels(groups, summed_counts).summary()['confusion']
+        for part in ('nodes', 'summed'):
+            del scores[part]['by_category']  # the first of the levels
+        return {
+            'mapping': self.mapping.name,
+            'frames_with_truth': scores.pop('images'),
+            'frames_without_truth': self.frames_without,
+            **scores,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what a later run needs to go on."""
+        calibration = self._all.calibration
+        return {
+            'frames': self._all.images,
+            'frames_without': self.frames_without,
+            'nodes': self._all.nodes.counts.counts,
+            'summed': self._all.summed.counts,
+            'with_outside': self._all.with_outside.counts,
+            'calibration': [calibration.pixels, calibration.right, calibration.confidence],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        scores, calibration = self._all, self._all.calibration
+        scores.images, self.frames_without = state['frames'], state['frames_without']
+        scores.nodes.counts.counts = state['nodes']
+        scores.summed.counts = state['summed']
+        scores.with_outside.counts = state['with_outside']
+        calibration.pixels, calibration.right, calibration.confidence = state['calibration']
+
+
+def _figures(confusion: Confusion) -> dict[str, float | None]:
+    """Return a frame's figures; its mIoU is over the labels that are true in it."""
+    counts = confusion.counts
+    is_true = counts.sum(1) > 0
+    miou = mean(confusion.iou()[is_true])
+    total = int(counts.sum())
+    return {
+        'miou': None if np.isnan(miou) else round(miou, 6),
+        'pixel_accuracy': round(int(np.trace(counts)) / total, 6) if total else None,
+    }
