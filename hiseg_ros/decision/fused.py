@@ -52,6 +52,20 @@ class DeviceTables:
 
 
 @triton.jit
+def _at_pixels(  # type: ignore[no-untyped-def]
+    plane, corner00, corner01, corner10, corner11, up, down, left, right, mask
+):
+    """Interpolate one node's plane at the pixels of a tile; 0 where the mask is false."""
+    return up * (
+        left * tl.load(plane + corner00, mask=mask, other=0.0).to(tl.float32)
+        + right * tl.load(plane + corner01, mask=mask, other=0.0).to(tl.float32)
+    ) + down * (
+        left * tl.load(plane + corner10, mask=mask, other=0.0).to(tl.float32)
+        + right * tl.load(plane + corner11, mask=mask, other=0.0).to(tl.float32)
+    )
+
+
+@triton.jit
 def _walk(  # type: ignore[no-untyped-def]
     values, labels, confidence, inner, first, count, children, inner_count,
     height, width, grid_h, grid_w, scale_y, scale_x, threshold,
@@ -77,12 +91,8 @@ def _walk(  # type: ignore[no-untyped-def]
     corner10, corner11 = y1 * grid_w + x0, y1 * grid_w + x1
     grid = values + image * image_stride
 
-    chosen = up * (
-        left * tl.load(grid + corner00, mask=inside, other=0.0).to(tl.float32)
-        + right * tl.load(grid + corner01, mask=inside, other=0.0).to(tl.float32)
-    ) + down * (
-        left * tl.load(grid + corner10, mask=inside, other=0.0).to(tl.float32)
-        + right * tl.load(grid + corner11, mask=inside, other=0.0).to(tl.float32)
+    chosen = _at_pixels(
+        grid, corner00, corner01, corner10, corner11, up, down, left, right, inside
     )
     node = tl.zeros([tile_h * tile_w], tl.int32)
     # Preorder: a parent has been decided everywhere before its children are looked at.
@@ -95,12 +105,8 @@ def _walk(  # type: ignore[no-untyped-def]
             for k in range(tl.load(count + i)):
                 child = tl.load(children + start + k)
                 plane = grid + child.to(tl.int64) * node_stride
-                value = up * (
-                    left * tl.load(plane + corner00, mask=here, other=0.0).to(tl.float32)
-                    + right * tl.load(plane + corner01, mask=here, other=0.0).to(tl.float32)
-                ) + down * (
-                    left * tl.load(plane + corner10, mask=here, other=0.0).to(tl.float32)
-                    + right * tl.load(plane + corner11, mask=here, other=0.0).to(tl.float32)
+                value = _at_pixels(
+                    plane, corner00, corner01, corner10, corner11, up, down, left, right, here
                 )
                 # Children come in ascending order: a tie leaves the lower node id.
                 is_better = value > best

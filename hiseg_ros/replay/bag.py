@@ -55,6 +55,28 @@ class RawMessage:
     """Serialised (CDR), with the four bytes of encapsulation."""
 
 
+EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap or .db3 file'
+
+
+def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
+    """Look whether a bag of ROS 2 may be at a path.
+
+    Args:
+        path: Of a folder or a file.
+        expected: What the caller reads, for the messages.
+
+    Raises:
+        BagError: Nothing is there, or a bag of ROS 1.
+    """
+    if not path.exists():
+        raise BagError(f'There is no bag at {path}; {expected}: check the path.')
+    if path.suffix == '.bag':
+        raise BagError(
+            f'{path} is a bag of ROS 1; {expected}: convert it with '
+            '`rosbags-convert --src FILE.bag --dst FOLDER`.'
+        )
+
+
 class Bag:
     """An open rosbag2; use as a context manager.
 
@@ -78,14 +100,8 @@ class Bag:
             self._reader.open()
 
     def _check_path(self) -> None:
-        path, expected = self.path, 'expected a rosbag2 folder, or one .mcap or .db3 file'
-        if not path.exists():
-            raise BagError(f'There is no bag at {path}; {expected}: check the path.')
-        if path.suffix == '.bag':
-            raise BagError(
-                f'{path} is a bag of ROS 1; {expected}: convert it with '
-                '`rosbags-convert --src FILE.bag --dst FOLDER`.'
-            )
+        path, expected = self.path, EXPECTED_BAG
+        check_bag_path(path)
         if path.is_dir() and not (path / 'metadata.yaml').is_file():
             raise BagError(
                 f'The folder {path} has no metadata.yaml, so it is no rosbag2 or its recording '

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.bag import Bag, RawMessage, Topic
+from hiseg_ros.replay.bag import Bag, RawMessage, Topic, check_bag_path
 from hiseg_ros.replay.compression import ZSTD_SUFFIX, message_bytes, unpack_file
 from hiseg_ros.replay.salvage import salvage
 
@@ -40,13 +40,7 @@ def open_recording(path: Path) -> Recording:
     Raises:
         BagError: There is none.
     """
-    if not path.exists():
-        raise BagError(f'There is no bag at {path}; {_EXPECTED}: check the path.')
-    if path.suffix == '.bag':
-        raise BagError(
-            f'{path} is a bag of ROS 1; {_EXPECTED}: convert it with '
-            '`rosbags-convert --src FILE.bag --dst FOLDER`.'
-        )
+    check_bag_path(path, _EXPECTED)
     if path.is_file():
         if not _is_bag_file(path):
             raise BagError(f'{path} is no bag file; {_EXPECTED}.')
