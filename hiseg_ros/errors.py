@@ -34,6 +34,10 @@ class DeviceError(HisegError):
     """A compute device does not exist or cannot be used."""
 
 
+class DeviceMemoryError(DeviceError):
+    """A compute device has too little memory free for what it was asked to do."""
+
+
 class DatasetError(HisegError):
     """A data set's folder or one of its files is missing or wrong."""
 

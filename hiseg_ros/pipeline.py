@@ -5,26 +5,85 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from hiseg_ros.decision import decide
-from hiseg_ros.model.network import HierarchicalNetwork
-from hiseg_ros.preprocessing import Preprocessing
-from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import NodeProbabilities, RgbImage, Segmentation
+from hiseg_ros.types import ImageSize, LabelImage, NodeProbabilities, RgbImage, Segmentation
 
 
-@torch.inference_mode()
+class Backend(Protocol):
+    """What runs the network: a camera image in, node probabilities on the grid out.
+
+    What it hands from one step to the next are arrays of its own kind, on its device.
+    """
+
+    @property
+    def name(self) -> str:
+        """Such as 'eager'."""
+
+    @property
+    def device(self) -> str:
+        """Such as 'cpu' or 'cuda:0'."""
+
+    @property
+    def precision(self) -> str:
+        """'float32' or 'bfloat16', of the convolutions; probabilities are float32."""
+
+    def input_size(self, image_size: ImageSize) -> ImageSize:
+        """Return the network's input size for an image size."""
+
+    def prepare(self, rgb: RgbImage) -> Any:
+        """Return the network's input for one (H, W, 3) uint8 image."""
+
+    def node_probabilities(self, images: Any) -> Any:
+        """Return (V, h, w) float32 for what `prepare` returned; valid until the next call."""
+
+    def close(self) -> None:
+        """Free the device; nothing can be run afterwards."""
+
+
+@runtime_checkable
+class BatchBackend(Backend, Protocol):
+    """A back-end that can run several images at once; an option, others take them one by one."""
+
+    @property
+    def batch_pays(self) -> bool:
+        """Whether a batch takes less time than its images one after the other, as on a GPU."""
+
+    def batch_probabilities(self, images: Sequence[Any]) -> Sequence[Any]:
+        """Return (V, h, w) float32 for each; valid until the next call.
+
+        Args:
+            images: What `prepare` returned, all for one input size.
+        """
+
+
+class Decision(Protocol):
+    """What turns a back-end's node probabilities into images."""
+
+    def __call__(
+        self,
+        nodes: Any,
+        size: ImageSize,
+        threshold: float,
+        *,
+        labels: bool,
+        confidence: bool,
+    ) -> tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]:
+        """Return labels (H, W), confidence (H, W), and the (V, h, w) probabilities to keep.
+
+        An image that is not wanted is (0, 0).
+        """
+
+
 def segment(
     rgb: RgbImage,
-    network: HierarchicalNetwork,
-    taxonomy: Taxonomy,
-    preprocessing: Preprocessing,
+    backend: Backend,
+    decision: Decision,
     *,
-    device: torch.device,
-    input_height: int = 0,
     threshold: float = 0.0,
     labels: bool = True,
     confidence: bool = True,
@@ -33,42 +92,101 @@ def segment(
 
     Args:
         rgb: (H, W, 3) uint8.
-        network: In evaluation mode, on `device`.
-        taxonomy: The network's tree.
-        preprocessing: The network's preprocessing.
-        device: Where everything up to the labels is computed.
-        input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
+        backend: With the network.
+        decision: Of the network's tree, for this back-end's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
         labels: Whether the label image is wanted; (0, 0) without.
         confidence: Whether the confidence image is wanted; (0, 0) without.
-
-    Raises:
-        ConfigError: The input height is out of range.
     """
+    started = time.perf_counter()
+    images = backend.prepare(rgb)
+    prepared = time.perf_counter()
+    nodes = backend.node_probabilities(images)
+    network_s = time.perf_counter() - prepared
+    return _decided(
+        nodes, rgb, decision, threshold, labels, confidence,
+        preprocess_s=prepared - started, network_s=network_s,
+    )  # fmt: skip
+
+
+def segment_batch(
+    rgbs: Sequence[RgbImage],
+    backend: Backend,
+    decision: Decision,
+    *,
+    threshold: float = 0.0,
+    labels: Sequence[bool],
+    confidence: Sequence[bool],
+) -> Iterator[tuple[int, Segmentation]]:
+    """Segment several images, of any sizes; each comes out as soon as it is decided.
+
+    Images with one network input size run as one batch where the back-end can. The time of the
+    network is then that of the batch: what each of its images waited for.
+
+    Args:
+        rgbs: (H, W, 3) uint8 each.
+        backend: With the network.
+        decision: Of the network's tree, for this back-end's kind of array.
+        threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
+        labels: For each image whether its label image is wanted.
+        confidence: For each image whether its confidence image is wanted.
+
+    Yields:
+        An image's position and its segmentation, those of one input size together.
+    """
+    numbers_of_size: dict[ImageSize, list[int]] = {}
+    for number, rgb in enumerate(rgbs):
+        size = backend.input_size((rgb.shape[0], rgb.shape[1]))
+        numbers_of_size.setdefault(size, []).append(number)
+    for numbers in numbers_of_size.values():
+        if len(numbers) == 1 or not isinstance(backend, BatchBackend):
+            for number in numbers:
+                yield number, segment(
+                    rgbs[number], backend, decision, threshold=threshold,
+                    labels=labels[number], confidence=confidence[number],
+                )  # fmt: skip
+            continue
+        prepared, preprocess_s = [], []
+        for number in numbers:
+            started = time.perf_counter()
+            prepared.append(backend.prepare(rgbs[number]))
+            preprocess_s.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        nodes_of_images = backend.batch_probabilities(prepared)
+        network_s = time.perf_counter() - started
+        for place, number in enumerate(numbers):
+            yield number, _decided(
+                nodes_of_images[place], rgbs[number], decision, threshold,
+                labels[number], confidence[number],
+                preprocess_s=preprocess_s[place], network_s=network_s,
+            )  # fmt: skip
+
+
+def _decided(
+    nodes: Any,
+    rgb: RgbImage,
+    decision: Decision,
+    threshold: float,
+    labels: bool,
+    confidence: bool,
+    *,
+    preprocess_s: float,
+    network_s: float,
+) -> Segmentation:
+    """Decide an image's node probabilities."""
     size = (rgb.shape[0], rgb.shape[1])
     started = time.perf_counter()
-    images = preprocessing.prepare(rgb, device, input_height)
-    prepared = time.perf_counter()
-    nodes = network.node_probabilities(network(images))[0]
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
-    computed = time.perf_counter()
-    label_image = confidence_image = np.empty((0, 0), np.uint8)
-    if labels or confidence:
-        decided, probability = decide(nodes, taxonomy, size, threshold)
-        if labels:
-            label_image = decided.cpu().numpy()
-        if confidence:
-            quantised = (probability * 255).round().clamp(0, 255).to(torch.uint8)
-            confidence_image = quantised.cpu().numpy()
-    result = Segmentation(
+    label_image, confidence_image, values = decision(
+        nodes, size, threshold, labels=labels, confidence=confidence
+    )
+    decision_s = time.perf_counter() - started
+    return Segmentation(
         label_image,
         confidence_image,
-        NodeProbabilities(np.ascontiguousarray(nodes.float().cpu().numpy()), size),
+        NodeProbabilities(values, size),
         {
-            'preprocess': 1e3 * (prepared - started),
-            'network': 1e3 * (computed - prepared),
-            'decision': 1e3 * (time.perf_counter() - computed),
+            'preprocess': 1e3 * preprocess_s,
+            'network': 1e3 * network_s,
+            'decision': 1e3 * decision_s,
         },
     )
-    return result

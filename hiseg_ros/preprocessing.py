@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+from typing import TYPE_CHECKING
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
+
+# The size rule serves back-ends that run without torch; only what returns tensors imports it.
+if TYPE_CHECKING:
+    import torch
 
 COARSEST_STRIDE = 32
 """Network inputs are multiples of this, so that every grid fits the image exactly."""
@@ -105,6 +107,8 @@ class Preprocessing:
 
     def normalize(self, images: torch.Tensor) -> torch.Tensor:
         """Return (N, 3, H, W) uint8 or 0..255 float images as normalised float32."""
+        import torch
+
         mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1) * 255
         return (images.float() - mean) / std
@@ -125,10 +129,27 @@ class Preprocessing:
         Raises:
             ConfigError: The input height is out of range.
         """
-        size = self.input_size((rgb.shape[0], rgb.shape[1]), input_height)
+        import torch
+
         if not rgb.flags.writeable or min(rgb.strides) < 0:
             rgb = rgb.copy()  # torch takes neither; messages are one, bgr[..., ::-1] the other
-        images = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
+        return self.prepare_pixels(torch.from_numpy(rgb).to(device), input_height)
+
+    def prepare_pixels(self, pixels: torch.Tensor, input_height: int = 0) -> torch.Tensor:
+        """Return the network input of one image that is on its device already.
+
+        Args:
+            pixels: (H, W, 3) uint8.
+            input_height: As in `input_size`.
+
+        Returns:
+            As `prepare`.
+        """
+        import torch
+        from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+
+        size = self.input_size((pixels.shape[0], pixels.shape[1]), input_height)
+        images = pixels.permute(2, 0, 1)[None].float()
         if tuple(images.shape[-2:]) != size:
             images = F.interpolate(
                 images, size=size, mode='bilinear', align_corners=False, antialias=True

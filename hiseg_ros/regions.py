@@ -18,6 +18,9 @@ TOP = 3
 MIN_PROBABILITY = 0.85
 """Of the root, at a region's surest pixel: what the node asks for by default."""
 SMALLEST_PROBABILITY = 1e-6
+EVEN = 1e-5
+"""Votes as near to each other as this are those of a network that does not know the subclasses,
+such as a flat one: the region is then no more than the root's."""
 MAX_VOTERS = 4096
 """Pixels of a region that vote, evenly spread; all pixels of a sign of 64 x 64. A wall of sign
 pixels, as untrained weights see it, would take seconds."""
@@ -184,6 +187,8 @@ def _vote(
     summed = np.log(np.maximum(conditional, SMALLEST_PROBABILITY)).mean(1)
     votes = np.exp(summed - summed.max())
     votes /= votes.sum()
+    if len(votes) > 1 and votes.max() - votes.min() < EVEN:
+        return SubclassMask(root, root, 1.0, ((root, 1.0),), roi, mask, area)
     order = np.argsort(-votes, kind='stable')[:TOP]
     top = tuple((int(leaves[index]), float(votes[index])) for index in order)
     return SubclassMask(top[0][0], root, top[0][1], top, roi, mask, area)

@@ -46,9 +46,9 @@ def config_path(relative: str) -> Path:
     return share_dir() / 'config' / relative
 
 
-def default_model() -> Path:
-    """Return the path of the shipped weights."""
-    return share_dir() / 'models' / f'{DEFAULT_MODEL}.safetensors'
+def default_model(suffix: str = '.safetensors') -> Path:
+    """Return the path of the shipped weights; with '.onnx' of the network exported from them."""
+    return share_dir() / 'models' / f'{DEFAULT_MODEL}{suffix}'
 
 
 def named_or_path(value: str | Path, folder: str) -> Path:

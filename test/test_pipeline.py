@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
 
-from hiseg_ros.pipeline import segment
+from hiseg_ros.inference.backends.torch_network import TorchBackend
+from hiseg_ros.inference.decisions import DenseDecision, SparseDecision
+from hiseg_ros.pipeline import Decision, segment
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
 
@@ -35,7 +40,19 @@ class ColourReader(torch.nn.Module):
         return torch.einsum('vl,nlhw->nvhw', self.matrix, leaf_probabilities)
 
 
-def test_labels_lie_where_the_colours_lie(small_taxonomy: Taxonomy) -> None:
+def backend(taxonomy: Taxonomy) -> TorchBackend:
+    """Return the network behind the preprocessing."""
+    network = ColourReader(taxonomy)
+    return TorchBackend(
+        'eager', lambda images: network.node_probabilities(network(images)), SETTINGS,
+        device=torch.device('cpu'), precision='float32', input_height=0,
+    )
+
+
+@pytest.mark.parametrize('decision', [DenseDecision, SparseDecision])
+def test_labels_lie_where_the_colours_lie(
+    small_taxonomy: Taxonomy, decision: Callable[[Taxonomy], Decision]
+) -> None:
     """Stripes of known leaves come back in place: no shift, no transposition, no channel swap."""
     leaves = len(small_taxonomy.leaves)
     stripes = np.repeat(np.arange(leaves), 32)
@@ -43,10 +60,7 @@ def test_labels_lie_where_the_colours_lie(small_taxonomy: Taxonomy) -> None:
     image[..., 0] = stripes * 32 + 16
     image[32:, :, 0] = 16  # the lower half is the first leaf
     image[..., 2] = 255
-    result = segment(
-        image, ColourReader(small_taxonomy), small_taxonomy, SETTINGS,  # type: ignore[arg-type]
-        device=torch.device('cpu'),
-    )
+    result = segment(image, backend(small_taxonomy), decision(small_taxonomy))
     expected = np.tile(np.array(small_taxonomy.leaves, np.uint8)[stripes], (64, 1))
     expected[32:] = small_taxonomy.leaves[0]
     # Away from the borders between stripes, where cells of stride 4 are mixed.
@@ -59,12 +73,14 @@ def test_labels_lie_where_the_colours_lie(small_taxonomy: Taxonomy) -> None:
     assert (result.confidence[inside] == sure).all()
 
 
-def test_no_gradient_and_no_grad_tensors_leave_the_pipeline(small_taxonomy: Taxonomy) -> None:
+@pytest.mark.parametrize('decision', [DenseDecision, SparseDecision])
+def test_no_gradient_and_no_grad_tensors_leave_the_pipeline(
+    small_taxonomy: Taxonomy, decision: Callable[[Taxonomy], Decision]
+) -> None:
     """Everything in the result is numpy."""
     image = np.zeros((32, 32, 3), np.uint8)
     result = segment(
-        image, ColourReader(small_taxonomy), small_taxonomy, SETTINGS,  # type: ignore[arg-type]
-        device=torch.device('cpu'), threshold=0.5,
+        image, backend(small_taxonomy), decision(small_taxonomy), threshold=0.5
     )
     for array in (result.labels, result.confidence, result.probabilities.values):
         assert isinstance(array, np.ndarray)

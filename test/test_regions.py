@@ -347,3 +347,16 @@ def test_regions_where_no_sign_is_probable_are_left_out(small_taxonomy: Taxonomy
     assert areas(min_probability=0.31) == [64]
     assert areas(min_probability=0.31, max_masks=1) == [64]
     assert areas(min_probability=0.91) == []
+
+
+def test_a_network_that_knows_no_types_names_none(small_taxonomy: Taxonomy) -> None:
+    """Even votes are no vote: the region is a sign, and no first type of the list."""
+    sign, stop = small_taxonomy.node_id('sign'), small_taxonomy.node_id('stop')
+    labels = np.full((12, 16), stop)
+    (even,) = subclass_masks(segmentation(small_taxonomy, labels), small_taxonomy)
+    assert (even.node_id, even.parent_id, even.score) == (sign, sign, 1.0)
+    assert even.top == ((sign, 1.0),)
+    leaves = np.full((len(small_taxonomy.leaves), 3, 4), 0.1, np.float32)
+    leaves[small_taxonomy.leaves.index(stop)] = 0.11
+    (known,) = subclass_masks(segmentation(small_taxonomy, labels, leaves), small_taxonomy)
+    assert known.node_id == stop

@@ -1,16 +1,68 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A decision in a data set's own labels, by the summed probability of each label's leaves."""
+"""The decision in a data set's own labels, by the summed probability of each label's leaves."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.dense import interpolate
 from hiseg_ros.taxonomy import Mapping, Taxonomy
-from hiseg_ros.types import UNLABELED, NodeProbabilities
+from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """What a data set's labels say about an image."""
+
+    label_ids: NDArray[np.uint8]
+    """(H, W) ids of the evaluated label with the largest summed probability."""
+    probability: NDArray[np.float32]
+    """(H, W) that sum, in [0, 1]."""
+    is_outside: NDArray[np.bool_]
+    """(H, W) whether the leaves that no evaluated label allows sum up to more."""
+
+
+class LabelDecision:
+    """Decides in a mapping's evaluated labels, one label's image in memory at a time."""
+
+    def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
+        """Prepare the sums; label ids are 0 to 255."""
+        self._leaves = list(taxonomy.leaves)
+        is_evaluated = [label.evaluated for label in mapping.labels]
+        matrix = mapping.label_matrix(taxonomy)[is_evaluated]
+        self._rows = matrix.astype(np.float32)
+        self._rest = ~matrix.any(0)
+        self._label_ids = np.array(
+            [label.label_id for label in mapping.evaluated_labels], np.uint8
+        )
+
+    def __call__(self, probabilities: NodeProbabilities) -> LabelChoice:
+        """Decide one image from its node probabilities on the network's grid."""
+        leaves = probabilities.values[self._leaves]
+        sums = np.tensordot(self._rows, leaves, 1)
+        size = probabilities.image_size
+        best = np.full(size, -1.0, np.float32)
+        index = np.zeros(size, np.uint8)
+        for row, grid in enumerate(sums):
+            value = _interpolated(grid, size)
+            # Of equals the first label stays.
+            is_better = value > best
+            np.copyto(best, value, where=is_better)
+            index[is_better] = row
+        outside = np.zeros(size, np.bool_)
+        if self._rest.any():
+            outside = _interpolated(leaves[self._rest].sum(0), size) > best
+        return LabelChoice(self._label_ids[index], best.clip(0, 1), outside)
+
+
+def _interpolated(grid: NDArray[np.float32], size: ImageSize) -> NDArray[np.float32]:
+    """Return one plane at image size, cells and pixels placed as in `dense.interpolate`."""
+    plane = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(plane, np.float32)
 
 
 def decide_mapping(
@@ -27,12 +79,6 @@ def decide_mapping(
         mapping: The data set's labels; ids from 0 to 255.
         min_probability: Pixels whose label has less become UNLABELED.
     """
-    labels = mapping.evaluated_labels
-    leaves = torch.from_numpy(probabilities.values[list(taxonomy.leaves)])
-    rows = torch.from_numpy(mapping.label_matrix(taxonomy)).float()
-    rows = rows[[index for index, label in enumerate(mapping.labels) if label.evaluated]]
-    sums = torch.einsum('rl,lhw->rhw', rows, leaves)
-    highest, best = interpolate(sums, probabilities.image_size).max(0)
-    label_ids = np.array([label.label_id for label in labels], np.uint8)[best.numpy()]
-    label_ids[highest.numpy() < min_probability] = UNLABELED
-    return label_ids
+    choice = LabelDecision(mapping, taxonomy)(probabilities)
+    choice.label_ids[choice.probability < min_probability] = UNLABELED
+    return choice.label_ids

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.decision.mapped import LabelDecision
 from hiseg_ros.evaluation.calibration import Calibration
 from hiseg_ros.evaluation.confusion import Confusion, row_of_label_id
 from hiseg_ros.evaluation.hierarchy import NodeCounts
-from hiseg_ros.evaluation.label_decision import LabelDecision
 from hiseg_ros.evaluation.levels import level_groups, level_summary, merge_labels, merge_nodes
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import LabelImage, NodeProbabilities

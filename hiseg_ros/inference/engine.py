@@ -1,23 +1,23 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: arrays in, arrays out; it owns weights, device and precision."""
+"""The engine: arrays in, arrays out; it owns weights, back-end, device and precision."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from hiseg_ros.errors import ConfigError, DeviceError, ImageError
-from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.model.network import HierarchicalNetwork
-from hiseg_ros.pipeline import segment
-from hiseg_ros.resources import default_model
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.errors import ConfigError, DeviceMemoryError, ImageError
+from hiseg_ros.inference.choice import open_backend, shipped_file
+from hiseg_ros.inference.device_faults import device_faults
+from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
+from hiseg_ros.pipeline import Backend, BatchBackend, segment, segment_batch
+from hiseg_ros.types import ImageSize, RgbImage, Segmentation
 
 MAX_PIXELS = 64_000_000
 """Of an image."""
@@ -36,37 +36,66 @@ class Engine:
         device: str = 'auto',
         input_height: int = 0,
         threshold: float = 0.0,
+        backend: str = 'auto',
+        precision: str = 'float32',
+        image_size: ImageSize | None = None,
     ) -> None:
         """Load weights onto a device.
 
         Args:
-            model_path: Weights file; None takes the shipped weights.
+            model_path: Weights from `hiseg train` or a .onnx file from `hiseg export`, which needs
+                no torch; None takes the shipped network, as the back-end needs it.
             device: 'auto' (CUDA where there is one, else CPU), 'cpu', 'cuda' or 'cuda:N'.
             input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
             threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
+            backend: What runs the network: 'eager', 'compile' or 'cuda_graph' for weights,
+                'onnx_runtime' or 'openvino' for a .onnx file; 'auto' takes the fastest installed.
+            precision: Of the convolutions: 'float32', 'bfloat16', which decides 1 to 3 % of the
+                pixels differently and as well, or 'auto': bfloat16 where it is faster.
+            image_size: (H, W) of the images to come: back-ends that prepare for a size do so now,
+                not at the first image.
 
         Raises:
             CheckpointError: The weights cannot be used.
-            ConfigError: The threshold or the input height is out of range.
-            DeviceError: The device does not exist.
+            ConfigError: A number is out of range, or the back-end is unknown, not installed, or
+                does not fit file, device or precision.
+            DeviceError: The device does not exist, or has too little memory.
+            ImageError: The image size is too large.
         """
-        self.model_path = Path(model_path) if model_path else default_model()
-        self._device = find_device(device)
-        checkpoint = load_checkpoint(self.model_path)
-        checkpoint.preprocessing.input_size((480, 640), input_height)
-        self.taxonomy = checkpoint.taxonomy
-        self.info: Mapping[str, Any] = checkpoint.card
-        self.preprocessing = checkpoint.preprocessing
-        self.input_height = input_height
+        self.model_path = Path(model_path) if model_path else shipped_file(backend, device)
         self.threshold = threshold
-        self._network: HierarchicalNetwork | None = checkpoint.build().to(
-            self._device, memory_format=torch.channels_last  # type: ignore[call-overload]
-        )
+        with device_faults(device):
+            opened, self._decision, info = open_backend(
+                self.model_path,
+                backend=backend,
+                device=device,
+                precision=precision,
+                input_height=input_height,
+            )
+        self._backend: Backend = opened
+        self._open = True
+        self._ran_out = False
+        self.taxonomy = info.taxonomy
+        self.info: Mapping[str, Any] = info.card
+        self.preprocessing = info.preprocessing
+        self.input_height = input_height
+        if image_size is not None:
+            self.segment(np.zeros((*image_size, 3), np.uint8))
 
     @property
     def device(self) -> str:
         """Device in use, such as 'cpu' or 'cuda:0'."""
-        return str(self._device)
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """Back-end in use, such as 'eager'."""
+        return self._backend.name
+
+    @property
+    def precision(self) -> str:
+        """Precision of the convolutions, such as 'float32'."""
+        return self._backend.precision
 
     @property
     def threshold(self) -> float:
@@ -95,9 +124,94 @@ class Engine:
         Raises:
             ImageError: The array has another shape or type, no pixels, or too many, or the
                 network's input would be too large.
+            DeviceMemoryError: The device has too little memory for it now.
+            DeviceError: The device failed.
             RuntimeError: The engine is closed.
         """
-        if self._network is None:
+        self._check(rgb)
+        with self._faults():
+            return segment(
+                rgb,
+                self._backend,
+                self._decision,
+                threshold=self._threshold,
+                labels=labels,
+                confidence=confidence,
+            )
+
+    @property
+    def batch_pays(self) -> bool:
+        """Whether several images at once take less time than one after the other."""
+        return isinstance(self._backend, BatchBackend) and self._backend.batch_pays
+
+    def segment_batch(
+        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+    ) -> Iterator[tuple[int, Segmentation]]:
+        """Segment several images, such as those that cameras took at one time.
+
+        Args:
+            rgbs: (H, W, 3) uint8 each, of any sizes.
+            labels: For each image whether its label image is wanted.
+            confidence: For each image whether its confidence image is wanted.
+
+        Returns:
+            Positions of the images and their segmentations, each as soon as it is there; see
+            `pipeline.segment_batch`.
+
+        Raises:
+            ImageError: As `segment` does for any of them; none is segmented then.
+            DeviceMemoryError, DeviceError: As `segment` does, while results are asked for; those
+                that came out before are complete.
+            RuntimeError: The engine is closed.
+        """
+        for rgb in rgbs:
+            self._check(rgb)
+        results = segment_batch(
+            rgbs,
+            self._backend,
+            self._decision,
+            threshold=self._threshold,
+            labels=labels,
+            confidence=confidence,
+        )
+        return self._guarded(results)
+
+    def _guarded(
+        self, results: Iterator[tuple[int, Segmentation]]
+    ) -> Iterator[tuple[int, Segmentation]]:
+        with self._faults():
+            yield from results
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Name the device's faults; after a lack of memory begin with what it kept for later."""
+        if self._ran_out:
+            # Not where the error is handled: its traceback holds on to the memory.
+            self._ran_out = False
+            if isinstance(self._backend, CachingBackend):
+                self._backend.free_cache()
+        try:
+            with device_faults(self.device):
+                yield
+        except DeviceMemoryError:
+            self._ran_out = True
+            raise
+
+    def reduce(self, is_reduced: bool) -> bool:
+        """Run the network at its input size less a quarter from the next image on, or no longer.
+
+        Labels and confidence keep the size of the image.
+
+        Returns:
+            False where the input size is fixed, so that nothing changes.
+        """
+        if not isinstance(self._backend, ReducibleBackend):
+            return False
+        return self._backend.reduce(is_reduced)
+
+    def _check(self, rgb: RgbImage) -> None:
+        """Raise what `segment` raises for an image."""
+        if not self._open:
             raise RuntimeError('The engine is closed; expected an open one: make a new Engine.')
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise ImageError(
@@ -109,51 +223,18 @@ class Engine:
                 f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected at most '
                 f'{MAX_PIXELS} in all.'
             )
-        height, width = self.preprocessing.input_size(
-            (rgb.shape[0], rgb.shape[1]), self.input_height
-        )
+        height, width = self._backend.input_size((rgb.shape[0], rgb.shape[1]))
         if height * width > MAX_INPUT_PIXELS:
             raise ImageError(
                 f'The image of {rgb.shape[0]} x {rgb.shape[1]} pixels would become a network '
                 f'input of {height} x {width}; expected at most {MAX_INPUT_PIXELS} pixels: crop '
                 'the image or lower the input height.'
             )
-        return segment(
-            rgb,
-            self._network,
-            self.taxonomy,
-            self.preprocessing,
-            device=self._device,
-            input_height=self.input_height,
-            threshold=self._threshold,
-            labels=labels,
-            confidence=confidence,
-        )
 
     def close(self) -> None:
         """Give the network's memory back; the engine cannot segment afterwards.
 
         Closing twice does no harm.
         """
-        self._network = None
-        if self._device.type == 'cuda':
-            torch.cuda.empty_cache()
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device of a name.
-
-    Raises:
-        DeviceError: The name is unknown or the machine has no such device.
-    """
-    if name == 'auto':
-        return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
-    if name == 'cpu':
-        return torch.device('cpu')
-    found = [f'cuda:{index}' for index in range(torch.cuda.device_count())]
-    wanted = 'cuda:0' if name == 'cuda' else name
-    if wanted not in found:
-        raise DeviceError(
-            f'Device {name!r} does not exist here; expected one of {["auto", "cpu", *found]}.'
-        )
-    return torch.device(wanted)
+        self._open = False
+        self._backend.close()

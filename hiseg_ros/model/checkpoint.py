@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hiseg_ros.errors import CheckpointError, ConfigError, TaxonomyError
+from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info, parse_info
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
-from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy
-from hiseg_ros.taxonomy.schema import parse_taxonomy
+from hiseg_ros.taxonomy import Taxonomy
 
-INFO_KEY = 'hiseg_ros'
-FORMAT = 1
+__all__ = ['INFO_KEY', 'Checkpoint', 'load_checkpoint', 'save_checkpoint']
+
 MAX_REASON = 300
 """Characters of torch's own words in a message."""
 
@@ -38,6 +38,11 @@ class Checkpoint:
     card: Mapping[str, Any]
     """Name, recipe, training sets with licences, scores: what a model card says."""
     state: Mapping[str, torch.Tensor]
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the file says about itself."""
+        return ModelInfo(self.network, self.preprocessing, self.taxonomy, self.card)
 
     def build(self) -> HierarchicalNetwork:
         """Return the network with these weights, in float32 and evaluation mode.
@@ -77,20 +82,13 @@ def save_checkpoint(
         card: JSON-serialisable: name, recipe, training_sets, scores.
         half: Store floating-point tensors as float16, but for those with numbers beyond its range.
     """
-    info = {
-        'format': FORMAT,
-        'network': asdict(network.config),
-        'preprocessing': asdict(preprocessing),
-        'taxonomy': dump_taxonomy(taxonomy),
-        'taxonomy_digest': taxonomy.digest,
-        'card': dict(card),
-    }
+    info = ModelInfo(network.config, preprocessing, taxonomy, card)
     state = {
         name: (_halved(tensor) if half else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, metadata={INFO_KEY: json.dumps(info)})
+    save_file(state, path, metadata={INFO_KEY: dump_info(info)})
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:
@@ -108,7 +106,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             or of a newer format.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
         raise CheckpointError(
             f'Weights {path} do not exist; expected a .safetensors file written by `hiseg train`: '
             'check the path or leave it out for the shipped weights.'
@@ -127,32 +125,11 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f'{path} is a safetensors file without the info block {INFO_KEY!r}; expected weights '
             'written by `hiseg train`, not those of another project.'
         )
-    try:
-        info = json.loads(metadata[INFO_KEY])
-        if info['format'] != FORMAT:
-            raise CheckpointError(
-                f'{path} has format {info["format"]}; expected {FORMAT}: update hiseg_ros.'
-            )
-        taxonomy = parse_taxonomy(info['taxonomy'], f'The taxonomy in {path}')
-        network = NetworkConfig(**info['network'])
-        preprocessing_values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in info['preprocessing'].items()
-        }
-        preprocessing = Preprocessing(**preprocessing_values)
-        stated_digest, card = info['taxonomy_digest'], info['card']
-        if not isinstance(card, dict):
-            raise TypeError(f'card is {card!r}; expected keys and values')
-    except (
-        KeyError, TypeError, ValueError, AttributeError, RecursionError, ConfigError, TaxonomyError
-    ) as problem:
+    info = parse_info(metadata[INFO_KEY], path)
+    if info.network is None:
         raise CheckpointError(
-            f'The info block of {path} cannot be used ({type(problem).__name__}: {problem}); '
-            'expected one written by `hiseg train`.'
-        ) from problem
-    if stated_digest != taxonomy.digest:
-        raise CheckpointError(
-            f'{path} says its taxonomy has the digest {str(stated_digest)[:12]}, but the tree in '
-            f'it has {taxonomy.digest[:12]}; expected them equal: the file was altered.'
+            f'The info block of {path} names no network; expected one written by `hiseg train`.'
         )
-    return Checkpoint(path, network, preprocessing, taxonomy, card, state)
+    return Checkpoint(
+        path, info.network, info.preprocessing, info.taxonomy, info.card, state
+    )

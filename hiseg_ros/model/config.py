@@ -12,6 +12,9 @@ HEADS = ('conditional', 'leaf')
 DECODERS = ('fusion', 'projection')
 BRANCHES = ('pointwise', 'bottleneck')
 
+MAX_CHANNELS = 2048
+"""More would take gigabytes before it is found that the tensors of a file do not fit."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -62,7 +65,8 @@ class NetworkConfig:
         for key, size in (
             ('channels', self.channels), ('branch_channels', self.branch_channels)
         ):
-            if type(size) is not int or size < 1:
+            if type(size) is not int or not 1 <= size <= MAX_CHANNELS:
                 raise ConfigError(
-                    f'Network setting {key} is {size!r}; expected a positive whole number.'
+                    f'Network setting {key} is {size!r}; expected a positive whole number, at '
+                    f'most {MAX_CHANNELS}.'
                 )

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,14 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import key_faults, read_yaml
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
+from hiseg_ros.taxonomy.schema import key_faults
 from hiseg_ros.taxonomy.tree import Taxonomy
+
+LARGEST_LABEL_ID = 2**31 - 1
+"""On both sides of zero: tables of label ids are numpy's."""
+
+_FILE_NAME = re.compile(r'\w[\w .+-]{0,99}')
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,11 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
             f'Mapping {path} {key_faults(missing, unknown)}; expected '
             f'{", ".join(sorted(required))} and optionally {", ".join(sorted(known))}.'
         )
-    if not isinstance(data['name'], str) or not data['name']:
+    # Results are named after it, so it must not lead to another folder.
+    if not isinstance(data['name'], str) or not _FILE_NAME.fullmatch(data['name']):
         raise MappingError(
-            f'Mapping {path} has the name {short_repr(data["name"])}; expected a text.'
+            f'Mapping {path} has the name {short_repr(data["name"])}; expected a text of letters, '
+            'digits and . _ + -, at most 100.'
         )
     if not isinstance(data['labels'], list) or not data['labels']:
         raise MappingError(
@@ -133,7 +143,7 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int and abs(value) <= LARGEST_LABEL_ID
 
 
 def _names(value: Any, key: str, where: str) -> list[str]:
@@ -145,7 +155,7 @@ def _names(value: Any, key: str, where: str) -> list[str]:
 
 
 def _check_once(what: str, values: Sequence[object], path: Path) -> None:
-    repeated = list(dict.fromkeys(value for value in values if values.count(value) > 1))
+    repeated = [value for value, count in Counter(values).items() if count > 1]
     if repeated:
         raise MappingError(
             f'Mapping {path} has the {what} {short_repr(repeated)} more than once; expected each '
@@ -161,14 +171,16 @@ def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: P
             'nodes, and optionally without and evaluated.'
         )
     name = row['name']
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not name.isprintable():
         raise MappingError(
             f'Label {short_repr(row["id"])} of mapping {path} has the name {short_repr(name)}; '
-            'expected a text: put it in quotes.'
+            'expected a text of printable characters: put it in quotes.'
         )
     where = f'Label {name!r} of mapping {path}'
     if not _is_id(row['id']):
-        raise MappingError(f'{where} has the id {short_repr(row["id"])}; expected an integer.')
+        raise MappingError(
+            f'{where} has the id {short_repr(row["id"])}; expected an integer of 32 bits.'
+        )
     evaluated = row.get('evaluated', True)
     if not isinstance(evaluated, bool):
         raise MappingError(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import key_faults, read_yaml
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
+from hiseg_ros.taxonomy.schema import key_faults
 from hiseg_ros.taxonomy.tree import Taxonomy
 
 NO_LEAF = -1

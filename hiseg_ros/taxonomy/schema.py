@@ -5,66 +5,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as short_repr
 from typing import Any
 
-import yaml
-
-from hiseg_ros.errors import HisegError, TaxonomyError
+from hiseg_ros.errors import TaxonomyError
 from hiseg_ros.resources import named_or_path
+from hiseg_ros.taxonomy.plain_yaml import MAX_FILE_BYTES, read_yaml
 from hiseg_ros.taxonomy.tree import MAX_NODES, Node, Taxonomy
 
-MAX_FILE_BYTES = 1_000_000
+__all__ = [
+    'MAX_FILE_BYTES', 'dump_taxonomy', 'key_faults', 'load_taxonomy', 'parse_taxonomy', 'read_yaml'
+]
+
 _COLOR = re.compile(r'#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})')
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without tags, that refuses a key given twice instead of taking the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [
-            self.construct_object(key, deep=True)
-            for key, _ in node.value
-            if key.tag != 'tag:yaml.org,2002:merge'
-        ]
-        repeated = [key for index, key in enumerate(keys) if key in keys[:index]]
-        if repeated:
-            raise yaml.constructor.ConstructorError(
-                None, None, f'the key {short_repr(repeated[0])} occurs twice', node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path, what: str, error: type[HisegError]) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping.
-
-    Args:
-        path: The file.
-        what: Its kind in words, for messages.
-        error: Class of the error to raise.
-
-    Raises:
-        HisegError: As `error`: missing, too large, not YAML, or no mapping at the top.
-    """
-    if not path.is_file():
-        beside = sorted(other.stem for other in path.parent.glob('*.yaml'))
-        found = f' (its folder has {", ".join(beside)})' if beside else ''
-        raise error(f'{what} {path} does not exist; expected a YAML file{found}: check the name.')
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise error(f'{what} {path} has {size} bytes; expected at most {MAX_FILE_BYTES}.')
-        data = yaml.load(path.read_text(encoding='utf-8'), _Loader)
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as problem:
-        detail = ' '.join(str(problem).split())
-        raise error(f'{what} {path} cannot be read as YAML: {detail}.') from problem
-    if not isinstance(data, dict):
-        raise error(
-            f'{what} {path} holds a {type(data).__name__}; expected keys and values at its top.'
-        )
-    return data
 
 
 def load_taxonomy(name_or_path: str | Path) -> Taxonomy:

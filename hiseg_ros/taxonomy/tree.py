@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from reprlib import repr as short_repr
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from hiseg_ros.types import UNLABELED
 
 MAX_NODES = 255
 """Node ids fit one byte beside 255 = unlabeled."""
+
+
+MAX_NAME = 100
+"""Characters of a name; names become messages, titles and lines of a terminal."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,21 @@ class Taxonomy:
                 f'Taxonomy {self.name!r} has {len(self.nodes)} nodes; expected 2 to {MAX_NODES}, '
                 'since a node id is one byte and 255 means unlabeled.'
             )
+        for what, text in (('name', self.name), ('version', self.version)):
+            if not _is_word(text):
+                raise TaxonomyError(
+                    f'A taxonomy has the {what} {short_repr(text)}; expected a word of printable '
+                    f'characters, at most {MAX_NAME}.'
+                )
         self._check_preorder()
         self._check_unique('name', [node.name for node in self.nodes])
         self._check_unique('color', [node.color for node in self.nodes])
         for node in self.nodes:
-            if not node.name.strip():
+            if not _is_word(node.name):
                 raise TaxonomyError(
-                    f'Node {node.node_id} of taxonomy {self.name!r} has the name {node.name!r}; '
-                    'expected a word.'
+                    f'Node {node.node_id} of taxonomy {self.name!r} has the name '
+                    f'{short_repr(node.name)}; expected a word of printable characters, at most '
+                    f'{MAX_NAME}.'
                 )
             if len(node.color) != 3 or not all(0 <= value <= 255 for value in node.color):
                 raise TaxonomyError(
@@ -263,6 +275,10 @@ class Taxonomy:
         for node in self.nodes:
             palette[node.node_id] = node.color
         return palette
+
+
+def _is_word(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= MAX_NAME and text.isprintable()
 
 
 def _check_level(level: int) -> None:

@@ -21,7 +21,8 @@ from random_trees import node_values, random_leaf_probabilities, random_tree
 
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.decision.fused import DeviceTables, decide_fused
-from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.inference.decisions import DenseDecision, FusedDecision
+from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 
 NEAR_TIE = 1e-5
 
@@ -77,6 +78,26 @@ def tie(device: str) -> int:
     return int((labels != first).sum())
 
 
+def engine_disagreement(device: str) -> float:
+    """Return the share of pixels that an engine's decision gives another label or confidence."""
+    taxonomy = load_taxonomy('street')
+    where = torch.device(device)
+    fused, dense = FusedDecision(taxonomy, where), DenseDecision(taxonomy)
+    leaves = random_leaf_probabilities(np.random.default_rng(1), taxonomy, (3, 4), 2.0)
+    nodes = torch.from_numpy(node_values(taxonomy, leaves)).to(where)
+    wrong = 0.0
+    for wanted in ((True, True), (True, False), (False, True), (False, False)):
+        arguments = {'labels': wanted[0], 'confidence': wanted[1]}
+        found = fused(nodes, (20, 31), 0.4, **arguments)
+        expected = dense(nodes, (20, 31), 0.4, **arguments)
+        assert [array.shape for array in found] == [array.shape for array in expected]
+        assert (found[2] == expected[2]).all()
+        for ours, theirs in zip(found[:2], expected[:2], strict=True):
+            if ours.size:
+                wrong = max(wrong, float((np.abs(ours.astype(int) - theirs) > 1).mean()))
+    return wrong
+
+
 if __name__ == '__main__':
     where = sys.argv[1]
     results = [compare(seed, where) for seed in range(int(sys.argv[2]))]
@@ -85,4 +106,5 @@ if __name__ == '__main__':
         'confidence_off': max(result['confidence_off'] for result in results),
         'pixels': sum(result['pixels'] for result in results),
         'ties_wrong': tie(where),
+        'engine_wrong': engine_disagreement(where),
     }))

@@ -35,6 +35,7 @@ def test_the_interpreted_kernel_decides_as_the_reference() -> None:
     assert found['wrong'] == 0
     assert found['confidence_off'] <= 1
     assert found['ties_wrong'] == 0
+    assert found['engine_wrong'] < 0.01
 
 
 @pytest.mark.needs('gpu')
@@ -44,6 +45,7 @@ def test_the_kernel_decides_as_the_reference_on_a_gpu() -> None:
     assert found['wrong'] == 0
     assert found['confidence_off'] <= 1
     assert found['ties_wrong'] == 0
+    assert found['engine_wrong'] < 0.01
 
 
 def test_probabilities_in_another_memory_order_are_refused() -> None:
@@ -57,3 +59,15 @@ def test_probabilities_in_another_memory_order_are_refused() -> None:
     turned = torch.zeros(1, len(taxonomy), 4, 6).transpose(2, 3)
     with pytest.raises(ValueError, match='contiguous'):
         decide_fused(turned, DeviceTables.of(taxonomy, 'cpu'), (8, 8))
+
+
+def test_where_the_kernel_cannot_run_the_reference_decides_and_says_so() -> None:
+    """Here: no GPU that Triton could compile for."""
+    import torch
+
+    from hiseg_ros.inference.decisions import DenseDecision, decision_on_gpu
+    from hiseg_ros.taxonomy import load_taxonomy
+
+    with pytest.warns(RuntimeWarning, match='slower reference decides: .*cannot run on cpu'):
+        decision = decision_on_gpu(load_taxonomy('street'), torch.device('cpu'))
+    assert isinstance(decision, DenseDecision)

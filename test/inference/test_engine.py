@@ -14,9 +14,13 @@ import torch
 
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
+from hiseg_ros.inference import choice
 from hiseg_ros.inference import engine as engine_module
-from hiseg_ros.inference.engine import Engine, find_device
+from hiseg_ros.inference.engine import Engine
+from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import load_checkpoint
+from hiseg_ros.resources import default_model
+from hiseg_ros.training.datasets.synthetic import draw_scene
 from hiseg_ros.types import Segmentation
 
 
@@ -198,10 +202,43 @@ def test_without_a_path_the_shipped_weights_are_taken(
     """The default is the package's own file, found where the package lies."""
     path = tmp_path / 'street_lite.safetensors'
     shutil.copy(tiny_checkpoint, path)
-    monkeypatch.setattr(engine_module, 'default_model', lambda: path)
-    found = Engine(device='cpu')
+    monkeypatch.setattr(choice, 'default_model', path.with_suffix)
+    found = Engine(device='cpu', backend='eager')
     assert found.model_path == path
     assert found.info['name'] == 'tiny'
+
+
+@pytest.mark.parametrize(
+    ('backend', 'device', 'has_driver', 'suffix'),
+    [
+        ('auto', 'cpu', False, '.onnx'),
+        ('auto', 'auto', False, '.onnx'),
+        ('auto', 'cpu', True, '.onnx'),
+        ('auto', 'auto', True, '.safetensors'),
+        ('auto', 'cuda:0', False, '.safetensors'),
+        ('eager', 'cpu', False, '.safetensors'),
+        ('openvino', 'cpu', True, '.onnx'),
+    ],
+)
+def test_the_shipped_file_is_of_the_kind_that_will_run(
+    backend: str, device: str, has_driver: bool, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exported network on the CPU, weights where torch may find a GPU."""
+    monkeypatch.setattr(choice, '_has_cuda_driver', lambda: has_driver)
+    assert choice.shipped_file(backend, device) == default_model(suffix)
+
+
+def test_the_shipped_network_is_exported_from_the_shipped_weights() -> None:
+    """Both files say the same of themselves and decide the same; a new one needs the other."""
+    picture = draw_scene(5, (256, 320)).rgb
+    runtime = Engine(default_model('.onnx'), device='cpu', input_height=256)
+    reference = Engine(default_model(), device='cpu', input_height=256)
+    assert runtime.info == reference.info
+    found, expected = runtime.segment(picture), reference.segment(picture)
+    np.testing.assert_allclose(
+        found.probabilities.values, expected.probabilities.values, atol=1e-3
+    )
+    assert (found.labels == expected.labels).mean() > 0.999
 
 
 @pytest.mark.parametrize('name', ['cuda:99', 'cuda:-1', 'tpu', '', 'CPU', 'cpu:0', 'cuda:x'])

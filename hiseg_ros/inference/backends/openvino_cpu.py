@@ -1,0 +1,152 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The back-end of OpenVINO: an exported file on the CPU, in float32 or bfloat16."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
+from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.inference.exported_input import ExportedInput
+from hiseg_ros.threads import thread_count
+from hiseg_ros.types import ImageSize, RgbImage
+
+# OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
+# sends nothing of itself, and the fork has the node's signal handlers: where there is no network
+# it does not go when told to, and the end of the process waits for it for ever. Without that
+# module OpenVINO takes a stub of its own.
+sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
+
+MAX_SIZES = 6
+"""Input sizes kept compiled: for a size that is known OpenVINO plans memory and layouts ahead and
+is a third faster than for an open one. Cameras of so many sizes may share an engine; with one
+more each image would be compiled for, which takes longer than to run it."""
+
+HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+class OpenVinoBackend:
+    """An exported network in OpenVINO."""
+
+    name = 'openvino'
+    device = 'cpu'
+
+    def __init__(
+        self, path: Path, inputs: ExportedInput, device: str, precision: str = 'float32'
+    ) -> None:
+        """Load the file; it is compiled at the first image of each size.
+
+        Args:
+            path: File written by `hiseg export`.
+            inputs: Rule for its input size; a fixed size of the file is taken over.
+            device: 'auto' or 'cpu'.
+            precision: 'float32', or 'bfloat16' where the CPU computes in it.
+
+        Raises:
+            CheckpointError: OpenVINO cannot read the file, or it has another input.
+            ConfigError: The CPU has no bfloat16, or the file has a fixed size, and an input
+                height is asked for.
+            DeviceError: The device is not the CPU.
+        """
+        if device not in ('auto', 'cpu'):
+            raise DeviceError(
+                f"Back-end 'openvino' runs on the CPU, and the device is {device!r}; expected "
+                "'auto' or 'cpu': choose backend 'onnx_runtime' for CUDA."
+            )
+        core = shared_core()
+        if precision == 'bfloat16' and not has_bfloat16():
+            raise ConfigError(
+                "This CPU has no bfloat16; expected precision 'float32' on it."
+            )
+        try:
+            model = core.read_model(path)
+        except RuntimeError as problem:
+            reason = ' '.join(str(problem).split())[:200]
+            raise CheckpointError(
+                f'OpenVINO {openvino.__version__} cannot read {path} ({reason}); expected a file '
+                'written by `hiseg export`.'
+            ) from problem
+        source = model.input(0)
+        shape = [
+            side.get_length() if side.is_static else None for side in source.get_partial_shape()
+        ]
+        self.precision = precision
+        self._inputs = inputs.of_file(
+            path, shape, source.get_element_type() == openvino.Type.u8
+        )
+        self._core, self._model = core, model
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+
+    def input_size(self, image_size: ImageSize) -> ImageSize:
+        """Return the network's input size for an image size."""
+        return self._inputs.size(image_size)
+
+    def reduce(self, is_reduced: bool) -> bool:
+        """Use a smaller input from the next image on, or no longer; False where it is fixed."""
+        self._inputs = replace(self._inputs, is_reduced=is_reduced)
+        return self._inputs.fixed is None
+
+    def prepare(self, rgb: RgbImage) -> NDArray[np.uint8]:
+        """Return (1, h, w, 3) uint8."""
+        return network_bytes(rgb, self.input_size((rgb.shape[0], rgb.shape[1])))
+
+    def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (V, h, w) float32.
+
+        Raises:
+            RuntimeError: The back-end is closed.
+        """
+        if self._model is None:
+            raise RuntimeError('The back-end openvino is closed; expected an open one.')
+        if images.shape not in self._requests:
+            while len(self._requests) >= MAX_SIZES:
+                self._requests.popitem(last=False)
+            self._requests[images.shape] = self._compiled(images.shape)
+        self._requests.move_to_end(images.shape)
+        result = self._requests[images.shape].infer([images], share_inputs=True)
+        nodes: NDArray[np.float32] = result[0][0]
+        return nodes
+
+    def _compiled(self, shape: tuple[int, ...]) -> Any:
+        """Return a request for inputs of one shape."""
+        model = self._model.clone()
+        model.reshape({0: list(shape)})
+        settings = {
+            'INFERENCE_NUM_THREADS': thread_count(),
+            'INFERENCE_PRECISION_HINT': HINTS[self.precision],
+            'PERFORMANCE_HINT': 'LATENCY',
+            # Other processes of a robot have their own ideas about cores.
+            'ENABLE_CPU_PINNING': False,
+        }
+        return self._core.compile_model(model, 'CPU', settings).create_infer_request()
+
+    def close(self) -> None:
+        """Free the network; closing twice does no harm."""
+        self._model = None
+        self._requests.clear()
+
+
+@lru_cache(maxsize=1)
+def shared_core() -> Any:
+    """Return OpenVINO's core, one for the life of the process.
+
+    Its CPU part gives the calling thread an alternate stack for signals, and takes the memory away
+    when the core goes. If another thread lets it go, the next signal that reaches the first one (a
+    child's end, an alarm) is a segmentation fault.
+    """
+    return openvino.Core()
+
+
+def has_bfloat16() -> bool:
+    """Return whether this CPU computes in bfloat16."""
+    return 'BF16' in shared_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')

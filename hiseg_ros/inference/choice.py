@@ -1,0 +1,225 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From a model file and the names of back-end, device and precision to what runs them."""
+
+from __future__ import annotations
+
+from ctypes import CDLL
+from importlib.util import find_spec
+from pathlib import Path
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.inference.decisions import SparseDecision, decision_on_gpu
+from hiseg_ros.inference.flat_decision import FlatDecision
+from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
+from hiseg_ros.model.info import ModelInfo
+from hiseg_ros.pipeline import Backend, Decision
+from hiseg_ros.resources import default_model
+
+BACKENDS = {
+    'eager': (SAFETENSORS, 'torch'),
+    'compile': (SAFETENSORS, 'torch'),
+    'cuda_graph': (SAFETENSORS, 'torch'),
+    'onnx_runtime': (ONNX, 'onnxruntime'),
+    'openvino': (ONNX, 'openvino'),
+}
+"""Kind of file and Python module of every back-end."""
+
+PRECISIONS = {
+    'float32': tuple(BACKENDS),
+    'bfloat16': ('eager', 'compile', 'cuda_graph', 'openvino'),
+}
+"""Back-ends that compute in each precision."""
+
+
+def shipped_file(backend: str, device: str) -> Path:
+    """Return the shipped network as the file that a back-end takes.
+
+    'auto' takes weights where torch may find a CUDA device, and on the CPU the exported network,
+    which is faster there.
+    """
+    if backend in BACKENDS:
+        return default_model(BACKENDS[backend][0])
+    runtimes = [module for kind, module in BACKENDS.values() if kind == ONNX]
+    on_cuda = device.startswith('cuda') or (device == 'auto' and _has_cuda_driver())
+    if not any(map(find_spec, runtimes)) or (on_cuda and find_spec('torch')):
+        return default_model(SAFETENSORS)
+    return default_model(ONNX)
+
+
+def _has_cuda_driver() -> bool:
+    """Return whether NVIDIA's driver is here; asking torch would take seconds and 200 MB."""
+    try:
+        return bool(CDLL('libcuda.so.1').cuInit(0) == 0)
+    except OSError:
+        return False
+
+
+def open_backend(
+    path: Path, *, backend: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load a model file.
+
+    Args:
+        path: A .safetensors or .onnx file.
+        backend: One of `BACKENDS`, or 'auto'.
+        device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+        precision: One of `PRECISIONS`, or 'auto': bfloat16 where it is faster and the back-end may
+            be chosen or computes in it, else float32.
+        input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
+
+    Returns:
+        Back-end, the decision for its arrays, and what the file says about itself.
+
+    Raises:
+        CheckpointError: The file cannot be used.
+        ConfigError: A name is unknown, the back-end is not installed or does not fit file or
+            precision, or the input height is out of range.
+        DeviceError: The device does not exist, or not for this back-end.
+    """
+    _check_names(backend, precision)
+    kind = kind_of(path)
+    if precision == 'auto':
+        precision = _automatic_precision(kind, backend, device)
+    name = _automatic(path, kind, device, precision) if backend == 'auto' else backend
+    _check_fit(path, kind, name, precision)
+    if kind == SAFETENSORS:
+        return _of_weights(path, name, device, precision, input_height)
+    return _of_exported(path, name, device, precision, input_height)
+
+
+def _check_names(backend: str, precision: str) -> None:
+    if backend not in ('auto', *BACKENDS):
+        raise ConfigError(
+            f'The back-end is {backend!r}; expected one of {["auto", *BACKENDS]}.'
+        )
+    if precision not in ('auto', *PRECISIONS):
+        raise ConfigError(
+            f'The precision is {precision!r}; expected one of {["auto", *PRECISIONS]}.'
+        )
+
+
+def _check_fit(path: Path, kind: str, name: str, precision: str) -> None:
+    wanted, module = BACKENDS[name]
+    if kind != wanted:
+        fitting = [other for other, (suffix, _) in BACKENDS.items() if suffix == kind]
+        advice = f'choose one of {fitting}' if fitting else 'choose another file'
+        if wanted == ONNX:
+            advice += ', or write one with `hiseg export`'
+        raise ConfigError(
+            f'Back-end {name!r} cannot run {path}; expected a {wanted} file: {advice}.'
+        )
+    if find_spec(module) is None:
+        raise ConfigError(
+            f'Python has no module {module}, which back-end {name!r} needs; expected it in this '
+            f'environment: pip install {module}.'
+        )
+    if name not in PRECISIONS[precision]:
+        raise ConfigError(
+            f'Back-end {name!r} does not compute in {precision}; expected one of '
+            f'{list(PRECISIONS[precision])} for it.'
+        )
+
+
+def _automatic(path: Path, kind: str, device: str, precision: str) -> str:
+    """Return the fastest back-end that is installed for this file, device and precision.
+
+    On one thread ONNX Runtime is 4 to 9 % faster than OpenVINO in float32; OpenVINO takes half
+    the time in bfloat16, which the other lacks. Compiling is never chosen unasked: it takes a
+    while and needs a C++ compiler. CUDA graphs are not chosen either while unmeasured.
+    """
+    if kind != ONNX:
+        return 'eager'
+    order = ['onnx_runtime', 'openvino']
+    if device.startswith('cuda') or (device == 'auto' and _onnx_runtime_has_cuda()):
+        order = ['onnx_runtime']
+    order = [name for name in order if name in PRECISIONS[precision]]
+    for name in order:
+        if find_spec(BACKENDS[name][1]) is not None:
+            return name
+    modules = [BACKENDS[name][1] for name in order]
+    raise ConfigError(
+        f'No back-end is installed for {path} on device {device!r} in {precision}; expected one '
+        f'of the Python modules {modules}: install one with pip.'
+    )
+
+
+def _automatic_precision(kind: str, backend: str, device: str) -> str:
+    """Return bfloat16 where a back-end that may be taken has the hardware for it.
+
+    On the CPU that is OpenVINO; torch's stays the reference there.
+    """
+    on_cpu = device == 'cpu' or (device == 'auto' and not _has_cuda_driver())
+    if kind == ONNX:
+        may_be_openvino = backend == 'openvino' or (
+            backend == 'auto' and on_cpu and not _onnx_runtime_has_cuda()
+        )
+        if may_be_openvino and find_spec('openvino') is not None:
+            from hiseg_ros.inference.backends.openvino_cpu import has_bfloat16
+
+            return 'bfloat16' if has_bfloat16() else 'float32'
+        return 'float32'
+    return 'float32' if on_cpu else 'bfloat16'
+
+
+def _onnx_runtime_has_cuda() -> bool:
+    if find_spec('onnxruntime') is None:
+        return False
+    import onnxruntime
+
+    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+
+
+def _of_weights(
+    path: Path, name: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load torch weights."""
+    import torch
+
+    from hiseg_ros.inference.backends import torch_network
+    from hiseg_ros.inference.torch_device import find_device
+    from hiseg_ros.model.checkpoint import load_checkpoint
+
+    found = find_device(device)
+    checkpoint = load_checkpoint(path)
+    checkpoint.preprocessing.input_size((480, 640), input_height)
+    network = checkpoint.build().to(
+        found, memory_format=torch.channels_last  # type: ignore[call-overload]
+    )
+    step = torch_network.eager_step(network, precision)
+    if name == 'compile':
+        step = torch_network.compiled_step(step)
+    elif name == 'cuda_graph':
+        step = torch_network.GraphStep(step, found)
+    backend = torch_network.TorchBackend(
+        name, step, checkpoint.preprocessing,
+        device=found, precision=precision, input_height=input_height,
+    )
+    decision: Decision = (
+        SparseDecision(checkpoint.taxonomy) if found.type == 'cpu'
+        else decision_on_gpu(checkpoint.taxonomy, found)
+    )
+    return backend, decision, checkpoint.info
+
+
+def _of_exported(
+    path: Path, name: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load an exported network; without torch."""
+    from hiseg_ros.inference.exported_input import ExportedInput
+
+    info = read_info(path)
+    info.preprocessing.input_size((480, 640), input_height)
+    inputs = ExportedInput(info.preprocessing, input_height)
+    backend: Backend
+    if name == 'openvino':
+        from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
+
+        backend = OpenVinoBackend(path, inputs, device, precision)
+    else:
+        from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
+
+        backend = OnnxRuntimeBackend(path, inputs, device)
+    if info.walk:
+        return backend, FlatDecision(info.taxonomy, info.walk), info
+    return backend, SparseDecision(info.taxonomy), info

@@ -1,0 +1,209 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The network as it is exported: camera bytes in, probability of every node out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import nn
+
+from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.network import HierarchicalNetwork
+from hiseg_ros.preprocessing import Preprocessing
+from hiseg_ros.taxonomy import Taxonomy
+
+ROOT = 0
+"""Node id of the root."""
+
+PACKS = 4
+"""Convolutions that the pointwise branches are packed into. One would multiply mostly zeros, one
+per classifier would be too thin for a vector unit; 3 to 6 were equally fast."""
+
+LARGEST_LOGIT = 60.0
+"""Beyond it, either way, logits count as this: its exponential is far from float32's limits, so
+no maximum has to be subtracted. Two siblings would both have to exceed it to be confused."""
+
+
+class ExportedNetwork(nn.Module):
+    """Normalisation, network and node probabilities, written for the runtimes' sake.
+
+    The numbers are those of `HierarchicalNetwork` and `node_probabilities` up to rounding; the
+    arithmetic differs. A node is its parent times a conditional probability, from the root down:
+    no matrix runs over all leaves, and nothing but elementwise steps follows the last
+    convolution. These stay in float32 where a runtime computes convolutions in bfloat16, so a
+    parent remains the sum of its children.
+    """
+
+    def __init__(
+        self, network: HierarchicalNetwork, taxonomy: Taxonomy, preprocessing: Preprocessing
+    ) -> None:
+        """Share the network's parameters; it must be in float32 and evaluation mode."""
+        super().__init__()
+        self.backbone = network.backbone
+        self.decoder = network.decoder
+        self.head: nn.Module
+        if isinstance(network.head, LeafHead):
+            self.head = LeafNodes(network.head, taxonomy)
+        else:
+            assert isinstance(network.head, ConditionalHead)
+            self.head = ConditionalNodes(network.head, taxonomy)
+        mean, std = (torch.tensor(values) * 255 for values in (
+            preprocessing.mean, preprocessing.std
+        ))
+        self.register_buffer('mean', mean)
+        self.register_buffer('scale', 1 / std)
+        self.mean: torch.Tensor
+        self.scale: torch.Tensor
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Return node probabilities.
+
+        Args:
+            rgb: (N, h, w, 3) uint8; h and w multiples of 32.
+
+        Returns:
+            (N, V, h / stride, w / stride) float32.
+        """
+        images = ((rgb.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+        nodes: torch.Tensor = self.head(self.decoder(self.backbone(images)))
+        return nodes
+
+
+class ConditionalNodes(nn.Module):
+    """A conditional head that returns nodes, not leaves."""
+
+    def __init__(self, head: ConditionalHead, taxonomy: Taxonomy) -> None:
+        """Copy the head's numbers into fewer and wider convolutions."""
+        super().__init__()
+        self.taxonomy = taxonomy
+        logits = [_centred(convolution) for convolution in head.logits]
+        if head.pointwise:
+            packs = _packs(head.widths, PACKS)
+            self.counts = [[head.counts[i] for i in pack] for pack in packs]
+            self.branches = nn.ModuleList(_branches(head, packs))
+            self.logits = nn.ModuleList(
+                _side_by_side([logits[i] for i in pack]) for pack in packs
+            )
+        else:
+            self.counts = [[count] for count in head.counts]
+            self.branches = nn.ModuleList(_Bottleneck(branch) for branch in _modules(head.branch))
+            self.logits = nn.ModuleList(logits)
+        # Preorder: a classifier's node has got its probability from an earlier one.
+        order = [ROOT]
+        for parent in taxonomy.classifiers:
+            order += taxonomy.children(parent)
+        self.register_buffer('order', torch.tensor(order).argsort())
+        self.order: torch.Tensor
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (N, V, h, w)."""
+        logits: list[torch.Tensor] = []
+        for branch, convolution, counts in zip(
+            self.branches, self.logits, self.counts, strict=True
+        ):
+            logits += convolution(branch(features)).split(counts, dim=1)
+        root = torch.ones_like(logits[0][:, :1])
+        of_node, in_order = {ROOT: root}, [root]
+        for parent, values in zip(self.taxonomy.classifiers, logits, strict=True):
+            odds = values.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).exp()
+            children = odds * (of_node[parent] / odds.sum(1, keepdim=True))
+            in_order.append(children)
+            for row, child in enumerate(self.taxonomy.children(parent)):
+                if self.taxonomy.children(child):
+                    of_node[child] = children[:, row : row + 1]
+        return torch.cat(in_order, 1).index_select(1, self.order)
+
+
+class LeafNodes(nn.Module):
+    """A leaf head that returns nodes, not leaves."""
+
+    def __init__(self, head: LeafHead, taxonomy: Taxonomy) -> None:
+        """Share the head's convolution."""
+        super().__init__()
+        self.logits = head.logits
+        row_of_leaf = {leaf: row for row, leaf in enumerate(taxonomy.leaves)}
+        # Preorder: the leaves below a node are neighbours.
+        rows = [
+            [row_of_leaf[leaf] for leaf in taxonomy.leaves if node in taxonomy.path(leaf)]
+            for node in range(len(taxonomy))
+        ]
+        self.spans = [(row[0], row[-1] + 1) for row in rows]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (N, V, h, w)."""
+        leaves = self.logits(features).softmax(1)
+        return torch.cat(
+            [leaves[:, first:last].sum(1, keepdim=True) for first, last in self.spans], 1
+        ).clamp(max=1.0)
+
+
+class _Bottleneck(nn.Module):
+    """A residual branch with the sum and ReLU around it."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        """Share the branch."""
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (N, C, h, w)."""
+        return torch.relu(features + self.branch(features))
+
+
+def _modules(module: nn.Module) -> list[nn.Module]:
+    """Return the modules of a list of branches."""
+    return list(module.children())
+
+
+def _packs(widths: Sequence[int], count: int) -> list[list[int]]:
+    """Return neighbouring classifiers in up to `count` packs of about the same width."""
+    packs: list[list[int]] = [[]]
+    for index, before in enumerate(accumulate(widths, initial=0)):
+        if index == len(widths):
+            break
+        if packs[-1] and before * count >= sum(widths) * len(packs):
+            packs.append([])
+        packs[-1].append(index)
+    return packs
+
+
+def _centred(convolution: nn.Module) -> nn.Conv2d:
+    """Return a copy whose logits have mean 0, which leaves their softmax as it is."""
+    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    weight, bias = convolution.weight.detach(), convolution.bias.detach()
+    return _pointwise(weight - weight.mean(0), bias - bias.mean())
+
+
+def _branches(head: ConditionalHead, packs: list[list[int]]) -> list[nn.Module]:
+    """Return one convolution with ReLU per pack, batch norm folded in."""
+    convolution, norm, _ = _modules(head.branch)
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None and norm.running_mean is not None
+    scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
+    weight = convolution.weight.detach() * scale[:, None, None, None]
+    bias = norm.bias.detach() - norm.running_mean * scale
+    start = list(accumulate(head.widths, initial=0))
+    spans = [slice(start[pack[0]], start[pack[-1] + 1]) for pack in packs]
+    return [nn.Sequential(_pointwise(weight[span], bias[span]), nn.ReLU()) for span in spans]
+
+
+def _side_by_side(convolutions: Sequence[nn.Conv2d]) -> nn.Conv2d:
+    """Return one 1x1 convolution that applies each to its own channels."""
+    rows = torch.block_diag(  # type: ignore[no-untyped-call]
+        *(convolution.weight.detach()[..., 0, 0] for convolution in convolutions)
+    )
+    biases = [
+        convolution.bias.detach() for convolution in convolutions if convolution.bias is not None
+    ]
+    return _pointwise(rows[..., None, None], torch.cat(biases))
+
+
+def _pointwise(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
+    """Return a 1x1 convolution with these numbers."""
+    convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    convolution.weight = nn.Parameter(weight.clone(), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.clone(), requires_grad=False)
+    return convolution

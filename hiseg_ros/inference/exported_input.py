@@ -1,0 +1,67 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The input of an exported network: the weights' size rule, or the size it was exported for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.inference.reduced_input import reduced_height
+from hiseg_ros.preprocessing import Preprocessing
+from hiseg_ros.types import ImageSize
+
+
+@dataclass(frozen=True)
+class ExportedInput:
+    """How large the network's input is."""
+
+    preprocessing: Preprocessing
+
+    input_height: int = 0
+    """Shorter side in pixels; 0 = the weights' rule."""
+
+    fixed: ImageSize | None = None
+    """Size that the file was exported for."""
+
+    is_reduced: bool = False
+    """Whether the device is short of memory; see `reduced_input`."""
+
+    def size(self, image_size: ImageSize) -> ImageSize:
+        """Return the network's input size for an image size."""
+        if self.fixed:
+            return self.fixed
+        usual = self.preprocessing.input_size(image_size, self.input_height)
+        if not self.is_reduced:
+            return usual
+        height = reduced_height(usual, self.preprocessing.multiple)
+        return self.preprocessing.input_size(image_size, height)
+
+    def of_file(self, path: Path, shape: Sequence[object], is_bytes: bool) -> ExportedInput:
+        """Return the rule for a file.
+
+        Args:
+            path: For messages.
+            shape: Of its input; what is no whole number is open.
+            is_bytes: Whether its input is uint8.
+
+        Raises:
+            CheckpointError: The input is not (N, h, w, 3) uint8.
+            ConfigError: The file has a fixed size, and an input height is asked for.
+        """
+        if not is_bytes or len(shape) != 4 or shape[3] != 3:
+            raise CheckpointError(
+                f'{path} has an input of shape {list(shape)}; expected (N, h, w, 3) uint8, as '
+                '`hiseg export` writes it.'
+            )
+        height, width = shape[1:3]
+        if not isinstance(height, int) or not isinstance(width, int):
+            return self
+        if self.input_height not in (0, min(height, width)):
+            raise ConfigError(
+                f'The input height is {self.input_height}, but {path} was exported for '
+                f'{height} x {width}; expected 0: export it with --size dynamic.'
+            )
+        return replace(self, fixed=(height, width))

@@ -1,0 +1,123 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The info block of any kind of model file, read without the program that would run it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+from hiseg_ros.errors import CheckpointError
+from hiseg_ros.inference.onnx_bytes import fields_of, refuse_outside_data
+from hiseg_ros.model.info import INFO_KEY, ModelInfo, parse_info
+
+SAFETENSORS, ONNX, EXPORTED_PROGRAM = '.safetensors', '.onnx', '.pt2'
+SUFFIXES = (SAFETENSORS, ONNX, EXPORTED_PROGRAM)
+
+METADATA_FIELD = 14
+"""Number of `metadata_props` in the ModelProto of the ONNX format."""
+
+MAX_INFO_BYTES = 16_000_000
+"""Of an info block; a file that claims more is not one of ours."""
+
+
+def kind_of(path: Path) -> str:
+    """Return a model file's suffix.
+
+    Raises:
+        CheckpointError: It does not exist, or is of no kind that this package knows.
+    """
+    is_file = os.path.isfile(path)  # Path.is_file raises on a name that is too long
+    if path.suffix.lower() not in SUFFIXES and is_file:
+        raise CheckpointError(
+            f'{path} has the suffix {path.suffix!r}; expected {SAFETENSORS} from `hiseg train`, '
+            f'or {ONNX} from `hiseg export`.'
+        )
+    if not is_file:
+        raise CheckpointError(
+            f'Weights {path} do not exist; expected a {SAFETENSORS} file written by `hiseg train` '
+            f'or an {ONNX} file written by `hiseg export`: check the path or leave it out for '
+            'the shipped weights.'
+        )
+    return path.suffix.lower()
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read what a model file says about itself; nothing in it is executed, torch is not needed.
+
+    Args:
+        path: A .safetensors, .onnx or .pt2 file.
+
+    Raises:
+        CheckpointError: Missing, of another kind, damaged, or without info block.
+    """
+    kind = kind_of(path)
+    try:
+        text = {
+            SAFETENSORS: _of_safetensors, ONNX: _of_onnx, EXPORTED_PROGRAM: _of_program
+        }[kind](path)
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(
+            f'{path} is not a readable {kind} file ({problem}); expected one written by '
+            '`hiseg train` or `hiseg export`.'
+        ) from problem
+    if text is None:
+        raise CheckpointError(
+            f'{path} has no info block {INFO_KEY!r}; expected a file written by `hiseg train` or '
+            '`hiseg export`, not that of another project.'
+        )
+    return parse_info(text, path)
+
+
+def _of_safetensors(path: Path) -> str | None:
+    """Return the block of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='numpy') as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as problem:
+        raise ValueError(str(problem)) from problem
+    return metadata.get(INFO_KEY)
+
+
+def _of_program(path: Path) -> str | None:
+    """Return the block of a file written by torch.export.save."""
+    try:
+        return _of_archive(path)
+    except OSError:
+        raise
+    except Exception as problem:  # unpackers of each kind have errors of their own
+        raise ValueError(str(problem) or type(problem).__name__) from problem
+
+
+def _of_archive(path: Path) -> str | None:
+    with zipfile.ZipFile(path) as archive:
+        wanted = f'/extra/{INFO_KEY}'
+        entry = next((item for item in archive.infolist() if item.filename.endswith(wanted)), None)
+        if entry is None:
+            return None
+        if entry.file_size > MAX_INFO_BYTES:
+            raise ValueError(f'an info block of {entry.file_size} bytes')
+        return archive.read(entry).decode()
+
+
+def _of_onnx(path: Path) -> str | None:
+    """Return the block of an ONNX file."""
+    content = path.read_bytes()
+    refuse_outside_data(content, path)
+    is_model = False
+    for number, value in fields_of(memoryview(content)):
+        is_model = True
+        if number != METADATA_FIELD or value is None:
+            continue
+        entry = {key: bytes(text) for key, text in fields_of(value) if text is not None}
+        if entry.get(1) == INFO_KEY.encode():
+            text_bytes = entry.get(2, b'')
+            if len(text_bytes) > MAX_INFO_BYTES:
+                raise ValueError(f'an info block of {len(text_bytes)} bytes')
+            return text_bytes.decode()
+    if not is_model:
+        raise ValueError('it is empty')
+    return None

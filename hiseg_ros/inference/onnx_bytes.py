@@ -1,0 +1,100 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of an ONNX file, read before any program runs it: its fields, and files it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_DEPTH = 32
+"""Of graphs within graphs."""
+
+_BELOW = {
+    'model': {7: 'graph', 20: 'training', 25: 'function'},
+    'training': {1: 'graph', 2: 'graph'},
+    'function': {7: 'node', 11: 'attribute'},
+    'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
+    'node': {5: 'attribute'},
+    'attribute': {
+        5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'
+    },
+    'sparse': {1: 'tensor', 2: 'tensor'},
+}
+"""By kind of message: the fields through which a tensor is reached, and their kinds."""
+
+_EXTERNAL_DATA = 13
+"""Field of a tensor: keys and values that say in which file its numbers lie."""
+
+
+def refuse_outside_data(content: bytes, path: Path) -> None:
+    """Refuse a network whose numbers lie in files outside its folder.
+
+    New versions of the programs that run it refuse that themselves, older ones read any file.
+
+    Args:
+        content: Bytes of the ONNX file.
+        path: Where it lies.
+
+    Raises:
+        ValueError: It names such a file, or its bytes are damaged.
+    """
+    folder = path.resolve().parent
+    for name in dict.fromkeys(_locations(memoryview(content), 'model', 0)):
+        try:
+            place = (folder / name).resolve()
+            is_inside = not Path(name).is_absolute() and place.is_relative_to(folder)
+        except (OSError, RuntimeError, ValueError):  # a circle of links, no name at all
+            is_inside = False
+        if not is_inside:
+            raise ValueError(f'it takes numbers from {name!r}, which is not in its own folder')
+
+
+def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
+    """Yield the names of the files that the tensors of a message lie in."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f'its graphs are nested more than {MAX_DEPTH} deep')
+    below = _BELOW.get(kind, {})
+    for number, value in fields_of(message):
+        if value is None:
+            continue
+        if kind == 'tensor' and number == _EXTERNAL_DATA:
+            entry = {key: bytes(text) for key, text in fields_of(value) if text is not None}
+            if entry.get(1) == b'location':
+                yield entry.get(2, b'').decode()
+        elif number in below:
+            yield from _locations(value, below[number], depth + 1)
+
+
+def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
+    """Yield (field number, bytes of a field that has bytes) of a protocol buffer.
+
+    Raises:
+        ValueError: The bytes are no protocol buffer.
+    """
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        number, wire = key >> 3, key & 7
+        value = None
+        if wire == 0:
+            _, position = _varint(message, position)
+        elif wire == 2:
+            length, position = _varint(message, position)
+            value = message[position : position + length]
+            position += length
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        if wire not in (0, 1, 2, 5) or number == 0 or position > len(message):
+            raise ValueError('its bytes are damaged or of another format')
+        yield number, value
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return a number of 7-bit groups, least significant first, and the position behind it."""
+    number = 0
+    for index, byte in enumerate(message[position : position + 10]):
+        number |= (byte & 127) << (7 * index)
+        if byte < 128:
+            return number, position + index + 1
+    raise ValueError('its bytes are damaged or of another format')

@@ -1,0 +1,215 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a JPEG or PNG file says about itself, and whether it is whole, before anything is decoded.
+
+OpenCV turns a JPEG that ends early into a picture with a grey rest, and allocates whatever size a
+header claims; both are found out here, in a fraction of a millisecond.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+from hiseg_ros.errors import ImageError
+
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+JPEG_SIGNATURE = b'\xff\xd8\xff'
+
+_START_OF_FRAME = {0xC0 + n for n in range(16)} - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+# In the entropy-coded data 0xFF is followed by 0 or a restart marker; anything else ends the scan.
+_MARKER_AFTER_SCAN = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
+
+MAX_PIXELS = 64 * 2**20
+"""Larger pictures are refused: a damaged header must not take the machine's memory."""
+
+MAX_SCANS = 64
+"""Of a progressive JPEG, which has about ten: each one costs a pass over all of its pixels."""
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Deflate cannot shrink data further than this.
+_LARGEST_DEFLATE_RATIO = 1032
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a compressed picture is."""
+
+    kind: str
+    """'JPEG' or 'PNG'."""
+    height: int
+    width: int
+    is_gray: bool
+    """Whether it has one channel and no palette."""
+    smallest_bytes: int
+    """The fewest bytes into which a picture of that size can have been compressed."""
+
+
+def check_size(height: int, width: int, what: str) -> None:
+    """Refuse a picture without pixels or with too many.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        what: Its kind in words, for messages.
+
+    Raises:
+        ImageError: It is refused.
+    """
+    if height == 0 or width == 0:
+        raise ImageError(
+            f'{what} has {width}x{height} pixels; expected at least one pixel: look at what the '
+            'camera driver publishes.'
+        )
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f'{what} claims {width}x{height} pixels; expected at most {MAX_PIXELS} pixels: its '
+            'header is damaged, or the picture has to be scaled down before.'
+        )
+
+
+def check_claim(data: bytes | memoryview) -> PictureHeader:
+    """Return the header of a whole JPEG or PNG that may be decoded, see `read_header`.
+
+    Raises:
+        ImageError: It is damaged, or claims more pixels than it can hold or than are allowed.
+    """
+    header = read_header(data)
+    check_size(header.height, header.width, f'A {header.kind}')
+    if len(data) < header.smallest_bytes:
+        raise ImageError(
+            f'A {header.kind} of {header.width}x{header.height} pixels has {len(data)} bytes; '
+            f'expected more than {header.smallest_bytes}, the fewest that can hold so many: the '
+            'data is damaged on its way, skip it.'
+        )
+    return header
+
+
+def read_header(data: bytes | memoryview) -> PictureHeader:
+    """Return the header of a whole JPEG or PNG file.
+
+    Bytes after the end of the picture, which some cameras send, do no harm.
+
+    Raises:
+        ImageError: The data is neither, is cut off, or its structure is damaged.
+    """
+    if data[:3] == JPEG_SIGNATURE:
+        return _read_jpeg(data)
+    if data[:8] == PNG_SIGNATURE:
+        return _read_png(data)
+    raise ImageError(
+        f'A compressed image of {len(data)} bytes begins with {bytes(data[:8]).hex(" ")!r}; '
+        'expected a JPEG or PNG (ff d8 ff or 89 50 4e 47): subscribe to a topic of '
+        'image_transport "compressed", not "compressedDepth" or "theora".'
+    )
+
+
+def _read_jpeg(data: bytes | memoryview) -> PictureHeader:
+    header: PictureHeader | None = None
+    position, scans = 2, 0
+    try:
+        while True:
+            if data[position] != 0xFF:
+                raise ImageError(
+                    f'A JPEG of {len(data)} bytes has no marker at byte {position} where one must '
+                    'be; expected a chain of segments: the data is damaged on its way, skip it.'
+                )
+            marker = data[position + 1]
+            if marker == 0xFF:  # a fill byte
+                position += 1
+                continue
+            position += 2
+            # Where decoders see what this chain does not, another size would be decoded.
+            if marker == 0 or (marker in _START_OF_FRAME and header is not None):
+                raise ImageError(
+                    f'A JPEG of {len(data)} bytes has the marker ff {marker:02x} at byte '
+                    f'{position - 2}; expected one frame in one chain of segments: the data is '
+                    'damaged on its way, skip it.'
+                )
+            if marker == _END_OF_IMAGE:
+                break
+            if marker in _WITHOUT_LENGTH:
+                continue
+            (length,) = struct.unpack_from('>H', data, position)
+            if marker in _START_OF_FRAME:
+                header = _jpeg_frame(data, position)
+            position += length
+            if marker == _START_OF_SCAN:
+                scans += 1
+                if scans > MAX_SCANS:
+                    raise ImageError(
+                        f'A JPEG of {len(data)} bytes has more than {MAX_SCANS} scans; expected '
+                        'about ten of a progressive one: write it again.'
+                    )
+                found = _MARKER_AFTER_SCAN.search(data, position)
+                if found is None:
+                    raise _cut_off('JPEG', len(data), 'its end marker (ff d9)')
+                position = found.start()
+    except (IndexError, struct.error):
+        raise _cut_off('JPEG', len(data), 'its end marker (ff d9)') from None
+    if header is None:
+        raise ImageError(
+            f'A JPEG of {len(data)} bytes has an end but no frame; expected a frame header: the '
+            'data is damaged on its way, skip it.'
+        )
+    return header
+
+
+def _jpeg_frame(data: bytes | memoryview, position: int) -> PictureHeader:
+    _, _, height, width, components = struct.unpack_from('>HBHHB', data, position)
+    # Each block of 8x8 pixels takes one bit at least.
+    blocks = -(-height // 8) * -(-width // 8)
+    return PictureHeader('JPEG', height, width, components == 1, blocks // 8)
+
+
+def _read_png(data: bytes | memoryview) -> PictureHeader:
+    header: PictureHeader | None = None
+    position = len(PNG_SIGNATURE)
+    name = b''
+    while name != b'IEND':
+        try:
+            length, name = struct.unpack_from('>I4s', data, position)
+            (checksum,) = struct.unpack_from('>I', data, position + 8 + length)
+        except struct.error:
+            raise _cut_off('PNG', len(data), 'its last chunk (IEND)') from None
+        if zlib.crc32(data[position + 4 : position + 8 + length]) != checksum:
+            raise ImageError(
+                f'Chunk {name.decode("ascii", "replace")!r} of a PNG of {len(data)} bytes does '
+                'not match its checksum; expected undamaged data: it was changed on its way, '
+                'skip it.'
+            )
+        if header is None:
+            header = _png_header(name, data, position + 8, length)
+        position += 12 + length
+    if header is None:
+        raise _no_png_header(len(data))
+    return header
+
+
+def _png_header(
+    name: bytes, data: bytes | memoryview, position: int, length: int
+) -> PictureHeader:
+    if name != b'IHDR' or length != 13:
+        raise _no_png_header(len(data))
+    width, height, depth, color_type = struct.unpack_from('>IIBB', data, position)
+    row_bytes = width * _PNG_CHANNELS.get(color_type, 1) * depth // 8
+    smallest = height * row_bytes // _LARGEST_DEFLATE_RATIO
+    return PictureHeader('PNG', height, width, color_type == 0, smallest)
+
+
+def _no_png_header(size: int) -> ImageError:
+    return ImageError(
+        f'A PNG of {size} bytes does not begin with its header; expected the chunk IHDR: the '
+        'data is damaged on its way, skip it.'
+    )
+
+
+def _cut_off(kind: str, size: int, missing: str) -> ImageError:
+    return ImageError(
+        f'A {kind} ends after {size} bytes; expected {missing} before that: it was cut off on '
+        'its way, skip it.'
+    )
