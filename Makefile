@@ -16,17 +16,32 @@ ARGS =
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
+SETUP = $(or $(PYTHON),python3) scripts/setup_environment.py $(if $(PYTHON),--this-python)
+
 .PHONY: setup
-setup: ## .venv with ROS 2, torch and the hiseg command; messages built (PYTHON= picks the Python)
-	@$(or $(PYTHON),python3) scripts/setup_environment.py $(if $(PYTHON),--this-python)
+setup: ## .venv with ROS 2, torch, the hiseg command and all tools; messages built (PYTHON= picks the Python)
+	@$(SETUP) --with all
+
+.PHONY: robot
+robot: ## the same with what a robot needs, without torch (TORCH=1 adds it)
+	@$(SETUP) --with $(if $(TORCH),torch,robot)
 
 .PHONY: demo
-demo: setup ## replay a drawn drive through the node and record to demo/ (BAG= replays a rosbag2)
+demo: robot ## replay a drawn drive through the node and record to demo/ (BAG= a rosbag2, TORCH=1 in torch)
 	@$(BIN)/hiseg demo --output demo $(if $(BAG),"$(BAG)") $(ARGS)
 
 .PHONY: test
 test: setup ## the whole test suite (ARGS= goes to pytest)
 	@$(BIN)/pytest $(ARGS)
+
+.PHONY: bench
+bench: robot ## how fast this machine is: engine, and node in a ROS graph (ARGS= goes to the first)
+	@$(BIN)/hiseg benchmark --frames 20 --warm-up 5 $(ARGS)
+	@$(BIN)/hiseg benchmark --ros --backend auto:auto --seconds 5
+
+.PHONY: soak
+soak: robot ## the node under faults for MINUTES=30, counters balanced at the end, results in runs/soak/ (ARGS=)
+	@$(BIN)/hiseg soak --minutes $(or $(MINUTES),30) --output runs/soak $(ARGS)
 
 .PHONY: check
 check: lint types test ## lint, types and tests

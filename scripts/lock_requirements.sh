@@ -16,14 +16,14 @@ compile() {
 
 cat requirements/*.in > "$work/all.in"
 compile "$work/all.in" --output-file "$work/all.txt"
-for purpose in ros runtime train dev; do
+for purpose in ros runtime torch train dev; do
     compile --constraint "$work/all.txt" "requirements/$purpose.in" \
         --output-file "$work/$purpose.txt"
     {
         echo "# Frozen from $purpose.in by \`make lock\`; do not edit."
         # Every line says again for which machines the whole list is.
         sed -E -e "s/ and platform_machine == 'x86_64'//" -e "s/ and sys_platform == 'linux'//" \
-            -e "s/ and platform_python_implementation != 'PyPy'//" \
+            -e "s/ and platform_python_implementation == 'CPython'//" \
             -e "s/ ; python_full_version < '3\.13'$//" -e "s/ and python_full_version < '3\.13'//" \
             "$work/$purpose.txt"
     } > "requirements/$purpose.txt"

@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`make setup`: .venv with ROS 2 Jazzy, torch and the tools; messages and module in install/.
+"""`make setup`: .venv with ROS 2 Jazzy and the packages; messages and module in install/.
+
+A robot's packages run the node without torch; `--with torch` adds what runs, measures and exports
+weights, `--with all` training and the tools of `make test`. What is there stays.
 
 Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
 Every step leaves a stamp when it is done, so what is up to date costs nothing and what was
@@ -25,9 +28,16 @@ VENV = ROOT / '.venv'
 VENV_PYTHON = VENV / 'bin' / 'python'
 VERSIONS = ((3, 12), (3, 11), (3, 10))
 # -I: not what PYTHONPATH of a shell with another ROS holds.
-PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps')
-REQUIREMENTS = ('ros', 'runtime', 'train', 'dev')
-INSTALLED = ('hiseg_ros', 'msg', 'launch', 'config', 'models', 'scripts')
+PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps', '--no-compile')
+ROBOT = ('ros', 'runtime')
+SETS = {
+    'robot': (ROBOT, 'about 1 GB'),
+    'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
+    'all': ((*ROBOT, 'torch', 'train', 'dev'), 'about 6 GB with torch'),
+}
+"""Sets of packages, each with all of the one before: files below requirements/, and size."""
+
+INSTALLED = ('hiseg_ros', 'msg', 'srv', 'launch', 'config', 'models', 'scripts')
 PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
 COMMAND_STAMP = VENV / 'hiseg_command.stamp'
 BUILD_STAMP = ROOT / 'install' / 'hiseg_build.stamp'
@@ -161,13 +171,31 @@ def site_packages() -> Path:
     return VENV / 'lib' / f'python{venv_version()}' / 'site-packages'
 
 
-def install_packages(only_this: bool, quiet: list[str]) -> None:
-    """Make .venv and install every pinned package into it."""
-    files = [ROOT / 'requirements' / f'{name}.txt' for name in REQUIREMENTS]
+def packages_value(packages: str) -> str:
+    """Return what the stamp of a set of packages says when it is installed."""
+    files = [ROOT / 'requirements' / f'{name}.txt' for name in SETS[packages][0]]
     # The checkout's path is in the scripts of the environment: a moved one is made anew.
-    value = digest(files, str(ROOT), venv_version())
+    return f'{packages} {digest(files, str(ROOT), venv_version())}'
+
+
+def installed_set() -> str:
+    """Return the name of the set that .venv was last filled with, or ''."""
+    name = PACKAGES_STAMP.read_text().split()[0] if PACKAGES_STAMP.is_file() else ''
+    return name if name in SETS else ''
+
+
+def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
+    """Make .venv and install every pinned package of a set into it.
+
+    Args:
+        packages: Key of `SETS`; a larger one that is there is kept.
+        only_this: Whether .venv must be of the interpreter that runs this.
+        quiet: Arguments for pip.
+    """
+    names = list(SETS)
+    packages = max(packages, installed_set() or packages, key=names.index)
     wanted = '{}.{}'.format(*sys.version_info) if only_this else venv_version()
-    if stamped(PACKAGES_STAMP, value) and venv_version() == wanted:
+    if stamped(PACKAGES_STAMP, packages_value(packages)) and venv_version() == wanted:
         return
     check_machine()
     if not (VENV / 'hiseg_root').is_file() or (VENV / 'hiseg_root').read_text() != str(ROOT):
@@ -178,12 +206,13 @@ def install_packages(only_this: bool, quiet: list[str]) -> None:
         run([python, '-m', 'venv', '--clear', str(VENV)])
         (VENV / 'hiseg_root').write_text(str(ROOT))
     PACKAGES_STAMP.unlink(missing_ok=True)
-    print('== packages into .venv (about 6 GB with torch)', flush=True)
+    print(f'== packages into .venv ({SETS[packages][1]})', flush=True)
+    files = [ROOT / 'requirements' / f'{name}.txt' for name in SETS[packages][0]]
     pinned = [argument for file in files for argument in ('-r', str(file))]
     # Every package is pinned, so there is nothing to resolve.
     run([*PIP_INSTALL, *quiet, *pinned])
     correct_include_paths()
-    PACKAGES_STAMP.write_text(digest(files, str(ROOT), venv_version()))
+    PACKAGES_STAMP.write_text(packages_value(packages))
 
 
 def correct_include_paths() -> None:
@@ -243,7 +272,7 @@ def remove_lingering() -> None:
     places = [(modules, 'hiseg_ros'), *((share, name) for name in ('launch', 'config', 'models'))]
     for base, folder in places:
         for path in (base / folder).rglob('*'):
-            generated = path.suffix in ('.c', '.pyc', '.so') or path.parent.name == 'msg'
+            generated = path.suffix in ('.c', '.pyc', '.so') or path.parent.name in ('msg', 'srv')
             if path.is_file() and not generated and path.relative_to(base) not in wanted:
                 path.unlink()
 
@@ -284,12 +313,16 @@ def main() -> int:
     parser.add_argument(
         '--this-python', action='store_true', help='use the interpreter that runs this, no other'
     )
-    only_this = parser.parse_args().this_python
+    parser.add_argument(
+        '--with', dest='packages', choices=list(SETS), default='robot',
+        help='packages to install (default: %(default)s, without torch)',
+    )
+    options = parser.parse_args()
     quiet = [] if sys.stdout.isatty() else ['--quiet']
     lock = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once take turns
     try:
-        install_packages(only_this, quiet)
+        install_packages(options.packages, options.this_python, quiet)
         install_command()
         build_workspace()
     except SetupError as error:

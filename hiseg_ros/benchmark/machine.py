@@ -1,0 +1,72 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a measurement ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hiseg_ros import __version__
+from hiseg_ros.threads import thread_count
+
+PACKAGES = (
+    'torch', 'onnxruntime', 'openvino', 'numba', 'numpy', 'opencv-python-headless',
+    'ros-jazzy-rclpy',
+)
+NUMBER_FORMATS = ('avx2', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8')
+"""Of a CPU's flags those that decide how fast networks run."""
+
+
+def describe_machine() -> dict[str, object]:
+    """Return processor, cores, memory, devices and versions; no name or path of the machine."""
+    return {
+        'hiseg_ros': __version__,
+        'processor': _processor(),
+        'formats': [name for name in NUMBER_FORMATS if name in _field('flags').split()],
+        'cores': os.cpu_count(),
+        'threads': thread_count(),
+        'memory_gib': round(_memory_bytes() / 2**30, 1),
+        'gpus': _gpus(),
+        'system': f'{platform.system()} {platform.machine()}',
+        'python': platform.python_version(),
+        'packages': {name: found for name in PACKAGES if (found := _version(name))},
+        'load': round(os.getloadavg()[0], 2),
+    }
+
+
+def _field(name: str) -> str:
+    """Return the first value of a field of /proc/cpuinfo, '' without one."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return ''
+    found = (line.partition(':')[2] for line in lines if line.partition(':')[0].strip() == name)
+    return next(found, '').strip()
+
+
+def _processor() -> str:
+    return _field('model name') or platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+
+
+def _gpus() -> list[str]:
+    ask = ['nvidia-smi', '--query-gpu=name,memory.total,driver_version', '--format=csv,noheader']
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return answer.stdout.strip().splitlines()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ''
