@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, storage_mcap
 
 from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.replay.compression import chunk_bytes, message_bytes
 from hiseg_ros.replay.image_message import array_of
 from hiseg_ros.replay.message_types import MessageTypes
+from hiseg_ros.replay.tables import check_tables
 from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
@@ -55,6 +59,17 @@ class RawMessage:
     """Serialised (CDR), with the four bytes of encapsulation."""
 
 
+# The reader's own unpack first and compare the size then: a few bytes can stand for gigabytes.
+storage_mcap.DECOMPRESSORS.update(
+    zstd=lambda data, size: chunk_bytes(data, 'zstd', size),
+    lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
+)
+
+METADATA = 'metadata.yaml'
+
+MAX_METADATA = (8_000_000, 200_000)
+"""Bytes and values of a metadata.yaml: a thousand files have less than a tenth."""
+
 EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap or .db3 file'
 
 
@@ -68,7 +83,7 @@ def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
     Raises:
         BagError: Nothing is there, or a bag of ROS 1.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises on a name that is too long
         raise BagError(f'There is no bag at {path}; {expected}: check the path.')
     if path.suffix == '.bag':
         raise BagError(
@@ -96,8 +111,13 @@ class Bag:
         self._check_path()
         self._types = MessageTypes()
         with self._reading():
+            self._check_content()
             self._reader = Reader(self.path)
             self._reader.open()
+            # Messages that are compressed one by one are unpacked below, up to a limit.
+            storage = self._reader.storage
+            if storage.metadata.compression_mode == 'message':
+                storage.metadata = storage.metadata._replace(compression_mode=None)
 
     def _check_path(self) -> None:
         path, expected = self.path, EXPECTED_BAG
@@ -110,6 +130,21 @@ class Bag:
             )
         if path.is_file() and path.suffix not in ('.mcap', '.db3'):
             raise BagError(f'{path} is no bag file; {expected}.')
+
+    def _check_content(self) -> None:
+        """Refuse what would make the reader hang or take all memory.
+
+        Raises:
+            BagError: A metadata.yaml of endless aliases, or a database with more than tables.
+        """
+        files = [self.path]
+        if self.path.is_dir():
+            about = read_yaml(self.path / METADATA, 'File', BagError, *MAX_METADATA)
+            names = about['rosbag2_bagfile_information']['relative_file_paths']
+            files = [self.path / Path(name).name for name in names]
+        for file in files:
+            if file.suffix == '.db3' and file.is_file():
+                check_tables(file)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -170,10 +205,11 @@ class Bag:
         while True:
             with self._reading():
                 item = next(messages, None)
-            if item is None:
-                return
-            connection, time_ns, data = item
-            yield RawMessage(connection.topic, time_ns, bytes(data))
+                if item is None:
+                    return
+                connection, time_ns, data = item
+                plain = message_bytes(bytes(data))
+            yield RawMessage(connection.topic, time_ns, plain)
 
     def decode(self, message: RawMessage) -> Any:
         """Return a message as an object with the fields of its type.

@@ -19,6 +19,16 @@ ZSTD_SUFFIX = '.zstd'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 """First bytes of a compressed message; those of a plain one are 00 and 00 to 03."""
 
+MAX_MESSAGE_BYTES = 2**29 + 2**20
+"""Of a message: the largest picture that is decoded has 64 Mi pixels of up to 8 bytes."""
+
+MAX_CHUNK_BYTES = 2**30
+"""Of a chunk of an MCAP file, which mostly has less than a MiB."""
+
+FREE_BYTES, MAX_RATIO = 2**30, 1000
+"""Of a whole file: so much, and beyond that so many times its packed bytes. No
+recording shrinks further, only a file that is made to fill the disk."""
+
 _BLOCK = 2**20
 
 
@@ -28,7 +38,38 @@ def message_bytes(data: bytes) -> bytes:
     Raises:
         Exception: The compressed data is damaged; of the compressor's own kind.
     """
-    return zstd.decompress(data) if data[:4] == ZSTD_MAGIC else data
+    if data[:4] != ZSTD_MAGIC:
+        return data
+    reader = zstd.ZstdDecompressor()
+    plain = reader.decompress(data, MAX_MESSAGE_BYTES)
+    if not reader.eof:
+        raise ValueError(f'it is cut off, or larger than {MAX_MESSAGE_BYTES} bytes')
+    return plain
+
+
+def chunk_bytes(data: bytes, compression: str, size: int) -> bytes:
+    """Return a whole chunk of an MCAP file.
+
+    Args:
+        data: The chunk's bytes.
+        compression: 'zstd' or 'lz4'.
+        size: What the chunk says that it holds.
+
+    Raises:
+        Exception: It is damaged, or holds more; of the compressor's own kind.
+    """
+    parts: list[bytes] = []
+    room = min(size, MAX_CHUNK_BYTES) + 1
+    while data and room > 0:  # one frame after the other
+        reader: Any = zstd.ZstdDecompressor() if compression == 'zstd' else LZ4FrameDecompressor()
+        parts.append(reader.decompress(data, room))
+        room -= len(parts[-1])
+        if room > 0 and not reader.eof:
+            raise ValueError('a compressed chunk is cut off')
+        data = reader.unused_data or b''
+    if room <= 0:
+        raise ValueError(f'a chunk of {size} bytes holds more, or more than {MAX_CHUNK_BYTES}')
+    return b''.join(parts)
 
 
 def unpack_file(source: Path, target: Path) -> str | None:
@@ -46,7 +87,12 @@ def unpack_file(source: Path, target: Path) -> str | None:
             while block:
                 reader = zstd.ZstdDecompressor() if reader is None or reader.eof else reader
                 try:
-                    plain.write(reader.decompress(block))
+                    plain.write(reader.decompress(block, _BLOCK))
+                    # A few bytes may stand for gigabytes, which come out in pieces.
+                    while not (reader.eof or reader.needs_input):
+                        if plain.tell() > FREE_BYTES + MAX_RATIO * packed.tell():
+                            return 'its compressed data grows without end'
+                        plain.write(reader.decompress(b'', _BLOCK))
                 except zstd.ZstdError as error:
                     return f'its compressed data is damaged: {error}'
                 block = reader.unused_data if reader.eof else b''
@@ -68,12 +114,17 @@ def unpack_chunk(data: bytes, compression: str) -> bytes:
         return b''
     reader: Any = zstd.ZstdDecompressor() if compression == 'zstd' else LZ4FrameDecompressor()
     parts: list[bytes] = []
+    room = MAX_CHUNK_BYTES
     try:
         # Small bites: what comes before the damage is out when the damage is met.
         for start in range(0, len(data), 4096):
-            if reader.eof:
-                break
-            parts.append(reader.decompress(data[start : start + 4096]))
+            bite = data[start : start + 4096]
+            while room > 0 and not reader.eof:
+                parts.append(reader.decompress(bite, min(room, _BLOCK)))
+                room -= len(parts[-1])
+                bite = b''
+                if reader.needs_input:
+                    break
     except (zstd.ZstdError, RuntimeError):
         pass
     return b''.join(parts)

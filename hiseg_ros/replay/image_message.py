@@ -14,6 +14,7 @@ from rosbags.image import ImageError as RosbagsImageError
 from rosbags.image import message_to_cvimage
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.pictures import check_claim, check_size
 
 _BYTES_PER_PIXEL = {'mono8': 1, '8UC1': 1, 'rgb8': 3, 'bgr8': 3, '8UC3': 3, 'rgba8': 4, 'bgra8': 4}
 _ONE_CHANNEL = ('mono8', '8UC1', 'mono16', '16UC1')
@@ -49,6 +50,7 @@ def array_of(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
             f'a row; expected at least one pixel and {message.step * rows} bytes: the recording '
             'is damaged.'
         )
+    check_size(rows, columns, f'An image in {encoding}')
     row_bytes = _BYTES_PER_PIXEL.get(encoding, 0) * columns
     if row_bytes and row_bytes <= message.step:
         padded = data[: message.step * rows].reshape(rows, message.step)
@@ -69,7 +71,11 @@ def array_of(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
 
 def _decompressed(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
     data = np.asarray(message.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    check_claim(data.data)
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise ImageError(
             f'A compressed image of {data.size} bytes and format {message.format!r} cannot be '

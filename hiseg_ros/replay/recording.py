@@ -12,12 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.bag import Bag, RawMessage, Topic, check_bag_path
+from hiseg_ros.replay.bag import (
+    MAX_METADATA,
+    METADATA,
+    Bag,
+    RawMessage,
+    Topic,
+    check_bag_path,
+)
 from hiseg_ros.replay.compression import ZSTD_SUFFIX, message_bytes, unpack_file
 from hiseg_ros.replay.salvage import salvage
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
 
 _EXPECTED = 'expected a rosbag2 folder, or one .mcap or .db3 file, .zstd or not'
 
@@ -47,8 +53,10 @@ def open_recording(path: Path) -> Recording:
         return Recording(path, (path,), _topics_of([path]))
     try:
         return _described(path)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        is_there = (path / 'metadata.yaml').is_file()
+    except (
+        OSError, BagError, KeyError, TypeError, ValueError, AttributeError, OverflowError
+    ) as error:
+        is_there = (path / METADATA).is_file()
         kind = f'cannot be read ({type(error).__name__})' if is_there else 'is missing'
     files = sorted((p for p in path.iterdir() if _is_bag_file(p)), key=_natural)
     if not files:
@@ -59,8 +67,9 @@ def open_recording(path: Path) -> Recording:
 
 def _described(folder: Path) -> Recording:
     """Return the recording that a metadata.yaml describes."""
-    with (folder / 'metadata.yaml').open() as file:
-        about = yaml.safe_load(file)['rosbag2_bagfile_information']
+    about = read_yaml(folder / METADATA, 'File', BagError, *MAX_METADATA)[
+        'rosbag2_bagfile_information'
+    ]
     paths = [folder / Path(name).name for name in about['relative_file_paths']]
     packed = [path.with_name(path.name + ZSTD_SUFFIX) for path in paths]
     files = tuple(

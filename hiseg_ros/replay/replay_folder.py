@@ -85,7 +85,7 @@ class ReplayFolder:
         return lock
 
     def _remove(self) -> None:
-        for name in (METRICS, TIMING, FRAMES, RUN):
+        for name in (METRICS, TIMING, FRAMES, RUN, 'report.html'):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.bag, ignore_errors=True)
         for entry in self.work.iterdir():

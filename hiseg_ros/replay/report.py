@@ -11,11 +11,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.pictures import write_picture
 from hiseg_ros.replay.bag import read_images, read_taxonomy
 from hiseg_ros.replay.summary import Run, stamp_ns_of
 from hiseg_ros.replay.video import VideoWriter, with_strip
-from hiseg_ros.visualization import with_legend
+from hiseg_ros.visualization import (
+    PlacedName,
+    draw_names,
+    place_names,
+    to_height,
+    with_legend,
+)
+from hiseg_ros.visualization.legend import MIN_HEIGHT
 
 
 def write_video(
@@ -26,7 +34,7 @@ def write_video(
     node: str = '/segmentation',
     on_frame: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the recorded overlays as a video, with figures in a strip below the picture.
+    """Write the recorded overlays as a video, with names, and figures in a strip below.
 
     Args:
         recording: The recorded bag.
@@ -39,7 +47,7 @@ def write_video(
         The number of frames written.
 
     Raises:
-        BagError: The recording has no overlays.
+        BagError: The recording has no overlays or no label tree.
         ConfigError: The video cannot be written.
     """
     stats = {stamp_ns_of(message): message for message in run.stats}
@@ -48,14 +56,24 @@ def write_video(
     stamps = sorted(position)
     span_s = (stamps[-1] - stamps[0]) / 1e9 if stamps else 0.0
     rate_hz = (len(stamps) - 1) / span_s if span_s > 0 else 15.0
+    taxonomy = read_taxonomy(recording, node)
+    labels = read_images(recording, f'{node}/labels')
+    current, names = next(labels, None), tuple[PlacedName, ...]()
     with VideoWriter(path, rate_hz) as video:
         for stamp_ns, rgb in read_images(recording, f'{node}/overlay/image'):
+            picture = rgb.astype(np.uint8, copy=False)
+            while current is not None and current[0] < stamp_ns:
+                current = next(labels, None)
+            if current is not None and current[0] == stamp_ns:
+                ids = current[1].astype(np.uint8, copy=False)
+                names = place_names(ids, taxonomy, names)
+                picture = draw_names(picture, names, taxonomy)
             text = f'frame {position.get(stamp_ns, 0)} of {len(stamps)}'
             if stamp_ns in arrival:
                 text += f'   latency {(arrival[stamp_ns] - stamp_ns) / 1e6:.0f} ms'
             if stamp_ns in stats:
                 text += _stages(stats[stamp_ns])
-            video.write(with_strip(rgb.astype(np.uint8, copy=False), text), stamp_ns)
+            video.write(with_strip(picture, text), stamp_ns)
             on_frame()
     if not video.frames:
         raise BagError(
@@ -77,7 +95,7 @@ def _stages(stats: Any) -> str:
 def write_pictures(
     recording: Path, run: Run, folder: Path, *, count: int = 4, node: str = '/segmentation'
 ) -> tuple[Path, ...]:
-    """Write overlays from all over the run, each with the legend of what is in it.
+    """Write overlays from all over the run, each with names and the legend of what is in it.
 
     Args:
         recording: The recorded bag.
@@ -103,9 +121,16 @@ def write_pictures(
         if stamp not in labels_of:
             continue
         path = folder / f'overlay_{len(paths) + 1}.png'
-        picture = with_legend(rgb.astype(np.uint8, copy=False), labels_of[stamp], taxonomy)
-        if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-            raise ConfigError(f'{path} cannot be written; expected a writable folder.')
+        height = max(MIN_HEIGHT, rgb.shape[0])
+        picture, labels = to_height(rgb.astype(np.uint8, copy=False), labels_of[stamp], height)
+        picture = draw_names(picture, place_names(labels, taxonomy), taxonomy)
+        picture = with_legend(picture, labels, taxonomy)
+        try:
+            write_picture(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        except ImageError as problem:
+            raise ConfigError(
+                f'{path} cannot be written; expected a writable folder.'
+            ) from problem
         paths.append(path)
     return tuple(paths)
 

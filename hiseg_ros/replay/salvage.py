@@ -9,9 +9,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
+from hiseg_ros.errors import BagError
 from hiseg_ros.replay.compression import unpack_chunk
+from hiseg_ros.replay.tables import check_tables, connect
 
 MCAP_MAGIC = b'\x89MCAP0\r\n'
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -103,8 +104,9 @@ def _text(body: bytes, position: int) -> str:
 def _of_sqlite(path: Path) -> Iterator[FoundMessage]:
     """Read the table of messages row by row; its index over time may be lost."""
     try:
-        base = sqlite3.connect(f'file:{quote(str(path))}?mode=ro&immutable=1', uri=True)
-    except sqlite3.Error:
+        check_tables(path)
+        base = connect(path)
+    except (BagError, sqlite3.Error):
         return
     try:
         # Without it SQLite refuses a file that is shorter than its header says.

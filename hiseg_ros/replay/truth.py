@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.pictures import read_picture
 from hiseg_ros.replay.bag import IMAGE_TYPES, RawMessage
 from hiseg_ros.replay.image_message import array_of
 from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
@@ -162,9 +163,12 @@ class TruthFolder:
             path = self._in_order[frame]
         if path is None:
             return None
-        pixels: Any = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if pixels is None:
-            raise ConfigError(f'{path} cannot be read as a picture; expected a whole PNG file.')
+        try:
+            pixels = read_picture(path, cv2.IMREAD_UNCHANGED)
+        except ImageError as problem:
+            raise ConfigError(
+                f'{path} cannot be read as a picture ({problem}); expected a whole PNG file.'
+            ) from problem
         return Truth(one_byte(pixels, str(path)), None)
 
 

@@ -88,13 +88,12 @@ def _draw_column(taxonomy: Taxonomy, rows: Sequence[Row], height: int) -> RgbIma
     for index, (row, name, percent) in enumerate(zip(rows, names, percents, strict=True)):
         top = _MARGIN + _ROW * index + (_ROW - _SWATCH[0]) // 2
         left = _MARGIN + row.indent * _INDENT
-        corners = (left, top), (left + _SWATCH[1] - 1, top + _SWATCH[0] - 1)
         color = taxonomy.nodes[row.node_id].color
         if row.is_group:
+            corners = (left, top), (left + _SWATCH[1] - 1, top + _SWATCH[0] - 1)
             cv2.rectangle(panel, *corners, color, 2)
         else:
-            cv2.rectangle(panel, *corners, color, cv2.FILLED)
-            cv2.rectangle(panel, *corners, _FAINT, 1)
+            _draw_swatch(panel, left, top, color)
         text_color = _FAINT if row.is_group else _TEXT
         baseline = top + _SWATCH[0] - 4
         _write(panel, name, left + _SWATCH[1] + _GAP, baseline, text_color)
@@ -111,12 +110,7 @@ def legend_rows(
         TaxonomyError: A node id is not in the tree.
     """
     present = set(node_ids)
-    foreign = sorted(node_id for node_id in present if not 0 <= node_id < len(taxonomy))
-    if foreign:
-        raise TaxonomyError(
-            f'The legend is asked for the nodes {foreign}; expected ids of taxonomy '
-            f'{taxonomy.name!r}, 0 to {len(taxonomy) - 1}.'
-        )
+    _check_ids(taxonomy, present)
     total = np.zeros(len(taxonomy))
     for node_id in present:
         total[list(taxonomy.path(node_id))] += (shares or {}).get(node_id, 0.0)
@@ -138,6 +132,21 @@ def legend_rows(
 
     add(0, 0)
     return tuple(rows)
+
+
+def present_shares(labels: LabelImage, taxonomy: Taxonomy) -> dict[int, float]:
+    """Return the share of the picture in [0, 1] by node id; nodes below 0.05 % are left out.
+
+    Raises:
+        ImageError: The labels are no label image.
+    """
+    check_labels(labels)
+    counts = np.bincount(labels.ravel(), minlength=256)[: len(taxonomy)]
+    return {
+        int(node_id): float(counts[node_id] / labels.size)
+        for node_id in np.flatnonzero(counts)
+        if counts[node_id] >= MIN_SHARE * labels.size
+    }
 
 
 def with_legend(
@@ -164,12 +173,7 @@ def with_legend(
             f'The picture has shape {picture.shape} and type {picture.dtype}; expected (H, W, 3) '
             'uint8 with at least one pixel.'
         )
-    counts = np.bincount(labels.ravel(), minlength=256)[: len(taxonomy)]
-    shares = {
-        int(node_id): float(counts[node_id] / labels.size)
-        for node_id in np.flatnonzero(counts)
-        if counts[node_id] >= MIN_SHARE * labels.size
-    }
+    shares = present_shares(labels, taxonomy)
     height, width = picture.shape[:2]
     common = max(height, min_height, 2 * _MARGIN + _ROW)
     panel = legend(taxonomy, tuple(shares), shares=shares, min_height=common, max_height=common)
@@ -177,6 +181,59 @@ def with_legend(
         size = (max(1, round(width * common / height)), common)
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     return np.concatenate([picture, panel], axis=1)
+
+
+def legend_strip(
+    taxonomy: Taxonomy, node_ids: Sequence[int], width: int, *, max_rows: int = 2
+) -> RgbImage:
+    """Draw swatches and names side by side, for below a picture.
+
+    Args:
+        taxonomy: The tree.
+        node_ids: The nodes, the most important first; those that do not fit are left out.
+        width: Of the strip in pixels.
+        max_rows: Largest number of rows.
+
+    Returns:
+        (height, width, 3) uint8 RGB on white; as many rows as it takes.
+
+    Raises:
+        TaxonomyError: A node id is not in the tree.
+    """
+    _check_ids(taxonomy, node_ids)
+    places: list[tuple[int, int, int]] = []
+    left, row = _MARGIN, 0
+    for node_id in node_ids:
+        needed = _SWATCH[1] + _GAP + _width(taxonomy.nodes[node_id].name)
+        if left + needed > width - _MARGIN and left > _MARGIN:
+            left, row = _MARGIN, row + 1
+        if row == max_rows:
+            break
+        places.append((node_id, left, row))
+        left += needed + 2 * _GAP
+    rows = places[-1][2] + 1 if places else 1
+    panel = np.full((_MARGIN + _ROW * rows, width, 3), _BACKGROUND, np.uint8)
+    for node_id, left, row in places:
+        top = _MARGIN // 2 + _ROW * row + (_ROW - _SWATCH[0]) // 2
+        node = taxonomy.nodes[node_id]
+        _draw_swatch(panel, left, top, node.color)
+        _write(panel, node.name, left + _SWATCH[1] + _GAP, top + _SWATCH[0] - 4, _TEXT)
+    return panel
+
+
+def _check_ids(taxonomy: Taxonomy, node_ids: Sequence[int] | set[int]) -> None:
+    foreign = sorted(node_id for node_id in node_ids if not 0 <= node_id < len(taxonomy))
+    if foreign:
+        raise TaxonomyError(
+            f'The legend is asked for the nodes {foreign}; expected ids of taxonomy '
+            f'{taxonomy.name!r}, 0 to {len(taxonomy) - 1}.'
+        )
+
+
+def _draw_swatch(panel: RgbImage, left: int, top: int, color: tuple[int, int, int]) -> None:
+    corners = (left, top), (left + _SWATCH[1] - 1, top + _SWATCH[0] - 1)
+    cv2.rectangle(panel, *corners, color, cv2.FILLED)
+    cv2.rectangle(panel, *corners, _FAINT, 1)
 
 
 def _percent(share: float) -> str:

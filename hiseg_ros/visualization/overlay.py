@@ -12,7 +12,8 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
 from hiseg_ros.visualization.colorize import colorize
 
-_EDGE_KERNEL = np.ones((2, 2), np.uint8)
+_LINE_SHARE = 1 / 540
+"""Width of the line between two nodes, as a share of the picture's height; at least a pixel."""
 
 
 def overlay(
@@ -20,8 +21,8 @@ def overlay(
 ) -> RgbImage:
     """Blend a camera image with the colours of its labels.
 
-    A line of one pixel in the full colour of its node separates different nodes. Unlabeled pixels
-    keep the camera image.
+    A line in the full colour of its node separates different nodes: one pixel, wider from 1080
+    rows on. Unlabeled pixels keep the camera image.
 
     Args:
         rgb: (H, W, 3) uint8 RGB; not changed.
@@ -45,8 +46,10 @@ def overlay(
         raise ImageError(f'The overlay has alpha {alpha}; expected a number from 0 to 1.')
     colors = colorize(labels, taxonomy)
     blended = cv2.addWeighted(rgb, 1 - alpha, colors, alpha, 0)
-    # Not zero where a pixel differs from its left, upper or upper left neighbour.
-    edges = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _EDGE_KERNEL)
+    # Not zero where a pixel differs from its left, upper or upper left neighbour; from 1080 rows
+    # on also from the right and lower ones.
+    side = 1 + max(1, int(labels.shape[0] * _LINE_SHARE))
+    edges = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))
     cv2.copyTo(colors, edges, blended)
     cv2.copyTo(rgb, (labels == UNLABELED).astype(np.uint8), blended)
     return np.asarray(blended, np.uint8)

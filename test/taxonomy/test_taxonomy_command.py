@@ -10,11 +10,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.cli.taxonomy import shown, swatch
 from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.visualization import legend
 
 shipped = cache(load_taxonomy)
 
@@ -119,6 +122,69 @@ def test_check_names_labels_that_share_leaves(
     assert 'labels that share leaves, so that these count for none: ground, road' in (
         capsys.readouterr().out
     )
+
+
+def test_legend_draws_the_tree(tmp_path: Path) -> None:
+    """All of it, or its upper part; in columns where it is longer than the picture."""
+    tree = shipped('street')
+    for options, node_ids in (
+        ([], range(len(tree))),
+        (['--level', '2'], [node.node_id for node in tree.nodes if node.level <= 2]),
+    ):
+        path = tmp_path / 'legend.png'
+        assert main(['taxonomy', 'legend', '--output', str(path), *options]) == 0
+        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(picture, legend(tree, node_ids, max_height=1080))
+    assert main(['taxonomy', 'legend', '--output', str(path), '--height', '400']) == 0
+    assert cv2.imread(str(path)).shape[0] <= 400
+
+
+def test_legend_draws_only_what_is_in_label_images(tmp_path: Path) -> None:
+    """With the mean share of each, cut at a level where one is given."""
+    tree = shipped('street')
+    car, bus, sky = (tree.node_id(name) for name in ('Car', 'Bus', 'Sky'))
+    labels = np.full((2, 10, 10), sky, np.uint8)
+    labels[0, :5], labels[1, :1], labels[1, 1:2] = car, bus, 255
+    paths = [str(tmp_path / f'{index}_labels.png') for index in (0, 1)]
+    for path, image in zip(paths, labels, strict=True):
+        cv2.imwrite(path, image)
+    output = tmp_path / 'legend.png'
+    arguments = ['taxonomy', 'legend', '--output', str(output), '--labels', *paths]
+    vehicle = tree.ancestor_at_level(car, 2)
+    for more, shares in (
+        ([], {car: 0.25, bus: 0.05, sky: 0.65}),
+        (['--level', '2'], {vehicle: 0.3, sky: 0.65}),
+    ):
+        assert main([*arguments, *more]) == 0
+        picture = cv2.cvtColor(cv2.imread(str(output)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(picture, legend(tree, sorted(shares), shares=shares))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--output', 'nowhere/legend.png'], 'nowhere/legend.png cannot be written'),
+        (['--output', 'legend.nothing'], 'legend.nothing cannot be written; expected a name that'),
+        (['--output', 'legend.png', '--level', '-2'], '--level is -2'),
+        (['--output', 'legend.png', '--height', '9'], '--height is 9'),
+        (['--output', 'legend.png', '--labels', 'none.png'], 'none.png is missing or no image'),
+        (['--output', 'legend.png', '--labels', 'rgb.png'], 'rgb.png is missing or no image'),
+        (['--output', 'legend.png', '--labels', 'other.png'], 'other.png holds the id 200'),
+    ],
+)
+def test_a_legend_that_cannot_be_drawn_is_one_line(
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('rgb.png', np.zeros((4, 4, 3), np.uint8))
+    cv2.imwrite('other.png', np.full((4, 4), 200, np.uint8))
+    assert main(['taxonomy', 'legend', *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path('legend.png').exists()
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,6 @@ def test_familiar_classes_have_familiar_colours() -> None:
         'Road': (128, 64, 128), 'Sidewalk': (244, 35, 232), 'Building': (70, 70, 70),
         'Pole': (153, 153, 153), 'Traffic Light': (250, 170, 30), 'Sky': (70, 130, 180),
         'Traffic Sign (Front)': (220, 220, 0), 'Vegetation': (107, 142, 35), 'Car': (0, 0, 142),
-        'Person': (220, 20, 60),
     }  # fmt: skip
     for name, color in familiar.items():
         assert street.nodes[street.node_id(name)].color == color, name

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.visualization import colorize, overlay
+from hiseg_ros.visualization import colorize, overlay, to_height
 
 
 @pytest.fixture(scope='module')
@@ -120,3 +120,23 @@ def test_an_alpha_out_of_range_is_refused(
 ) -> None:
     with pytest.raises(ImageError, match='alpha .*; expected a number from 0 to 1'):
         overlay(rgb, labels, taxonomy, alpha)
+
+
+def test_lines_are_wider_in_large_pictures(taxonomy: Taxonomy) -> None:
+    for rows, width in ((240, 1), (1079, 1), (1080, 2), (2160, 4)):
+        labels = np.full((rows, 40), taxonomy.node_id('Road'), np.uint8)
+        labels[:, 20:] = taxonomy.node_id('Sky')
+        drawn = overlay(np.zeros((rows, 40, 3), np.uint8), labels, taxonomy)[rows // 2]
+        full = (drawn == taxonomy.palette[labels[0]]).all(axis=-1)
+        assert full.sum() == width
+
+
+@pytest.mark.parametrize('height', [12, 24, 61])
+def test_another_size_keeps_the_ids(
+    taxonomy: Taxonomy, labels: NDArray[np.uint8], rgb: NDArray[np.uint8], height: int
+) -> None:
+    picture, scaled = to_height(rgb, labels, height)
+    assert picture.shape == (*scaled.shape, 3) == (height, round(40 * height / 24), 3)
+    assert set(np.unique(scaled)) == set(np.unique(labels))
+    if height == 24:
+        np.testing.assert_array_equal(picture, rgb)

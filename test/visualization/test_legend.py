@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError, TaxonomyError
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.visualization import colorize, legend, with_legend
+from hiseg_ros.visualization import colorize, legend, legend_strip, with_legend
 from hiseg_ros.visualization.legend import legend_rows
 
 
@@ -162,3 +162,27 @@ def test_what_is_no_picture_is_refused(taxonomy: Taxonomy) -> None:
         with_legend(labels, labels, taxonomy)
     with pytest.raises(ImageError, match='The labels have shape'):
         with_legend(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), taxonomy)
+
+
+def test_a_strip_is_as_wide_as_its_picture_and_holds_the_first_nodes(taxonomy: Taxonomy) -> None:
+    node_ids = ids(taxonomy, 'Sky', 'Road', 'Car', 'Person', 'Vegetation', 'Sidewalk')
+    strip = legend_strip(taxonomy, node_ids, 240)
+    assert strip.dtype == np.uint8 and strip.shape[1:] == (240, 3)
+    shown = [node_id for node_id in node_ids if node_id in nodes_drawn(strip, taxonomy)]
+    assert 2 <= len(shown) < len(node_ids)
+    assert shown == node_ids[: len(shown)]
+    assert (strip[:, -6:] == 255).all(), 'no name is cut off'
+    assert nodes_drawn(legend_strip(taxonomy, node_ids, 2000), taxonomy) >= set(node_ids)
+
+
+def test_a_strip_has_no_more_rows_than_it_takes(taxonomy: Taxonomy) -> None:
+    node_ids = ids(taxonomy, 'Sky', 'Road', 'Car', 'Person', 'Vegetation', 'Sidewalk')
+    heights = [legend_strip(taxonomy, node_ids, 300, max_rows=n).shape[0] for n in (1, 2, 9)]
+    assert heights[0] < heights[1] < heights[2] < 130
+    assert legend_strip(taxonomy, node_ids[:1], 300).shape[0] == heights[0]
+    assert (legend_strip(taxonomy, [], 300) == 255).all()
+
+
+def test_a_strip_refuses_foreign_ids(taxonomy: Taxonomy) -> None:
+    with pytest.raises(TaxonomyError, match='the nodes .200.'):
+        legend_strip(taxonomy, [200], 300)

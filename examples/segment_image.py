@@ -1,0 +1,58 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Segment one picture: what is in it, how sure that is, the signs, and an overlay with names."""
+
+from __future__ import annotations
+
+import argparse
+
+import cv2
+import numpy as np
+
+from hiseg_ros.inference.engine import Engine
+from hiseg_ros.regions import subclass_masks
+from hiseg_ros.visualization import draw_names, overlay, place_names
+
+
+def main() -> None:
+    """Run the example."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('picture', help='PNG, JPEG, ...')
+    parser.add_argument('--model', help='weights (default: the shipped ones)')
+    parser.add_argument('--overlay', default='overlay.png', help='picture to write')
+    options = parser.parse_args()
+
+    bgr = cv2.imread(options.picture)
+    if bgr is None:
+        parser.error(f'{options.picture} is no picture')
+    rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+    engine = Engine(options.model)
+    tree = engine.taxonomy
+    result = engine.segment(rgb)
+
+    # labels: (H, W) node ids. What is seen, from the most common class on, with its place in the
+    # tree and the mean of the probability that the network gives it there.
+    ids, counts = np.unique(result.labels, return_counts=True)
+    for node_id in ids[np.argsort(-counts)][:10]:
+        region = result.labels == node_id
+        path = ' > '.join(tree.nodes[node].name for node in tree.path(int(node_id)))
+        sure = result.confidence[region].mean() / 255
+        print(f'{region.mean():6.1%}  {sure:.2f}  {path}')
+
+    # A coarser answer costs nothing: the same labels, cut at level 2 of the tree.
+    coarse = tree.node_id_at_level(2)[result.labels]
+    print(len(np.unique(coarse)), 'classes at level 2')
+
+    # Each traffic sign is one region with one vote on its type.
+    for sign in subclass_masks(result, tree, min_probability=0.85):
+        y, x, height, width = sign.roi
+        name = tree.nodes[sign.node_id].name
+        print(f'{name} ({sign.score:.2f}) at x {x}, y {y}, {width} x {height} pixels')
+
+    picture = draw_names(overlay(rgb, result.labels, tree), place_names(result.labels, tree), tree)
+    cv2.imwrite(options.overlay, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,25 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Confusion matrices for the page: in the truth's labels and at the levels that merge some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WAYS = {'nodes': 'node labels, as published', 'summed': 'summed probability'}
+"""Decisions that are counted, with their names."""
+
+
+def confusions(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return {'title', 'nodes', 'summed'}, each of these with 'rows', 'columns' and 'pixels'.
+
+    A level that parts all labels is left out: it counts the same as the labels.
+    """
+    labels = len(scores['nodes']['iou'])
+    found = [{'title': 'Labels of the ground truth', **{w: scores[w]['confusion'] for w in WAYS}}]
+    for position, level in enumerate(scores['nodes']['by_level']):
+        if level['groups'] < labels:
+            title = f'Level {level["level"]}: {level["groups"]} groups'
+            matrices = {way: scores[way]['by_level'][position]['confusion'] for way in WAYS}
+            found.append({'title': title, **matrices})
+    return found

@@ -1,0 +1,38 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures and their labels at another size, so that text in them is legible."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hiseg_ros.errors import ImageError
+from hiseg_ros.types import LabelImage, RgbImage
+
+
+def to_height(rgb: RgbImage, labels: LabelImage, height: int) -> tuple[RgbImage, LabelImage]:
+    """Return a picture and its labels with so many rows, the shape unchanged.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        labels: (H, W) uint8 node ids; no new ids appear between two regions.
+        height: Rows of the result, at least 1.
+
+    Raises:
+        ImageError: The two differ in size.
+    """
+    if rgb.shape != (*labels.shape, 3):
+        raise ImageError(
+            f'The image has shape {rgb.shape}; expected (H, W, 3) of the size of the labels, '
+            f'{labels.shape}.'
+        )
+    rows, columns = labels.shape
+    if rows == height:
+        return rgb, labels
+    size = (max(1, round(columns * height / rows)), height)
+    how = cv2.INTER_CUBIC if height > rows else cv2.INTER_AREA
+    return (
+        np.asarray(cv2.resize(rgb, size, interpolation=how), np.uint8),
+        np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8),
+    )
