@@ -1,13 +1,16 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Start the segmentation node on a camera topic, with shared memory set up and rviz2 on demand.
+"""Start the segmentation node on camera topics, with shared memory set up and rviz2 on demand.
 
 ros2 launch hiseg_ros segmentation.launch.py image_topic:=/camera/image_raw
+ros2 launch hiseg_ros segmentation.launch.py cameras:=front,left,rear image_topic:=image_raw
 """
 
 from __future__ import annotations
 
 import os
+import re
+from typing import Any
 
 import yaml
 from launch import LaunchContext, LaunchDescription
@@ -20,7 +23,7 @@ from launch_ros.substitutions import FindPackageShare
 NODE_NAME = 'segmentation'
 FROM_FILE = 'empty: as params_file says'
 PARAMETERS = ('use_sim_time', 'autostart', 'model', 'device', 'image_transport', 'threshold')
-RVIZ_TOPICS = ('overlay/image', 'overlay/camera_info', 'confidence')
+RVIZ_TOPICS = ('overlay/image', 'overlay/camera_info', 'confidence', 'labels')
 RVIZ_CAMERA = '/camera/image_raw'
 
 
@@ -68,7 +71,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'image_topic', default_value='image',
             description='Camera topic (sensor_msgs/Image); with image_transport:=compressed '
-            'still the raw name, without /compressed.',
+            'still the raw name, without /compressed. With cameras the name below each of them, '
+            'or with {camera} for its name, e.g. /sensors/{camera}/image_raw.',
+        ),
+        DeclareLaunchArgument(
+            'cameras', default_value='',
+            description='Names of cameras that share the network, with commas between them, e.g. '
+            f'front,left,rear ({FROM_FILE}, which is one camera without a name).',
         ),
         DeclareLaunchArgument(
             'camera_info_topic', default_value='',
@@ -114,9 +123,19 @@ def start(context: LaunchContext) -> list[Action]:
     def value(name: str) -> str:
         return str(LaunchConfiguration(name).perform(context))
 
-    given = {name: typed(name, value(name)) for name in PARAMETERS if value(name)}
+    given: dict[str, Any] = {name: typed(name, value(name)) for name in PARAMETERS if value(name)}
+    cameras = [name for name in re.split(r'[\s,\[\]]+', value('cameras')) if name]
+    if cameras:
+        given['cameras'] = cameras
     image = value('image_topic')
     camera_info = value('camera_info_topic') or beside(image, 'camera_info')
+    remappings = [('image', image), ('camera_info', camera_info)]
+    if cameras:
+        remappings = [
+            (f'{camera}/{name}', of_camera(topic, camera))
+            for camera in cameras
+            for name, topic in remappings
+        ]
     profile = value('fastdds_profile')
     environment = {
         name: profile
@@ -130,7 +149,7 @@ def start(context: LaunchContext) -> list[Action]:
             name=NODE_NAME,
             namespace=value('namespace'),
             parameters=[value('params_file'), given] if given else [value('params_file')],
-            remappings=[('image', image), ('camera_info', camera_info)],
+            remappings=remappings,
             ros_arguments=['--log-level', value('log_level')],
             additional_env=environment,
             respawn=value('use_respawn') == 'true',
@@ -143,15 +162,17 @@ def start(context: LaunchContext) -> list[Action]:
     if value('rviz') == 'true':
         # The layout names the topics of a node in the root namespace.
         private = '/'.join(filter(None, ['', value('namespace').strip('/'), NODE_NAME]))
-        remappings = [(f'/{NODE_NAME}/{topic}', f'{private}/{topic}') for topic in RVIZ_TOPICS]
+        results = '/'.join([private, *cameras[:1]])  # of several, the first
+        shown = [(f'/{NODE_NAME}/{topic}', f'{results}/{topic}') for topic in RVIZ_TOPICS]
+        image = remappings[0][1]
         absolute = image if image.startswith('/') else f'{os.path.dirname(private)}/{image}'
-        remappings.append((RVIZ_CAMERA, absolute.replace('//', '/')))
+        shown.append((RVIZ_CAMERA, absolute.replace('//', '/')))
         actions.append(
             Node(
                 package='rviz2',
                 executable='rviz2',
                 arguments=['-d', value('rviz_config')],
-                remappings=remappings,
+                remappings=shown,
                 output='screen',
             )
         )
@@ -166,6 +187,18 @@ def typed(name: str, text: str) -> bool | int | float | str:
         number = yaml.safe_load(text)
         return number if isinstance(number, (int, float)) else text
     return text
+
+
+def of_camera(topic: str, camera: str) -> str:
+    """Return a camera's topic: {camera} stands for its name, which else comes first."""
+    if '{camera}' in topic:
+        return topic.replace('{camera}', camera)
+    if topic.startswith('/'):
+        raise ValueError(
+            f'The topic {topic} is the same for all cameras; expected a name below each of them, '
+            f'such as {topic.rsplit("/", 1)[-1]}, or one with {{camera}} in it.'
+        )
+    return f'{camera}/{topic}'
 
 
 def beside(topic: str, name: str) -> str:

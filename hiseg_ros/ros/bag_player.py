@@ -1,26 +1,23 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Replays recorded messages as a live camera: at their own pace, stamped with the time of now."""
+"""Replays recorded messages at their own pace: as a live camera, or under a simulated clock."""
 
 from __future__ import annotations
 
-import struct
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.utilities import try_shutdown
 
-from hiseg_ros.errors import BagError, ConfigError
-from hiseg_ros.ros.child_process import report
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.message_definitions import message_class
+from hiseg_ros.ros.message_stamp import read_stamp_ns, with_stamp
 
 NODE_NAME = 'hiseg_player'
 CAMERA_QOS = QoSProfile(
@@ -32,6 +29,15 @@ MAX_WAITING = 100
 """Companion messages kept until the image with their stamp comes."""
 
 REPORT_PERIOD_S = 0.2
+
+CLOCK_TOPIC, CLOCK_TYPE = '/clock', 'rosgraph_msgs/msg/Clock'
+CLOCK_PERIOD_S = 0.01
+"""Between two messages on /clock, in real time."""
+JUMP_S = 0.2
+"""From a jump of the clock to the first message after it: readers learn of the jump first, since
+a node that follows the clock forgets what it holds when time runs backwards."""
+PAUSE_S = 0.1
+"""Between two rounds of a recording with a single image."""
 
 
 class TimedMessage(Protocol):
@@ -71,57 +77,40 @@ class Readers:
 class Played:
     """What was published."""
 
-    frames: int
-    last_stamp_ns: int
-
-
-def read_stamp_ns(data: bytes) -> int:
-    """Return the header stamp in ns of a serialised message that starts with its header.
-
-    Raises:
-        BagError: The message is too short, or not plain CDR.
-    """
-    seconds, nanoseconds = struct.unpack_from(_stamp_format(data), data, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-
-def with_stamp(data: bytes, stamp_ns: int) -> bytes:
-    """Return a serialised message that starts with its header, with another stamp.
-
-    Raises:
-        BagError: The message is too short, or not plain CDR.
-    """
-    changed = bytearray(data)
-    struct.pack_into(_stamp_format(data), changed, 4, *divmod(stamp_ns, 1_000_000_000))
-    return bytes(changed)
-
-
-def _stamp_format(data: bytes) -> str:
-    # Encapsulation 0x0000 is big, 0x0001 little endian; the stamp follows at once.
-    if len(data) < 12 or data[0] != 0 or data[1] not in (0, 1):
-        raise BagError(
-            f'A recorded message starts with {data[:4].hex() or "nothing"} and has {len(data)} '
-            'bytes; expected plain CDR (0000 or 0001) with a header: the bag is damaged.'
-        )
-    return '<iI' if data[1] else '>iI'
+    frames: int = 0
+    last_stamp_ns: int = 0
+    """Header stamp of the last image."""
+    last_time_ns: int = 0
+    """When that was published, by this machine's clock."""
+    rounds: int = 0
+    """How often the recording was begun."""
 
 
 class BagPlayer(Node):
     """Publishes a camera's recorded messages and those that go with them.
 
-    The camera's image gets the time of now as its stamp, as a camera driver does, so that latency
-    counts from publishing. Companions (camera_info, ground truth) get the new stamp of the image
-    whose old stamp they share, and are published right after it.
+    As a live camera: an image gets the time of now as its stamp, as a camera driver does, so that
+    latency counts from publishing. Companions (camera_info, ground truth) get the new stamp of
+    the image whose old stamp they share, and are published right after it.
+
+    Under a simulated clock: messages stay as they are, and /clock follows the times at which they
+    were recorded; it jumps back where the recording begins anew.
     """
 
     def __init__(
-        self, camera: str, tracks: Mapping[str, Track], *, context: Context | None = None
+        self,
+        camera: str,
+        tracks: Mapping[str, Track],
+        *,
+        is_simulated: bool = False,
+        context: Context | None = None,
     ) -> None:
         """Create the publishers.
 
         Args:
             camera: The recorded topic of the images.
             tracks: By recorded topic, the camera's included.
+            is_simulated: Whether there is a simulated clock.
             context: The ROS context; the process's own by default.
 
         Raises:
@@ -135,17 +124,35 @@ class BagPlayer(Node):
             )
             for recorded, track in tracks.items()
         }
+        self._clock_class = message_class(CLOCK_TYPE) if is_simulated else None
+        self._clock_publisher: Publisher | None = None
+        if is_simulated:
+            self._clock_publisher = self.create_publisher(self._clock_class, CLOCK_TOPIC, 1)
         self._new_stamp_of: dict[int, int] = {}
         self._waiting: list[tuple[int, TimedMessage]] = []
+        self._played = Played()
 
     def close(self) -> None:
         """Leave the graph."""
         super().destroy_node()
 
+    def set_clock(self, time_ns: int) -> None:
+        """Publish the simulated time, if there is any."""
+        if self._clock_class is not None and self._clock_publisher is not None:
+            message = self._clock_class()
+            message.clock.sec, message.clock.nanosec = divmod(time_ns, 1_000_000_000)
+            self._clock_publisher.publish(message)
+
     def wait_for_readers(
-        self, readers: Readers, stop: threading.Event, timeout_s: float
+        self, readers: Readers, stop: threading.Event, timeout_s: float, start_ns: int = 0
     ) -> bool:
         """Wait until those who are to read the topics do; return False when asked to stop.
+
+        Args:
+            readers: Who they are.
+            stop: Asks to stop.
+            timeout_s: How long to wait.
+            start_ns: Simulated time meanwhile: who has no time yet need not wait for it.
 
         Raises:
             ConfigError: They did not come in time.
@@ -153,6 +160,8 @@ class BagPlayer(Node):
         deadline = time.monotonic() + timeout_s
         waiting = list(self._publishers_of)
         while waiting and not stop.is_set():
+            if start_ns:
+                self.set_clock(start_ns)
             publisher = self._publishers_of[waiting[0]]
             names = set(readers.of_all)
             if waiting[0] == self._camera:
@@ -172,86 +181,106 @@ class BagPlayer(Node):
         return not waiting
 
     def play(
-        self, messages: Iterable[TimedMessage], rate: float, stop: threading.Event
+        self,
+        rounds: Iterable[Iterable[TimedMessage]],
+        rate: float,
+        stop: threading.Event,
+        on_progress: Callable[[Played], object] = lambda played: None,
     ) -> Played:
         """Publish the messages at the distance in time they were recorded with.
 
         Args:
-            messages: In the order of their time.
+            rounds: The recording, as often as it is to be played; each in the order of time.
             rate: Factor on the speed; 1 is as recorded.
             stop: Ends the replay early.
+            on_progress: Called now and then, and at the end of each round.
 
         Raises:
             BagError: A message is damaged.
         """
-        frames = last_stamp_ns = 0
-        start_s = first_ns = None
-        next_report = 0.0
+        pause_s = 0.0
+        for messages in rounds:
+            if stop.wait(pause_s):
+                break
+            self._new_stamp_of.clear()
+            self._waiting.clear()
+            self._played = replace(self._played, rounds=self._played.rounds + 1)
+            pause_s = self._play_round(messages, rate, stop, on_progress)
+            on_progress(self._played)
+        return self._played
+
+    def _play_round(
+        self,
+        messages: Iterable[TimedMessage],
+        rate: float,
+        stop: threading.Event,
+        on_progress: Callable[[Played], object],
+    ) -> float:
+        """Return the time in s that the camera took from its last image but one to its last."""
+        first_ns = last_image_ns = None
+        start_s = period_s = next_report = 0.0
         for message in messages:
             if first_ns is None:
-                first_ns, start_s = message.time_ns, time.monotonic()
-            assert start_s is not None  # set together with first_ns
+                first_ns = message.time_ns
+                self.set_clock(first_ns)
+                if self._clock_publisher is not None:
+                    stop.wait(JUMP_S)
+                start_s = time.monotonic()
             due_s = start_s + (message.time_ns - first_ns) / 1e9 / rate
-            if stop.wait(max(0.0, due_s - time.monotonic())):
+            if self._wait_until(due_s, message.time_ns, rate, stop):
                 break
             if message.topic == self._camera:
-                last_stamp_ns = self._publish_image(message)
-                frames += 1
+                if last_image_ns is not None:
+                    period_s = (message.time_ns - last_image_ns) / 1e9 / rate
+                last_image_ns = message.time_ns
+                self._publish_image(message)
             else:
                 self._publish_companion(message)
             if time.monotonic() >= next_report:
-                report('progress', frames=frames)
+                on_progress(self._played)
                 next_report = time.monotonic() + REPORT_PERIOD_S
-        return Played(frames, last_stamp_ns)
+        return period_s or PAUSE_S
 
-    def _publish_image(self, message: TimedMessage) -> int:
-        old = read_stamp_ns(message.data)
-        new = time.time_ns()
-        self._publishers_of[self._camera].publish(with_stamp(message.data, new))
-        self._new_stamp_of[old] = new
+    def _wait_until(self, due_s: float, time_ns: int, rate: float, stop: threading.Event) -> bool:
+        """Wait for the moment of a message; return whether to stop instead."""
+        while (left_s := due_s - time.monotonic()) > 0:
+            if self._clock_publisher is None:
+                return stop.wait(left_s)
+            self.set_clock(time_ns - round(left_s * rate * 1e9))
+            if stop.wait(min(left_s, CLOCK_PERIOD_S)):
+                return True
+        self.set_clock(time_ns)
+        return stop.is_set()
+
+    def _publish_image(self, message: TimedMessage) -> None:
+        old, now_ns = read_stamp_ns(message.data), time.time_ns()
+        if self._clock_publisher is not None:
+            self._publishers_of[self._camera].publish(message.data)
+            self._count(old, now_ns)
+            return
+        self._publishers_of[self._camera].publish(with_stamp(message.data, now_ns))
+        self._count(now_ns, now_ns)
+        self._new_stamp_of[old] = now_ns
         if len(self._new_stamp_of) > MAX_WAITING:
             self._new_stamp_of.pop(next(iter(self._new_stamp_of)))
         ready = [m for stamp, m in self._waiting if stamp == old]
         self._waiting = [(stamp, m) for stamp, m in self._waiting if stamp != old]
         for companion in ready:
             self._publish_companion(companion)
-        return new
+
+    def _count(self, stamp_ns: int, time_ns: int) -> None:
+        frames = self._played.frames + 1
+        self._played = replace(
+            self._played, frames=frames, last_stamp_ns=stamp_ns, last_time_ns=time_ns
+        )
 
     def _publish_companion(self, message: TimedMessage) -> None:
+        if self._clock_publisher is not None:
+            self._publishers_of[message.topic].publish(message.data)
+            return
         old = read_stamp_ns(message.data)
         new = self._new_stamp_of.get(old)
         if new is None:
             self._waiting = [*self._waiting[-MAX_WAITING + 1 :], (old, message)]
         else:
             self._publishers_of[message.topic].publish(with_stamp(message.data, new))
-
-
-def play_bag(
-    messages: Iterable[TimedMessage],
-    camera: str,
-    tracks: Mapping[str, Track],
-    *,
-    rate: float,
-    readers: Readers,
-    stop: threading.Event,
-    timeout_s: float,
-) -> None:
-    """Join the ROS graph, wait for the readers, replay, and stay until asked to stop.
-
-    Raises:
-        BagError: A message is damaged.
-        ConfigError: The readers did not come in time, or a message type is not installed.
-    """
-    rclpy.init()
-    try:
-        player = BagPlayer(camera, tracks)
-        try:
-            if player.wait_for_readers(readers, stop, timeout_s):
-                report('playing')
-                played = player.play(messages, rate, stop)
-                report('played', frames=played.frames, last_stamp_ns=played.last_stamp_ns)
-                stop.wait()  # until then the last messages may still be on their way
-        finally:
-            player.close()
-    finally:
-        try_shutdown()

@@ -112,6 +112,11 @@ class ChildProcess:
         self._events.put({'from': self.name, 'event': 'ended', 'code': self._process.wait()})
 
     @property
+    def process_id(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether the process has not ended yet."""
         return self._process.poll() is None

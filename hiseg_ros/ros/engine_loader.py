@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from hiseg_ros.errors import ConfigError, TaxonomyError
-from hiseg_ros.resources import default_model
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.types import ImageSize, RgbImage, Segmentation
 
 
 class SegmentationEngine(Protocol):
@@ -29,10 +30,30 @@ class SegmentationEngine(Protocol):
     def device(self) -> str:
         """Name of the device the network runs on."""
 
+    @property
+    def backend(self) -> str:
+        """Name of what runs the network."""
+
+    @property
+    def precision(self) -> str:
+        """Of the convolutions."""
+
     def segment(
         self, rgb: RgbImage, *, labels: bool = True, confidence: bool = True
     ) -> Segmentation:
         """Segment one picture; labels and confidence only where asked for."""
+
+    def reduce(self, is_reduced: bool) -> bool:
+        """Run the network at a smaller input size, or no longer; False where it is fixed."""
+
+    @property
+    def batch_pays(self) -> bool:
+        """Whether several pictures at once take less time than one after the other."""
+
+    def segment_batch(
+        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+    ) -> Iterator[tuple[int, Segmentation]]:
+        """Segment several pictures; positions and results come out as soon as they are there."""
 
     def close(self) -> None:
         """Free the device."""
@@ -56,7 +77,6 @@ def load_engine(parameters: NodeParameters) -> LoadedEngine:
         HisegError: Weights, device or taxonomy cannot be used, or torch is not installed.
     """
     expected = load_taxonomy(parameters.taxonomy) if parameters.taxonomy else None
-    path = Path(parameters.model).expanduser() if parameters.model else default_model()
     try:
         # Imported late: torch takes seconds, and a node without weights need not wait for it.
         from hiseg_ros.inference.engine import Engine
@@ -66,24 +86,49 @@ def load_engine(parameters: NodeParameters) -> LoadedEngine:
             'environment the node runs in: see docs/robot.md for the installation.'
         ) from error
     engine = Engine(
-        path,
+        # The engine knows which of the shipped files fits device and back-end.
+        Path(parameters.model).expanduser() if parameters.model else None,
         device=parameters.device,
         input_height=parameters.input_height,
         threshold=parameters.threshold,
+        backend=parameters.backend,
+        precision=parameters.precision,
     )
     if expected is not None and expected.digest != engine.taxonomy.digest:
         engine.close()
         raise TaxonomyError(
-            f'The weights {path} have taxonomy {engine.taxonomy.name!r} with digest '
+            f'The weights {engine.model_path} have taxonomy {engine.taxonomy.name!r} with digest '
             f'{engine.taxonomy.digest[:12]}; expected {expected.name!r} with digest '
             f'{expected.digest[:12]} as parameter taxonomy asks: leave that parameter empty or '
             'choose weights trained on this taxonomy.'
         )
     taxonomy = expected or engine.taxonomy
     facts = {
-        'model': str(path),
+        'model': str(engine.model_path),
         'device': engine.device,
+        'backend': engine.backend,
+        'precision': engine.precision,
         'taxonomy': f'{taxonomy.name} {taxonomy.version}',
         'taxonomy digest': taxonomy.digest,
     }
     return LoadedEngine(engine, taxonomy, facts)
+
+
+def load_proven(
+    make_engine: Callable[[NodeParameters], LoadedEngine],
+    parameters: NodeParameters,
+    sizes: Iterable[ImageSize],
+) -> LoadedEngine:
+    """Load an engine and let it segment a black image of each size, so that it is known to work.
+
+    Raises:
+        Exception: What making it or running it raised; it is closed then.
+    """
+    loaded = make_engine(parameters)
+    try:
+        for size in sizes:
+            loaded.engine.segment(np.zeros((*size, 3), np.uint8))
+    except Exception:
+        loaded.engine.close()
+        raise
+    return loaded

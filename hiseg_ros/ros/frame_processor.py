@@ -1,10 +1,12 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One frame in the worker's thread: decode, segment, publish, count."""
+"""Frames in the worker's thread: decode, segment together, publish each, count each."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from rclpy.node import Node
@@ -12,87 +14,217 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from hiseg_ros.errors import ImageError
+from hiseg_ros.errors import DeviceMemoryError, ImageError
 from hiseg_ros.ros import messages
-from hiseg_ros.ros.diagnostics import Health
+from hiseg_ros.ros.camera import Camera, drop
 from hiseg_ros.ros.engine_loader import SegmentationEngine
 from hiseg_ros.ros.image_codec import decode_compressed, decode_image
-from hiseg_ros.ros.inputs import Frame, Inputs
-from hiseg_ros.ros.outputs import STATS, Outputs, Product, needs_labels
+from hiseg_ros.ros.inputs import Frame
+from hiseg_ros.ros.memory_relief import MemoryRelief
+from hiseg_ros.ros.outputs import STATS, Product, Published, needs_labels
 from hiseg_ros.ros.parameter_store import ParameterStore
-from hiseg_ros.types import RgbImage
+from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.ros.stamps import nanoseconds
+from hiseg_ros.types import RgbImage, Segmentation
 
 WARNING_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A frame that was decoded, since somebody listens."""
+
+    camera: Camera
+    frame: Frame
+    wanted: frozenset[str]
+    parameters: NodeParameters
+    rgb: RgbImage
+    taken_s: float
+    decoded_s: float
 
 
 class FrameProcessor:
     """Turns image messages into the messages that somebody listens to."""
 
-    def __init__(
-        self, node: Node, store: ParameterStore, health: Health, inputs: Inputs, outputs: Outputs
-    ) -> None:
+    def __init__(self, node: Node, store: ParameterStore) -> None:
         """Keep what every frame needs."""
         self._node = node
         self._store = store
-        self._health = health
-        self._inputs = inputs
-        self._outputs = outputs
+        self._relief = MemoryRelief()
 
-    def process(self, engine: SegmentationEngine, frame: Frame) -> None:
-        """Segment a frame and publish its messages; nothing happens while nobody listens."""
-        wanted = self._outputs.wanted()
-        if not wanted:
-            return
+    def process(
+        self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]
+    ) -> None:
+        """Segment frames of different cameras and publish their messages.
+
+        Each of them is counted as processed or as dropped for one cause, also where this raises.
+        """
         parameters = self._store.values
+        unfinished = dict(frames)
+        try:
+            works = []
+            for camera, frame in frames:
+                work = self._decoded(camera, frame, parameters)
+                if work is None:
+                    del unfinished[camera]
+                else:
+                    works.append(work)
+            engine.threshold = parameters.threshold
+            for work, segmentation, batch_size in self._segmented(engine, works):
+                if segmentation is None:
+                    del unfinished[work.camera]
+                    continue
+                published = self._publish(work, segmentation)
+                del unfinished[work.camera]
+                self._count(engine, work, segmentation, published, batch_size)
+        finally:
+            drop(list(unfinished.items()))
+
+    def _decoded(
+        self, camera: Camera, frame: Frame, parameters: NodeParameters
+    ) -> _Work | None:
+        """Return a decoded frame; None where it was dropped and counted so."""
+        wanted = camera.outputs.wanted()
+        if not wanted:
+            camera.health.dropped('unwanted')
+            return None
+        age_s = _since_stamp_ms(frame.message.header, self._node.get_clock().now()) / 1e3
+        if 0.0 < parameters.max_age_s < age_s:
+            camera.health.dropped(
+                'stale',
+                f'images are {age_s:.1f} s old, more than the {parameters.max_age_s:g} s of '
+                'max_age_s',
+            )
+            return None
         taken_s = perf_counter()
         try:
             rgb = _decode(frame)
-            decoded_s = perf_counter()
-            engine.threshold = parameters.threshold
-            segmentation = engine.segment(
-                rgb, labels=needs_labels(wanted), confidence='confidence' in wanted
-            )
         except ImageError as error:
-            self._health.bad_frame(str(error))
-            self._node.get_logger().warning(
-                f'Skipped an image of {self._inputs.image_topic}: {error}',
-                throttle_duration_sec=WARNING_PERIOD_S,
-            )
-            return
-        header = frame.message.header
-        product = Product(header, rgb, segmentation, parameters, self._inputs.camera_info)
-        published = self._outputs.publish(wanted, product)
-        latency_ms = _since_stamp_ms(header, self._node.get_clock().now())
-        counters = self._health.processed(latency_ms, published.message_bytes)
-        if STATS in wanted:
-            times_ms = {
-                **segmentation.timings_ms,
-                'age': _since_stamp_ms(header, frame.arrived),
-                'queue': 1e3 * (taken_s - frame.arrived_s),
-                'decode': 1e3 * (decoded_s - taken_s),
-                'messages': published.messages_ms,
-                'publish': published.publish_ms,
-                'total': 1e3 * (perf_counter() - frame.arrived_s),
-                'latency': latency_ms,
-            }
-            self._outputs.publish_stats(
-                messages.frame_stats_message(
-                    header,
-                    times_ms=times_ms,
-                    counters=counters,
-                    image_size=(rgb.shape[0], rgb.shape[1]),
-                    device=engine.device,
-                    backend='eager',
+            self._drop_bad(camera, error)
+            return None
+        camera.image_size = (rgb.shape[0], rgb.shape[1])
+        return _Work(camera, frame, wanted, parameters, rgb, taken_s, perf_counter())
+
+    def _segmented(
+        self, engine: SegmentationEngine, works: Sequence[_Work]
+    ) -> Iterator[tuple[_Work, Segmentation | None, int]]:
+        """Yield each frame with its result and the size of its batch.
+
+        Where the device has too little memory it is asked for less at once; see MemoryRelief. The
+        result is None where the frame was dropped and counted so.
+        """
+        relief, waiting = self._relief, list(works)
+        while waiting:
+            most, is_reduced = relief.limit(len(waiting))
+            together, shortage = waiting[:most], ''
+            if relief.text:
+                engine.reduce(is_reduced)
+                for work in together:
+                    work.camera.health.warn('memory', relief.text)
+            try:
+                for work, segmentation, count in self._segmented_together(engine, together):
+                    waiting.remove(work)
+                    yield work, segmentation, count
+                relief.worked(len(together), is_reduced)
+            except DeviceMemoryError as error:
+                # Dealt with below: here the error's traceback holds on to the memory.
+                shortage = str(error)
+            if not shortage:
+                continue
+            can_reduce = len(together) == 1 and engine.reduce(True)
+            if relief.failed(len(together), is_reduced, can_reduce):
+                self._warn(f'{relief.text}: {shortage}')
+            else:
+                work = waiting.pop(0)
+                work.camera.health.dropped('stopped', shortage)
+                self._warn(f'Skipped an image of {work.camera.input.image_topic}: {shortage}')
+                yield work, None, 1
+
+    def _segmented_together(
+        self, engine: SegmentationEngine, works: Sequence[_Work]
+    ) -> Iterator[tuple[_Work, Segmentation | None, int]]:
+        if len(works) > 1:
+            try:
+                results = engine.segment_batch(
+                    [work.rgb for work in works],
+                    labels=[needs_labels(work.wanted) for work in works],
+                    confidence=['confidence' in work.wanted for work in works],
                 )
+            except ImageError:
+                pass  # one of them is at fault: find out which
+            else:
+                for number, segmentation in results:
+                    yield works[number], segmentation, len(works)
+                return
+        for work in works:
+            try:
+                segmentation = engine.segment(
+                    work.rgb,
+                    labels=needs_labels(work.wanted),
+                    confidence='confidence' in work.wanted,
+                )
+            except ImageError as error:
+                self._drop_bad(work.camera, error)
+                yield work, None, 1
+            else:
+                yield work, segmentation, 1
+
+    def _drop_bad(self, camera: Camera, error: ImageError) -> None:
+        camera.health.dropped('bad', str(error))
+        self._warn(f'Skipped an image of {camera.input.image_topic}: {error}')
+
+    def _warn(self, text: str) -> None:
+        self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
+
+    def _publish(self, work: _Work, segmentation: Segmentation) -> Published:
+        info = work.camera.input.camera_info
+        product = Product(
+            work.frame.message.header, work.rgb, segmentation, work.parameters, info
+        )
+        return work.camera.outputs.publish(work.wanted, product)
+
+    def _count(
+        self,
+        engine: SegmentationEngine,
+        work: _Work,
+        segmentation: Segmentation,
+        published: Published,
+        batch_size: int,
+    ) -> None:
+        camera, frame, header = work.camera, work.frame, work.frame.message.header
+        now = self._node.get_clock().now()
+        # Meanwhile the clock may have jumped back: a recording has begun anew.
+        latency_ms = _since_stamp_ms(header, now) if now >= frame.arrived else math.nan
+        counters = camera.health.processed(latency_ms, published.message_bytes)
+        if STATS not in work.wanted:
+            return
+        times_ms = {
+            **segmentation.timings_ms,
+            'age': _since_stamp_ms(header, frame.arrived),
+            'queue': 1e3 * (work.taken_s - frame.arrived_s),
+            'decode': 1e3 * (work.decoded_s - work.taken_s),
+            'messages': published.messages_ms,
+            'publish': published.publish_ms,
+            'total': 1e3 * (perf_counter() - frame.arrived_s),
+            'latency': latency_ms,
+        }
+        camera.outputs.publish_stats(
+            messages.frame_stats_message(
+                header,
+                times_ms=times_ms,
+                counters=counters,
+                image_size=(work.rgb.shape[0], work.rgb.shape[1]),
+                batch_size=batch_size,
+                device=engine.device,
+                backend=engine.backend,
             )
+        )
 
 
 def _since_stamp_ms(header: Header, moment: Time) -> float:
     """Return the milliseconds from a header's stamp to a moment; NaN where it has no stamp."""
-    stamp = Time.from_msg(header.stamp, moment.clock_type)
-    if stamp.nanoseconds == 0:
-        return math.nan
-    return (moment - stamp).nanoseconds / 1e6
+    stamp_ns = nanoseconds(header.stamp)
+    return (moment.nanoseconds - stamp_ns) / 1e6 if stamp_ns else math.nan
 
 
 def _decode(frame: Frame) -> RgbImage:

@@ -1,73 +1,140 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A mailbox for one frame between the executor thread and the worker: the newest frame wins."""
+"""A mailbox between executor and worker: one place per camera, the newest frame wins."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+K = TypeVar('K', bound=Hashable)
 T = TypeVar('T')
 
 
-class FrameSlot(Generic[T]):
-    """Holds at most one frame; a frame that is overwritten before it was taken is a drop.
+class FrameSlots(Generic[K, T]):
+    """Holds at most one frame of each source.
 
     A queue would serve old frames first and grow the latency by its length; a robot wants what
-    the camera sees now.
+    its cameras see now. Whoever takes less than what waits gets the sources that were served
+    longest ago, so a fast camera takes nothing from a slow one.
     """
 
-    def __init__(self) -> None:
-        """Make an empty, open slot."""
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Make empty, open slots.
+
+        Args:
+            now: A steady clock in seconds.
+        """
+        self._now = now
         self._condition = threading.Condition()
-        self._item: T | None = None
+        self._waiting: dict[K, tuple[float, T]] = {}
+        self._served: dict[K, int] = {}
+        self._takes = 0
+        self._awaited: set[K] = set()
+        self._in_work = False
         self._closed = False
-        self._dropped = 0
 
-    @property
-    def dropped(self) -> int:
-        """Frames overwritten by newer ones since the slot was made."""
-        with self._condition:
-            return self._dropped
+    def put(self, source: K, frame: T) -> T | None:
+        """Leave a source's newest frame.
 
-    def put(self, item: T) -> bool:
-        """Leave a frame for the worker; return whether it pushed out one that nobody took.
-
-        A frame put into a closed slot is discarded and is no drop.
+        Returns:
+            The frame of the source that nobody took and that this one pushed out, or None; the
+            frame itself where the slots are closed.
         """
         with self._condition:
             if self._closed:
-                return False
-            replaced = self._item is not None
-            self._dropped += replaced
-            self._item = item
-            self._condition.notify()
-            return replaced
+                return frame
+            since, pushed_out = self._waiting.get(source, (self._now(), None))
+            self._waiting[source] = (since, frame)
+            self._awaited.add(source)
+            self._condition.notify_all()
+            return pushed_out
 
-    def take(self, timeout_s: float | None = None) -> T | None:
-        """Wait for a frame and take it out.
+    def take(
+        self,
+        most: int = 1,
+        *,
+        gather_s: float = 0.0,
+        timeout_s: float | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[tuple[K, T]]:
+        """Wait for a frame and take it out, with those of other sources.
+
+        Args:
+            most: Largest number of frames.
+            gather_s: How long a frame waits for those of other sources, counted from its arrival.
+                A source that was waited for in vain is not waited for again until it delivers, so
+                a dead one costs this once.
+            timeout_s: How long to wait for the first frame; None waits for ever.
+            cancelled: Ends the waiting once it is true and `wake` was called.
 
         Returns:
-            The frame, or None when the slot was closed or the time is over.
+            Sources and frames, longest unserved first; none where the slots were closed, the
+            waiting was cancelled or the time is over.
         """
         with self._condition:
-            self._condition.wait_for(
-                lambda: self._closed or self._item is not None, timeout=timeout_s
-            )
-            item, self._item = self._item, None
-            return None if self._closed else item
 
-    def clear(self) -> None:
-        """Forget a waiting frame; it does not count as dropped."""
+            def is_over() -> bool:
+                return self._closed or cancelled()
+
+            self._condition.wait_for(lambda: is_over() or bool(self._waiting), timeout_s)
+            if most > 1 and gather_s > 0.0 and self._waiting:
+                self._gather(most, gather_s, is_over)
+            if is_over():
+                return []
+            self._takes += 1
+            order = sorted(self._waiting, key=lambda source: self._served.get(source, 0))
+            taken = [(source, self._waiting.pop(source)[1]) for source in order[:most]]
+            for source, _ in taken:
+                self._served[source] = self._takes
+            self._in_work = bool(taken)
+            return taken
+
+    def done(self) -> None:
+        """Say that work on what was taken last has ended."""
         with self._condition:
-            self._item = None
+            self._in_work = False
+            self._condition.notify_all()
 
-    def close(self) -> None:
-        """Wake the worker for good: from now on `take` returns None."""
+    def wait_done(self) -> None:
+        """Wait until no frame is in work."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._in_work)
+
+    def _gather(self, most: int, gather_s: float, is_over: Callable[[], bool]) -> None:
+        deadline = min(since for since, _ in self._waiting.values()) + gather_s
+        remaining_s = deadline - self._now()
+        if remaining_s <= 0.0:
+            return
+
+        def is_complete() -> bool:
+            waiting = self._waiting.keys()
+            return is_over() or len(waiting) >= most or self._awaited <= waiting
+
+        if not self._condition.wait_for(is_complete, remaining_s):
+            self._awaited &= self._waiting.keys()
+
+    def clear(self) -> list[tuple[K, T]]:
+        """Forget the waiting frames and return them."""
+        with self._condition:
+            forgotten = [(source, frame) for source, (_, frame) in self._waiting.items()]
+            self._waiting.clear()
+            self._awaited.clear()
+            return forgotten
+
+    def wake(self) -> None:
+        """Let a waiting `take` look again whether it was cancelled."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def close(self) -> list[tuple[K, T]]:
+        """End every `take` for good and return the frames that were waiting."""
         with self._condition:
             self._closed = True
-            self._item = None
             self._condition.notify_all()
+        return self.clear()
 
     @property
     def closed(self) -> bool:

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.ros.compressed_header import read_header
+from hiseg_ros.pictures import MAX_PIXELS, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
-MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a damaged header must not take the robot's memory."""
+__all__ = ['ENCODINGS', 'MAX_PIXELS', 'Encoding', 'decode_compressed', 'decode_image']
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def decode_image(message: Any) -> RgbImage:
             f'An image has the encoding {name!r}; expected one of {", ".join(ENCODINGS)}: set '
             "the camera driver's pixel format to one of them."
         )
-    _check_size(height, width, f'An image in {name}')
+    check_size(height, width, f'An image in {name}')
     if min(height, width) < encoding.smallest_side:
         raise ImageError(
             f'An image in {name} has {width}x{height} pixels; expected at least '
@@ -147,14 +146,7 @@ def decode_compressed(message: Any) -> RgbImage:
         ImageError: The data is no JPEG or PNG, is cut off or damaged, or its size is absurd.
     """
     data = _bytes_of(message.data)
-    header = read_header(data.data)
-    _check_size(header.height, header.width, f'A {header.kind}')
-    if len(data) < header.smallest_bytes:
-        raise ImageError(
-            f'A {header.kind} of {header.width}x{header.height} pixels has {len(data)} bytes; '
-            f'expected more than {header.smallest_bytes}, the fewest that can hold so many: the '
-            'data is damaged on its way, skip it.'
-        )
+    header = check_claim(data.data)
     color = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
     try:
         pixels = cv2.imdecode(data, color | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -175,19 +167,6 @@ def decode_compressed(message: Any) -> RgbImage:
 
 def _is_color(encoding: str) -> bool:
     return encoding in ENCODINGS and encoding.startswith(('rgb', 'bgr'))
-
-
-def _check_size(height: int, width: int, what: str) -> None:
-    if height == 0 or width == 0:
-        raise ImageError(
-            f'{what} has {width}x{height} pixels; expected at least one pixel: look at what the '
-            'camera driver publishes.'
-        )
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f'{what} claims {width}x{height} pixels; expected at most {MAX_PIXELS} pixels: its '
-            'header is damaged, or the picture has to be scaled down before.'
-        )
 
 
 def _samples(

@@ -1,19 +1,28 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node's subscriptions: images into the slot, with a QoS that matches the camera's."""
+"""A camera's subscriptions, with a QoS that matches what its driver offers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+    qos_profile_sensor_data,
+)
 from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from hiseg_ros.ros.camera_health import CameraHealth
 from hiseg_ros.ros.parameters import NodeParameters
 
 
@@ -30,23 +39,33 @@ class Frame:
     """Arrival by `time.perf_counter`."""
 
 
-class Inputs:
-    """Subscriptions of an active node."""
+class CameraInput:
+    """Subscriptions to one camera while the node is active."""
 
     def __init__(
-        self, node: Node, parameters: NodeParameters, on_frame: Callable[[Frame], None]
+        self,
+        node: Node,
+        camera: str,
+        parameters: NodeParameters,
+        health: CameraHealth,
+        on_frame: Callable[[Frame], None],
     ) -> None:
         """Resolve the topics; `open` subscribes.
 
         Args:
             node: The node to subscribe with.
+            camera: Namespace of its topics; empty for image and camera_info.
             parameters: Transport and reliability of the images.
+            health: Gets the topic's name, and is told of incompatible publishers and losses.
             on_frame: Called for each image in the executor's thread.
         """
         self._node = node
+        self._health = health
         self._on_frame = on_frame
         self._reliability = parameters.image_reliability
-        base = node.resolve_topic_name('image')
+        prefix = f'{camera}/' if camera else ''
+        base = node.resolve_topic_name(f'{prefix}image')
+        self._info_topic = f'{prefix}camera_info'
         self._kind: type[Image] | type[CompressedImage] = Image
         self.image_topic = base
         if parameters.image_transport == 'compressed':
@@ -54,6 +73,7 @@ class Inputs:
             self._kind = CompressedImage
             suffix = '' if base.endswith('/compressed') else '/compressed'
             self.image_topic = node.resolve_topic_name(base + suffix)
+        health.topic = self.image_topic
         self._images: Subscription | None = None
         self._infos: Subscription | None = None
         self._current = ReliabilityPolicy.RELIABLE
@@ -61,27 +81,33 @@ class Inputs:
         """The newest camera_info, None before the first."""
 
     def open(self) -> None:
-        """Subscribe."""
+        """Subscribe, where it is not done."""
+        if self._images is not None:
+            return
         self._subscribe(self._matching())
         self._infos = self._node.create_subscription(
-            CameraInfo, 'camera_info', self._on_camera_info, qos_profile_sensor_data
+            CameraInfo, self._info_topic, self._on_camera_info, qos_profile_sensor_data
         )
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in (self._images, self._infos):
+        subscriptions = (self._images, self._infos)
+        self._images = self._infos = self.camera_info = None
+        for subscription in subscriptions:
             if subscription is not None:
                 self._node.destroy_subscription(subscription)
-        self._images = self._infos = None
-        self.camera_info = None
+        self._health.incompatible = ''
 
     def match_publishers(self) -> None:
         """Subscribe anew where the publishers' reliability is no longer what was matched."""
-        if self._images is None:
+        images = self._images
+        if images is None:
             return
+        if self._health.incompatible and not self._best_effort_publishers():
+            self._health.incompatible = ''
         wanted = self._matching()
         if wanted != self._current:
-            self._node.destroy_subscription(self._images)
+            self._node.destroy_subscription(images)
             self._subscribe(wanted)
             self._node.get_logger().info(
                 f'Subscribed to {self.image_topic} {wanted.name.lower()}, as its publishers are.'
@@ -90,21 +116,45 @@ class Inputs:
     def _matching(self) -> ReliabilityPolicy:
         if self._reliability != 'auto':
             return ReliabilityPolicy[self._reliability.upper()]
-        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
         # Reliable while nobody publishes yet: best effort loses images beyond half a megabyte on
         # the default shared-memory segment.
-        reliable = all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers)
+        reliable = not self._best_effort_publishers()
         return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+
+    def _best_effort_publishers(self) -> int:
+        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
+        return sum(p.qos_profile.reliability != ReliabilityPolicy.RELIABLE for p in publishers)
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> None:
         qos = QoSProfile(reliability=reliability, history=HistoryPolicy.KEEP_LAST, depth=1)
         self._current = reliability
-        self._images = self._node.create_subscription(
-            self._kind, self.image_topic, self._on_image, qos
-        )
+        self._health.incompatible = ''
+        for losses in (self._on_lost, None):
+            events = SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible, message_lost=losses
+            )
+            try:
+                self._images = self._node.create_subscription(
+                    self._kind, self.image_topic, self._on_image, qos, event_callbacks=events
+                )
+                return
+            except UnsupportedEventTypeError:
+                continue  # a middleware that does not tell of lost messages
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message
+
+    def _on_incompatible(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        if self._reliability == 'auto' and policy == 'RELIABILITY':
+            return  # match_publishers is about to subscribe as the publisher offers
+        self._health.incompatible = (
+            f'a publisher of {self.image_topic} is not heard, since its {policy} is incompatible '
+            'with what parameter image_reliability asks for: set it to auto'
+        )
+
+    def _on_lost(self, event: Any) -> None:
+        self._health.lost(event.total_count_change)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 import time
@@ -24,7 +25,7 @@ STALL_S = 60.0
 """How long the node may work on its last frame before the run is called stuck."""
 NOTE_PERIOD_S = 1.0
 
-_NODE_PROGRAM = (
+NODE_PROGRAM = (
     'from hiseg_ros.ros.child_process import interrupt_with_parent\n'
     'from hiseg_ros.ros.segmentation_node import main\n'
     'interrupt_with_parent()\n'
@@ -37,7 +38,8 @@ class LivePlan:
     """What to run."""
 
     player: Sequence[str]
-    """Command that takes --wait-for, --wait-for-all and --timeout as `hiseg play` does."""
+    """Command that takes --wait-for, --wait-for-all, --timeout, --clock and --child as `hiseg
+    play` does."""
     camera_topic: str
     """Where the player publishes: .../image_raw or .../image_raw/compressed."""
     further_topics: Sequence[str]
@@ -48,6 +50,10 @@ class LivePlan:
     """Folder for what the processes say."""
     parameters: Sequence[tuple[str, str]] = ()
     """Parameters of the segmentation node, as YAML scalars."""
+    is_simulated: bool = False
+    """Whether all take the time of /clock, which the player publishes."""
+    is_endless: bool = False
+    """Whether the player goes on until Ctrl-C, which is then no abortion but the end."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Progress:
     phase: str
     published: int = 0
     processed: int = 0
+    rounds: int = 0
+    """How often the player has begun."""
 
 
 @dataclass
@@ -64,16 +72,22 @@ class _State:
     phase: str = 'loading the weights'
     published: int = 0
     processed: int = 0
-    last_published_ns: int = 0
-    last_processed_ns: int = 0
+    rounds: int = 0
+    last_published: tuple[int, int] = (0, 0)
+    """Stamp of the last image, and when it was published by this machine's clock, in ns."""
+    last_processed: tuple[int, int] = (0, 0)
+    """Stamp of the last statistics, and when they were received."""
     played: bool = False
     recorded: bool = False
 
 
-def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> None:
+def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> Progress:
     """Replay through the node and record, until the node has worked off the last frame.
 
     All processes have ended when this returns or raises.
+
+    Returns:
+        Where it was at the end.
 
     Raises:
         BagError: The bag is damaged or the recording cannot be written.
@@ -98,6 +112,7 @@ def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> None:
             run.until_played()
             run.until_drained()
             run.until_recorded()
+            return run.progress
         finally:
             end_all(children)
 
@@ -106,20 +121,22 @@ def _commands(plan: LivePlan) -> dict[str, list[str]]:
     is_compressed = plan.camera_topic.endswith('/compressed')
     base = plan.camera_topic.removesuffix('/compressed')
     info = f'{base.rpartition("/")[0]}/camera_info'
+    clock = ['--clock'] if plan.is_simulated else []
     parameters = (
         ('image_transport', 'compressed' if is_compressed else 'raw'),
+        ('use_sim_time', json.dumps(plan.is_simulated)),
         ('autostart', 'true'),
         *plan.parameters,
     )
-    node = [sys.executable, '-c', _NODE_PROGRAM, '--ros-args']
+    node = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     node += ['-r', f'image:={base}', '-r', f'camera_info:={info}']
     for name, value in parameters:
         node += ['-p', f'{name}:={value}']
     recorder = [sys.executable, '-m', 'hiseg_ros.ros.recorder', '--output', str(plan.recording)]
-    recorder += ['--node', SEGMENTATION, '--timeout', str(STARTUP_S)]
+    recorder += ['--node', SEGMENTATION, '--timeout', str(STARTUP_S), *clock]
     for topic in (plan.camera_topic, info, '/diagnostics', *plan.further_topics):
         recorder += ['--topic', topic]
-    player = [*plan.player, '--timeout', str(STARTUP_S)]
+    player = [*plan.player, '--child', *clock, '--timeout', str(STARTUP_S)]
     player += ['--wait-for', SEGMENTATION.strip('/'), '--wait-for-all', 'hiseg_recorder']
     return {NODE: node, RECORDER: recorder, PLAYER: player}
 
@@ -139,18 +156,38 @@ class _Run:
         self._state = _State()
         self._next_note_s = 0.0
 
+    @property
+    def progress(self) -> Progress:
+        """Where the run is."""
+        state = self._state
+        return Progress(state.phase, state.published, state.processed, state.rounds)
+
     def until_played(self) -> None:
-        while not self._state.played:
-            self._handle(0.2)
+        try:
+            while not self._state.played:
+                self._handle(0.2)
+        except KeyboardInterrupt:
+            if not (self._plan.is_endless and self._state.published):
+                raise
+            self._children[PLAYER].request_stop()
+            while not self._state.played:
+                self._handle(0.2)
+
+    def _is_drained(self) -> bool:
+        # Rounds repeat their stamps: it has to be the last round's statistics.
+        (published, published_at), (processed, received_at) = (
+            self._state.last_published, self._state.last_processed,
+        )  # fmt: skip
+        return processed == published and received_at >= published_at
 
     def until_drained(self) -> None:
         """Wait until the node has published the last frame it took."""
         state = self._state
-        last, changed_s = state.last_processed_ns, time.monotonic()
-        while state.last_processed_ns < state.last_published_ns:
+        last, changed_s = state.last_processed, time.monotonic()
+        while not self._is_drained():
             self._handle(0.2)
-            if state.last_processed_ns != last:
-                last, changed_s = state.last_processed_ns, time.monotonic()
+            if state.last_processed != last:
+                last, changed_s = state.last_processed, time.monotonic()
             elif time.monotonic() - changed_s > STALL_S:
                 # A last frame that cannot be read has no result: that is the node's to count.
                 if state.processed:
@@ -180,23 +217,29 @@ class _Run:
         state, kind, source = self._state, event['event'], event['from']
         if kind == 'error':
             raise self._failed(source, str(event['message']))
-        if kind == 'ended' and not (source == RECORDER and state.recorded):
+        if kind == 'ended' and not self._may_end(source):
             raise self._died(source, int(event['code']))
         if kind == 'playing':
             state.phase = 'replaying'
-        elif kind == 'played':
-            state.played, state.phase = True, 'waiting for the last frame'
-            state.published = int(event['frames'])
-            state.last_published_ns = int(event['last_stamp_ns'])
+        elif kind in ('progress', 'played') and source == PLAYER:
+            state.published, state.rounds = int(event['frames']), int(event['rounds'])
+            if kind == 'played':
+                state.played, state.phase = True, 'waiting for the last frame'
+                state.last_published = int(event['last_stamp_ns']), int(event['last_time_ns'])
         elif kind == 'recorded':
             state.recorded = True
-        elif kind == 'progress' and source == PLAYER:
-            state.published = int(event['frames'])
         elif kind == 'progress' and source == RECORDER:
             topic = f'{SEGMENTATION}/stats'  # a frame's last message
             state.processed = int(event['counts'].get(topic, 0))
-            state.last_processed_ns = int(event['last_stamp_ns'].get(topic, 0))
-        self._on_progress(Progress(state.phase, state.published, state.processed))
+            state.last_processed = (
+                int(event['last_stamp_ns'].get(topic, 0)),
+                int(event['last_received_ns'].get(topic, 0)),
+            )
+        self._on_progress(self.progress)
+
+    def _may_end(self, source: str) -> bool:
+        state = self._state
+        return (source == RECORDER and state.recorded) or (source == PLAYER and state.played)
 
     def _failed(self, source: str, message: str) -> HisegError:
         refused = self._children[NODE].last_error('Not configured: ')

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 import hiseg_ros.msg as msg
-from hiseg_ros.ros.diagnostics import Counters
+from hiseg_ros.ros.camera_health import Counters
 from hiseg_ros.ros.result_codec import encode_mask, encode_probabilities, resample
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import (
@@ -234,6 +234,7 @@ def frame_stats_message(
     times_ms: Mapping[str, float],
     counters: Counters,
     image_size: ImageSize,
+    batch_size: int = 1,
     device: str = '',
     backend: str = '',
 ) -> msg.FrameStats:
@@ -242,8 +243,9 @@ def frame_stats_message(
     Args:
         header: Of the camera image.
         times_ms: Milliseconds of any of `STAGES`; the others become NaN.
-        counters: Of all frames so far, this one included.
+        counters: Of all frames of the camera so far, this one included.
         image_size: (H, W) of the camera image.
+        batch_size: Images that went through the network together.
         device: Where the network ran; empty where unknown.
         backend: How the network ran; empty where unknown.
 
@@ -257,8 +259,12 @@ def frame_stats_message(
         setattr(message, f'{stage}_ms', float(times_ms.get(stage, math.nan)))
     message.received = counters.received
     message.processed = counters.processed
-    message.dropped_busy = counters.dropped
+    message.dropped_busy = counters.busy
+    message.dropped_stale = counters.stale
     message.dropped_malformed = counters.bad
+    message.dropped_unwanted = counters.unwanted
+    message.dropped_stopped = counters.stopped
+    message.batch_size = batch_size
     message.image_height, message.image_width = image_size
     return message
 

@@ -1,43 +1,50 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The topics the node publishes: from topic to message, built only where somebody listens."""
+"""The topics of one camera's results: from topic to message, built where somebody listens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNodeMixin
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.msg import FrameStats, ProbabilityMap, SubclassMasks
-from hiseg_ros.msg import Taxonomy as TaxonomyMessage
-from hiseg_ros.regions import subclass_masks
+from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros import messages
+from hiseg_ros.ros.consumers import signs
+from hiseg_ros.ros.consumers.chosen import chosen_groups
+from hiseg_ros.ros.consumers.group import Group
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import RgbImage, Segmentation
 from hiseg_ros.visualization import overlay
 
-LATCHED_QOS = QoSProfile(
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-)
+_DEFAULTS = NodeParameters()
 
 _HEADER_BYTES = 64
 """Lower bound of what a serialised message holds beside its data."""
 
 STATS = 'stats'
+
+_FROM_LABELS = re.compile(
+    rf'labels|level_\d+/labels|overlay/image|{signs.MASKS}|{signs.DETECTIONS}|{signs.ANNOTATIONS}'
+)
 
 
 @dataclass(frozen=True)
@@ -66,68 +73,88 @@ Builder = Callable[[Product], Any]
 
 
 class Outputs:
-    """Publishers of one configuration of the node."""
+    """Publishers of one camera in one configuration of the node."""
 
-    def __init__(self, node: LifecycleNode, taxonomy: Taxonomy) -> None:
-        """Create all publishers and publish what is latched.
+    def __init__(
+        self,
+        node: LifecycleNodeMixin,
+        taxonomy: Taxonomy,
+        camera: str = '',
+        incompatible: Callable[[str], None] = lambda reason: None,
+        parameters: NodeParameters = _DEFAULTS,
+    ) -> None:
+        """Create all publishers.
+
+        Args:
+            node: The node to publish with.
+            taxonomy: Tree of the labels.
+            camera: Comes between ~ and the topics; empty for the only camera.
+            incompatible: Told of a reader whose QoS a publisher cannot serve.
+            parameters: Which label sets and formats of other projects there are.
 
         Raises:
-            ConfigError: A qos_overrides parameter has a value that ROS does not know.
+            ConfigError: A qos_overrides parameter has a value that ROS does not know, or a
+                parameter of the label sets cannot be used.
+            MappingError: A mapping of the label sets is missing or does not fit the taxonomy.
         """
         self._node = node
         self._taxonomy = taxonomy
+        self._prefix = f'~/{camera}/' if camera else '~/'
+        self._incompatible = incompatible
         self._builders: dict[str, Builder] = {}
+        self._groups: list[Group] = []
         self._publishers: dict[str, Publisher] = {}
-        self._latched: list[Publisher] = []
         try:
-            self._create()
+            self._create(camera, parameters)
         except Exception:
             self.destroy()
             raise
 
-    def _create(self) -> None:
+    def _create(self, camera: str, parameters: NodeParameters) -> None:
         self._add('labels', Image, self._labels)
         self._add('confidence', Image, self._confidence)
         for level in range(1, self._taxonomy.depth + 1):
             self._add(f'level_{level}/labels', Image, self._level_labels(level))
-        self._add('traffic_signs', SubclassMasks, self._traffic_signs)
         self._add('overlay/image', Image, self._overlay)
         self._add('overlay/camera_info', CameraInfo, self._camera_info)
         for level in range(1, self._taxonomy.depth + 1):
             build = self._level_probabilities(level)
             self._add(f'level_{level}/probabilities', ProbabilityMap, build)
+        self._groups = chosen_groups(self._node, camera, self._taxonomy, parameters)
+        for group in self._groups:
+            for topic, kind in group.kinds.items():
+                self._publishers[topic] = self._publisher(topic, kind)
         self._publishers[STATS] = self._publisher(STATS, FrameStats)
-        self._latch('taxonomy', TaxonomyMessage, messages.taxonomy_message(self._taxonomy))
-        label_info = messages.label_info_message(self._taxonomy)
-        if label_info is not None:
-            self._latch('label_info', type(label_info), label_info)
 
     def _add(self, topic: str, kind: type, build: Builder) -> None:
         self._builders[topic] = build
         self._publishers[topic] = self._publisher(topic, kind)
 
     def _publisher(self, topic: str, kind: type) -> Publisher:
+        name = self._prefix + topic
+
+        def warn(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._incompatible(
+                f'a reader of {name} asks for a {policy} that it does not have and gets nothing'
+            )
+
         try:
             return self._node.create_lifecycle_publisher(
                 kind,
-                f'~/{topic}',
+                name,
                 _frame_qos(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=PublisherEventCallbacks(incompatible_qos=warn),
             )
         except (InvalidQosOverridesError, ParameterException, RuntimeError, ValueError) as error:
             if type(error) is not RuntimeError and isinstance(error, RuntimeError):
                 raise  # of the middleware, not of an override
             raise ConfigError(
-                f'A qos_overrides parameter of ~/{topic} cannot be used ({error}); expected '
+                f'A qos_overrides parameter of {name} cannot be used ({error}); expected '
                 'reliability reliable or best_effort, history keep_last or keep_all and a '
                 'positive depth: correct it in the parameter file.'
             ) from error
-
-    def _latch(self, topic: str, kind: type, message: Any) -> None:
-        # Not a lifecycle publisher: what labels mean is known as soon as the node is configured.
-        publisher = self._node.create_publisher(kind, f'~/{topic}', LATCHED_QOS)
-        self._latched.append(publisher)
-        publisher.publish(message)
 
     def wanted(self) -> frozenset[str]:
         """Return the topics somebody subscribes to."""
@@ -139,19 +166,26 @@ class Outputs:
         """Build and publish the wanted topics of a frame, except the statistics."""
         message_bytes = {}
         messages_s = publish_s = 0.0
-        for topic, build in self._builders.items():
-            if topic not in wanted:
-                continue
-            started = perf_counter()
-            message = build(product)
+        started = perf_counter()
+        for topic, message in self._messages(wanted, product):
             built = perf_counter()
             messages_s += built - started
-            if message is None:
-                continue
             self._publishers[topic].publish(message)
-            publish_s += perf_counter() - built
+            started = perf_counter()
+            publish_s += started - built
             message_bytes[topic] = _HEADER_BYTES + len(getattr(message, 'data', b''))
+        messages_s += perf_counter() - started
         return Published(message_bytes, 1e3 * messages_s, 1e3 * publish_s)
+
+    def _messages(
+        self, wanted: frozenset[str], product: Product
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield topic and message, each built when the one before is on its way."""
+        for topic, build in self._builders.items():
+            if topic in wanted and (message := build(product)) is not None:
+                yield topic, message
+        for group in self._groups:
+            yield from group.build(product, wanted)
 
     def publish_stats(self, message: FrameStats) -> None:
         """Publish a frame's statistics."""
@@ -161,10 +195,10 @@ class Outputs:
         """Take all publishers out of the graph."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
-        for publisher in self._latched:
-            self._node.destroy_publisher(publisher)
         self._publishers.clear()
-        self._latched.clear()
+        for group in self._groups:
+            group.destroy()
+        self._groups.clear()
 
     def _labels(self, product: Product) -> Image:
         return messages.labels_message(product.header, product.segmentation.labels)
@@ -196,17 +230,6 @@ class Outputs:
 
         return build
 
-    def _traffic_signs(self, product: Product) -> SubclassMasks:
-        masks = subclass_masks(
-            product.segmentation,
-            self._taxonomy,
-            min_area=product.parameters.signs_min_area,
-            max_masks=product.parameters.signs_max_masks,
-            min_probability=product.parameters.signs_min_probability,
-        )
-        size = product.segmentation.probabilities.image_size
-        return messages.subclass_masks_message(product.header, masks, self._taxonomy, size)
-
     def _overlay(self, product: Product) -> Image:
         picture = overlay(
             product.rgb,
@@ -235,7 +258,4 @@ def _frame_qos() -> QoSProfile:
 
 def needs_labels(wanted: frozenset[str]) -> bool:
     """Return whether any of the topics is made from the label image."""
-    return any(
-        topic in ('labels', 'traffic_signs', 'overlay/image') or topic.endswith('/labels')
-        for topic in wanted
-    )
+    return any(map(_FROM_LABELS.fullmatch, wanted))

@@ -58,7 +58,9 @@ class ParameterStore:
             node: The node to declare them on.
             is_configured: Whether parameters that are not live are to be refused now.
         """
+        self._node = node
         self._is_configured = is_configured
+        self._adopted = ''
         self._faults: dict[str, str] = {}
         values = {}
         for name, default in DEFAULTS.items():
@@ -70,8 +72,10 @@ class ParameterStore:
                 values[name] = check(name, given)
             except ConfigError as error:
                 self._faults[name] = str(error)
-                values[name] = default
-            node.declare_parameter(name, values[name], descriptor(name), ignore_override=True)
+                values[name] = check(name, default)
+            value = values[name]
+            value = list(value) if isinstance(value, tuple) else value
+            node.declare_parameter(name, value, descriptor(name), ignore_override=True)
         self._values = NodeParameters(**{ATTRIBUTE_OF_NAME[n]: v for n, v in values.items()})  # type: ignore[arg-type]
         self.unknown_names = _unknown_names(getattr(node, '_parameter_overrides', {}))
         node.add_on_set_parameters_callback(self._on_set)
@@ -91,6 +95,14 @@ class ParameterStore:
             raise ConfigError(' '.join(self._faults.values()))
         return self._values
 
+    def adopt(self, name: str, value: str) -> None:
+        """Set a parameter that is not live to what holds by now, although it is configured."""
+        self._adopted = name
+        try:
+            self._node.set_parameters([Parameter(name, value=value)])
+        finally:
+            self._adopted = ''
+
     def _on_set(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         # Applied here, not in a post-set callback, which Humble lacks: rclpy has already checked
         # type and range, and nothing after this callback refuses.
@@ -104,7 +116,8 @@ class ParameterStore:
                 return SetParametersResult(successful=False, reason=str(error))
             attribute = ATTRIBUTE_OF_NAME[parameter.name]
             changed = value != getattr(self._values, attribute)
-            if changed and not RULES[parameter.name].live and self._is_configured():
+            is_fixed = not RULES[parameter.name].live and parameter.name != self._adopted
+            if changed and is_fixed and self._is_configured():
                 reason = (
                     f'Parameter {parameter.name} cannot change while the node is configured: '
                     'deactivate and clean up first, then set it and configure again.'

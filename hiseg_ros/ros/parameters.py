@@ -12,9 +12,15 @@ from typing import TypeVar
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.regions import MIN_PROBABILITY
 
-T = TypeVar('T', str, int, float, bool)
+T = TypeVar('T', str, int, float, bool, tuple[str, ...])
+
+Value = str | int | float | bool | list[str]
+"""Of a parameter, as ROS has it."""
 
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
+
+_CAMERA = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*)*', re.ASCII)
+"""Names that topics may have."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,9 @@ class NodeParameters:
         True, 'Configure and activate at start-up; false waits for a lifecycle manager.'
     )
     model: str = _parameter(
-        '', 'Path of the weights (.safetensors); empty for the weights that hiseg_ros ships.'
+        '',
+        'Path of the weights (.safetensors) or of an exported network (.onnx); empty for the '
+        'weights that hiseg_ros ships.',
     )
     taxonomy: str = _parameter(
         '',
@@ -64,9 +72,44 @@ class NodeParameters:
         choices=('auto', 'cpu', 'cuda', 'cuda:N'),
         pattern=r'auto|cpu|cuda(:\d+)?',
     )
+    backend: str = _parameter(
+        'auto',
+        'What runs the network: eager, compile or cuda_graph for weights, onnx_runtime or '
+        'openvino for a .onnx file; auto takes the fastest that is installed.',
+        choices=('auto', 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino'),
+    )
+    precision: str = _parameter(
+        'auto',
+        'Of the convolutions; bfloat16 is faster where the device has it and decides a few pixels '
+        'in a hundred differently, as well; auto takes it where it is faster.',
+        choices=('auto', 'float32', 'bfloat16'),
+    )
     input_height: int = _parameter(
         0, 'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
         low=0, high=4096,
+    )
+    cameras: tuple[str, ...] = _parameter(
+        ('',),
+        'Cameras that share the network: with [front, rear] images come from front/image and '
+        'rear/image, and results go to ~/front/labels and so on; without a name there is one '
+        'camera, image, and its results go to ~/labels.',
+    )
+    max_batch: int = _parameter(
+        0,
+        'Most images in one run of the network; 0 for all cameras where a batch takes less time '
+        'than its images one by one (a GPU), else 1.',
+        low=0, high=64, live=True,
+    )
+    max_batch_wait_ms: float = _parameter(
+        5.0,
+        'How long an image waits at most for those of other cameras, where several are run at '
+        'once; nobody waits for a camera that does not deliver.',
+        low=0.0, high=1000.0, live=True,
+    )
+    max_age_s: float = _parameter(
+        0.0,
+        'Images whose stamp is older when work on them would begin are dropped; 0 drops none.',
+        low=0.0, high=3600.0, live=True,
     )
     image_transport: str = _parameter(
         'raw',
@@ -81,7 +124,7 @@ class NodeParameters:
         choices=('auto', 'reliable', 'best_effort'),
     )
     image_timeout: float = _parameter(
-        2.0, 'Diagnostics warn when an active node gets no image for so many seconds.',
+        1.5, 'Diagnostics call a camera stale that delivers no image for so many seconds.',
         low=0.1, high=3600.0, live=True,
     )
     threshold: float = _parameter(
@@ -117,10 +160,38 @@ class NodeParameters:
         'Regions in which a sign is nowhere this probable are left out of ~/traffic_signs.',
         low=0.0, high=1.0, live=True,
     )
+    label_sets: tuple[str, ...] = _parameter(
+        ('',),
+        'Label sets of data sets that are published as well, each in its own ids: names in '
+        'config/mappings or paths of YAML files; [cityscapes] adds ~/cityscapes/labels.',
+    )
+    nav2_classes: str = _parameter(
+        '',
+        'Classes of ~/nav2/mask for the semantic layer of Nav2: a name in config/mappings, such '
+        'as nav2, or the path of a YAML file; empty for no such output.',
+    )
+    nav2_height: int = _parameter(
+        0, 'Rows of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
+        low=0, high=8192,
+    )
+    nav2_width: int = _parameter(
+        0, 'Columns of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
+        low=0, high=8192,
+    )
+    nav2_min_probability: float = _parameter(
+        0.0, 'Pixels of ~/nav2/mask whose class is less probable are unlabeled, so the layer '
+        'ignores them.',
+        low=0.0, high=1.0,
+    )
+    autoware_classes: str = _parameter(
+        '',
+        'Classes of ~/autoware/mask, whose data are run-length encoded as in Autoware: autoware, '
+        'another name in config/mappings or the path of a YAML file; empty for no such output.',
+    )
 
 
 def _ros_name(attribute: str) -> str:
-    for group in ('overlay', 'probabilities', 'signs'):
+    for group in ('overlay', 'probabilities', 'signs', 'nav2', 'autoware'):
         if attribute.startswith(f'{group}_'):
             return f'{group}.{attribute[len(group) + 1:]}'
     return attribute
@@ -130,19 +201,21 @@ ATTRIBUTE_OF_NAME = {_ros_name(f.name): f.name for f in dataclasses.fields(NodeP
 RULES: dict[str, Rule] = {
     _ros_name(f.name): f.metadata['rule'] for f in dataclasses.fields(NodeParameters)
 }
-DEFAULTS: dict[str, str | int | float | bool] = {
-    _ros_name(f.name): f.default  # type: ignore[misc]
+DEFAULTS: dict[str, Value] = {
+    _ros_name(f.name): list(f.default) if isinstance(f.default, tuple) else f.default  # type: ignore[misc]
     for f in dataclasses.fields(NodeParameters)
 }
 
 
-def check(name: str, value: object) -> str | int | float | bool:
+def check(name: str, value: object) -> Value | tuple[str, ...]:
     """Return a parameter's value in the parameter's own type (a whole number may be a float).
 
     Raises:
         ConfigError: The value has another type, lies outside the range or is no known choice.
     """
     rule, default = RULES[name], DEFAULTS[name]
+    if isinstance(default, list):
+        return _camera_names(name, value) if name == 'cameras' else _mapping_names(name, value)
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(default):
@@ -156,4 +229,29 @@ def check(name: str, value: object) -> str | int | float | bool:
     raise ConfigError(
         f'Parameter {name} is {value!r}; expected {expected}: correct it in the parameter file '
         'or with `ros2 param set`.'
+    )
+
+
+def _mapping_names(name: str, value: object) -> tuple[str, ...]:
+    names = [] if value is None else value
+    if isinstance(names, (list, tuple)) and all(isinstance(entry, str) for entry in names):
+        given = [entry for entry in names if entry]
+        if len(given) == len(set(given)):
+            return tuple(given) or ('',)
+    raise ConfigError(
+        f'Parameter {name} is {value!r}; expected a list of different names in config/mappings or '
+        'paths of YAML files, such as [cityscapes]: correct it in the parameter file.'
+    )
+
+
+def _camera_names(name: str, value: object) -> tuple[str, ...]:
+    # ROS hands an empty list on as no value at all or as one of bytes.
+    names = [] if value is None else value
+    if isinstance(names, (list, tuple)) and all(isinstance(entry, str) for entry in names):
+        given = [entry for entry in names if entry]
+        if len(given) == len(set(given)) and all(map(_CAMERA.fullmatch, given)):
+            return tuple(given) or ('',)
+    raise ConfigError(
+        f'Parameter {name} is {value!r}; expected a list of different names of letters, digits '
+        'and _, such as [front, rear]: correct it in the parameter file.'
     )

@@ -14,8 +14,12 @@ from typing import Any
 import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
@@ -36,24 +40,53 @@ QUIET = 3
 DRAIN_S = 0.5
 """How long messages that already arrived are still taken in after the stop."""
 
+LATE_S = 1.0
+"""How long after a simulated clock jumped back messages from before may still arrive."""
+
 _NOT_OURS = ('/parameter_events', '/rosout', '/transition_event')
 
 
 class Recorder(Node):
     """Subscribes to what a node publishes and to further topics, and keeps their bytes."""
 
-    def __init__(self, target: str, further_topics: Sequence[str], sink: BagSink) -> None:
+    def __init__(
+        self,
+        target: str,
+        further_topics: Sequence[str],
+        sink: BagSink,
+        *,
+        is_simulated: bool = False,
+        context: Context | None = None,
+    ) -> None:
         """Prepare; `discover` subscribes.
 
         Args:
             target: Fully qualified name of the node to record, e.g. /segmentation.
             further_topics: Names of topics of others.
             sink: Gets the messages.
+            is_simulated: Whether the time of /clock is recorded. What comes after it jumped back
+                is counted only: in a recording each stamp stands for one moment.
+            context: The ROS context; the process's own by default.
         """
-        super().__init__(NODE_NAME, enable_rosout=False)
+        parameters = [Parameter('use_sim_time', value=is_simulated)]
+        super().__init__(
+            NODE_NAME, enable_rosout=False, context=context, parameter_overrides=parameters
+        )
         self.target = target
         self.counts: dict[str, int] = {}
         self.last_stamp_ns: dict[str, int] = {}
+        self.last_received_ns: dict[str, int] = {}
+        """By this machine's clock."""
+        self._is_simulated = is_simulated
+        self._newest_ns = 0
+        self._newest_stamp_ns: dict[str, int] = {}
+        self._jumped_s: float | None = None
+        backwards = JumpThreshold(
+            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+        )
+        self._jump = self.get_clock().create_jump_callback(
+            backwards, post_callback=self._on_time_jump
+        )
         self._further = frozenset(further_topics)
         self._quiet = 0
         self._sink = sink
@@ -68,6 +101,8 @@ class Recorder(Node):
         The further topics, the camera among them, come last: who waits for this recorder to read
         the camera then knows that it reads all that the node publishes.
         """
+        if self._is_simulated and not self.get_clock().now().nanoseconds:
+            return  # messages would get the time 0
         namespace, _, name = self.target.rpartition('/')
         names = self.get_node_names_and_namespaces()
         found: dict[str, str] = {}
@@ -105,12 +140,38 @@ class Recorder(Node):
     def _keeper(self, topic: str, has_header: bool) -> Callable[[bytes, Mapping[str, int]], None]:
         def keep(data: bytes, info: Mapping[str, int]) -> None:
             # The time the middleware took it in: not delayed by this process being busy.
-            self._sink.put(topic, _received_ns(info), data)
+            received_ns = _received_ns(info)
+            stamp = stamp_ns(data) if has_header else None
+            if not self._is_repeated(topic, stamp):
+                time_ns = self._simulated_ns() if self._is_simulated else received_ns
+                self._sink.put(topic, time_ns, data)
             self.counts[topic] += 1
-            if has_header:
-                self.last_stamp_ns[topic] = stamp_ns(data)
+            self.last_received_ns[topic] = received_ns
+            if stamp is not None:
+                self.last_stamp_ns[topic] = stamp
 
         return keep
+
+    def _on_time_jump(self, jump: TimeJump) -> None:
+        if self._jumped_s is None:
+            self._jumped_s = time.monotonic()
+
+    def _is_repeated(self, topic: str, stamp: int | None) -> bool:
+        """Return whether a message is of a later round than the first."""
+        if not self._is_simulated:
+            return False
+        if self._jumped_s is not None and time.monotonic() > self._jumped_s + LATE_S:
+            return True
+        if stamp is not None and stamp <= self._newest_stamp_ns.get(topic, -1):
+            return True
+        if stamp is not None:
+            self._newest_stamp_ns[topic] = stamp
+        return False
+
+    def _simulated_ns(self) -> int:
+        # What is late has the time of before the jump.
+        self._newest_ns = max(self._newest_ns, self.get_clock().now().nanoseconds)
+        return self._newest_ns
 
 
 def _received_ns(info: Mapping[str, int]) -> int:
@@ -165,7 +226,8 @@ def record(arguments: argparse.Namespace) -> int:
     rclpy.init()
     sink = BagSink(arguments.output)
     try:
-        node = Recorder(arguments.node, arguments.topic, sink)
+        simulated = arguments.clock
+        node = Recorder(arguments.node, arguments.topic, sink, is_simulated=simulated)
         try:
             if wait_until_active(node, arguments.node, stop, arguments.timeout):
                 _spin(node, stop)
@@ -190,7 +252,12 @@ def _spin(node: Recorder, stop: threading.Event) -> None:
             node.discover()
             next_discovery = now + DISCOVERY_PERIOD_S
         if now >= next_report:
-            report('progress', counts=node.counts, last_stamp_ns=node.last_stamp_ns)
+            report(
+                'progress',
+                counts=node.counts,
+                last_stamp_ns=node.last_stamp_ns,
+                last_received_ns=node.last_received_ns,
+            )
             next_report = now + REPORT_PERIOD_S
         executor.spin_once(timeout_sec=0.1)
     executor.shutdown()
@@ -203,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--node', required=True, help='name of the lifecycle node to record')
     parser.add_argument('--topic', action='append', default=[], help='a further topic')
     parser.add_argument('--timeout', type=float, default=120.0, help='seconds to wait for it')
+    parser.add_argument('--clock', action='store_true', help='record the time of /clock')
     return record(parser.parse_args(arguments))
 
 

@@ -92,6 +92,11 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
         )
     dtype = np.dtype(np.uint8 if message.encoding == 'uint8' else '<f2')
     shape = (len(message.node_ids), message.height, message.width)
+    if not shape[0]:
+        raise ImageError(
+            'A probability map has no node ids; expected one for each channel: the message is '
+            'damaged.'
+        )
     data = _bytes_of(message.data)
     if len(data) != math.prod(shape) * dtype.itemsize:
         raise ImageError(

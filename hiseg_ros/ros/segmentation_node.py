@@ -1,55 +1,55 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node: an image topic in, hierarchical labels out."""
+"""The lifecycle node: image topics in, hierarchical labels out."""
 
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.timer import Timer
-from rclpy.utilities import get_rmw_implementation_identifier
+from std_srvs.srv import SetBool
 
-from hiseg_ros.errors import HisegError
-from hiseg_ros.ros.diagnostics import Counters, Health
-from hiseg_ros.ros.engine_loader import LoadedEngine, SegmentationEngine, load_engine
-from hiseg_ros.ros.frame_processor import FrameProcessor
-from hiseg_ros.ros.frame_slot import FrameSlot
-from hiseg_ros.ros.inputs import Frame, Inputs
-from hiseg_ros.ros.outputs import Outputs
+from hiseg_ros.errors import ConfigError, DeviceError, HisegError
+from hiseg_ros.ros.camera_health import CameraHealth, Counters
+from hiseg_ros.ros.configured import Configured, EngineFactory
+from hiseg_ros.ros.diagnostics import Health, total
+from hiseg_ros.ros.engine_loader import load_engine
 from hiseg_ros.ros.parameter_store import ParameterStore
-from hiseg_ros.ros.parameters import NodeParameters
-from hiseg_ros.ros.transport import transport_in_use
-from hiseg_ros.ros.worker import Worker
+from hiseg_ros.ros.program import run_program
+from hiseg_ros.ros.reporter import Reporter
+from hiseg_ros.srv import LoadModel
 
 NODE_NAME = 'segmentation'
-DIAGNOSTICS_PERIOD_S = 1.0
 MATCH_PERIOD_S = 0.5
-SIGNAL_PERIOD_S = 0.2
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
 
 
-class SegmentationNode(LifecycleNode):
-    """Segments the newest image of a camera topic.
+class SegmentationNode(LifecycleNodeMixin, Node):
+    """Segments the newest images of one or more camera topics.
 
-    The executor's thread runs services, timers and subscriptions, which only put images into a
-    slot; the worker's thread owns the engine, decodes, segments and publishes.
+    The executor's thread runs services, timers and subscriptions, which only put images into
+    slots; transitions and the loading of weights run in a second thread of NodeExecutor; the
+    worker's thread owns the engine, decodes, segments and publishes.
     """
 
     def __init__(
         self,
         *,
-        engine_factory: Callable[[NodeParameters], LoadedEngine] = load_engine,
+        engine_factory: EngineFactory = load_engine,
         **node_arguments: Any,
     ) -> None:
         """Declare the parameters and, where `autostart` says so, configure once spinning.
@@ -58,27 +58,31 @@ class SegmentationNode(LifecycleNode):
             engine_factory: Makes the engine from the parameters; called in the worker's thread.
             node_arguments: For rclpy's Node: context, namespace, parameter_overrides, ...
         """
-        super().__init__(NODE_NAME, **node_arguments)
+        Node.__init__(self, NODE_NAME, **node_arguments)
+        apart = ReentrantCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=apart)
         self._engine_factory = engine_factory
         self._health = Health()
-        self._slot: FrameSlot[Frame] = FrameSlot()
-        self._worker: Worker[Frame] | None = None
-        self._inputs: Inputs | None = None
-        self._outputs: Outputs | None = None
-        self._processor: FrameProcessor | None = None
-        self._store = ParameterStore(self, is_configured=lambda: self._worker is not None)
+        self._configured: Configured | None = None
+        self._switch = threading.Lock()
+        self._device_lost = False
+        self._store = ParameterStore(self, is_configured=lambda: self._configured is not None)
         for name in self._store.unknown_names:
             self.get_logger().warning(
                 f'Parameter {name} was given, which this node does not have; expected one of '
                 f'`ros2 param list {self.get_fully_qualified_name()}`: correct its name.'
             )
-        self._transport = transport_in_use(get_rmw_implementation_identifier())
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
-        # Steady, since timers on simulated time stand still while a bag is paused.
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady)
-        self.create_timer(MATCH_PERIOD_S, self._match_publishers, clock=self._steady)
-        self._crash = self.create_guard_condition(self._leave_active)
+        self._reporter = Reporter(
+            self,
+            self._health,
+            self._cameras,
+            lambda: self._store.values.image_timeout,
+        )
+        steady = self._reporter.steady
+        self.create_timer(MATCH_PERIOD_S, self._match_publishers, clock=steady)
+        self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
+        self.create_service(LoadModel, '~/load_model', self._on_load_model, callback_group=apart)
+        self._crash = self.create_guard_condition(self._leave_active, callback_group=apart)
         backwards = JumpThreshold(
             min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
         )
@@ -87,20 +91,37 @@ class SegmentationNode(LifecycleNode):
         )
         self._autostart_timer: Timer | None = None
         if self._store.values.autostart:
-            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self._steady)
+            self._autostart_timer = self.create_timer(
+                0.0, self._autostart, clock=steady, callback_group=apart
+            )
 
     @property
     def counters(self) -> Counters:
-        """Frames since the node was configured."""
-        return self._health.counters
+        """Frames of all cameras since the node was configured."""
+        return total(list(self._cameras().values()))
+
+    @property
+    def counters_of_cameras(self) -> Mapping[str, Counters]:
+        """Frames of each camera since the node was configured, by its name."""
+        return {name: health.counters for name, health in self._cameras().items()}
+
+    def _cameras(self) -> Mapping[str, CameraHealth]:
+        # Read once: transitions run in another thread.
+        configured = self._configured
+        return {} if configured is None else configured.health
+
+    def is_slow(self, entity: object) -> bool:
+        """Return whether an entity's callback may take long; see NodeExecutor."""
+        if entity is self._crash or entity is self._autostart_timer:
+            return True
+        return getattr(entity, 'srv_type', None) in (ChangeState, LoadModel)
 
     def _autostart(self) -> None:
-        if self._autostart_timer is not None:
-            self.destroy_timer(self._autostart_timer)
-            self._autostart_timer = None
-        if self._health.state != 'unconfigured':
+        if self._autostart_timer is None:
             return
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        self.destroy_timer(self._autostart_timer)
+        self._autostart_timer = None
+        if self._health.state == 'unconfigured' and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -111,101 +132,148 @@ class SegmentationNode(LifecycleNode):
             parameter cannot be used; ERROR, with the same end, on anything unforeseen.
         """
         self._health.recovered()
+        self._device_lost = False
         self._health.state = 'configuring'
-        self._publish_diagnostics()
+        self._reporter.publish()
         try:
-            self._configure(self._store.validated())
+            parameters = self._store.validated()
+            self._configured = Configured(
+                self, self._store, self._engine_factory, self._on_worker_error
+            )
+            self._configured.load(parameters)
+            self._health.facts = self._configured.facts
         except HisegError as error:
             self._teardown()
             self._health.failed(str(error))
             self.get_logger().error(f'Not configured: {error}')
-            return TransitionCallbackReturn.FAILURE
+            return FAILURE
         except Exception as error:
             self._report(error)
-            return TransitionCallbackReturn.ERROR
+            return ERROR
         self._health.state = 'inactive'
-        return TransitionCallbackReturn.SUCCESS
-
-    def _configure(self, parameters: NodeParameters) -> None:
-        self._slot = FrameSlot()
-        self._worker = Worker(self._slot, self._process, self._on_worker_error)
-        loaded = self._worker.start(lambda: self._engine_factory(parameters))
-        self._outputs = Outputs(self, loaded.taxonomy)
-        self._inputs = Inputs(self, parameters, self._on_frame)
-        self._processor = FrameProcessor(
-            self, self._store, self._health, self._inputs, self._outputs
-        )
-        self._health.reset()
-        self._health.facts = {**loaded.facts, 'image topic': self._inputs.image_topic}
         facts = ', '.join(f'{key} {value}' for key, value in self._health.facts.items())
         self.get_logger().info(f'Configured: {facts}')
+        return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Enable the publishers, then subscribe; SUCCESS."""
+        """Enable the publishers, then subscribe; SUCCESS, or ERROR on anything unforeseen."""
+        return self._attempt(lambda: self._activate(state))
+
+    def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self._health.recovered()
-        self._health.reset_times()
-        if self._inputs is not None:
-            self._inputs.open()
-        self._health.state = 'active'
+        with self._switch:
+            self._health.state = 'active'
+            if self._configured is not None and self._health.enabled:
+                self._configured.open_inputs()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, let the frame in work finish, disable the publishers; SUCCESS."""
-        self._quiesce()
-        self._health.state = 'inactive'
-        return super().on_deactivate(state)
+        """Unsubscribe, let the frames in work finish, disable the publishers.
+
+        Returns:
+            SUCCESS; ERROR, and the node ends unconfigured, where its device was lost.
+        """
+        return self._attempt(lambda: self._deactivate(state))
+
+    def _deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._switch:
+            self._health.state = 'inactive'
+            if self._configured is not None:
+                self._configured.close_inputs()
+        if self._configured is not None:
+            self._configured.wait_done()
+        result = super().on_deactivate(state)
+        return ERROR if self._device_lost else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the engine and take the publishers out of the graph; SUCCESS."""
         self._teardown()
-        return TransitionCallbackReturn.SUCCESS
+        return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, from any state; SUCCESS."""
         self._teardown()
         self._health.state = 'finalized'
-        return TransitionCallbackReturn.SUCCESS
+        return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything after a transition failed in an unforeseen way; SUCCESS."""
         self._teardown()
-        return TransitionCallbackReturn.SUCCESS
+        return SUCCESS
 
-    def _quiesce(self) -> None:
-        if self._inputs is not None:
-            self._inputs.close()
-        self._slot.clear()
-        if self._worker is not None:
-            self._worker.wait_idle()
+    def _attempt(self, step: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
+        # rclpy itself turns an exception into ERROR without a word.
+        try:
+            return step()
+        except Exception as error:
+            self._report(error)
+            return ERROR
 
-    def _teardown(self) -> None:
-        if self._inputs is not None:
-            self._inputs.close()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._worker = self._inputs = self._outputs = self._processor = None
+    def _teardown(self, timeout_s: float | None = None) -> bool:
+        if self._configured is not None and not self._configured.destroy(timeout_s):
+            return False
+        self._configured = None
         self._health.state = 'unconfigured'
+        return True
 
-    def close(self) -> None:
-        """Stop the worker and destroy the node."""
-        self._teardown()
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Stop the worker and destroy the node.
+
+        Args:
+            timeout_s: How long to wait for the frames in work; None waits for ever.
+
+        Returns:
+            False where they took longer; the node then still is as it was, but takes no images.
+        """
+        if not self._teardown(timeout_s):
+            return False
         self.destroy_node()
+        return True
 
-    def _on_frame(self, frame: Frame) -> None:
-        self._slot.put(frame)
-        self._health.received(self._slot.dropped)
+    def _on_set_enabled(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        with self._switch:
+            self._health.enabled = request.data
+            if self._health.state == 'active' and self._configured is not None:
+                if request.data:
+                    self._configured.open_inputs()
+                else:
+                    self._configured.close_inputs()
+        response.success = True
+        does = 'takes images while it is active' if request.data else 'takes no images'
+        response.message = f'The node {does}; it is {self._health.state}.'
+        self.get_logger().info(response.message)
+        return response
 
-    def _process(self, engine: SegmentationEngine, frame: Frame) -> None:
-        if self._processor is not None:
-            self._processor.process(engine, frame)
+    def _on_load_model(
+        self, request: LoadModel.Request, response: LoadModel.Response
+    ) -> LoadModel.Response:
+        try:
+            if self._configured is None:
+                raise ConfigError(
+                    f'The node is {self._health.state}; expected inactive or active: set '
+                    'parameter model and configure instead.'
+                )
+            self._configured.load_model(request.model)
+            self._health.facts = self._configured.facts
+        except Exception as error:
+            if not isinstance(error, HisegError):
+                self.get_logger().error(_trace(error))
+            response.message = f'Nothing has changed: {" ".join(str(error).split())}'
+            self.get_logger().error(response.message)
+            return response
+        response.success = True
+        response.message = f'The node runs {self._health.facts.get("model", request.model)}.'
+        self.get_logger().info(response.message)
+        return response
 
     def _on_worker_error(self, error: Exception) -> None:
         # In the worker's thread: a transition may only happen in the executor's.
         if not self.context.ok():
             return  # ROS was shut down while a frame was in work, so it could not be published
+        self._device_lost = isinstance(error, DeviceError)
         self._report(error)
         self._crash.trigger()
 
@@ -214,56 +282,29 @@ class SegmentationNode(LifecycleNode):
             self.trigger_deactivate()
 
     def _report(self, error: Exception) -> None:
-        trace = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
-        self.get_logger().error(f'Unforeseen fault, please report it:\n{trace}')
+        if isinstance(error, HisegError):
+            self.get_logger().error(str(error))
+            self._health.failed(str(error))
+            return
+        self.get_logger().error(f'Unforeseen fault, please report it:\n{_trace(error)}')
         self._health.failed(f'{type(error).__name__}: {error}')
 
     def _match_publishers(self) -> None:
-        if self._inputs is not None:
-            self._inputs.match_publishers()
+        if (configured := self._configured) is not None:
+            configured.match_publishers()
 
     def _on_time_jump(self, jump: TimeJump) -> None:
-        self._slot.clear()
-        self._health.reset_times()
+        if (configured := self._configured) is not None:
+            configured.time_jumped()
 
-    def _publish_diagnostics(self) -> None:
-        if self._diagnostics.get_subscription_count() == 0:
-            return
-        name = self.get_fully_qualified_name()
-        message = DiagnosticArray()
-        message.header.stamp = self.get_clock().now().to_msg()
-        timeout_s = self._store.values.image_timeout
-        message.status = [
-            self._health.status(f'{name}: segmentation', timeout_s),
-            self._health.transport_status(f'{name}: transport', self._transport),
-        ]
-        self._diagnostics.publish(message)
+
+def _trace(error: Exception) -> str:
+    return ''.join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code 0."""
+    """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code."""
     # Read when torch is loaded: threads that spin while they wait starve everything else on a busy
     # machine of few cores (a frame of 360x480 took 14 s beside a training, 1 s with this).
     os.environ.setdefault('GOMP_SPINCOUNT', '1000')
-    # Not rclpy's handlers: they invalidate the context at once, under the hands of the worker
-    # that publishes or of a transition that is under way.
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    rclpy.init(
-        args=None if arguments is None else list(arguments),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    node = SegmentationNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=SIGNAL_PERIOD_S)
-    except ExternalShutdownException:
-        pass
-    finally:
-        executor.shutdown()
-        node.close()
-        rclpy.try_shutdown()
-    return 0
+    return run_program(SegmentationNode, arguments)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,15 @@ def pixels(message: Image) -> NDArray[np.uint8]:
 class HeldEngine:
     """Stands in for the engine: counts calls, and each one can be held or made to fail."""
 
-    device = 'pretended'
+    device = backend = precision = 'pretended'
+    batch_pays = True
 
-    def __init__(self) -> None:
-        self.taxonomy = load_taxonomy('street')
+    def __init__(self, leaf: int = 0, taxonomy: str = 'street') -> None:
+        self.taxonomy = load_taxonomy(taxonomy)
+        self.leaf = self.taxonomy.leaves[leaf]
         self.threshold = 0.0
         self.calls: list[dict[str, Any]] = []
+        self.batches: list[list[tuple[int, int]]] = []
         self.error: Exception | None = None
         self.closed = 0
         self.may_go = threading.Event()
@@ -72,7 +76,7 @@ class HeldEngine:
     def segment(
         self, rgb: RgbImage, *, labels: bool = True, confidence: bool = True
     ) -> Segmentation:
-        """Return leaf 1 everywhere, once it may."""
+        """Return its leaf everywhere, once it may."""
         self.threads.add(threading.current_thread().name)
         self.calls.append(
             {'labels': labels, 'confidence': confidence, 'threshold': self.threshold}
@@ -81,7 +85,7 @@ class HeldEngine:
         if self.error is not None:
             raise self.error
         size = (rgb.shape[0], rgb.shape[1])
-        leaf = self.taxonomy.leaves[0]
+        leaf = self.leaf
         values = np.zeros((len(self.taxonomy), 2, 2), np.float32)
         values[list(self.taxonomy.path(leaf))] = 1.0
         return Segmentation(
@@ -89,6 +93,15 @@ class HeldEngine:
             np.full(size if confidence else (0, 0), 255, np.uint8),
             NodeProbabilities(values, size),
         )
+
+    def segment_batch(
+        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+    ) -> Iterator[tuple[int, Segmentation]]:
+        """Note the sizes of the pictures and segment one after the other."""
+        self.batches.append([(rgb.shape[0], rgb.shape[1]) for rgb in rgbs])
+        for number, rgb in enumerate(rgbs):
+            wanted = {'labels': labels[number], 'confidence': confidence[number]}
+            yield number, self.segment(rgb, **wanted)
 
     def close(self) -> None:
         """Count."""

@@ -20,6 +20,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from hiseg_ros.ros.executor import NodeExecutor
+
 PATIENCE_S = 60.0
 
 RVIZ_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -41,11 +43,11 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.peer)
         self._clients: dict[str, Any] = {}
-        self._running: list[tuple[SingleThreadedExecutor, threading.Thread, Any]] = []
+        self._running: list[tuple[NodeExecutor, threading.Thread, Any]] = []
 
     def start(self, node: Any) -> Any:
         """Spin a node with a `close` method in a thread of its own."""
-        executor = SingleThreadedExecutor(context=self.context)
+        executor = NodeExecutor(context=self.context)
         executor.add_node(node)
 
         def spin() -> None:
@@ -65,6 +67,7 @@ class Graph:
         for executor, thread, node in self._running:
             executor.shutdown(timeout_sec=PATIENCE_S)
             thread.join(PATIENCE_S)
+            executor.wait_slow(PATIENCE_S)
             node.close()
         self._running.clear()
         self._clients.clear()

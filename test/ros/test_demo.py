@@ -20,6 +20,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from rosbag2_rules import check_bag
 from rosbags.interfaces import ConnectionExtRosbag2, QosDurability, QosReliability
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -186,6 +187,7 @@ def test_the_recording_holds_definitions_hashes_and_qos(demo: Demo) -> None:
     assert qos.reliability == QosReliability.RELIABLE
     assert 'TaxonomyNode[] nodes' in taxonomy.msgdef.data
     assert 'MSG: hiseg_ros/TaxonomyNode' in taxonomy.msgdef.data
+    check_bag(demo.recording)
     labels = connections['/segmentation/labels']
     assert isinstance(labels.ext, ConnectionExtRosbag2)
     assert labels.ext.offered_qos_profiles[0].durability == QosDurability.VOLATILE
@@ -251,11 +253,12 @@ def test_a_second_demo_replaces_the_first_and_plays_only_what_was_asked_for(
     write_robot_bag(tmp_path / 'bag', StoragePlugin.SQLITE3)
     output = Path(shutil.copytree(demo.output, tmp_path / 'output'))
     arguments = (tmp_path / 'bag', '--output', output, '--model', tiny_checkpoint)
-    command = demo_command(*arguments, '--seconds', 0.25, '--rate', 2)
+    command = demo_command(*arguments, '--seconds', 0.25, '--rate', 2, '--loop', 2)
     result = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert result.returncode == 0, result.stderr
     summary = json.loads((output / 'summary.json').read_text())
-    assert summary['frames_published'] == 3
+    assert summary['frames_published'] == summary['all_rounds']['published'] == 6
+    assert summary['rounds'] == 2
     assert summary['rate_factor'] == 2
 
 

@@ -46,7 +46,7 @@ def test_a_new_stamp_changes_nothing_else() -> None:
     from rclpy.serialization import deserialize_message
     from sensor_msgs.msg import CompressedImage
 
-    from hiseg_ros.ros.bag_player import read_stamp_ns, with_stamp
+    from hiseg_ros.ros.message_stamp import read_stamp_ns, with_stamp
 
     data = with_stamp(compressed(5, b'picture'), 1_700_000_000_123_456_789)
     assert read_stamp_ns(data) == 1_700_000_000_123_456_789
@@ -57,7 +57,7 @@ def test_a_new_stamp_changes_nothing_else() -> None:
 
 
 def test_stamps_of_big_endian_messages_are_read_and_written() -> None:
-    from hiseg_ros.ros.bag_player import read_stamp_ns, with_stamp
+    from hiseg_ros.ros.message_stamp import read_stamp_ns, with_stamp
 
     data = b'\x00\x00\x00\x00' + (17).to_bytes(4, 'big') + (23).to_bytes(4, 'big') + b'rest'
     assert read_stamp_ns(data) == 17_000_000_023
@@ -67,13 +67,19 @@ def test_stamps_of_big_endian_messages_are_read_and_written() -> None:
 
 @pytest.mark.parametrize('data', [b'', b'\x00\x01\x00\x00', b'\x00\x0b\x00\x00' + bytes(20)])
 def test_what_is_no_plain_message_is_refused(data: bytes) -> None:
-    from hiseg_ros.ros.bag_player import read_stamp_ns
+    from hiseg_ros.ros.message_stamp import read_stamp_ns
 
     with pytest.raises(BagError, match='expected plain CDR'):
         read_stamp_ns(data)
 
 
-def play(graph: Graph, messages: list[Message], rate: float = 1.0) -> tuple[Any, list[Any], Any]:
+def play(
+    graph: Graph,
+    rounds: list[list[Message]],
+    rate: float = 1.0,
+    *,
+    is_simulated: bool = False,
+) -> tuple[Any, list[Any], Any]:
     """Play messages of /image and /truth; return images, truths and the player's account."""
     from sensor_msgs.msg import CompressedImage
 
@@ -86,11 +92,11 @@ def play(graph: Graph, messages: list[Message], rate: float = 1.0) -> tuple[Any,
     def run() -> None:
         kind = 'sensor_msgs/msg/CompressedImage'
         tracks = {'/image': Track('/live/image', kind), '/truth': Track('/live/truth', kind)}
-        player = BagPlayer('/image', tracks, context=graph.context)
+        player = BagPlayer('/image', tracks, is_simulated=is_simulated, context=graph.context)
         try:
             stop = threading.Event()
-            player.wait_for_readers(Readers(of_all=['peer']), stop, 20.0)
-            done.append(player.play(messages, rate, stop))
+            player.wait_for_readers(Readers(of_all=['peer']), stop, 20.0, RECORDED_NS)
+            done.append(player.play(rounds, rate, stop))
             graph_has_all.wait(20)
         finally:
             player.close()
@@ -98,7 +104,7 @@ def play(graph: Graph, messages: list[Message], rate: float = 1.0) -> tuple[Any,
     graph_has_all = threading.Event()
     thread = threading.Thread(target=run)
     thread.start()
-    expected = sum(m.topic == '/image' for m in messages)
+    expected = sum(m.topic == '/image' for messages in rounds for m in messages)
     try:
         graph.until(lambda: done and len(images) == expected, 'all images')
         graph.spin(0.2)
@@ -118,7 +124,7 @@ def test_images_come_at_their_own_pace_stamped_with_now(graph: Graph) -> None:
         for i in range(8)
     ]
     before = time.time_ns()
-    images, _, played = play(graph, messages)
+    images, _, played = play(graph, [messages])
     assert [bytes(image.data) for image in images] == [bytes([i]) for i in range(8)]
     stamps = [stamp_of(image) for image in images]
     assert played.frames == 8
@@ -138,11 +144,85 @@ def test_companions_get_the_stamp_of_their_image_whichever_came_first(graph: Gra
         ]
         messages += pair if i % 2 else reversed(pair)
     messages.append(Message('/truth', RECORDED_NS + PERIOD_NS * 9, compressed(1, b'\xff')))
-    images, truths, _ = play(graph, messages, rate=2.0)
+    images, truths, _ = play(graph, [messages], rate=2.0)
     graph.until(lambda: len(truths) == 4, 'the ground truth')
     stamps = {bytes(image.data)[0]: stamp_of(image) for image in images}
     for truth in truths:
         assert stamp_of(truth) == stamps[bytes(truth.data)[0] - 100]
+
+
+def frames(count: int, period_ns: int = PERIOD_NS) -> list[Message]:
+    """Return images, each recorded half a period after its stamp."""
+    stamps = [RECORDED_NS + i * period_ns for i in range(count)]
+    return [
+        Message('/image', stamp + period_ns // 2, compressed(stamp, bytes([i])))
+        for i, stamp in enumerate(stamps)
+    ]
+
+
+def test_rounds_follow_each_other_at_the_pace_of_the_camera(graph: Graph) -> None:
+    """Stamped with now, a second round looks like more of the same drive."""
+    period_ns = 100_000_000
+    images, _, played = play(graph, [frames(4, period_ns)] * 2)
+    assert (played.rounds, played.frames) == (2, 8)
+    stamps = [stamp_of(image) for image in images]
+    assert [bytes(image.data)[0] for image in images] == [0, 1, 2, 3] * 2
+    assert 0.5 * period_ns < stamps[4] - stamps[3] < 4 * period_ns
+    assert played.last_stamp_ns == played.last_time_ns == stamps[-1]
+
+
+def test_companions_of_a_second_round_get_the_stamps_of_their_own_images(graph: Graph) -> None:
+    """A ground truth that comes before its image is not taken for the one of the round before."""
+    messages = []
+    for message in frames(3):
+        messages += [Message('/truth', message.time_ns, message.data), message]
+    images, truths, _ = play(graph, [messages] * 2)
+    graph.until(lambda: len(truths) == 6, 'the ground truth')
+    assert [stamp_of(truth) for truth in truths] == [stamp_of(image) for image in images]
+
+
+def test_under_a_simulated_clock_messages_stay_as_they_were_recorded(graph: Graph) -> None:
+    """The clock runs from the first to the last recording time, `rate` times as fast as real."""
+    from rosgraph_msgs.msg import Clock
+
+    clock = graph.collect(Clock, '/clock', 1000)
+    started = time.monotonic()
+    images, _, played = play(graph, [frames(11)], rate=2.0, is_simulated=True)
+    assert time.monotonic() - started > 10 * PERIOD_NS / 1e9 / 2
+    stamps = [stamp_of(image) for image in images]
+    assert stamps == [RECORDED_NS + i * PERIOD_NS for i in range(11)]
+    assert played.last_stamp_ns == stamps[-1]
+    assert abs(played.last_time_ns - time.time_ns()) < 60e9
+    times = [int(c.clock.sec) * 10**9 + int(c.clock.nanosec) for c in clock]
+    assert times == sorted(times)
+    assert times[0] == RECORDED_NS
+    assert times[-1] == RECORDED_NS + 10 * PERIOD_NS + PERIOD_NS // 2
+    assert len(set(times)) > 15  # it does not stand still between the images
+
+
+def test_the_simulated_clock_jumps_back_before_the_first_image_of_a_round(graph: Graph) -> None:
+    """So that a node forgets what it holds, and not what comes."""
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import CompressedImage
+
+    sent: list[tuple[int, str, int]] = []
+
+    def clock(message: Any, info: Any) -> None:
+        time_ns = message.clock.sec * 10**9 + message.clock.nanosec
+        sent.append((info['source_timestamp'], 'clock', time_ns))
+
+    def image(message: Any, info: Any) -> None:
+        sent.append((info['source_timestamp'], 'image', stamp_of(message)))
+
+    graph.peer.create_subscription(Clock, '/clock', clock, 999)
+    graph.peer.create_subscription(CompressedImage, '/live/image', image, 99)
+    play(graph, [frames(3)] * 2, is_simulated=True)
+    graph.until(lambda: sum(kind == 'image' for _, kind, _ in sent) == 6, 'all images')
+    sent.sort()
+    images = [place for place, (_, kind, _) in enumerate(sent) if kind == 'image']
+    between = sent[images[2] + 1 : images[3]]
+    assert between[-1][2] == RECORDED_NS + PERIOD_NS // 2
+    assert sent[images[3]][0] - between[0][0] > 100_000_000
 
 
 def test_a_player_that_nobody_reads_gives_up(graph: Graph) -> None:

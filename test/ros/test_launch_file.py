@@ -55,7 +55,7 @@ def test_the_arguments_are_those_of_other_ros_2_packages_and_each_is_described()
     assert set(arguments) == {
         'namespace', 'params_file', 'use_sim_time', 'autostart', 'use_respawn', 'log_level',
         'rviz', 'rviz_config', 'image_topic', 'camera_info_topic', 'model', 'device',
-        'image_transport', 'threshold', 'fastdds_profile',
+        'image_transport', 'threshold', 'fastdds_profile', 'cameras',
     }  # fmt: skip
     for name, argument in arguments.items():
         assert len(argument.description) > 15, name
@@ -135,3 +135,62 @@ def test_a_bad_argument_leaves_the_node_alive_and_unconfigured(
         process.wait()
     assert process.returncode == 0, output
     assert "Parameter threshold is 'high'; expected a number" in output, output
+
+
+@pytest.mark.needs('torch')
+def test_several_cameras_are_launched_on_one_node(
+    graph: Graph, ros_environment: dict[str, str], tiny_checkpoint: Path, street_image: RgbImage
+) -> None:
+    from node_support import image_message
+    from sensor_msgs.msg import CameraInfo, Image
+
+    process = run_launch_file(
+        ros_environment, 'cameras:=front,rear', 'image_topic:=/sensors/{camera}/image_raw',
+        'device:=cpu', f'model:={tiny_checkpoint}',
+    )  # fmt: skip
+    try:
+        names = ('front', 'rear')
+        images = [
+            graph.peer.create_publisher(Image, f'/sensors/{name}/image_raw', 1) for name in names
+        ]
+        info = graph.peer.create_publisher(CameraInfo, '/sensors/rear/camera_info', 1)
+        labels = [graph.collect(Image, f'/segmentation/{name}/labels') for name in names]
+        infos = graph.collect(CameraInfo, '/segmentation/rear/overlay/camera_info')
+
+        def publish() -> None:
+            info.publish(CameraInfo(height=street_image.shape[0], width=street_image.shape[1]))
+            for publisher in images:
+                publisher.publish(image_message(street_image))
+
+        graph.until(
+            lambda: all(labels) and infos, 'labels of both cameras', meanwhile=publish
+        )
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, output
+
+
+@pytest.mark.parametrize(
+    ('topic', 'expected'),
+    [
+        ('image_raw', 'front/image_raw'),
+        ('color/image_raw', 'front/color/image_raw'),
+        ('/rig/{camera}/image', '/rig/front/image'),
+        ('/image', None),
+    ],
+)
+def test_a_cameras_topic_has_its_name_in_it(topic: str, expected: str | None) -> None:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location('segmentation_launch', LAUNCH_FILE)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if expected is None:
+        with pytest.raises(ValueError, match='expected a name below each of them'):
+            module.of_camera(topic, 'front')
+    else:
+        assert module.of_camera(topic, 'front') == expected

@@ -168,13 +168,14 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
     from hiseg_ros.ros.diagnostics import Counters
 
     times_ms = {'network': 12.5, 'decision': 3.0, 'latency': 20.0}
-    counters = Counters(received=2**40, processed=5, dropped=3, bad=1)
+    counters = Counters(2**40, 5, busy=3, stale=6, bad=1, unwanted=7, stopped=8)
     received = after_transport(
         messages.frame_stats_message(
             header,
             times_ms=times_ms,
             counters=counters,
             image_size=IMAGE_SIZE,
+            batch_size=4,
             device='cpu',
             backend='eager',
         )
@@ -185,6 +186,9 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
         assert value == times_ms[stage] if stage in times_ms else math.isnan(value)
     assert (received.received, received.processed) == (2**40, 5)
     assert (received.dropped_busy, received.dropped_malformed) == (3, 1)
+    dropped = (received.dropped_stale, received.dropped_unwanted, received.dropped_stopped)
+    assert dropped == (6, 7, 8)
+    assert received.batch_size == 4
     assert (received.image_height, received.image_width) == IMAGE_SIZE
     assert (received.device, received.backend) == ('cpu', 'eager')
 

@@ -102,7 +102,7 @@ def check_bad_then_good(
     )
     graph.until(
         lambda: int(
-            {e.key: e.value for e in reports[-1].status[0].values}['frames unreadable']
+            {e.key: e.value for e in reports[-1].status[0].values}['frames dropped malformed']
         ) == node.counters.bad,
         'diagnostics count them',
     )  # fmt: skip

@@ -70,6 +70,7 @@ def test_the_shipped_file_names_every_parameter_with_its_default() -> None:
 def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> None:
     from hiseg_ros.ros.parameters import DEFAULTS
 
+    free_text = ('model', 'taxonomy', 'cameras', 'label_sets', 'nav2.classes', 'autoware.classes')
     node, _ = make_store()
     for name, default in DEFAULTS.items():
         descriptor = node.describe_parameter(name)
@@ -80,7 +81,7 @@ def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> 
             assert len(descriptor.floating_point_range) == 1
         elif isinstance(default, int):
             assert len(descriptor.integer_range) == 1
-        elif name not in ('model', 'taxonomy'):
+        elif name not in free_text:
             assert 'one of' in descriptor.additional_constraints
 
 
@@ -93,6 +94,17 @@ def test_values_of_a_parameter_file_arrive_in_the_snapshot(make_store: Any) -> N
     assert node.get_parameter('image_transport').value == 'compressed'
 
 
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [(['front', 'rig/rear'], ('front', 'rig/rear')), ([''], ('',)), ([], ('',))],
+)
+def test_cameras_are_a_list_of_names_and_none_of_them_is_one_camera_without_a_name(
+    make_store: Any, given: list[str], expected: tuple[str, ...]
+) -> None:
+    _, store = make_store({'cameras': given})
+    assert store.validated().cameras == expected
+
+
 def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) -> None:
     _, store = make_store({'threshold': 1})
     assert store.validated().threshold == 1.0
@@ -101,6 +113,11 @@ def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) ->
 @pytest.mark.parametrize(
     ('name', 'value', 'expected'),
     [
+        ('cameras', 'front', 'a list of different names'),
+        ('cameras', ['front', 'front'], 'a list of different names'),
+        ('cameras', ['front', 'left camera'], 'a list of different names'),
+        ('cameras', ['/front'], 'a list of different names'),
+        ('max_batch', 65, 'a value from 0 to 64'),
         ('image_transport', 'theora', 'one of raw, compressed'),
         ('device', 'gpu', 'one of auto, cpu, cuda, cuda:N'),
         ('device', 'cuda:', 'one of auto, cpu, cuda, cuda:N'),

@@ -1,0 +1,60 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Which outputs for other projects a node has: what its parameters ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+
+from hiseg_ros.ros.consumers import nav2
+from hiseg_ros.ros.consumers.autoware import Autoware
+from hiseg_ros.ros.consumers.group import Group
+from hiseg_ros.ros.consumers.label_set import LabelSet, chosen_sets, label_info
+from hiseg_ros.ros.consumers.signs import Signs
+from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.taxonomy import Taxonomy, load_mapping
+
+
+def chosen_groups(
+    node: Node, camera: str, taxonomy: Taxonomy, parameters: NodeParameters
+) -> list[Group]:
+    """Return the groups of topics of one camera.
+
+    Raises:
+        ConfigError: A parameter cannot be used, or numba is not installed.
+        MappingError: A mapping is missing or does not fit the taxonomy.
+    """
+    groups: list[Group] = [Signs(taxonomy)]
+    groups += [LabelSet(mapping, taxonomy) for mapping in chosen_sets(parameters, taxonomy)]
+    if parameters.autoware_classes:
+        mapping = load_mapping(parameters.autoware_classes, taxonomy)
+        groups.append(Autoware(mapping, taxonomy))
+    if parameters.nav2_classes:  # last, since it subscribes
+        mapping = load_mapping(parameters.nav2_classes, taxonomy)
+        groups.append(nav2.Nav2(node, camera, mapping, taxonomy, parameters))
+    return groups
+
+
+def label_infos(taxonomy: Taxonomy, parameters: NodeParameters) -> dict[str, Any]:
+    """Return the vision_msgs/LabelInfo of each label set by its topic, without ~ and camera.
+
+    Nav2 reports every class that its parameters lack, and rebuilds its table at each message: so
+    there is one, with exactly the classes of the mapping.
+
+    Returns:
+        Nothing where vision_msgs is not installed.
+
+    Raises:
+        ConfigError: Parameter label_sets cannot be used.
+        MappingError: A mapping is missing or does not fit the taxonomy.
+    """
+    infos = {
+        f'{mapping.name}/label_info': label_info(mapping)
+        for mapping in chosen_sets(parameters, taxonomy)
+    }
+    if parameters.nav2_classes:
+        mapping = load_mapping(parameters.nav2_classes, taxonomy)
+        infos[nav2.LABEL_INFO] = label_info(mapping, parameters.nav2_min_probability)
+    return {topic: info for topic, info in infos.items() if info is not None}

@@ -1,0 +1,24 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the outputs of one kind have in common: topics, and messages built together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from hiseg_ros.ros.outputs import Product
+
+
+class Group(Protocol):
+    """Topics of one camera whose messages share work."""
+
+    kinds: Mapping[str, type]
+    """Message type by topic, named without ~ and camera."""
+
+    def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
+        """Yield topic and message for each of the group's topics that is wanted."""
+
+    def destroy(self) -> None:
+        """Take what it subscribes to out of the graph."""

@@ -1,0 +1,104 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Nav2's semantic segmentation layer: a mask of named classes that fits its point cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.ros import messages
+from hiseg_ros.ros.consumers.label_set import label_decision
+from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.taxonomy import Mapping as LabelMapping
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import ImageSize
+
+if TYPE_CHECKING:
+    from hiseg_ros.ros.outputs import Product
+
+MASK, CONFIDENCE, LABEL_INFO = 'nav2/mask', 'nav2/confidence', 'nav2/label_info'
+CAMERA_INFO = 'nav2/camera_info'
+
+
+class Nav2:
+    """~/nav2/mask and ~/nav2/confidence of one camera.
+
+    The layer drops a mask that has not exactly as many pixels as the cloud has points. So their
+    size is fixed by parameters, or that of the camera_info which goes with the cloud, or, as long
+    as none has come, the camera image's.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: str,
+        mapping: LabelMapping,
+        taxonomy: Taxonomy,
+        parameters: NodeParameters,
+    ) -> None:
+        """Prepare the decision, and subscribe to the camera_info where it tells the size.
+
+        Args:
+            node: The node to subscribe with.
+            camera: Namespace of the camera_info; empty for the only camera.
+            mapping: The classes.
+            taxonomy: Tree of the probabilities.
+            parameters: Those of the group nav2.
+
+        Raises:
+            ConfigError: Only one side of the size is given, or numba is not installed.
+            MappingError: The mapping's ids do not fit a mono8 image.
+        """
+        height, width = parameters.nav2_height, parameters.nav2_width
+        if (height == 0) != (width == 0):
+            raise ConfigError(
+                f'Parameters nav2.height and nav2.width are {height} and {width}; expected both '
+                'sides of the point cloud, or 0 for both to follow a camera_info.'
+            )
+        self.kinds: Mapping[str, type] = {MASK: Image, CONFIDENCE: Image}
+        self.size: ImageSize | None = (height, width) if height else None
+        """(H, W) of the masks; None for the camera image's."""
+        self._decide = label_decision(mapping, taxonomy)
+        self._min_probability = parameters.nav2_min_probability
+        self._node = node
+        self._infos: Subscription | None = None
+        if self.size is None:
+            topic = f'{camera}/{CAMERA_INFO}' if camera else CAMERA_INFO
+            self._infos = node.create_subscription(
+                CameraInfo, topic, self._on_camera_info, qos_profile_sensor_data
+            )
+
+    def _on_camera_info(self, info: CameraInfo) -> None:
+        height = (info.roi.height or info.height) // max(info.binning_y, 1)
+        width = (info.roi.width or info.width) // max(info.binning_x, 1)
+        if height and width:
+            self.size = (height, width)
+
+    def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
+        """Yield mask and confidence, one stamp and size for both; see `Group`."""
+        if not wanted & self.kinds.keys():
+            return
+        mask, confidence = self._decide(
+            product.segmentation.probabilities,
+            self.size,
+            self._min_probability,
+            labels=MASK in wanted,
+            confidence=CONFIDENCE in wanted,
+        )
+        if MASK in wanted:
+            yield MASK, messages.labels_message(product.header, mask)
+        if CONFIDENCE in wanted:
+            yield CONFIDENCE, messages.confidence_message(product.header, confidence)
+
+    def destroy(self) -> None:
+        """Unsubscribe from the camera_info."""
+        if self._infos is not None:
+            self._node.destroy_subscription(self._infos)
+            self._infos = None

@@ -1,0 +1,64 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The executor of the node: one thread for callbacks, a second one for those that take long."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.executors import (
+    ConditionReachedException,
+    ShutdownException,
+    SingleThreadedExecutor,
+    TimeoutException,
+)
+
+QUEUED_S = 0.005
+
+
+class NodeExecutor(SingleThreadedExecutor):
+    """Spins a node and runs its slow callbacks, one after the other, in a thread beside.
+
+    Loading weights takes seconds, in which parameters, states and images are to be served.
+    rclpy's MultiThreadedExecutor would do that too, but it starves subscriptions under load.
+
+    What is slow a node says by its method `is_slow(entity)`. These entities need a callback group
+    of their own. In any other executor the node works as well; its services then wait.
+    """
+
+    def __init__(self, *, context: Context | None = None) -> None:
+        """Prepare both threads; the second one starts when it is needed."""
+        super().__init__(context=context)
+        self._apart = ThreadPoolExecutor(1, thread_name_prefix='hiseg_transition')
+        self._running: dict[Any, Any] = {}
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Run the next callback that is ready, or hand it to the second thread."""
+        for handler, job in list(self._running.items()):
+            if job.done():
+                del self._running[handler]
+                job.result()  # raises what the callback raised
+                handler.result()
+        try:
+            handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+        except (ConditionReachedException, ShutdownException, TimeoutException):
+            return
+        if handler in self._running:
+            time.sleep(QUEUED_S)  # rclpy offers a callback that is queued again and again
+        elif hasattr(node, 'is_slow') and node.is_slow(entity):
+            self._running[handler] = self._apart.submit(handler)
+        else:
+            handler()
+            handler.result()
+
+    def wait_slow(self, timeout_s: float) -> bool:
+        """Wait for the slow callbacks that were begun; return whether they have ended."""
+        return not wait(list(self._running.values()), timeout_s).not_done
+
+    def shutdown(self, timeout_sec: float | None = None) -> bool:
+        """Run no further callback."""
+        self._apart.shutdown(wait=False, cancel_futures=True)
+        return bool(super().shutdown(timeout_sec))

@@ -1,0 +1,127 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The node measured from outside: a camera that asks for results in a private ROS graph."""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.ros.child_process import ChildProcess, end_all
+from hiseg_ros.ros.isolation import Isolation
+from hiseg_ros.ros.live_run import NODE, NODE_PROGRAM
+from hiseg_ros.types import ImageSize
+
+CAMERA = 'camera'
+PATIENCE_S = 300.0
+"""Beyond the length of the runs, for loading and compiling."""
+
+RESULTS = ('labels', 'confidence')
+"""Of the node's outputs those that are subscribed to."""
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """One node and the runs it is measured in."""
+
+    size: ImageSize
+    """(H, W) of the camera image."""
+    backend: str = 'auto'
+    precision: str = 'auto'
+    model: str = ''
+    device: str = 'auto'
+    results: Sequence[str] = RESULTS
+    """Names of the outputs, below the node's name."""
+    rates: Sequence[float] = (10.0, 30.0, 60.0)
+    """Of the camera, in Hz."""
+    seconds: float = 10.0
+    """Of each run."""
+
+
+def measure(plan: GraphPlan) -> list[dict[str, Any]]:
+    """Measure the node in a process of its own, beside one that is camera and consumer.
+
+    First the camera sends as fast as results come. Below that rate the highest is searched for at
+    which less than a hundredth of the images are lost ('is_sustained'); then come the plan's.
+
+    Returns:
+        For each rate: 'camera_hz', 'frames_per_s' with all results, 'lost' share of images, and
+        medians: 'latency_ms' from the image's stamp to the arrival of the last result,
+        'engine_ms', 'overhead_ms' of the node around it; 'cores' that the node kept busy, and its
+        'host_peak_mib'.
+
+    Raises:
+        ConfigError: The node cannot be configured, or a process ended.
+    """
+    events: queue.Queue[dict[str, Any]] = queue.Queue()
+    children: list[ChildProcess] = []
+    with Isolation() as isolation, TemporaryDirectory(prefix='hiseg_benchmark_') as folder:
+        environment = isolation.environment()
+        environment['ROS_LOG_DIR'] = folder
+        environment.setdefault('GOMP_SPINCOUNT', '1000')
+        environment['PYTHONUNBUFFERED'] = '1'
+        try:
+            node = ChildProcess(
+                NODE, _node_command(plan), environment, Path(folder) / 'node.log', events
+            )
+            children.append(node)
+            camera = [sys.executable, '-m', 'hiseg_ros.ros.benchmark_camera', json.dumps({
+                'size': plan.size, 'results': list(plan.results), 'rates': list(plan.rates),
+                'seconds': plan.seconds, 'node': node.process_id, 'patience_s': PATIENCE_S,
+            })]
+            children.append(
+                ChildProcess(CAMERA, camera, environment, Path(folder) / 'camera.log', events)
+            )
+            rows = _collect(plan, events, node)
+        finally:
+            end_all(children)
+    named = {'size': list(plan.size), 'results': list(plan.results)}
+    return [{**named, **row, 'precision': row.get('precision') or plan.precision} for row in rows]
+
+
+def _node_command(plan: GraphPlan) -> list[str]:
+    parameters = {
+        'autostart': 'true', 'model': plan.model or "''", 'device': plan.device,
+        'backend': plan.backend, 'precision': plan.precision,
+    }
+    command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
+    for name, value in parameters.items():
+        command += ['-p', f'{name}:={value}']
+    return command
+
+
+def _collect(
+    plan: GraphPlan, events: queue.Queue[dict[str, Any]], node: ChildProcess
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    deadline = time.monotonic() + PATIENCE_S + (8 + len(plan.rates)) * (plan.seconds + 10)
+    while True:
+        try:
+            event = events.get(timeout=1.0)
+        except queue.Empty:
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    'The measurement did not end in time; expected it to: measure fewer seconds.'
+                ) from None
+            continue
+        kind = event.pop('event')
+        source = event.pop('from')
+        if kind == 'measured':
+            rows.append(event)
+        elif kind == 'finished':
+            return rows
+        elif kind in ('error', 'ended'):
+            refused = node.last_error('Not configured: ')
+            said = refused or event.get('message') or f'exit code {event.get("code")}'
+            raise ConfigError(
+                f'The {source} ended before its work was done ({said}); expected it to run '
+                'to the end.'
+            )

@@ -1,0 +1,73 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The segmentation node with a tally at its image subscriptions.
+
+python -m hiseg_ros.ros.soak.node TALLY.json --ros-args ...
+
+Between a camera and the node's own counters lies the subscription's queue of one place: an image
+that a newer one replaced there was never seen by the node, and the middleware tells nobody. The
+publisher numbers its messages, so the numbers that are missing tell how many there were.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sensor_msgs.msg import Image
+
+from hiseg_ros.ros.child_process import interrupt_with_parent
+from hiseg_ros.ros.program import run_program
+from hiseg_ros.ros.segmentation_node import SegmentationNode
+
+
+class TalliedNode(SegmentationNode):
+    """Notes the publisher's number of every image that is handed to it."""
+
+    def __init__(self, tally: Path, **node_arguments: Any) -> None:
+        """Start with nothing noted.
+
+        Args:
+            tally: Gets the numbers by topic, a list for each time that the node subscribed.
+            node_arguments: See SegmentationNode.
+        """
+        self._tally = tally
+        self._taken: dict[str, list[list[int]]] = {}
+        super().__init__(**node_arguments)
+
+    def create_subscription(
+        self, kind: Any, topic: str, callback: Callable[[Any], None], qos: Any, **others: Any
+    ) -> Any:
+        """Subscribe; numbers of images are noted before the node sees them."""
+        if kind is not Image:
+            return super().create_subscription(kind, topic, callback, qos, **others)
+        numbers: list[int] = []
+        self._taken.setdefault(topic, []).append(numbers)
+
+        def tallied(message: Any, info: dict[str, int]) -> None:
+            numbers.append(info['publication_sequence_number'])
+            callback(message)
+
+        return super().create_subscription(kind, topic, tallied, qos, **others)
+
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Write the numbers, then close; a process that takes too long to end is cut short."""
+        self._tally.write_text(json.dumps(self._taken))
+        return super().close(timeout_s)
+
+
+def main() -> int:
+    """Run the node; return its exit code."""
+    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+    interrupt_with_parent()
+    tally = Path(sys.argv[1])
+    return run_program(lambda: TalliedNode(tally), [sys.argv[0], *sys.argv[2:]])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

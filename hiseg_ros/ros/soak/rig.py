@@ -1,0 +1,285 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras, consumer and faults of a soak run, in one process beside the node's.
+
+python -m hiseg_ros.ros.soak.rig PLAN (JSON) PICTURES.npz RECORD.json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from std_srvs.srv import SetBool
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.msg import FrameStats
+from hiseg_ros.ros.camera_health import LABELS
+from hiseg_ros.ros.child_process import report, run_child
+from hiseg_ros.ros.live_run import SEGMENTATION
+from hiseg_ros.ros.soak.cameras import Sender, SoakCamera
+from hiseg_ros.ros.soak.faults import FAULTS, UnexpectedError
+from hiseg_ros.ros.soak.plan import SoakPlan
+from hiseg_ros.ros.stamps import nanoseconds
+from hiseg_ros.srv import LoadModel
+
+STATS_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+SETTLE_S = 1.0
+"""Both sides of a connection learn of it one after the other."""
+LEVELS = {
+    DiagnosticStatus.OK: 'OK', DiagnosticStatus.WARN: 'WARN',
+    DiagnosticStatus.ERROR: 'ERROR', DiagnosticStatus.STALE: 'STALE',
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """A frame's statistics as they arrived."""
+
+    at_s: float
+    """Steady clock."""
+    stamp_ns: int
+    latency_ms: float
+    queue_ms: float
+    network_ms: float
+    size: tuple[int, int]
+    """(H, W) of the image."""
+    processed: int
+    """Images of the camera so far, by the node's count."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """One status of the node's diagnostics."""
+
+    at_s: float
+    level: str
+    text: str
+    values: dict[str, str]
+
+
+class Rig(Node):
+    """Sends, listens and breaks things."""
+
+    def __init__(self, plan: SoakPlan, pictures: dict[str, Any]) -> None:
+        """Create the cameras and subscribe to statistics and diagnostics."""
+        super().__init__('hiseg_soak', enable_rosout=False)
+        self.plan = plan
+        self.cameras = {
+            camera.name: SoakCamera(self, camera, list(pictures[camera.name]))
+            for camera in plan.cameras
+        }
+        self.results: dict[str, list[Result]] = {name: [] for name in self.cameras}
+        self.statuses: dict[str, Status] = {}
+        self.away: list[tuple[float, float]] = []
+        self._stats: dict[str, Subscription] = {}
+        for name in self.cameras:
+            self.listen(name)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self.set_enabled = self.create_client(SetBool, f'{SEGMENTATION}/set_enabled')
+        self.load_model = self.create_client(LoadModel, f'{SEGMENTATION}/load_model')
+
+    def listen(self, camera: str) -> None:
+        """Subscribe to a camera's statistics."""
+
+        def note(message: FrameStats) -> None:
+            self.results[camera].append(Result(
+                time.monotonic(), nanoseconds(message.header.stamp), message.latency_ms,
+                message.queue_ms, message.network_ms,
+                (message.image_height, message.image_width), message.processed,
+            ))  # fmt: skip
+
+        self._stats[camera] = self.create_subscription(
+            FrameStats, f'{SEGMENTATION}/{camera}/stats', note, STATS_QOS
+        )
+
+    def ignore(self, camera: str) -> None:
+        """Unsubscribe from a camera's statistics."""
+        self.destroy_subscription(self._stats.pop(camera))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            kind = status.name.rpartition(': ')[2]
+            self.statuses[kind] = Status(
+                time.monotonic(), LEVELS[status.level], status.message, values
+            )
+
+    def until(self, condition: Callable[[], Any], what: str, patience_s: float = 0.0) -> float:
+        """Wait until a condition holds; return how long it took in seconds.
+
+        Raises:
+            UnexpectedError: It did not come to hold in time.
+        """
+        began = time.monotonic()
+        patience_s = patience_s or self.plan.patience_s
+        while not condition():
+            if time.monotonic() - began > patience_s:
+                raise UnexpectedError(f'not within {patience_s:.0f} s: {what}')
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def call(self, client: Any, request: Any) -> Any:
+        """Call a service and return its answer.
+
+        Raises:
+            UnexpectedError: None came.
+        """
+        self.until(client.service_is_ready, f'service {client.srv_name}')
+        future = client.call_async(request)
+        self.until(future.done, f'an answer of {client.srv_name}', 2 * self.plan.patience_s)
+        return future.result()
+
+    def status(self, camera: str) -> Status:
+        """Return the newest status of a camera."""
+        return self.statuses.get(f'camera {camera}', Status(0.0, '', '', {}))
+
+    def counters(self, camera: str) -> dict[str, int]:
+        """Return what the node counted of a camera by its newest diagnostics."""
+        values = self.status(camera).values
+        counted = {name: int(values.get(label, 0)) for name, label in LABELS.items()}
+        return {**counted, 'lost': int(values.get('messages lost', 0))}
+
+    def has_new_result(self, camera: str, after_s: float) -> bool:
+        """Return whether an image that was sent after a moment has its result."""
+        results = self.results[camera]
+        if not results or results[-1].at_s < after_s:
+            return False
+        sent = next((s for s in reversed(self.cameras[camera].sent)
+                     if s.stamp_ns == results[-1].stamp_ns), None)  # fmt: skip
+        return sent is not None and sent.at_s >= after_s
+
+    def all_work(self, besides: str = '') -> None:
+        """Wait until every camera's images of now have results, besides one camera's.
+
+        Raises:
+            UnexpectedError: They do not come.
+        """
+        now = time.monotonic()
+        for name in self.cameras:
+            if name != besides:
+                self.until(partial(self.has_new_result, name, now), f'results of {name}')
+
+    def is_at_rest(self, camera: str) -> bool:
+        """Return whether each image of a camera that arrived has found its fate."""
+        status, counted = self.status(camera), self.counters(camera)
+        sent = self.cameras[camera].sent
+        fates = sum(counted.values()) - counted['received'] - counted['lost']
+        is_late = not sent or status.at_s > sent[-1].at_s + SETTLE_S
+        return is_late and counted['received'] == fates
+
+    def begin(self) -> None:
+        """Wait for the node, then let the cameras send.
+
+        Raises:
+            UnexpectedError: It does not come.
+        """
+        self.until(
+            lambda: all(camera.is_heard for camera in self.cameras.values()),
+            'the node subscribes to all cameras',
+            self.plan.startup_s,
+        )
+        now = time.monotonic()
+        self.away.append((now, now + SETTLE_S))
+        self.sender = Sender(list(self.cameras.values()))
+        self.sender.start()
+
+    def finish(self) -> None:
+        """Stop the cameras and wait until the node has worked off what it got.
+
+        Raises:
+            UnexpectedError: It does not.
+        """
+        self.sender.stop()
+        for name in self.cameras:
+            self.until(partial(self.is_at_rest, name), f'all images of {name} are done')
+        time.sleep(SETTLE_S)
+
+    def record(self) -> dict[str, Any]:
+        """Return all that was seen."""
+        return {
+            'cameras': {
+                name: {
+                    'sent': [dataclasses.astuple(sent) for sent in camera.sent],
+                    'counters': self.counters(name),
+                    'results': [dataclasses.asdict(result) for result in self.results[name]],
+                }
+                for name, camera in self.cameras.items()
+            },
+            'away': self.away,
+            'facts': self.statuses['segmentation'].values,
+        }
+
+
+def run(rig: Rig) -> None:
+    """Break something every period, in turn, until the time is over."""
+    rig.begin()
+    began = time.monotonic()
+    report('began', at_s=began)
+    rig.all_work()
+    names = list(rig.cameras)
+    for index in range(1, int(rig.plan.seconds / rig.plan.period_s)):
+        fault = FAULTS[(index - 1) % len(FAULTS)]
+        camera = names[sum(divmod(index - 1, len(FAULTS))) % len(names)]
+        time.sleep(max(0.0, began + index * rig.plan.period_s - time.monotonic()))
+        at_s, problem, found = time.monotonic() - began, '', ''
+        try:
+            found = fault.inject(rig, camera)
+            rig.all_work()
+        except UnexpectedError as unexpected:
+            problem = str(unexpected)
+        report('fault', name=fault.name, camera=camera if fault.is_of_camera else '',
+               at_s=at_s, took_s=time.monotonic() - began - at_s, found=found,
+               problem=problem)  # fmt: skip
+    time.sleep(max(0.0, began + rig.plan.seconds - time.monotonic()))
+    rig.finish()
+
+
+def main() -> int:
+    """Run until the time is over, then write the record."""
+    plan, record = SoakPlan.of_json(sys.argv[1]), Path(sys.argv[3])
+    rclpy.init()
+    with np.load(sys.argv[2]) as pictures:
+        rig = Rig(plan, dict(pictures))
+    executor = SingleThreadedExecutor()
+    executor.add_node(rig)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        run(rig)
+        record.write_text(json.dumps(rig.record()))
+        report('finished')
+        sys.stdin.buffer.read()  # the parent closes it
+    except UnexpectedError as unexpected:
+        raise ConfigError(f'The soak run broke off: {unexpected}.') from unexpected
+    finally:
+        rclpy.try_shutdown()
+        thread.join(5.0)
+        rig.destroy_node()
+    return 0
+
+
+if __name__ == '__main__':
+    run_child(main)

@@ -1,0 +1,199 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Which topics of a recording are a node's results, and of which camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from hiseg_ros.errors import BagError, ImageError
+from hiseg_ros.replay.bag import IMAGE_TYPES, Topic
+from hiseg_ros.replay.cameras import choose_cameras
+from hiseg_ros.replay.message_stream import MessageStream
+from hiseg_ros.replay.recording import Recording
+from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.viewer.definitions import Definitions
+
+TAXONOMY_TYPE = 'hiseg_ros/msg/Taxonomy'
+_OTHER_RESULTS = ('confidence', 'traffic_signs', 'stats')
+_SHOWN = ('labels', *_OTHER_RESULTS)
+_OVERLAY = 'overlay/image'
+
+FIRST_MESSAGES = 600
+"""Pictures and labels that are looked at to find out which belong together."""
+
+
+@dataclass(frozen=True)
+class SeenCamera:
+    """One camera's results and the pictures that they were made from."""
+
+    node: str
+    """What the names of its results begin with: /segmentation."""
+    taxonomy: Taxonomy
+    results: Mapping[str, str]
+    """Message type by name below the node: labels, confidence, level_1/probabilities, ..."""
+    picture: Topic | None
+    """Its pictures; where they were not recorded the overlays, else None."""
+    is_timed: bool
+    """Whether its statistics hold times, as those of a live node do."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Levels of the tree whose probabilities were recorded."""
+        everything = range(1, self.taxonomy.depth + 1)
+        return tuple(n for n in everything if f'level_{n}/probabilities' in self.results)
+
+    def shown(self, levels: Iterable[int]) -> dict[str, str]:
+        """Return the topics that are shown, with their message types.
+
+        Args:
+            levels: Whose probabilities are wanted.
+        """
+        names = (*_SHOWN, *(f'level_{level}/probabilities' for level in levels))
+        topics = {f'{self.node}/{n}': self.results[n] for n in names if n in self.results}
+        if self.picture is not None:
+            topics[self.picture.name] = self.picture.message_type
+        return topics
+
+
+def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
+    """Return what can be looked at, in the order of the names.
+
+    Raises:
+        BagError: The recording has no labels of a node, or no label tree.
+        TaxonomyError: A label tree is not valid.
+    """
+    topics = {topic.name: topic for topic in recording.topics if topic.count}
+    nodes = _nodes(topics)
+    if not nodes:
+        raise BagError(
+            f'The recording {recording.path} holds no labels with their label tree; expected the '
+            "node's topics labels (Image) and taxonomy (hiseg_ros/msg/Taxonomy), as `hiseg "
+            'replay` and `hiseg demo` write them, found: '
+            f'{", ".join(sorted(topics)) or "no messages"}.'
+        )
+    definitions = Definitions(recording)
+    trees = _trees(recording, definitions, set(nodes.values()))
+    pictures = _pictures(recording, definitions, topics, nodes)
+    return tuple(
+        SeenCamera(
+            node,
+            trees[tree],
+            {
+                name.removeprefix(f'{node}/'): topic.message_type
+                for name, topic in topics.items()
+                if name.startswith(f'{node}/')
+            },
+            pictures.get(node, topics.get(f'{node}/{_OVERLAY}')),
+            is_timed=_is_timed(recording, definitions, topics.get(f'{node}/stats')),
+        )
+        for node, tree in sorted(nodes.items())
+    )
+
+
+def _nodes(topics: Mapping[str, Topic]) -> dict[str, str]:
+    """Return the topic of the label tree for each name that results are found below.
+
+    One node may serve several cameras: /segmentation/front/labels belongs to the tree of
+    /segmentation. Labels alone below a node, without a tree beside them, are in other ids.
+    """
+    trees = [
+        name
+        for name, topic in topics.items()
+        if topic.message_type == TAXONOMY_TYPE and name.endswith('/taxonomy')
+    ]
+    found = {}
+    for name, topic in topics.items():
+        node = name.removesuffix('/labels')
+        if node == name or topic.message_type != IMAGE_TYPES[0]:
+            continue
+        above = [tree for tree in trees if f'{node}/'.startswith(tree.removesuffix('taxonomy'))]
+        is_whole = f'{node}/taxonomy' in trees or any(
+            f'{node}/{other}' in topics for other in _OTHER_RESULTS
+        )
+        if above and is_whole:
+            found[node] = max(above, key=len)
+    return found
+
+
+def _trees(
+    recording: Recording, definitions: Definitions, topics: Collection[str]
+) -> dict[str, Taxonomy]:
+    """Return the label tree of each topic."""
+    found: dict[str, Taxonomy] = {}
+    for message in MessageStream([recording], topics):
+        if message.raw.topic not in found:
+            found[message.raw.topic] = _taxonomy(definitions.decode(message.raw))
+        if len(found) == len(topics):
+            return found
+    missing = ', '.join(sorted(set(topics) - set(found)))
+    raise BagError(
+        f'The recording {recording.path} has no message on {missing}; expected the latched label '
+        'tree of the node: record from before the first frame on.'
+    )
+
+
+def _taxonomy(message: Any) -> Taxonomy:
+    root = int(message.subclass_root)
+    nodes = tuple(
+        Node(
+            entry.id,
+            entry.name,
+            None if entry.id == 0 else int(entry.parent_id),
+            entry.level,
+            (entry.r, entry.g, entry.b),
+        )
+        for entry in message.nodes
+    )
+    return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)
+
+
+def _is_timed(recording: Recording, definitions: Definitions, stats: Topic | None) -> bool:
+    """Return whether the first statistics hold times; an offline replay measures none."""
+    if stats is None:
+        return False
+    for message in MessageStream([recording], [stats.name]):
+        return math.isfinite(definitions.decode(message.raw).total_ms)
+    return False
+
+
+def _pictures(
+    recording: Recording,
+    definitions: Definitions,
+    topics: Mapping[str, Topic],
+    nodes: Collection[str],
+) -> dict[str, Topic]:
+    """Return the pictures of each node, where there are any.
+
+    A picture and its labels have the same header; where two cameras have the same, the names
+    decide: /front/image_raw belongs to /front/segmentation.
+    """
+    try:
+        pictures = [camera.topic for camera in choose_cameras(topics.values())]
+    except BagError:
+        return {}  # recorded without pictures
+    labels = {f'{node}/labels': node for node in nodes}
+    headers: dict[str, set[tuple[int, int, str]]] = {name: set() for name in (*pictures, *labels)}
+    for message in islice(MessageStream([recording], headers), FIRST_MESSAGES):
+        topic = message.raw.topic
+        try:
+            header = definitions.decode(message.raw).header
+        except ImageError:
+            continue  # damaged: another will do
+        headers[topic].add((header.stamp.sec, header.stamp.nanosec, header.frame_id))
+        if all(any(headers[name] & headers[p] for p in pictures) for name in labels):
+            break
+    found = {}
+    for name, node in labels.items():
+        matching = [picture for picture in pictures if headers[picture] & headers[name]]
+        if matching:
+            found[node] = topics[max(matching, key=lambda picture: _shared_words(picture, node))]
+    return found
+
+
+def _shared_words(one: str, other: str) -> int:
+    return len(set(one.split('/')) & set(other.split('/')))

@@ -1,0 +1,159 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recording into Rerun: one message at a time, so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import rerun as rr
+
+from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.replay.bag import RawMessage
+from hiseg_ros.replay.message_stream import Damage, MessageStream
+from hiseg_ros.replay.summary import stamp_of
+from hiseg_ros.viewer.batches import Batches
+from hiseg_ros.viewer.cameras import find_cameras
+from hiseg_ros.viewer.definitions import Definitions
+from hiseg_ros.viewer.figures import log_figures
+from hiseg_ros.viewer.layout import blueprint
+from hiseg_ros.viewer.scene import Scene
+from hiseg_ros.viewer.source import Source
+from hiseg_ros.viewer.truth import find_truth
+
+APPLICATION = 'hiseg_ros'
+REMEMBERED = 1000
+"""Stamps that are remembered to leave out whole frames."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a recording is shown."""
+
+    start_s: float = 0.0
+    """After the first message."""
+    seconds: float | None = None
+    every: int = 1
+    """Of so many frames one is shown."""
+    levels: Sequence[int] | None = None
+    """Levels of the tree whose probabilities are shown; None for all."""
+
+
+class Show:
+    """Streams one source."""
+
+    def __init__(self, source: Source, part: Part) -> None:
+        """Find out what there is.
+
+        Raises:
+            BagError: The recording has no labels of a node.
+            ConfigError: A level is asked for that the recording does not have.
+        """
+        self._source, self._part = source, part
+        self.cameras = find_cameras(source.recording)
+        self._levels = self._chosen_levels()
+        self._camera_of = {
+            topic: number
+            for number, camera in enumerate(self.cameras)
+            for topic in camera.shown(self._levels)
+        }
+        self._truth = find_truth(source, self.cameras)
+        if self._truth is not None:
+            nodes = [camera.node for camera in self.cameras]
+            self._camera_of[self._truth.topic] = nodes.index(self._truth.node)
+        self._is_shown: dict[tuple[int, int], bool] = {}
+        self._frames = [0] * len(self.cameras)
+        self.damages: list[Damage] = []
+
+    def _chosen_levels(self) -> tuple[int, ...]:
+        found = {level for camera in self.cameras for level in camera.levels}
+        wanted = found if self._part.levels is None else set(self._part.levels)
+        if not wanted <= found:
+            raise ConfigError(
+                f'The recording {self._source.recording.path} has no probabilities of level '
+                f'{min(wanted - found)}; expected one of '
+                f'{", ".join(map(str, sorted(found))) or "none"}: choose another.'
+            )
+        return tuple(sorted(wanted))
+
+    @property
+    def messages(self) -> int:
+        """Messages that the recording announces for the topics that are shown."""
+        topics = self._source.recording.topics
+        return sum(topic.count for topic in topics if topic.name in self._camera_of)
+
+    def new_stream(self) -> rr.RecordingStream:
+        """Return a stream that is not connected to anything yet."""
+        stream = rr.RecordingStream(APPLICATION)
+        stream.set_log_time_enabled(False)
+        stream.set_log_tick_enabled(False)
+        stream.send_recording_name(self._source.name)
+        return stream
+
+    def layout(self) -> rr.blueprint.Blueprint:
+        """Return what the viewer shows at first."""
+        has_figures = self._source.metrics is not None
+        return blueprint(self.cameras, self._levels, self._truth, has_figures=has_figures)
+
+    def run(self, stream: rr.RecordingStream, on_message: Callable[[], bool]) -> None:
+        """Log everything, message by message.
+
+        Args:
+            stream: Connected to a viewer or a file.
+            on_message: Called after each message, shown or not; returns whether to go on.
+
+        Raises:
+            BagError: There is nothing in this part of the recording.
+        """
+        batches = Batches(stream)
+        definitions = Definitions(self._source.recording)
+        scene = Scene(
+            stream, batches, definitions, self.cameras, self._levels, self._truth
+        )
+        messages = MessageStream([self._source.recording], self._camera_of)
+        begin_ns = end_ns = None
+        for message in messages:
+            if begin_ns is None or end_ns is None:
+                begin_ns, end_ns = self._limits(message.raw.time_ns)
+                self._log_figures(batches, (begin_ns, end_ns))
+            if message.raw.time_ns >= end_ns:
+                break
+            if message.raw.time_ns >= begin_ns and self._is_wanted(message.raw):
+                try:
+                    scene.log(message.raw)
+                except ImageError as error:
+                    self.damages.append(message.damage(str(error)))
+            if not on_message():
+                break
+        batches.flush()
+        self.damages += messages.damages
+        if not any(self._frames):
+            raise BagError(
+                f'The recording {self._source.recording.path} has no frame in the part that was '
+                'asked for; expected some: choose another --start.'
+            )
+
+    def _limits(self, first_ns: int) -> tuple[float, float]:
+        begin_ns = first_ns + self._part.start_s * 1e9
+        seconds = float('inf') if self._part.seconds is None else self._part.seconds
+        return begin_ns, begin_ns + seconds * 1e9
+
+    def _log_figures(self, batches: Batches, limits: tuple[float, float]) -> None:
+        metrics, frames = self._source.metrics, self._source.frames
+        if metrics is not None and frames is not None:
+            nodes = [camera['node'] for camera in metrics['cameras']]
+            log_figures(batches, frames, nodes, limits)
+
+    def _is_wanted(self, raw: RawMessage) -> bool:
+        """Return whether a message's frame is shown; all messages of a frame share its stamp."""
+        camera, stamp_ns = self._camera_of[raw.topic], stamp_of(raw)
+        known = self._is_shown.get((camera, stamp_ns))
+        if known is not None:
+            return known
+        is_shown = self._frames[camera] % self._part.every == 0
+        self._frames[camera] += 1
+        self._is_shown[camera, stamp_ns] = is_shown
+        if len(self._is_shown) > REMEMBERED:
+            del self._is_shown[next(iter(self._is_shown))]
+        return is_shown

@@ -1,0 +1,65 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg benchmark --ros`: node and camera as processes of a graph of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.ros import graph_benchmark
+from hiseg_ros.ros.benchmark_camera import Run, pictures, summary
+from hiseg_ros.ros.graph_benchmark import GraphPlan, measure
+
+pytestmark = [pytest.mark.needs('ros'), pytest.mark.needs('torch')]
+
+
+def test_the_node_is_measured_from_outside(tiny_checkpoint: Path) -> None:
+    """First the sustained rate, then the rates asked for; results are counted, not believed."""
+    plan = GraphPlan(
+        (64, 96), backend='eager', precision='float32', model=str(tiny_checkpoint), device='cpu',
+        rates=(5.0,), seconds=1.0,
+    )
+    fastest, asked = measure(plan)
+    assert fastest['camera_hz'] > 0
+    assert asked['camera_hz'] == 5.0
+    assert asked['images'] == 5
+    assert not asked['is_sustained']
+    for row in (fastest, asked):
+        assert 0 <= row['lost'] <= 1
+        assert row['backend'] == 'eager'
+        assert row['host_peak_mib'] > 50
+        assert row['cores'] > 0
+    assert asked['latency_ms']['median'] > 0
+    assert asked['engine_ms'] > 0
+
+
+def test_a_node_that_refuses_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    """Its own sentence is passed on."""
+    plan = GraphPlan((64, 96), model=str(tmp_path / 'none.onnx'), seconds=0.5, rates=())
+    graph_benchmark_patience = graph_benchmark.PATIENCE_S
+    graph_benchmark.PATIENCE_S = 8.0
+    try:
+        with pytest.raises(ConfigError, match='none.onnx do not exist'):
+            measure(plan)
+    finally:
+        graph_benchmark.PATIENCE_S = graph_benchmark_patience
+
+
+def test_lost_images_count_against_the_node() -> None:
+    """One of four images has all its results: three quarters are lost."""
+    import os
+
+    run = Run({1: 0.0, 2: 0.1, 3: 0.2, 4: 0.3}, {1: {'labels': 0.05, 'confidence': 0.06},
+                                                 3: {'labels': 0.3}})
+    row = summary(run, ('labels', 'confidence'), 0.1, os.getpid())
+    assert row['lost'] == 0.75
+    assert row['latency_ms'] == {'median': 60.0, 'p95': 60.0}
+    assert row['engine_ms'] is None
+
+
+def test_pictures_have_the_size_asked_for() -> None:
+    """Also where blocks do not fit it."""
+    assert [picture.shape for picture in pictures((70, 130))] == [(70, 130, 3)] * 2
