@@ -24,6 +24,7 @@ NEEDS = {
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
     'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
+    'view': ('rerun',),
     'vision_msgs': ('vision_msgs.msg',),
 }
 
@@ -36,6 +37,7 @@ NEED_OF_PATH = {
     'test_preprocessing.py': 'torch',
     'test_regions.py': 'torch',
     'training': 'train',
+    'viewer': 'view',
 }
 """Folders and files of tests that import their need at their top."""
 
@@ -46,6 +48,10 @@ def missing_need(name: str) -> str | None:
         import torch
 
         return None if torch.cuda.is_available() else 'no CUDA device'
+    if name == 'browser':
+        from headless_browser import PROGRAMS, find_browser
+
+        return None if find_browser() else f'none of {", ".join(PROGRAMS)} is on the PATH'
     for module in NEEDS[name]:
         try:
             importlib.import_module(module)

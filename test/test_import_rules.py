@@ -16,14 +16,16 @@ MODULE = Path(__file__).resolve().parent.parent / 'hiseg_ros'
 
 LAYERS = (
     'cli',
+    'viewer',
     'ros | replay | training',
+    'benchmark',
     'evaluation | visualization',
     'inference',
     'pipeline',
     'model preprocessing decision regions',
     'taxonomy',
-    'types resources',
-    'errors',
+    'types resources pictures',
+    'errors threads',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 
@@ -41,6 +43,7 @@ ROS = {
 }
 WITHOUT_TORCH = (
     'errors',
+    'pictures',
     'regions',
     'replay',
     'resources',
@@ -94,7 +97,7 @@ def between_rooms() -> list[tuple[Path, str, str]]:
         parts = name.split('.')
         if parts[0] == 'hiseg_ros' and len(parts) > 1:
             target = parts[1]
-            if target not in (room, 'msg', '__version__'):
+            if target not in (room, 'msg', 'srv', '__version__'):
                 crossing.append((path, room, target))
     return crossing
 

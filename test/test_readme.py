@@ -157,6 +157,13 @@ def replay(place: Place, command: str) -> None:
     assert bool(metrics['scores']) == ('--mapping' in command)
 
 
+def video(place: Place, command: str) -> None:
+    """A replay's folder becomes a film."""
+    place.hiseg('hiseg replay bag --output out', '--model', str(place.model))
+    place.hiseg(command)
+    assert (place.folder / 'film.mp4').stat().st_size > 0
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -188,6 +195,7 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg synthesize': synthesize,
     'hiseg evaluate': evaluate,
     'hiseg replay': replay,
+    'hiseg video': video,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiseg_ros.cli.numbers import positive
+from hiseg_ros.cli.pace import FOREVER, add_pace
 from hiseg_ros.errors import BagError, CheckpointError, ConfigError
-from hiseg_ros.resources import default_model
+from hiseg_ros.inference.choice import shipped_file
 
 if TYPE_CHECKING:
     from hiseg_ros.ros.live_run import Progress
@@ -22,21 +24,6 @@ if TYPE_CHECKING:
 RESULTS = ('overlay.mp4', 'summary.json')
 RECORDING_FILES = frozenset({'recording.mcap', 'metadata.yaml', 'metadata.yaml.tmp'})
 PICTURES = 4
-
-
-def positive(text: str) -> float:
-    """Return a number above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: It is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')
-    return value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,10 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seconds', type=positive, metavar='S',
         help='replay only so much from the start; for the drawn drive its length',
     )
-    parser.add_argument(
-        '--rate', type=positive, default=1.0, metavar='FACTOR',
-        help='factor on the speed of the replay (default: %(default)s)',
-    )
+    add_pace(parser)
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
     )
@@ -69,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the demo and print what came out."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
-    model = options.model or default_model()
+    model = options.model or shipped_file('auto', options.device)
     check_needs(model)
     output = prepare(options.output)
 
@@ -83,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
         frames = camera.count
         if options.seconds and bag.duration_s:
             frames = min(frames, round(frames * options.seconds / bag.duration_s))
-    print(f'Replaying {camera.name} of {bag_path} ({frames} images).')
+    times = {1: '', FOREVER: ', until Ctrl-C'}.get(options.loop, f', {options.loop} times')
+    print(f'Replaying {camera.name} of {bag_path} ({frames} images{times}).')
     if others:
         names = ', '.join(topic.name for topic in others)
         print(f'Not replayed: {names}; choose one with --topic.')
@@ -114,8 +99,8 @@ def check_needs(model: Path) -> None:
             )
     if not model.is_file():
         raise CheckpointError(
-            f'The weights {model} do not exist; expected a .safetensors file written by `hiseg '
-            'train`: name one with --model.'
+            f'The weights {model} do not exist; expected a file written by `hiseg train` or '
+            '`hiseg export`: name one with --model.'
         )
 
 
@@ -164,6 +149,7 @@ def replay(
         further = [t.name for t in companions(bag, camera) if t.is_image]
     player = [sys.executable, '-m', 'hiseg_ros.cli.play', str(bag_path)]
     player += ['--topic', camera.name, '--rate', str(options.rate)]
+    player += ['--loop'] if options.loop == FOREVER else ['--loop', str(options.loop)]
     if options.seconds:
         player += ['--seconds', str(options.seconds)]
     recording = output / 'recording'
@@ -177,8 +163,11 @@ def replay(
             ('model', json.dumps(str(model.resolve()))),
             ('device', json.dumps(options.device)),
         ),
+        is_simulated=options.clock,
+        is_endless=options.loop == FOREVER,
     )
-    with tqdm(total=frames, unit='frame', dynamic_ncols=True, mininterval=0.5) as bar:
+    total = None if options.loop == FOREVER else frames * options.loop
+    with tqdm(total=total, unit='frame', dynamic_ncols=True, mininterval=0.5) as bar:
         phases: list[str] = []
 
         def show(progress: Progress) -> None:
@@ -188,7 +177,7 @@ def replay(
                 phases.append(progress.phase)
                 bar.set_description(progress.phase)
 
-        run_live(plan, show)
+        live = run_live(plan, show)
     recorded = read_run(recording, plan.camera_topic)
     summary = summarize(recorded)
     if not recorded.labels:
@@ -206,6 +195,9 @@ def replay(
         'bag': str(bag_path),
         'topic': camera.name,
         'rate_factor': options.rate,
+        'simulated_clock': options.clock,
+        'rounds': live.rounds,
+        'all_rounds': {'published': live.published, 'processed': live.processed},
         'model': str(model),
         'video_frames': video_frames,
         'pictures': len(pictures),

@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
+    parser.add_argument(
+        '--backend', default='auto',
+        help="what runs the network: 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino' "
+        "or 'auto' (default), the fastest that is installed",
+    )
+    parser.add_argument(
+        '--precision', default='float32', help="'float32' (default), 'bfloat16' or 'auto'"
+    )
     parser.add_argument('--input-height', type=int, default=0, help='as in `hiseg predict`')
     parser.add_argument('--threshold', type=float, default=0.0, help='as in `hiseg predict`')
     parser.add_argument(
@@ -96,6 +104,8 @@ def _engine(options: argparse.Namespace) -> Any:
         device=options.device,
         input_height=options.input_height,
         threshold=options.threshold,
+        backend=options.backend,
+        precision=options.precision,
     )
 
 
@@ -114,6 +124,8 @@ def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) ->
         'input_height': options.input_height,
         'threshold': options.threshold,
         'device': engine.device,
+        'backend': engine.backend,
+        'precision': engine.precision,
         'hiseg_ros': __version__,
     }
     facts = {key.replace('_', ' '): str(value) for key, value in run_facts.items()}

@@ -6,12 +6,22 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from hiseg_ros.cli.numbers import positive
+from hiseg_ros.cli.pace import add_pace, repeated
+from hiseg_ros.errors import BagError
 from hiseg_ros.replay.bag import Bag, RawMessage, Topic
 from hiseg_ros.replay.camera_topic import choose_image_topic, companions
 from hiseg_ros.replay.footage import CAMERA_TOPIC
+
+if TYPE_CHECKING:
+    from hiseg_ros.ros.bag_player import Played
 
 CAMERA_INFO_TOPIC = f'{CAMERA_TOPIC.rpartition("/")[0]}/camera_info'
 
@@ -20,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('bag', type=Path, help='rosbag2: a folder, or one .mcap or .db3 file')
     parser.add_argument('--topic', help='image topic (default: the first in the bag)')
+    add_pace(parser)
     parser.add_argument(
-        '--rate', type=float, default=1.0, help='factor on the speed (default %(default)s)'
+        '--seconds', type=positive, metavar='S', help='replay only so much from the start'
     )
-    parser.add_argument('--seconds', type=float, help='replay only so much from the start')
     parser.add_argument(
         '--wait-for', action='append', default=[], metavar='NODE',
         help='start when a node of this name reads the images; may be repeated',
@@ -33,8 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='start when a node of this name reads all that is replayed; may be repeated',
     )
     parser.add_argument(
-        '--timeout', type=float, default=180.0, metavar='S',
+        '--timeout', type=positive, default=180.0, metavar='S',
         help='how long to wait for them, in seconds (default %(default)s)',
+    )
+    parser.add_argument(
+        '--list', action='store_true', help='only say what would be replayed, and on which topics'
+    )
+    parser.add_argument(
+        '--child', action='store_true',
+        help='for a parent process: report by lines of JSON, and end when it closes the standard '
+        'input',
     )
 
 
@@ -55,26 +73,79 @@ def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[Raw
 
 
 def run(options: argparse.Namespace) -> None:
-    """Replay until the end of the bag, then until the standard input is closed."""
-    from hiseg_ros.ros.bag_player import Readers, Track, play_bag
-    from hiseg_ros.ros.child_process import stop_requested
-
-    stop = stop_requested()
+    """Replay, until the end or until asked to stop."""
     with Bag(options.bag) as bag:
         camera, _ = choose_image_topic(bag, options.topic)
-        tracks = {camera.name: Track(published_topic(camera), camera.message_type)}
-        for topic in companions(bag, camera):
-            name = CAMERA_INFO_TOPIC if topic.name.endswith('/camera_info') else topic.name
-            tracks[topic.name] = Track(name, topic.message_type)
-        play_bag(
-            until(bag.raw(tracks), options.seconds),
-            camera.name,
-            tracks,
-            rate=options.rate,
-            readers=Readers(options.wait_for, options.wait_for_all),
-            stop=stop,
-            timeout_s=options.timeout,
-        )
+        topics = {topic.name: topic for topic in (camera, *companions(bag, camera))}
+        names = {name: live_name(topic, camera) for name, topic in topics.items()}
+        if options.list:
+            for name, topic in topics.items():
+                print(f'{name} -> {names[name]} ({topic.message_type}, {topic.count} messages)')
+            return
+        _play(options, bag, camera, topics, names)
+
+
+def live_name(topic: Topic, camera: Topic) -> str:
+    """Return under which name a topic is replayed."""
+    if topic == camera:
+        return published_topic(topic)
+    return CAMERA_INFO_TOPIC if topic.name.endswith('/camera_info') else topic.name
+
+
+def _play(
+    options: argparse.Namespace,
+    bag: Bag,
+    camera: Topic,
+    topics: Mapping[str, Topic],
+    names: Mapping[str, str],
+) -> None:
+    from hiseg_ros.ros.bag_player import Readers, Track
+    from hiseg_ros.ros.child_process import stop_requested
+    from hiseg_ros.ros.playback import PlayPlan, play_bag
+
+    def messages() -> Iterator[RawMessage]:
+        return until(bag.raw(topics), options.seconds)
+
+    first = next(messages(), None)
+    if first is None:
+        raise BagError(f'The bag {bag.path} holds no message of {camera.name}; expected some.')
+    stop = stop_requested() if options.child else stop_on_signal()
+    tell = tell_parent if options.child else tell_user
+    plan = PlayPlan(
+        camera.name,
+        {name: Track(names[name], topic.message_type) for name, topic in topics.items()},
+        start_ns=first.time_ns,
+        rate=options.rate,
+        is_simulated=options.clock,
+        readers=Readers(options.wait_for, options.wait_for_all),
+        timeout_s=options.timeout,
+        stays=options.child,
+    )
+    play_bag((messages() for _ in repeated(options.loop)), plan, stop, tell)
+
+
+def stop_on_signal() -> threading.Event:
+    """Return an event that is set by Ctrl-C and by SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
+    return stop
+
+
+def tell_parent(event: str, played: Played) -> None:
+    """Report as a line of JSON."""
+    from hiseg_ros.ros.child_process import report
+
+    report(event, **asdict(played))
+
+
+def tell_user(event: str, played: Played) -> None:
+    """Say when it begins and what it was."""
+    if event == 'playing':
+        print('Replaying.', flush=True)
+    elif event == 'played':
+        times = 'once' if played.rounds == 1 else f'{played.rounds} times'
+        print(f'Replayed {times}, {played.frames} images in all.', flush=True)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hiseg_ros.errors import ConfigError, ImageError
+from hiseg_ros.errors import ConfigError
 
 SUFFIX_LABELS = '_labels.png'
 SUFFIX_OVERLAY = '_overlay.png'
@@ -21,6 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
+    parser.add_argument(
+        '--backend', default='auto',
+        help="what runs the network: 'eager', 'compile' or 'cuda_graph' for weights, "
+        "'onnx_runtime' or 'openvino' for a .onnx file (default: the fastest that is installed)",
+    )
+    parser.add_argument(
+        '--precision', default='float32',
+        help="of the convolutions: 'float32', 'bfloat16', or 'auto' (default %(default)s)",
+    )
     parser.add_argument(
         '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"
     )
@@ -40,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--alpha', type=float, default=0.5, help='share of colour in the overlay (default 0.5)'
     )
+    parser.add_argument(
+        '--names', action=argparse.BooleanOptionalAction, default=True,
+        help='names of the classes in large regions of the overlay (default: with)',
+    )
+    parser.add_argument(
+        '--legend', action='store_true',
+        help='beside the overlay, the classes that are in it and their shares',
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,8 +68,16 @@ def run(options: argparse.Namespace) -> None:
 
     from hiseg_ros.decision.mapped import decide_mapping
     from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.pictures import read_picture, write_picture
     from hiseg_ros.taxonomy import load_mapping
-    from hiseg_ros.visualization import overlay
+    from hiseg_ros.visualization import (
+        draw_names,
+        overlay,
+        place_names,
+        to_height,
+        with_legend,
+    )
+    from hiseg_ros.visualization.legend import MIN_HEIGHT
 
     if not 0 <= options.alpha <= 1:
         raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
@@ -74,6 +99,8 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         input_height=options.input_height,
         threshold=options.threshold,
+        backend=options.backend,
+        precision=options.precision,
     )
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
     try:
@@ -82,18 +109,21 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(f'--output {options.output} cannot be made: {problem}.') from problem
 
     def write(name: str, picture: cv2.typing.MatLike) -> None:
-        if not cv2.imwrite(str(options.output / name), picture):
-            raise ConfigError(f'{options.output / name} cannot be written; check disk and rights.')
+        write_picture(options.output / name, picture)
 
     for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-        if bgr is None:
-            raise ImageError(
-                f'{path} is missing or not a readable picture; expected PNG, JPEG, WebP or PPM.'
-            )
+        bgr = read_picture(path)
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype('uint8', copy=False)
         result = engine.segment(rgb)
-        picture = overlay(rgb, result.labels, engine.taxonomy, options.alpha)
+        shown = result.labels
+        if options.legend:  # as high as the legend, before names are written
+            rgb, shown = to_height(rgb, shown, max(MIN_HEIGHT, rgb.shape[0]))
+        picture = overlay(rgb, shown, engine.taxonomy, options.alpha)
+        if options.names:
+            names = place_names(shown, engine.taxonomy)
+            picture = draw_names(picture, names, engine.taxonomy)
+        if options.legend:
+            picture = with_legend(picture, shown, engine.taxonomy)
         write(path.stem + SUFFIX_LABELS, result.labels)
         write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         if mapping is not None:

@@ -1,18 +1,16 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg replay`: recordings through the network into a new bag and figures, without ROS."""
+"""`hiseg replay`: recordings through the network into a new bag, figures and a report."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hiseg_ros import __version__
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.resources import default_model
 
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
 
@@ -28,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR',
-        help='gets the new bag, metrics.json and frames.jsonl; the same command resumes there',
+        help='gets the new bag, figures and report.html; the same command resumes there',
     )
     parser.add_argument(
         '--topic', action='append', default=[],
@@ -49,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--backend', default='auto',
+        help="what runs the network, as the node's parameter (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--precision', default='auto',
+        help="'float32', 'bfloat16' or 'auto', the faster one (default: %(default)s)",
     )
     parser.add_argument(
         '--omit', action='append', default=[], choices=PARTS,
@@ -89,19 +95,25 @@ def _replay(
     from tqdm import tqdm
 
     from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.replay.html_report import FILE_NAME
     from hiseg_ros.replay.offline import Replay, ReplayPlan
     from hiseg_ros.replay.replay_folder import ReplayFolder
     from hiseg_ros.replay.truth import TruthFolder, TruthTopic
     from hiseg_ros.taxonomy import load_mapping
 
-    model = options.model or default_model()
-    engine = Engine(model, device=options.device)
+    engine = Engine(
+        options.model, device=options.device, backend=options.backend,
+        precision=options.precision,
+    )
+    model = engine.model_path
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
     facts = _facts(options, model, engine, recordings, cameras, mapping)
     folder = ReplayFolder(options.output, facts, restart=options.restart)
     if folder.is_complete:
         print(f'{options.output} is complete already.')
         return folder.metrics()
+    # That of an earlier replay says nothing about this one.
+    (options.output / FILE_NAME).unlink(missing_ok=True)
     frames = sum(camera.count for camera in cameras)
     truth: TruthTopic | TruthFolder | None = None
     if options.ground_truth:
@@ -134,6 +146,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return what the replay is made of: no folder and no time of this machine."""
     from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
+    from hiseg_ros.replay.html_report.label_set import mapping_facts
 
     return {
         'hiseg_ros': __version__,
@@ -145,18 +158,24 @@ def _facts(
             'name': str(engine.info.get('name', model.stem)),
         },
         'device': engine.device,
+        'backend': engine.backend,
+        'precision': engine.precision,
         'ground_truth': options.ground_truth,
         'labels_sha256': folder_digest(options.labels) if options.labels else None,
-        'mapping': None if mapping is None else {
-            'name': mapping.name,
-            'sha256': hashlib.sha256(repr(mapping).encode()).hexdigest(),
-        },
+        'mapping': None if mapping is None else mapping_facts(mapping),
         'omit': sorted(set(options.omit)),
-    }  # fmt: skip
+    }
 
 
 def _report(metrics: dict[str, Any], output: Path) -> int:
-    """Print the main figures and return the exit code."""
+    """Write the report, print the main figures and return the exit code."""
+    from hiseg_ros.replay.html_report import FILE_NAME, write_report
+
+    report = output / FILE_NAME
+    # Also where all else was complete: an earlier run may have been ended just before this.
+    if not report.is_file():
+        print('Writing the report.')
+        write_report(output)
     for camera in metrics['cameras']:
         print(f'{camera["topic"]}: {camera["frames"]} frames, {_percent(camera)}')
     scores = metrics['scores']
@@ -169,6 +188,7 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
             f'{scores["frames_with_truth"]} frames with ground truth'
         )
     print(f'New bag, metrics.json, frames.jsonl and timing.json: {output}')
+    print(f'Report: {report}')
     for damage in metrics['damage'][:10]:
         time_ns = damage['time_ns']
         time = '' if time_ns is None else f' (recording time {time_ns / 1e9:.3f} s)'

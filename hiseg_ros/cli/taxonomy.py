@@ -1,14 +1,15 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg taxonomy`: show a label tree, or check one and the mappings onto it."""
+"""`hiseg taxonomy`: show or draw a label tree, or check one and the mappings onto it."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
-from hiseg_ros.errors import TaxonomyError
+from hiseg_ros.errors import ConfigError, ImageError, TaxonomyError
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping, load_taxonomy
 
 SWATCH_WIDTH = 4
@@ -28,6 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         '--json', action='store_true', help='print a JSON list of id, name, parent and color'
     )
+    legend = actions.add_parser('legend', help='draw the tree as a picture: colours and names')
+    legend.add_argument(
+        'taxonomy', nargs='?', default='street', help=f'{TAXONOMY_HELP} (default %(default)s)'
+    )
+    legend.add_argument(
+        '--output', type=Path, required=True, metavar='FILE.png', help='the picture'
+    )
+    legend.add_argument(
+        '--level', type=int, metavar='N', help='leave out what lies below this level'
+    )
+    legend.add_argument(
+        '--labels', type=Path, nargs='+', metavar='PNG',
+        help='draw only the classes in these label images, with their shares',
+    )
+    legend.add_argument(
+        '--height', type=int, default=1080, metavar='ROWS',
+        help='largest height in pixels; what is longer goes on in another column '
+        '(default %(default)s)',
+    )
     check = actions.add_parser('check', help='check a tree, and mappings onto it')
     check.add_argument('taxonomy', help=TAXONOMY_HELP)
     check.add_argument(
@@ -37,8 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the tree, or what a check found; a fault is raised as the error that names it."""
+    """Print or draw the tree, or print what a check found; a fault is raised as its error."""
     taxonomy = load_taxonomy(options.taxonomy)
+    if options.action == 'legend':
+        draw_legend(taxonomy, options)
+        return
     if options.action == 'show':
         # In one piece, so that a reader such as `head` may close the pipe early.
         print(shown(taxonomy, options.level, as_json=options.json, colors=terminal_colors()))
@@ -81,6 +104,72 @@ def shown(taxonomy: Taxonomy, level: int | None, *, as_json: bool, colors: int) 
             f'{"  " * node.level}{node.name}{f" ({below} leaves)" if hidden else ""}'
         )
     return '\n'.join(lines)
+
+
+def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
+    """Write the legend as a picture.
+
+    Raises:
+        ConfigError: The picture cannot be written, or its height is too small.
+        ImageError: A label image cannot be read or belongs to another tree.
+        TaxonomyError: The level is negative.
+    """
+    from hiseg_ros.pictures import write_picture
+    from hiseg_ros.visualization import legend
+
+    if options.height < 64:
+        raise ConfigError(f'--height is {options.height}; expected 64 or more.')
+    if options.level is not None and options.level < 0:
+        raise TaxonomyError(f'--level is {options.level}; expected 0 (the root) or more.')
+    depth = taxonomy.depth if options.level is None else options.level
+    shares: dict[int, float] | None = None
+    if options.labels:
+        shares = {}
+        for path in options.labels:
+            for node_id, share in label_shares(path, taxonomy).items():
+                shown_id = taxonomy.ancestor_at_level(node_id, depth)
+                shares[shown_id] = shares.get(shown_id, 0.0) + share / len(options.labels)
+    node_ids = [node.node_id for node in taxonomy.nodes if node.level <= depth]
+    chosen = node_ids if shares is None else sorted(shares)
+    picture = legend(taxonomy, chosen, shares=shares, max_height=options.height)
+    try:
+        write_picture(options.output, picture[:, :, ::-1])
+    except ImageError as problem:
+        raise ConfigError(
+            f'--output {options.output} cannot be written; expected a name that ends in .png or '
+            '.jpg, in a writable folder.'
+        ) from problem
+
+
+def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
+    """Return the share of each node in a label image, in [0, 1], but for the smallest.
+
+    Raises:
+        ImageError: The file is no label image of this tree.
+    """
+    import cv2
+    import numpy as np
+
+    from hiseg_ros.pictures import read_picture
+    from hiseg_ros.types import UNLABELED
+    from hiseg_ros.visualization.legend import present_shares
+
+    try:
+        labels = read_picture(path, cv2.IMREAD_UNCHANGED)
+    except ImageError as problem:
+        raise ImageError(f'{path} is missing or no image of node ids: {problem}') from problem
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ImageError(
+            f'{path} is missing or no image of one byte a pixel; expected node ids, such as '
+            '<name>_labels.png of `hiseg predict`.'
+        )
+    foreign = np.unique(labels[(labels >= len(taxonomy)) & (labels != UNLABELED)])
+    if foreign.size:
+        raise ImageError(
+            f'{path} holds the id {foreign[0]}; expected 0 to {len(taxonomy) - 1} or '
+            f'{UNLABELED}, the ids of taxonomy {taxonomy.name!r}: name the tree of these labels.'
+        )
+    return present_shares(labels.astype(np.uint8, copy=False), taxonomy)
 
 
 def summary(taxonomy: Taxonomy) -> str:

@@ -15,7 +15,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import read_yaml
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
 from hiseg_ros.training.losses.config import LossConfig
 from hiseg_ros.training.recipe_config import AugmentationConfig, OptimizerConfig, ScheduleConfig
 from hiseg_ros.training.recipe_config import require as _require

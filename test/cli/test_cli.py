@@ -187,6 +187,6 @@ def test_errors_of_the_family_are_told_apart_by_class() -> None:
     }
     assert family == {
         'HisegError', 'TaxonomyError', 'MappingError', 'CheckpointError', 'ConfigError',
-        'ImageError', 'DeviceError', 'DatasetError', 'BagError',
+        'ImageError', 'DeviceError', 'DeviceMemoryError', 'DatasetError', 'BagError',
     }
     assert not issubclass(ConfigError, ValueError)

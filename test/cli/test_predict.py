@@ -31,7 +31,7 @@ def test_predict_writes_labels_overlay_tree_and_mapped_labels(
     from hiseg_ros.decision.mapped import decide_mapping
     from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
-    from hiseg_ros.visualization import overlay
+    from hiseg_ros.visualization import draw_names, overlay, place_names
 
     out = tmp_path / 'out'
     arguments = ['predict', str(picture), '--output', str(out), '--model', str(tiny_checkpoint)]
@@ -47,13 +47,60 @@ def test_predict_writes_labels_overlay_tree_and_mapped_labels(
         mapped, decide_mapping(result.probabilities, engine.taxonomy, mapping)
     )
     shown = cv2.cvtColor(cv2.imread(str(out / 'street_overlay.png')), cv2.COLOR_BGR2RGB)
-    np.testing.assert_array_equal(shown, overlay(street_image, labels, engine.taxonomy, 0.5))
+    painted = overlay(street_image, labels, engine.taxonomy, 0.5)
+    names = place_names(labels, engine.taxonomy)
+    np.testing.assert_array_equal(shown, draw_names(painted, names, engine.taxonomy))
     tree = json.loads((out / 'taxonomy.json').read_text())
     assert [node['id'] for node in tree] == list(range(len(engine.taxonomy)))
     assert tree[0]['parent'] is None
     for node in tree:
         assert set(node) == {'id', 'name', 'parent', 'color'}
         assert tuple(node['color']) == engine.taxonomy.nodes[node['id']].color
+
+
+def test_names_can_be_left_out_and_a_legend_stand_beside(
+    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+) -> None:
+    """The label image is the same; a picture with a legend is large enough for its text."""
+    from hiseg_ros.taxonomy import load_taxonomy
+    from hiseg_ros.visualization import overlay, to_height, with_legend
+
+    def files(*more: str) -> list[np.ndarray]:
+        arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+        assert main([*arguments, '--model', str(tiny_checkpoint), *more]) == 0
+        paths = [tmp_path / f'out/street_{kind}.png' for kind in ('labels', 'overlay')]
+        return [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths]
+
+    labels, plain = files('--no-names')
+    taxonomy = load_taxonomy('street')
+    painted = overlay(street_image, labels, taxonomy)
+    np.testing.assert_array_equal(cv2.cvtColor(plain, cv2.COLOR_BGR2RGB), painted)
+    again, shown = files('--no-names', '--legend')
+    np.testing.assert_array_equal(again, labels)
+    rgb, large = to_height(street_image, labels, 720)
+    expected = with_legend(overlay(rgb, large, taxonomy), large, taxonomy)
+    np.testing.assert_array_equal(cv2.cvtColor(shown, cv2.COLOR_BGR2RGB), expected)
+
+
+def test_predict_runs_the_backend_and_precision_it_is_given(
+    tmp_path: Path, picture: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They reach the engine; without them the defaults do."""
+    from hiseg_ros.inference import engine
+
+    given: list[tuple[object, object]] = []
+    original = engine.Engine
+
+    def watched(*values: object, **named: object) -> object:
+        given.append((named['backend'], named['precision']))
+        return original(*values, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, 'Engine', watched)
+    arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+    arguments += ['--model', str(tiny_checkpoint), '--device', 'cpu']
+    assert main(arguments) == 0
+    assert main([*arguments, '--backend', 'eager', '--precision', 'bfloat16']) == 0
+    assert given == [('auto', 'float32'), ('eager', 'bfloat16')]
 
 
 def test_predict_leaves_unsure_pixels_unlabeled(
@@ -114,6 +161,9 @@ def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
         (['--device', 'cuda:99'], 'cuda:99'),
         (['--mapping', 'nowhere'], 'nowhere'),
         (['--input-height', '5'], 'input height is 5'),
+        (['--backend', 'fastest'], "The back-end is 'fastest'; expected one of"),
+        (['--backend', 'openvino'], "Back-end 'openvino' cannot run"),
+        (['--precision', 'float16'], "The precision is 'float16'; expected one of"),
         (['--model', 'missing.safetensors'], 'missing.safetensors'),
     ],
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from hiseg_ros.errors import DatasetError
+from hiseg_ros.errors import DatasetError, ImageError
+from hiseg_ros.pictures import write_picture
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.training.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.training.datasets.synthetic import LEAF_NAMES, draw_scene
@@ -41,11 +42,14 @@ def _draw(folder: Path, size: ImageSize, seed: int) -> None:
         raise DatasetError('A drawn scene has other leaf names than the drawing code lists.')
     bgr = cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2BGR)
     # The labels are written last: a scene is complete when its label file exists.
-    written = cv2.imwrite(str(folder / f'{seed:06d}.jpg'), bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])
     partial_path = folder / f'{seed:06d}.partial.png'
-    written = written and cv2.imwrite(str(partial_path), scene.labels)
-    if not written:
-        raise DatasetError(f'Drawn scenes cannot be written to {folder}; expected a free disk.')
+    try:
+        write_picture(folder / f'{seed:06d}.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        write_picture(partial_path, scene.labels)
+    except ImageError as problem:
+        raise DatasetError(
+            f'Drawn scenes cannot be written to {folder}; expected a free disk.'
+        ) from problem
     partial_path.rename(folder / f'{seed:06d}.png')
 
 

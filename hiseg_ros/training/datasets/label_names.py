@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import read_yaml
+from hiseg_ros.taxonomy.plain_yaml import read_yaml
 
 
 def label_names(mapping: str) -> tuple[str, dict[int, str]]:

@@ -1,0 +1,61 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg export`: write weights as an ONNX file or a torch program, and prove that it agrees."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from hiseg_ros.types import ImageSize
+
+DYNAMIC = 'dynamic'
+
+PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
+"""Of the drawn scenes on which a file for any size is run."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='FILE',
+        help='FILE.onnx for ONNX Runtime, OpenVINO and TensorRT, or FILE.pt2 for torch.export',
+    )
+    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument(
+        '--size', type=_size, default=None, metavar='HxW',
+        help="height and width of the network's input, or 'dynamic' (default), which leaves them "
+        'open at no cost in speed; pictures of other sizes are resized to it',
+    )
+
+
+def _size(text: str) -> ImageSize | None:
+    if text == DYNAMIC:
+        return None
+    match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no size; expected HxW, such as 512x1024, or {DYNAMIC}'
+        )
+    return int(match[1]), int(match[2])
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the file, run it on drawn scenes beside the weights, and say how they agree."""
+    from hiseg_ros.inference.export import export_network, prove
+    from hiseg_ros.model.checkpoint import load_checkpoint
+    from hiseg_ros.resources import default_model
+    from hiseg_ros.training.datasets.synthetic import draw_scene
+
+    checkpoint = load_checkpoint(options.model or default_model())
+    export_network(checkpoint, options.output, options.size)
+    sizes = PROOF_SIZES if options.size is None else (options.size, options.size)
+    pictures = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
+    for agreement in prove(checkpoint, options.output, pictures):
+        print(
+            f'{agreement.program}: {agreement.equal_labels:.3%} of the labels of '
+            f'{agreement.pictures} drawn scenes are equal, probabilities differ by at most '
+            f'{agreement.largest_difference:.1e}'
+        )
+    print(f'written: {options.output}')

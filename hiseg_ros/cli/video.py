@@ -1,0 +1,146 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg video`: recorded labels as an MP4 with names and a legend."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hiseg_ros.errors import BagError, ConfigError
+
+if TYPE_CHECKING:
+    from hiseg_ros.replay.film import Footage
+    from hiseg_ros.viewer.cameras import SeenCamera
+
+DAMAGED = 3
+"""Exit code where all went well up to a damage in the recording."""
+
+MAX_ROWS = 2160
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        'recording', type=Path, metavar='REPLAY_DIR',
+        help='folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with pictures and labels',
+    )
+    parser.add_argument('--output', type=Path, required=True, metavar='FILE.mp4', help='the video')
+    parser.add_argument(
+        '--topic', help="camera topic, or name of the node (default: the recording's only one)"
+    )
+    parser.add_argument(
+        '--side-by-side', action='store_true',
+        help='camera picture and overlay next to each other (default: the overlay alone)',
+    )
+    parser.add_argument(
+        '--names', action=argparse.BooleanOptionalAction, default=True,
+        help='names of the classes in large regions (default: with)',
+    )
+    parser.add_argument(
+        '--legend', action=argparse.BooleanOptionalAction, default=True,
+        help='the most common classes below the picture (default: with)',
+    )
+    parser.add_argument(
+        '--alpha', type=float, default=0.5,
+        help='share of colour in the overlay (default %(default)s)',
+    )
+    parser.add_argument(
+        '--height', type=int, default=0, metavar='ROWS',
+        help="height of the picture in pixels (default: the camera's, at least 720, at most 1080)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the video; return 0, or 3 where the recording is damaged."""
+    if options.output.suffix.lower() != '.mp4':
+        raise ConfigError(f'--output is {options.output}; expected a name that ends in .mp4.')
+    if not 0 <= options.alpha <= 1:
+        raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
+    if options.height and not 64 <= options.height <= MAX_ROWS:
+        raise ConfigError(
+            f'--height is {options.height}; expected 64 to {MAX_ROWS}, or 0 for the usual one.'
+        )
+
+    from tqdm import tqdm
+
+    from hiseg_ros.replay.film import FilmStyle, survey, write_film
+
+    footage = find_footage(options.recording, options.topic)
+    style = FilmStyle(
+        options.side_by_side, options.names, options.legend, options.alpha, options.height
+    )
+    known = survey(footage)
+    print(f'{footage.picture.name} with {footage.labels.name}: {known.frames} frames')
+    with tqdm(
+        total=known.frames, unit='frame', desc='writing the video', dynamic_ncols=True
+    ) as bar:
+        frames, damages = write_film(
+            options.output, footage, style, on_frame=lambda: bar.update(), known=known
+        )
+    print(f'{frames} frames at {known.rate_hz:.1f} Hz: {options.output}')
+    for damage in damages[:10]:
+        print(f'Damage in {damage}')
+    return DAMAGED if damages else 0
+
+
+def find_footage(path: Path, topic: str | None) -> Footage:
+    """Return the camera of a recording that is to be shown.
+
+    Args:
+        path: A rosbag2, or the folder of a replay or a demo.
+        topic: Name of a camera topic or of a node; None takes the only one there is.
+
+    Raises:
+        BagError: There is no recording with pictures and labels, the topic is not in it, or there
+            are several cameras and none is named.
+    """
+    from hiseg_ros.replay.film import Footage
+    from hiseg_ros.viewer.cameras import find_cameras
+    from hiseg_ros.viewer.source import open_source
+
+    source = open_source(path)
+    camera = _chosen(find_cameras(source.recording), topic, path)
+    if camera.picture is None:
+        raise BagError(
+            f'The recording {path} has neither pictures nor overlays for the labels of '
+            f'{camera.node}; expected the camera topic: record it too, or replay without '
+            '`--omit`.'
+        )
+    is_overlay = camera.picture.name.startswith(f'{camera.node}/')
+    name = f'{camera.node}/labels'
+    labels = next(topic for topic in source.recording.topics if topic.name == name)
+    return Footage(source.recording, camera.picture, is_overlay, labels, camera.taxonomy)
+
+
+def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> SeenCamera:
+    """Return the camera of that name; without a name the only one."""
+    fitting = [
+        camera
+        for camera in cameras
+        if topic is None
+        or topic == camera.node
+        or (camera.picture is not None and topic == camera.picture.name)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ', '.join(
+        camera.node if camera.picture is None else camera.picture.name for camera in cameras
+    )
+    if topic is None:
+        raise BagError(
+            f'The recording {path} has several cameras ({names}); expected one: choose it with '
+            '--topic.'
+        )
+    if fitting:
+        nodes = ', '.join(camera.node for camera in fitting)
+        raise BagError(
+            f'The pictures on {topic} have the labels of several nodes ({nodes}); expected one '
+            'node: give its name to --topic.'
+        )
+    raise BagError(
+        f'The recording {path} has no labels for {topic}; expected one of its cameras, {names}: '
+        'choose one with --topic.'
+    )
