@@ -47,7 +47,11 @@ def config_path(relative: str) -> Path:
 
 
 def default_model(suffix: str = '.safetensors') -> Path:
-    """Return the path of the shipped weights; with '.onnx' of the network exported from them."""
+    """Return the path of the shipped weights; with '.onnx' of the network exported from them.
+
+    Args:
+        suffix: '.safetensors', '.onnx', or '_int8.onnx' for the exported network in int8.
+    """
     return share_dir() / 'models' / f'{DEFAULT_MODEL}{suffix}'
 
 

@@ -161,12 +161,14 @@ def start(context: LaunchContext) -> list[Action]:
     ]
     if value('rviz') == 'true':
         # The layout names the topics of a node in the root namespace.
-        private = '/'.join(filter(None, ['', value('namespace').strip('/'), NODE_NAME]))
+        private = '/' + '/'.join(filter(None, [value('namespace').strip('/'), NODE_NAME]))
         results = '/'.join([private, *cameras[:1]])  # of several, the first
         shown = [(f'/{NODE_NAME}/{topic}', f'{results}/{topic}') for topic in RVIZ_TOPICS]
         image = remappings[0][1]
         absolute = image if image.startswith('/') else f'{os.path.dirname(private)}/{image}'
-        shown.append((RVIZ_CAMERA, absolute.replace('//', '/')))
+        absolute = absolute.replace('//', '/')
+        # rviz2 reads compressed pictures below the raw ones' name, as any image_transport.
+        shown += [(f'{RVIZ_CAMERA}{end}', f'{absolute}{end}') for end in ('', '/compressed')]
         actions.append(
             Node(
                 package='rviz2',

@@ -13,19 +13,18 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from hiseg_ros.errors import ImageError
 from hiseg_ros.msg import ProbabilityMap, SubclassMasks, Taxonomy
+from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
 
 Names = dict[int, str]
 
 
 def probabilities_lines(message: ProbabilityMap, names: Names) -> list[str]:
     """Return a line for each class: its mean, and where in the image it is most probable."""
-    shape = (len(message.node_ids), message.height, message.width)
-    is_byte = message.encoding == message.UINT8
-    values = np.frombuffer(message.data, np.uint8 if is_byte else '<f2').reshape(shape)
-    values = values.astype(np.float32) / (255 if is_byte else 1)
+    node_ids, values = decode_probability_map(message)  # (channels, rows, columns)
     lines = []
-    for node_id, plane in zip(message.node_ids, values, strict=True):
+    for node_id, plane in zip(node_ids, values, strict=True):
         i, j = np.unravel_index(plane.argmax(), plane.shape)
         row, column = (i + 0.5) * message.stride_y - 0.5, (j + 0.5) * message.stride_x - 0.5
         lines.append(
@@ -39,13 +38,11 @@ def signs_lines(message: SubclassMasks, names: Names) -> list[str]:
     """Return a line for each sign: type, vote, box and pixels."""
     lines = []
     for sign in message.masks:
-        pixels, roi = np.frombuffer(sign.data, np.uint8), sign.roi
-        if sign.encoding == sign.PACKBITS:
-            pixels = np.unpackbits(pixels, count=roi.height * roi.width)
+        pixels, roi = decode_mask(sign), sign.roi  # (rows, columns) of the box, true on the sign
         lines.append(
             f'{names.get(sign.node_id, f"node {sign.node_id}")}: vote {sign.score:.3f}, '
             f'box {roi.height} x {roi.width} at row {roi.y_offset}, column {roi.x_offset}, '
-            f'{pixels.reshape(roi.height, roi.width).sum()} pixels'
+            f'{pixels.sum()} pixels'
         )
     return lines
 
@@ -72,8 +69,12 @@ class ReadResults(Node):
         self._names = {node.id: node.name for node in message.nodes}
 
     def _on_result(self, message: Any, describe: Any) -> None:
-        if message.taxonomy_digest == self._digest:  # ids of another tree mean something else
+        if message.taxonomy_digest != self._digest:  # ids of another tree mean something else
+            return
+        try:
             print('\n'.join(describe(message, self._names)), flush=True)
+        except ImageError as error:  # anybody in the graph can send such a message
+            self.get_logger().warning(f'skipped a message: {error}')
 
 
 def main() -> int:

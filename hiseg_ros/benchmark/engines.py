@@ -58,7 +58,7 @@ def measure_engines(
         choices: Back-ends with their precisions.
         scratch: Folder for what the processes exchange.
         model: Weights or exported network; None for the shipped ones. A back-end that runs the
-            other kind takes the file of the same name and the other suffix.
+            other kind takes the file of the same name and the other suffix, int8 NAME_int8.onnx.
         device: As everywhere.
         frames: Number of frames that are timed.
         warm_up: Number of frames before.
@@ -75,15 +75,15 @@ def measure_engines(
         device, warm_up=0, frames=1,
     )
     labels = scratch / 'reference.npy'
-    reference = run(
-        replace(settings, labels=str(labels), model=_file_for(model, REFERENCE)), scratch
-    )
+    weights = _file_for(model, REFERENCE, 'float32')
+    reference = run(replace(settings, labels=str(labels), model=weights), scratch)
     rows = []
     for choice in choices:
         row = run(
             replace(
-                settings, model=_file_for(model, choice.backend), backend=choice.backend,
-                precision=choice.precision, warm_up=warm_up, frames=frames, cameras=cameras,
+                settings, model=_file_for(model, choice.backend, choice.precision),
+                backend=choice.backend, precision=choice.precision, warm_up=warm_up,
+                frames=frames, cameras=cameras,
             ),
             scratch,
         )
@@ -126,11 +126,12 @@ def run(settings: EngineSettings, scratch: Path) -> dict[str, Any]:
     return result
 
 
-def _file_for(model: Path | None, backend: str) -> str | None:
-    """Return the file of a model that a back-end runs."""
-    from hiseg_ros.inference.choice import BACKENDS
+def _file_for(model: Path | None, backend: str, precision: str) -> str | None:
+    """Return the file of a model that a back-end runs in a precision."""
+    from hiseg_ros.inference.choice import BACKENDS, INT8_FILE
 
     if model is None or not model.name or backend not in BACKENDS:
         return None if model is None else str(model)
-    beside = model.with_suffix(BACKENDS[backend][0])
+    stem = model.name.removesuffix(INT8_FILE) if model.name.endswith(INT8_FILE) else model.stem
+    beside = model.with_name(stem + (INT8_FILE if precision == 'int8' else BACKENDS[backend][0]))
     return str(beside if beside.is_file() else model)

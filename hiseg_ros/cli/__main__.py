@@ -22,6 +22,7 @@ VERBS = {
     'evaluate': 'measure weights on a data set',
     'experiment': 'compare ways to learn: train and measure several networks',
     'export': 'write weights as an ONNX file or a torch program',
+    'quantize': 'write an exported network in int8, and measure what that costs',
     'wrap': "make an engine file of another project's flat network",
     'benchmark': 'measure how fast back-ends are here, and how near to the reference',
     'soak': 'run the node for long with three cameras and faults, and balance its counters',
@@ -34,7 +35,7 @@ VERBS = {
 }
 
 EXTRAS = {
-    'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx'),
+    'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx', 'nncf'),
     'train': ('lightning', 'matplotlib', 'tensorboard'),
 }
 """Modules that come with the extras of the pip package (setup.cfg)."""

@@ -17,7 +17,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
 
 SHORT_SIZES = '512x1024'
-CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16'
+CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 RATES = '10,30,60'
 PICTURES = 3
 

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the demo and print what came out."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
-    model = options.model or shipped_file('auto', options.device)
+    model = options.model or shipped_file('auto', options.device, 'auto')
     check_needs(model)
     output = prepare(options.output)
 

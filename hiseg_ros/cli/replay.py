@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--precision', default='auto',
-        help="'float32', 'bfloat16' or 'auto', the faster one (default: %(default)s)",
+        help="'float32', 'bfloat16', 'int8' or 'auto', the fastest (default: %(default)s)",
     )
     parser.add_argument(
         '--omit', action='append', default=[], choices=PARTS,
@@ -178,6 +178,12 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
         write_report(output)
     for camera in metrics['cameras']:
         print(f'{camera["topic"]}: {camera["frames"]} frames, {_percent(camera)}')
+    for live in metrics.get('live') or ():
+        late = live['latency_ms' if live['is_one_clock'] else 'behind_image_ms']
+        print(
+            f'{live["node"]}, recorded live: latency {late["median"]:.0f} ms, 95 % within '
+            f'{late["p95"]:.0f} ms, {100 * live["dropped"]["share"]:.1f} % of the images dropped'
+        )
     scores = metrics['scores']
     if scores and not scores['frames_with_truth']:
         print('No picture has a ground truth with its stamp: check --ground-truth or --labels.')

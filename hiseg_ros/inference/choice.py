@@ -28,16 +28,36 @@ BACKENDS = {
 PRECISIONS = {
     'float32': tuple(BACKENDS),
     'bfloat16': ('eager', 'compile', 'cuda_graph', 'openvino'),
+    'int8': ('onnx_runtime', 'openvino'),
 }
 """Back-ends that compute in each precision."""
 
+INT8_FLAGS = ('avx512_vnni', 'avx_vnni', 'amx_int8')
+"""Of a CPU that multiplies bytes faster than floats."""
 
-def shipped_file(backend: str, device: str) -> Path:
-    """Return the shipped network as the file that a back-end takes.
+INT8_FILE = '_int8.onnx'
+"""End of a quantized file's name."""
+
+
+def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
+    """Return the shipped network as the file that back-end and precision take.
 
     'auto' takes weights where torch may find a CUDA device, and on the CPU the exported network,
-    which is faster there.
+    which is faster there; its precision may be int8 where OpenVINO is and the CPU has the
+    instructions.
     """
+    file = _shipped_kind(backend, device)
+    if file.suffix != ONNX:
+        return file
+    on_cpu = device == 'cpu' or (device == 'auto' and not _has_cuda_driver())
+    is_fastest = (
+        precision == 'auto' and backend in ('auto', 'openvino') and on_cpu
+        and find_spec('openvino') is not None and has_int8()
+    )
+    return default_model(INT8_FILE) if is_fastest or precision == 'int8' else file
+
+
+def _shipped_kind(backend: str, device: str) -> Path:
     if backend in BACKENDS:
         return default_model(BACKENDS[backend][0])
     runtimes = [module for kind, module in BACKENDS.values() if kind == ONNX]
@@ -55,6 +75,15 @@ def _has_cuda_driver() -> bool:
         return False
 
 
+def has_int8() -> bool:
+    """Return whether this CPU multiplies bytes faster than floats."""
+    try:
+        flags = Path('/proc/cpuinfo').read_text().split()
+    except OSError:
+        return False
+    return any(flag in flags for flag in INT8_FLAGS)
+
+
 def open_backend(
     path: Path, *, backend: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
@@ -64,8 +93,8 @@ def open_backend(
         path: A .safetensors or .onnx file.
         backend: One of `BACKENDS`, or 'auto'.
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
-        precision: One of `PRECISIONS`, or 'auto': bfloat16 where it is faster and the back-end may
-            be chosen or computes in it, else float32.
+        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, bfloat16 where it is
+            faster and the back-end may be chosen or computes in it, else float32.
         input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
 
     Returns:
@@ -79,6 +108,13 @@ def open_backend(
     """
     _check_names(backend, precision)
     kind = kind_of(path)
+    if kind == ONNX:
+        precision = _precision_of_file(path, precision)
+    elif precision == 'int8':
+        raise ConfigError(
+            f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
+            'precision int8: export and quantize it, or choose another precision.'
+        )
     if precision == 'auto':
         precision = _automatic_precision(kind, backend, device)
     name = _automatic(path, kind, device, precision) if backend == 'auto' else backend
@@ -86,6 +122,22 @@ def open_backend(
     if kind == SAFETENSORS:
         return _of_weights(path, name, device, precision, input_height)
     return _of_exported(path, name, device, precision, input_height)
+
+
+def _precision_of_file(path: Path, precision: str) -> str:
+    """Return the precision; that of a quantized file is its own."""
+    is_quantized = read_info(path).is_quantized
+    if is_quantized and precision not in ('auto', 'int8'):
+        raise ConfigError(
+            f'{path} is quantized to int8, and the precision is {precision!r}; expected '
+            "'auto' or 'int8' for it, or the file that it was made from."
+        )
+    if precision == 'int8' and not is_quantized:
+        raise ConfigError(
+            f'{path} is not quantized, and the precision is int8; expected a file of '
+            '`hiseg quantize`, or another precision.'
+        )
+    return 'int8' if is_quantized else precision
 
 
 def _check_names(backend: str, precision: str) -> None:
@@ -125,12 +177,15 @@ def _automatic(path: Path, kind: str, device: str, precision: str) -> str:
     """Return the fastest back-end that is installed for this file, device and precision.
 
     On one thread ONNX Runtime is 4 to 9 % faster than OpenVINO in float32; OpenVINO takes half
-    the time in bfloat16, which the other lacks. Compiling is never chosen unasked: it takes a
-    while and needs a C++ compiler. CUDA graphs are not chosen either while unmeasured.
+    the time in bfloat16, which the other lacks, and uses it around int8 too. Compiling is never
+    chosen unasked: it takes a while and needs a C++ compiler. CUDA graphs are not chosen either
+    while unmeasured.
     """
     if kind != ONNX:
         return 'eager'
     order = ['onnx_runtime', 'openvino']
+    if precision == 'int8':
+        order.reverse()
     if device.startswith('cuda') or (device == 'auto' and _onnx_runtime_has_cuda()):
         order = ['onnx_runtime']
     order = [name for name in order if name in PRECISIONS[precision]]
@@ -219,7 +274,7 @@ def _of_exported(
     else:
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 
-        backend = OnnxRuntimeBackend(path, inputs, device)
+        backend = OnnxRuntimeBackend(path, inputs, device, precision)
     if info.walk:
         return backend, FlatDecision(info.taxonomy, info.walk), info
     return backend, SparseDecision(info.taxonomy), info

@@ -22,6 +22,9 @@ INFO_KEY = 'hiseg_ros'
 
 FORMAT = 1
 
+QUANTIZATION = 'quantization'
+"""Entry of a card: how a file was quantized to int8, and what it was measured to lose by that."""
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -35,6 +38,11 @@ class ModelInfo:
     """Name, recipe, training sets with licences, scores: what a model card says."""
     walk: tuple[WalkNode, ...] = ()
     """Of a flat network: where a decision may go; empty where it may go to every node."""
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the file's convolutions compute in int8."""
+        return QUANTIZATION in self.card
 
 
 def dump_info(info: ModelInfo) -> str:

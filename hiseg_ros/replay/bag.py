@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,15 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, storage_mcap
 
 from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.replay.bag_files import EXPECTED_BAG, check_bag_path, readable
 from hiseg_ros.replay.compression import chunk_bytes, message_bytes
 from hiseg_ros.replay.image_message import array_of
 from hiseg_ros.replay.message_types import MessageTypes
-from hiseg_ros.replay.tables import check_tables
 from hiseg_ros.taxonomy import Node, Taxonomy
-from hiseg_ros.taxonomy.plain_yaml import read_yaml
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
@@ -65,33 +64,6 @@ storage_mcap.DECOMPRESSORS.update(
     lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
 )
 
-METADATA = 'metadata.yaml'
-
-MAX_METADATA = (8_000_000, 200_000)
-"""Bytes and values of a metadata.yaml: a thousand files have less than a tenth."""
-
-EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap or .db3 file'
-
-
-def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
-    """Look whether a bag of ROS 2 may be at a path.
-
-    Args:
-        path: Of a folder or a file.
-        expected: What the caller reads, for the messages.
-
-    Raises:
-        BagError: Nothing is there, or a bag of ROS 1.
-    """
-    if not os.path.exists(path):  # Path.exists raises on a name that is too long
-        raise BagError(f'There is no bag at {path}; {expected}: check the path.')
-    if path.suffix == '.bag':
-        raise BagError(
-            f'{path} is a bag of ROS 1; {expected}: convert it with '
-            '`rosbags-convert --src FILE.bag --dst FOLDER`.'
-        )
-
-
 class Bag:
     """An open rosbag2; use as a context manager.
 
@@ -106,13 +78,14 @@ class Bag:
 
         Raises:
             BagError: There is no bag, it is of ROS 1, or it is damaged.
+            ConfigError: Its files are compressed, and there is no room to unpack them.
         """
         self.path = Path(path)
         self._check_path()
         self._types = MessageTypes()
-        with self._reading():
-            self._check_content()
-            self._reader = Reader(self.path)
+        # Open files outlive their names: once the reader has them, nothing can be left behind.
+        with ExitStack() as unpacked, self._reading():
+            self._reader = Reader(readable(self.path, unpacked))
             self._reader.open()
             # Messages that are compressed one by one are unpacked below, up to a limit.
             storage = self._reader.storage
@@ -131,21 +104,6 @@ class Bag:
         if path.is_file() and path.suffix not in ('.mcap', '.db3'):
             raise BagError(f'{path} is no bag file; {expected}.')
 
-    def _check_content(self) -> None:
-        """Refuse what would make the reader hang or take all memory.
-
-        Raises:
-            BagError: A metadata.yaml of endless aliases, or a database with more than tables.
-        """
-        files = [self.path]
-        if self.path.is_dir():
-            about = read_yaml(self.path / METADATA, 'File', BagError, *MAX_METADATA)
-            names = about['rosbag2_bagfile_information']['relative_file_paths']
-            files = [self.path / Path(name).name for name in names]
-        for file in files:
-            if file.suffix == '.db3' and file.is_file():
-                check_tables(file)
-
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
@@ -158,6 +116,11 @@ class Bag:
                 f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
                 'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'
             ) from error
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Of all topics, with the definitions of their messages."""
+        return self._reader.connections
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -219,7 +182,7 @@ class Bag:
         """
         with self._reading():
             connection = next(c for c in self._reader.connections if c.topic == message.topic)
-            return self._types.decode(connection, message.data)
+            return self._types.decode(connection.msgtype, connection.msgdef, message.data)
 
     def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
         """Yield (recording time in ns, message) of one topic.

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from hiseg_ros.errors import BagError
 from hiseg_ros.replay.bag import IMAGE_TYPES, Topic
 from hiseg_ros.replay.camera_topic import GROUND_TRUTH
-
-NODE = '/segmentation'
-"""The node's name, below the camera's namespace where there are several cameras."""
+from hiseg_ros.replay.node_results import NODE, node_namespaces
 
 _COMPRESSED = '/compressed'
 
@@ -69,11 +67,7 @@ def choose_cameras(
                 f'The recording has no pictures on {name}; expected a topic with '
                 f'{" or ".join(IMAGE_TYPES)}, found: {listed}.'
             )
-    nodes = [
-        name.removesuffix('taxonomy')
-        for name, kind in counts
-        if kind == 'hiseg_ros/msg/Taxonomy' and name.endswith('/taxonomy')
-    ]
+    nodes = node_namespaces(Topic(*key, count) for key, count in counts.items())
     chosen = [name for name in images if name in wanted] if wanted else [
         name
         for name in images

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
+
+from hiseg_ros.errors import ConfigError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,7 +33,12 @@ FREE_BYTES, MAX_RATIO = 2**30, 1000
 """Of a whole file: so much, and beyond that so many times its packed bytes. No
 recording shrinks further, only a file that is made to fill the disk."""
 
+LEFT_BYTES = 2**28
+"""Of a disk that stay free beside what is unpacked."""
+
 _BLOCK = 2**20
+_HEAD_BYTES = 18
+"""Largest header of a Zstandard frame, which may say how much it holds."""
 
 
 def message_bytes(data: bytes) -> bytes:
@@ -72,6 +81,37 @@ def chunk_bytes(data: bytes, compression: str, size: int) -> bytes:
     return b''.join(parts)
 
 
+def check_room(folder: Path, files: Sequence[Path] = ()) -> None:
+    """Look whether a disk has room for what .zstd files hold, as far as they say it.
+
+    Args:
+        folder: Where they are unpacked to.
+        files: The packed files; without any, whether the disk is full by now.
+
+    Raises:
+        ConfigError: It has not.
+        OSError: A file cannot be read.
+    """
+    needed, free = sum(map(_plain_bytes, files)), shutil.disk_usage(folder).free
+    if free < needed + LEFT_BYTES:
+        raise ConfigError(
+            f'The folder {folder} has {free / 1e6:.0f} MB of room for a compressed recording of '
+            f'{needed / 1e6:.0f} MB or more; expected so much and {LEFT_BYTES / 1e6:.0f} MB '
+            'beside it: make room, or set TMPDIR to another folder.'
+        )
+
+
+def _plain_bytes(path: Path) -> int:
+    """Return how much a .zstd file says it holds, or its own size where it does not say."""
+    with path.open('rb') as file:
+        head = file.read(_HEAD_BYTES)
+    try:
+        told = zstd.get_frame_info(head).decompressed_size
+    except zstd.ZstdError:
+        told = None  # damaged: unpacking will tell
+    return int(path.stat().st_size if told is None else told)
+
+
 def unpack_file(source: Path, target: Path) -> str | None:
     """Write what a .zstd file holds, as far as it is whole.
 
@@ -79,10 +119,13 @@ def unpack_file(source: Path, target: Path) -> str | None:
         What is wrong with it, None where nothing is.
 
     Raises:
+        ConfigError: The disk would be full.
         OSError: A file cannot be read or written.
     """
+    check_room(target.parent, [source])
     reader: Any = None
-    with source.open('rb') as packed, target.open('wb') as plain:
+    with source.open('rb') as packed, target.open('wb') as file:
+        plain = _Growing(file, target.parent)
         while block := packed.read(_BLOCK):
             while block:
                 reader = zstd.ZstdDecompressor() if reader is None or reader.eof else reader
@@ -90,7 +133,7 @@ def unpack_file(source: Path, target: Path) -> str | None:
                     plain.write(reader.decompress(block, _BLOCK))
                     # A few bytes may stand for gigabytes, which come out in pieces.
                     while not (reader.eof or reader.needs_input):
-                        if plain.tell() > FREE_BYTES + MAX_RATIO * packed.tell():
+                        if plain.size > FREE_BYTES + MAX_RATIO * packed.tell():
                             return 'its compressed data grows without end'
                         plain.write(reader.decompress(b'', _BLOCK))
                 except zstd.ZstdError as error:
@@ -99,6 +142,37 @@ def unpack_file(source: Path, target: Path) -> str | None:
     if reader is None or not reader.eof:
         return 'its compressed data is cut off'
     return None
+
+
+class _Growing:
+    """A file that is written while there is room, whatever else fills the disk."""
+
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
+        self._file, self._folder = file, folder
+        self.size = self._checked = 0
+
+    def write(self, data: bytes) -> None:
+        """Append; `check_room` raises."""
+        self.size += self._file.write(data)
+        if self.size - self._checked > LEFT_BYTES // 4:
+            check_room(self._folder)
+            self._checked = self.size
+
+
+def unpacked_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Unpack all files of a recording and return where they are.
+
+    Raises:
+        ConfigError: There is no room for them.
+        OSError: A file cannot be read or written.
+        ValueError: A file is damaged.
+    """
+    check_room(folder, files)
+    targets = [folder / file.name.removesuffix(ZSTD_SUFFIX) for file in files]
+    for file, target in zip(files, targets, strict=True):
+        if fault := unpack_file(file, target):
+            raise ValueError(f'{file.name}: {fault}')
+    return targets
 
 
 def unpack_chunk(data: bytes, compression: str) -> bytes:

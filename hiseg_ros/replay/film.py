@@ -85,7 +85,7 @@ def survey(footage: Footage) -> LabelSurvey:
     """
     counts, frames, first_ns, last_ns = np.zeros(256), 0, 0, 0
     stream = stream_of(footage.recording, footage.labels)
-    for stamp_ns, labels in label_images(stream, footage.labels):
+    for stamp_ns, labels in label_images(stream):
         counts += np.bincount(labels.ravel(), minlength=256) / labels.size
         first_ns, last_ns = first_ns or stamp_ns, stamp_ns
         frames += 1

@@ -14,7 +14,6 @@ from hiseg_ros.replay.bag import RawMessage, Topic
 from hiseg_ros.replay.camera_image import rgb_of
 from hiseg_ros.replay.image_message import array_of
 from hiseg_ros.replay.message_stream import MessageStream, StreamMessage
-from hiseg_ros.replay.node_types import decode
 from hiseg_ros.replay.recording import Recording
 from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.types import LabelImage, RgbImage
@@ -61,8 +60,8 @@ def labelled_frames(
             continue
         pair = {here: message, other: partner}
         try:
-            rgb = rgb_of(decode(pair[picture.name].raw, picture.message_type))
-            ids = array_of(decode(pair[labels.name].raw, labels.message_type))
+            rgb = rgb_of(pair[picture.name].decode())
+            ids = array_of(pair[labels.name].decode())
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
             continue
@@ -73,12 +72,12 @@ def labelled_frames(
         yield LabelledFrame(stamp, rgb, ids.astype(np.uint8, copy=False))
 
 
-def label_images(stream: MessageStream, labels: Topic) -> Iterator[tuple[int, LabelImage]]:
-    """Yield (stamp in ns, labels) of a stream of the topic `labels`, but for what is damaged."""
+def label_images(stream: MessageStream) -> Iterator[tuple[int, LabelImage]]:
+    """Yield (stamp in ns, labels) of a stream of one topic, but for what is damaged."""
     for message in stream:
         stamp = _stamp(message.raw)
         try:
-            ids = array_of(decode(message.raw, labels.message_type))
+            ids = array_of(message.decode())
         except ImageError:
             continue
         if stamp is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hiseg_ros.errors import BagError
 from hiseg_ros.replay.bag import RawMessage
+from hiseg_ros.replay.definitions import Definitions
 from hiseg_ros.replay.recording import Recording, read_file
 
 
@@ -46,6 +47,15 @@ class StreamMessage:
     file: str
     number: int
     """Among the read messages of its file, from 1."""
+    definitions: Definitions
+
+    def decode(self) -> Any:
+        """Return the message as an object, as its recording defines it.
+
+        Raises:
+            ImageError: Its bytes do not fit its type.
+        """
+        return self.definitions.decode(self.raw)
 
     def damage(self, reason: str) -> Damage:
         """Return that this message itself is damaged."""
@@ -72,12 +82,15 @@ class MessageStream:
         yield from heapq.merge(*streams, key=lambda message: message.raw.time_ns)
 
     def _of(self, recording: Recording) -> Iterator[StreamMessage]:
+        definitions = Definitions((t.name, t.message_type) for t in recording.topics)
         for path in recording.files:
             number, time_ns = 0, None
             try:
-                for raw in read_file(path, self._topics):
+                for raw in read_file(path, self._topics, definitions.note):
                     number, time_ns = number + 1, raw.time_ns
-                    yield StreamMessage(raw, recording.path.name, path.name, number)
+                    yield StreamMessage(
+                        raw, recording.path.name, path.name, number, definitions
+                    )
             except BagError as error:
                 self.damages.append(
                     Damage(recording.path.name, path.name, number + 1, time_ns, str(error))

@@ -29,6 +29,9 @@ def metrics_of(
     scores: TruthScores | None,
     truth_topic: str | None,
     damages: Sequence[Damage],
+    *,
+    unlisted: int = 0,
+    live: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what metrics.json says; docs/replay.md describes each key.
 
@@ -40,6 +43,8 @@ def metrics_of(
         scores: Against ground truth, of the first camera.
         truth_topic: Where the ground truth is in the new bag.
         damages: In the recordings and in single messages.
+        unlisted: How many more there are.
+        live: Latency and drops of the node that was recorded, see `live_run`.
     """
     return {
         'format': FORMAT,
@@ -67,7 +72,8 @@ def metrics_of(
         },
         'frames': FRAMES,
         'cameras': [track.summary() for track in tracks],
+        'live': None if live is None else [dict(row) for row in live],
         'scores': None if scores is None else scores.summary(),
-        'damages': len(damages),
+        'damages': len(damages) + unlisted,
         'damage': [damage.as_json() for damage in damages[:MAX_DAMAGES]],
     }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from hiseg_ros.replay.node_messages import png_message, taxonomy_message
 from hiseg_ros.replay.stopwatch import Stopwatch
 from hiseg_ros.replay.truth import Truth
 from hiseg_ros.taxonomy import Taxonomy
+
+MAX_INFOS = 1000
+"""Of camera_info that wait for the next picture: memory where pictures are missing."""
 
 
 class NewBag:
@@ -45,7 +49,7 @@ class NewBag:
         self._truth_topic = truth_topic
         self.topics = self._all_topics()
         self._infos: dict[str, RawMessage] = {}
-        self._new_infos: list[RawMessage] = []
+        self._new_infos: deque[RawMessage] = deque(maxlen=MAX_INFOS)
         self._part: BagPart | None = None
 
     def _all_topics(self) -> tuple[OutputTopic, ...]:

@@ -162,7 +162,7 @@ def stats_message(
         dropped_stale=0,
         dropped_malformed=counters['dropped_malformed'],
         dropped_unwanted=0,
-        dropped_stopped=0,
+        dropped_stopped=0, lost=0,
         batch_size=1,
         image_height=image_size[0],
         image_width=image_size[1],

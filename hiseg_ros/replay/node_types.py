@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from hiseg_ros.errors import ConfigError, ImageError
-from hiseg_ros.replay.bag import RawMessage
 from hiseg_ros.resources import share_dir
+
+if TYPE_CHECKING:
+    from hiseg_ros.replay.bag import RawMessage
 
 
 @functools.cache

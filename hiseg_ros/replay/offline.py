@@ -15,8 +15,9 @@ from hiseg_ros.replay.camera_image import rgb_of
 from hiseg_ros.replay.camera_track import CameraTrack
 from hiseg_ros.replay.cameras import Camera
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
+from hiseg_ros.replay.live_run import LiveRun
 from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
-from hiseg_ros.replay.metrics import metrics_of
+from hiseg_ros.replay.metrics import MAX_DAMAGES, metrics_of
 from hiseg_ros.replay.new_bag import NewBag
 from hiseg_ros.replay.node_types import decode
 from hiseg_ros.replay.recording import Recording
@@ -75,8 +76,8 @@ class Replay:
         self._engine, self._plan, self._folder = engine, plan, folder
         self._watch = Stopwatch()
         self._tracks = [CameraTrack(camera, engine.taxonomy) for camera in plan.cameras]
-        topics = [topic for recording in plan.recordings for topic in recording.topics]
-        infos = {topic.name for topic in topics if topic.message_type == CAMERA_INFO}
+        self._topics = [topic for one in plan.recordings for topic in one.topics]
+        infos = {topic.name for topic in self._topics if topic.message_type == CAMERA_INFO}
         truth = plan.truth
         self._bag = NewBag(
             plan.cameras,
@@ -88,6 +89,7 @@ class Replay:
         )
         self._scores = TruthScores(plan.mapping, engine.taxonomy) if plan.mapping else None
         self._damages: list[Damage] = []
+        self._unlisted = 0
         self._lines: list[str] = []
         self._parts: list[dict[str, Any]] = []
         self._state = folder.load()
@@ -110,13 +112,20 @@ class Replay:
             HisegError: The ground truth does not fit.
         """
         by_topic = {track.camera.topic: track for track in self._tracks}
-        stream = MessageStream(self._plan.recordings, {*by_topic, *self._bag.info_topics})
+        live = LiveRun(self._topics, list(by_topic))
+        stream = MessageStream(
+            self._plan.recordings, {*by_topic, *self._bag.info_topics, *live.topics}
+        )
         position, resumed_at = 0, self.frames
         try:
             for message in self._watch.timed(stream, 'read'):
+                if message.raw.topic in live.topics:
+                    live.add(message)
+                    continue
                 if message.raw.topic not in by_topic:
                     self._bag.add_info(message.raw)
                     continue
+                live.add_image(message.raw)
                 position += 1
                 if position > resumed_at:
                     self._process(message, by_topic[message.raw.topic])
@@ -129,7 +138,7 @@ class Replay:
                 self._commit()
         finally:
             self._bag.abort()
-        return self._finish(stream)
+        return self._finish(stream, live)
 
     def _process(self, message: StreamMessage, track: CameraTrack) -> None:
         """Segment one picture, write its messages and count it."""
@@ -147,7 +156,7 @@ class Replay:
                 segmentation = self._engine.segment(rgb)
         except ImageError as error:
             track.unreadable += 1
-            self._damages.append(message.damage(str(error)))
+            self._note(message.damage(str(error)))
             self._bag.skip_frame()
             record |= {'stamp_ns': None, 'error': str(error)}
         else:
@@ -196,9 +205,16 @@ class Replay:
             return None
         found = self._plan.truth.at(moment.frame, moment.stamp_ns, time_ns)
         if isinstance(found, Damage):
-            self._damages.append(found)
+            self._note(found)
             return None
         return found
+
+    def _note(self, damage: Damage) -> None:
+        """Keep a damage, or count it where more are known than will be listed."""
+        if len(self._damages) < MAX_DAMAGES:
+            self._damages.append(damage)
+        else:
+            self._unlisted += 1
 
     def _commit(self) -> None:
         """Close the part and keep it with the state behind it."""
@@ -206,6 +222,7 @@ class Replay:
         state = {
             'frames': self.frames,
             'damages': [damage.as_json() for damage in self._damages],
+            'unlisted': self._unlisted,
             'tracks': [track.state() for track in self._tracks],
             'scores': self._scores.state() if self._scores else None,
             'watch': self._watch.state(),
@@ -216,13 +233,14 @@ class Replay:
     def _load(self, state: dict[str, Any]) -> None:
         self.frames, self._parts = state['frames'], state['parts']
         self._damages = [Damage(**row) for row in state['damages']]
+        self._unlisted = state.get('unlisted', 0)  # earlier versions listed all
         for track, row in zip(self._tracks, state['tracks'], strict=True):
             track.load(row)
         if self._scores is not None:
             self._scores.load(state['scores'])
         self._watch.load(state['watch'])
 
-    def _finish(self, stream: MessageStream) -> dict[str, Any]:
+    def _finish(self, stream: MessageStream, live: LiveRun) -> dict[str, Any]:
         damages = [*stream.damages, *self._damages]
         # A damage that hits pictures and truth alike is said once.
         known = {(damage.bag, damage.file) for damage in stream.damages}
@@ -243,6 +261,8 @@ class Replay:
             self._scores,
             self._plan.truth.topic if self._plan.truth else None,
             damages,
+            unlisted=self._unlisted,
+            live=live.summary(),
         )
         self._folder.finish(self._parts, metrics, self._watch.summary())
         return metrics

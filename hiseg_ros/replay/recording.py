@@ -5,22 +5,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hiseg_ros.errors import BagError
-from hiseg_ros.replay.bag import (
-    MAX_METADATA,
-    METADATA,
-    Bag,
-    RawMessage,
-    Topic,
-    check_bag_path,
-)
+from rosbags.interfaces import Connection
+
+from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.replay.bag import Bag, RawMessage, Topic
+from hiseg_ros.replay.bag_files import MAX_METADATA, METADATA, check_bag_path
 from hiseg_ros.replay.compression import ZSTD_SUFFIX, message_bytes, unpack_file
 from hiseg_ros.replay.salvage import salvage
 from hiseg_ros.taxonomy.plain_yaml import read_yaml
@@ -115,7 +111,7 @@ def plain_file(path: Path) -> Iterator[tuple[Path, str | None]]:
     """Give a bag file without file compression, and what is wrong with its compressed data.
 
     Raises:
-        BagError: The file cannot be read.
+        ConfigError: There is no room for it, which says nothing about the recording.
     """
     if not path.name.endswith(ZSTD_SUFFIX):
         yield path, None
@@ -126,15 +122,24 @@ def plain_file(path: Path) -> Iterator[tuple[Path, str | None]]:
         try:
             fault = unpack_file(path, plain)
         except OSError as error:
-            raise BagError(
+            raise ConfigError(
                 f'The file {path} cannot be unpacked to {folder} ({error}); expected room for it '
                 'there: set TMPDIR to another folder.'
             ) from error
         yield plain, fault
 
 
-def read_file(path: Path, topics: frozenset[str]) -> Iterator[RawMessage]:
+def read_file(
+    path: Path,
+    topics: frozenset[str],
+    note: Callable[[Sequence[Connection]], object] = lambda connections: None,
+) -> Iterator[RawMessage]:
     """Yield the messages of some topics of one file, up to where it is damaged.
+
+    Args:
+        path: The file.
+        topics: Which are wanted.
+        note: Is given the connections of a whole file, which define its messages.
 
     Raises:
         BagError: After the last whole message, where the file is missing or damaged.
@@ -143,14 +148,16 @@ def read_file(path: Path, topics: frozenset[str]) -> Iterator[RawMessage]:
         raise BagError('the file is missing')
     with plain_file(path) as (plain, fault):
         try:
-            yield from _whole_messages(plain, topics)
+            yield from _whole_messages(plain, topics, note)
         except BagError as error:
             raise BagError(fault or _reason(error, plain)) from error
         if fault:
             raise BagError(fault)
 
 
-def _whole_messages(path: Path, topics: frozenset[str]) -> Iterator[RawMessage]:
+def _whole_messages(
+    path: Path, topics: frozenset[str], note: Callable[[Sequence[Connection]], object]
+) -> Iterator[RawMessage]:
     try:
         bag = Bag(path)
     except BagError:
@@ -159,6 +166,7 @@ def _whole_messages(path: Path, topics: frozenset[str]) -> Iterator[RawMessage]:
                 yield RawMessage(item.topic, item.time_ns, _plain(item.data))
         raise
     with bag:
+        note(bag.connections)
         for message in bag.raw(topics):
             yield RawMessage(message.topic, message.time_ns, _plain(message.data))
 

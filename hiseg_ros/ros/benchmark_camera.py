@@ -24,7 +24,6 @@ import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -33,6 +32,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats
 from hiseg_ros.ros.child_process import report, run_child
 from hiseg_ros.ros.live_run import SEGMENTATION
+from hiseg_ros.ros.spinning import spinning
 from hiseg_ros.types import ImageSize
 
 IN_FLIGHT = 2
@@ -263,26 +263,11 @@ def main() -> int:
     settings = json.loads(sys.argv[1])
     rclpy.init()
     camera = Camera(tuple(settings['size']), settings['results'])
-    executor = SingleThreadedExecutor()
-    executor.add_node(camera)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
+    with spinning(camera):
         camera.wait_for_node(float(settings['patience_s']))
         measure_all(camera, settings)
         report('finished')
         sys.stdin.buffer.read()  # the parent closes it
-    finally:
-        rclpy.try_shutdown()
-        thread.join(5.0)
-        camera.destroy_node()
     return 0
 
 

@@ -30,6 +30,7 @@ LABELS = {
     'bad': 'frames dropped malformed',
     'unwanted': 'frames dropped unwanted',
     'stopped': 'frames dropped stopped',
+    'lost': 'messages lost',
 }
 """Names of the counters in diagnostics."""
 
@@ -55,6 +56,9 @@ class Counters:
     stopped: int = 0
     """Waiting or in work when the node was deactivated or disabled, the clock jumped back, or the
     network failed."""
+    lost: int = 0
+    """Not received: published, but lost on their way or replaced by a newer one before the node
+    took them."""
 
     @property
     def dropped(self) -> int:
@@ -100,7 +104,6 @@ class CameraHealth:
         self._stamps = StampWatch()
         self._last_image = -math.inf
         self._active_since = self.now()
-        self._lost = 0
         self._incompatible = ''
         self._last_error = ''
         self._largest: dict[str, int] = {}
@@ -162,10 +165,19 @@ class CameraHealth:
                 self._last_error = reason
             return self._counters
 
-    def lost(self, count: int) -> None:
-        """Note messages that the middleware lost on their way."""
+    def missed(self, count: int) -> None:
+        """Count images that were published and that the node never received."""
         with self._lock:
-            self._lost += count
+            self._count('lost', count)
+
+    def lost(self, count: int) -> None:
+        """Count images that the middleware tells were lost on their way, and warn of it.
+
+        Args:
+            count: Those that were not counted before.
+        """
+        with self._lock:
+            self._count('lost', count)
             self._note('lost', f'messages of {self.topic} were lost on their way')
 
     def warn(self, kind: str, reason: str) -> None:
@@ -182,8 +194,8 @@ class CameraHealth:
     def incompatible(self, reason: str) -> None:
         self._incompatible = reason
 
-    def _count(self, name: str) -> None:
-        changed = {name: getattr(self._counters, name) + 1}
+    def _count(self, name: str, count: int = 1) -> None:
+        changed = {name: getattr(self._counters, name) + count}
         self._counters = dataclasses.replace(self._counters, **changed)
 
     def _note(self, kind: str, text: str) -> None:
@@ -240,13 +252,12 @@ class CameraHealth:
         """Return what diagnostics tell in numbers."""
         with self._lock:
             latency = sorted(self._latency_ms)
-            counters, stamps, lost = self._counters, self._stamps.counts, self._lost
+            counters, stamps = self._counters, self._stamps.counts
         return {
             'rate [Hz]': f'{self.rate_hz:.1f}',
             'latency median [ms]': f'{latency[len(latency) // 2]:.1f}' if latency else 'none',
             'latency max [ms]': f'{latency[-1]:.1f}' if latency else 'none',
             **{label: str(getattr(counters, name)) for name, label in LABELS.items()},
-            'messages lost': str(lost),
             **{f'stamps {kind}': str(count) for kind, count in stamps.items()},
             'last error': self.last_error or 'none',
         }

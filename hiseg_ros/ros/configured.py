@@ -40,14 +40,16 @@ class Configured:
             node: The lifecycle node.
             store: Its parameters.
             make_engine: Makes the engine from the parameters; called in the worker's thread.
-            crashed: Told in the worker's thread of an unforeseen fault with frames.
+            crashed: Told, in the thread that it is in, of an unforeseen fault with frames.
         """
         self._node = node
         self._store = store
         self._make_engine = make_engine
         self._crashed = crashed
-        self._process = FrameProcessor(node, store).process
         self._slots: FrameSlots[Camera, Frame] = FrameSlots()
+        self._processor = FrameProcessor(
+            node, store, crashed, lambda: self._slots.is_waiting
+        )
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
         self._loaded: LoadedEngine | None = None
@@ -70,7 +72,7 @@ class Configured:
         self._worker.begin()
 
     def _new_worker(self) -> Worker[Camera, Frame]:
-        return Worker(self._slots, self._process, self._crashed, self._batching)
+        return Worker(self._slots, self._processor.process, self._crashed, self._batching)
 
     def _batching(self, engine: SegmentationEngine) -> tuple[int, float]:
         parameters = self._store.values
@@ -110,8 +112,9 @@ class Configured:
                 camera.input.match_publishers()
 
     def wait_done(self) -> None:
-        """Wait until no frame is in work."""
+        """Wait until no frame is in work, and what was segmented is published."""
         self._slots.wait_done()
+        self._processor.wait_idle()
 
     def time_jumped(self) -> None:
         """Drop the frames that wait, and compare with no earlier stamp."""
@@ -164,7 +167,7 @@ class Configured:
         """
         self.close_inputs()
         drop(self._slots.close())
-        if not self._worker.stop(timeout_s):
+        if not self._worker.stop(timeout_s) or not self._processor.close(timeout_s):
             return False
         for camera in self._cameras:
             camera.destroy()

@@ -1,12 +1,13 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in the worker's thread: decode, segment together, publish each, count each."""
+"""Frames in the worker's thread: decode and segment together; then publish and count each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from rclpy.node import Node
@@ -15,15 +16,16 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from hiseg_ros.errors import DeviceMemoryError, ImageError
+from hiseg_ros.pictures.image_message import decode_compressed, decode_image
 from hiseg_ros.ros import messages
 from hiseg_ros.ros.camera import Camera, drop
 from hiseg_ros.ros.engine_loader import SegmentationEngine
-from hiseg_ros.ros.image_codec import decode_compressed, decode_image
 from hiseg_ros.ros.inputs import Frame
 from hiseg_ros.ros.memory_relief import MemoryRelief
 from hiseg_ros.ros.outputs import STATS, Product, Published, needs_labels
 from hiseg_ros.ros.parameter_store import ParameterStore
 from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.ros.publishing import Publishing
 from hiseg_ros.ros.stamps import nanoseconds
 from hiseg_ros.types import RgbImage, Segmentation
 
@@ -43,14 +45,53 @@ class _Work:
     decoded_s: float
 
 
-class FrameProcessor:
-    """Turns image messages into the messages that somebody listens to."""
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """A segmented frame, to be published and counted."""
 
-    def __init__(self, node: Node, store: ParameterStore) -> None:
-        """Keep what every frame needs."""
+    work: _Work
+    segmentation: Segmentation
+    device: str
+    backend: str
+    batch_size: int
+
+
+class FrameProcessor:
+    """Turns image messages into the messages that somebody listens to.
+
+    Where images wait, a frame's messages are built and published in a second thread while the
+    next frame is in the network.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        store: ParameterStore,
+        crashed: Callable[[Exception], None],
+        is_waiting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Keep what every frame needs.
+
+        Args:
+            node: To publish with.
+            store: Its parameters.
+            crashed: Told in the second thread of an unforeseen fault with publishing.
+            is_waiting: Returns whether another frame waits to be segmented.
+        """
         self._node = node
         self._store = store
+        self._crashed = crashed
+        self._is_waiting = is_waiting
         self._relief = MemoryRelief()
+        self._publishing = Publishing()
+
+    def wait_idle(self) -> None:
+        """Wait until everything that was segmented is published."""
+        self._publishing.wait_idle()
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Publish what was segmented and end the second thread; False where it took longer."""
+        return self._publishing.close(timeout_s)
 
     def process(
         self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]
@@ -71,14 +112,40 @@ class FrameProcessor:
                     works.append(work)
             engine.threshold = parameters.threshold
             for work, segmentation, batch_size in self._segmented(engine, works):
-                if segmentation is None:
-                    del unfinished[work.camera]
-                    continue
-                published = self._publish(work, segmentation)
                 del unfinished[work.camera]
-                self._count(engine, work, segmentation, published, batch_size)
+                if segmentation is None:
+                    continue
+                done = _Done(work, segmentation, engine.device, engine.backend, batch_size)
+                if parameters.overlap and (unfinished or self._is_waiting()):
+                    self._publishing.run_beside(partial(self._finish_beside, done))
+                else:
+                    self._publishing.wait_idle()
+                    self._finish(done)
         finally:
             drop(list(unfinished.items()))
+
+    def _finish_beside(self, done: _Done) -> None:
+        """Publish and count in the second thread, where nobody catches."""
+        try:
+            self._finish(done)
+        except Exception as error:
+            self._crashed(error)
+        except BaseException as error:  # such as a library's SystemExit
+            self._crashed(RuntimeError(f'{type(error).__name__} while publishing: {error}'))
+
+    def _finish(self, done: _Done) -> None:
+        """Publish a frame's messages and count it."""
+        work, segmentation = done.work, done.segmentation
+        info = work.camera.input.camera_info
+        product = Product(
+            work.frame.message.header, work.rgb, segmentation, work.parameters, info
+        )
+        try:
+            published = work.camera.outputs.publish(work.wanted, product)
+        except BaseException:
+            drop([(work.camera, work.frame)])
+            raise
+        self._count(done, published)
 
     def _decoded(
         self, camera: Camera, frame: Frame, parameters: NodeParameters
@@ -176,21 +243,8 @@ class FrameProcessor:
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
 
-    def _publish(self, work: _Work, segmentation: Segmentation) -> Published:
-        info = work.camera.input.camera_info
-        product = Product(
-            work.frame.message.header, work.rgb, segmentation, work.parameters, info
-        )
-        return work.camera.outputs.publish(work.wanted, product)
-
-    def _count(
-        self,
-        engine: SegmentationEngine,
-        work: _Work,
-        segmentation: Segmentation,
-        published: Published,
-        batch_size: int,
-    ) -> None:
+    def _count(self, done: _Done, published: Published) -> None:
+        work, segmentation = done.work, done.segmentation
         camera, frame, header = work.camera, work.frame, work.frame.message.header
         now = self._node.get_clock().now()
         # Meanwhile the clock may have jumped back: a recording has begun anew.
@@ -214,9 +268,9 @@ class FrameProcessor:
                 times_ms=times_ms,
                 counters=counters,
                 image_size=(work.rgb.shape[0], work.rgb.shape[1]),
-                batch_size=batch_size,
-                device=engine.device,
-                backend=engine.backend,
+                batch_size=done.batch_size,
+                device=done.device,
+                backend=done.backend,
             )
         )
 

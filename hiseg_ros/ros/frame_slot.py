@@ -92,6 +92,12 @@ class FrameSlots(Generic[K, T]):
             self._in_work = bool(taken)
             return taken
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a frame waits to be taken."""
+        with self._condition:
+            return bool(self._waiting)
+
     def done(self) -> None:
         """Say that work on what was taken last has ended."""
         with self._condition:

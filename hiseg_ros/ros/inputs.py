@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hiseg_ros.ros.camera_health import CameraHealth
+from hiseg_ros.ros.losses import LossCount
 from hiseg_ros.ros.parameters import NodeParameters
 
 
@@ -77,6 +78,7 @@ class CameraInput:
         self._images: Subscription | None = None
         self._infos: Subscription | None = None
         self._current = ReliabilityPolicy.RELIABLE
+        self._losses = LossCount(self._publishers)
         self.camera_info: CameraInfo | None = None
         """The newest camera_info, None before the first."""
 
@@ -129,9 +131,10 @@ class CameraInput:
         qos = QoSProfile(reliability=reliability, history=HistoryPolicy.KEEP_LAST, depth=1)
         self._current = reliability
         self._health.incompatible = ''
-        for losses in (self._on_lost, None):
+        self._losses = LossCount(self._publishers)
+        for on_lost in (self._on_lost, None):
             events = SubscriptionEventCallbacks(
-                incompatible_qos=self._on_incompatible, message_lost=losses
+                incompatible_qos=self._on_incompatible, message_lost=on_lost
             )
             try:
                 self._images = self._node.create_subscription(
@@ -141,7 +144,17 @@ class CameraInput:
             except UnsupportedEventTypeError:
                 continue  # a middleware that does not tell of lost messages
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _publishers(self) -> frozenset[Hashable]:
+        if not self._node.context.ok():
+            return frozenset()  # ROS was shut down around the image that is being taken
+        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
+        return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
+
+    def _on_image(
+        self, message: Image | CompressedImage, info: Mapping[str, int | None]
+    ) -> None:
+        if missing := self._losses.arrived(info.get('publication_sequence_number')):
+            self._health.missed(missing)
         self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
@@ -157,4 +170,4 @@ class CameraInput:
         )
 
     def _on_lost(self, event: Any) -> None:
-        self._health.lost(event.total_count_change)
+        self._health.lost(self._losses.told(event.total_count_change))

@@ -80,9 +80,10 @@ class NodeParameters:
     )
     precision: str = _parameter(
         'auto',
-        'Of the convolutions; bfloat16 is faster where the device has it and decides a few pixels '
-        'in a hundred differently, as well; auto takes it where it is faster.',
-        choices=('auto', 'float32', 'bfloat16'),
+        'Of the convolutions; bfloat16 and int8 are faster where the device has them and decide a '
+        'few pixels in a hundred differently, about as well; int8 needs a file of hiseg quantize '
+        'or the shipped one; auto takes the fastest.',
+        choices=('auto', 'float32', 'bfloat16', 'int8'),
     )
     input_height: int = _parameter(
         0, 'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
@@ -105,6 +106,12 @@ class NodeParameters:
         'How long an image waits at most for those of other cameras, where several are run at '
         'once; nobody waits for a camera that does not deliver.',
         low=0.0, high=1000.0, live=True,
+    )
+    overlap: bool = _parameter(
+        True,
+        'Where images wait, build and publish the messages of a frame while the next one is in '
+        'the network; a result waits for no more than the one before it.',
+        live=True,
     )
     max_age_s: float = _parameter(
         0.0,

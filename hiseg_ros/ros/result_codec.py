@@ -92,10 +92,10 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
         )
     dtype = np.dtype(np.uint8 if message.encoding == 'uint8' else '<f2')
     shape = (len(message.node_ids), message.height, message.width)
-    if not shape[0]:
+    if not math.prod(shape):
         raise ImageError(
-            'A probability map has no node ids; expected one for each channel: the message is '
-            'damaged.'
+            f'A probability map has {shape[0]} node ids and {shape[1]}x{shape[2]} cells; expected '
+            'one id for each channel, and at least one cell: the message is damaged.'
         )
     data = _bytes_of(message.data)
     if len(data) != math.prod(shape) * dtype.itemsize:

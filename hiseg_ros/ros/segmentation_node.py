@@ -43,7 +43,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
 
     The executor's thread runs services, timers and subscriptions, which only put images into
     slots; transitions and the loading of weights run in a second thread of NodeExecutor; the
-    worker's thread owns the engine, decodes, segments and publishes.
+    worker's thread owns the engine, decodes and segments; it publishes too, or a fourth thread
+    does where images wait.
     """
 
     def __init__(

@@ -11,16 +11,14 @@ from itertools import islice
 from typing import Any
 
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.replay.bag import IMAGE_TYPES, Topic
+from hiseg_ros.replay.bag import Topic
 from hiseg_ros.replay.cameras import choose_cameras
 from hiseg_ros.replay.message_stream import MessageStream
+from hiseg_ros.replay.node_results import TAXONOMY, result_places
 from hiseg_ros.replay.recording import Recording
 from hiseg_ros.taxonomy import Node, Taxonomy
-from hiseg_ros.viewer.definitions import Definitions
 
-TAXONOMY_TYPE = 'hiseg_ros/msg/Taxonomy'
-_OTHER_RESULTS = ('confidence', 'traffic_signs', 'stats')
-_SHOWN = ('labels', *_OTHER_RESULTS)
+_SHOWN = ('labels', 'confidence', 'traffic_signs', 'stats')
 _OVERLAY = 'overlay/image'
 
 FIRST_MESSAGES = 600
@@ -76,9 +74,8 @@ def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
             'replay` and `hiseg demo` write them, found: '
             f'{", ".join(sorted(topics)) or "no messages"}.'
         )
-    definitions = Definitions(recording)
-    trees = _trees(recording, definitions, set(nodes.values()))
-    pictures = _pictures(recording, definitions, topics, nodes)
+    trees = _trees(recording, set(nodes.values()))
+    pictures = _pictures(recording, topics, nodes)
     return tuple(
         SeenCamera(
             node,
@@ -89,7 +86,7 @@ def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
                 if name.startswith(f'{node}/')
             },
             pictures.get(node, topics.get(f'{node}/{_OVERLAY}')),
-            is_timed=_is_timed(recording, definitions, topics.get(f'{node}/stats')),
+            is_timed=_is_timed(recording, topics.get(f'{node}/stats')),
         )
         for node, tree in sorted(nodes.items())
     )
@@ -99,35 +96,27 @@ def _nodes(topics: Mapping[str, Topic]) -> dict[str, str]:
     """Return the topic of the label tree for each name that results are found below.
 
     One node may serve several cameras: /segmentation/front/labels belongs to the tree of
-    /segmentation. Labels alone below a node, without a tree beside them, are in other ids.
+    /segmentation.
     """
     trees = [
         name
         for name, topic in topics.items()
-        if topic.message_type == TAXONOMY_TYPE and name.endswith('/taxonomy')
+        if topic.message_type == TAXONOMY and name.endswith('/taxonomy')
     ]
     found = {}
-    for name, topic in topics.items():
-        node = name.removesuffix('/labels')
-        if node == name or topic.message_type != IMAGE_TYPES[0]:
-            continue
-        above = [tree for tree in trees if f'{node}/'.startswith(tree.removesuffix('taxonomy'))]
-        is_whole = f'{node}/taxonomy' in trees or any(
-            f'{node}/{other}' in topics for other in _OTHER_RESULTS
-        )
-        if above and is_whole:
-            found[node] = max(above, key=len)
+    for place in result_places(topics.values()):
+        above = [tree for tree in trees if f'{place}/'.startswith(tree.removesuffix('taxonomy'))]
+        if above:
+            found[place] = max(above, key=len)
     return found
 
 
-def _trees(
-    recording: Recording, definitions: Definitions, topics: Collection[str]
-) -> dict[str, Taxonomy]:
+def _trees(recording: Recording, topics: Collection[str]) -> dict[str, Taxonomy]:
     """Return the label tree of each topic."""
     found: dict[str, Taxonomy] = {}
     for message in MessageStream([recording], topics):
         if message.raw.topic not in found:
-            found[message.raw.topic] = _taxonomy(definitions.decode(message.raw))
+            found[message.raw.topic] = _taxonomy(message.decode())
         if len(found) == len(topics):
             return found
     missing = ', '.join(sorted(set(topics) - set(found)))
@@ -152,18 +141,17 @@ def _taxonomy(message: Any) -> Taxonomy:
     return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)
 
 
-def _is_timed(recording: Recording, definitions: Definitions, stats: Topic | None) -> bool:
+def _is_timed(recording: Recording, stats: Topic | None) -> bool:
     """Return whether the first statistics hold times; an offline replay measures none."""
     if stats is None:
         return False
     for message in MessageStream([recording], [stats.name]):
-        return math.isfinite(definitions.decode(message.raw).total_ms)
+        return math.isfinite(message.decode().total_ms)
     return False
 
 
 def _pictures(
     recording: Recording,
-    definitions: Definitions,
     topics: Mapping[str, Topic],
     nodes: Collection[str],
 ) -> dict[str, Topic]:
@@ -181,7 +169,7 @@ def _pictures(
     for message in islice(MessageStream([recording], headers), FIRST_MESSAGES):
         topic = message.raw.topic
         try:
-            header = definitions.decode(message.raw).header
+            header = message.decode().header
         except ImageError:
             continue  # damaged: another will do
         headers[topic].add((header.stamp.sec, header.stamp.nanosec, header.frame_id))

@@ -14,14 +14,14 @@ import rerun as rr
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.replay.bag import IMAGE_TYPES, RawMessage
+from hiseg_ros.replay.bag import IMAGE_TYPES
 from hiseg_ros.replay.image_message import array_of
+from hiseg_ros.replay.message_stream import StreamMessage
 from hiseg_ros.replay.summary import stamp_ns_of
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import SeenCamera
-from hiseg_ros.viewer.definitions import Definitions
 from hiseg_ros.viewer.names import (
     FRAMES,
     TIMELINE,
@@ -48,7 +48,6 @@ class Scene:
         self,
         stream: rr.RecordingStream,
         batches: Batches,
-        definitions: Definitions,
         cameras: Sequence[SeenCamera],
         levels: Sequence[int],
         truth: SeenTruth | None,
@@ -58,14 +57,12 @@ class Scene:
         Args:
             stream: Where to.
             batches: Where small things go.
-            definitions: Of the messages.
             cameras: What to show.
             levels: Whose probabilities are wanted.
             truth: The ground truth.
         """
         self._stream, self._batches = stream, batches
         self._stamp_ns = 0
-        self._definitions = definitions
         self._logs: dict[str, Log] = {}
         for camera in cameras:
             self._stream.log(camera.node, annotation_context(camera.taxonomy), static=True)
@@ -96,16 +93,16 @@ class Scene:
             logs[name] = lambda message: self._picture(name, kind, message)
         return logs
 
-    def log(self, raw: RawMessage) -> None:
+    def log(self, found: StreamMessage) -> None:
         """Log a message of one of the topics under the stamp of its header.
 
         Raises:
             ImageError: The message is damaged.
         """
-        message = self._definitions.decode(raw)
-        self._stamp_ns = stamp_ns_of(message) or raw.time_ns
+        message = found.decode()
+        self._stamp_ns = stamp_ns_of(message) or found.raw.time_ns
         self._stream.set_time(TIMELINE, timestamp=np.datetime64(self._stamp_ns, 'ns'))
-        self._logs[raw.topic](message)
+        self._logs[found.raw.topic](message)
 
     def _picture(self, topic: str, message_type: str, message: Any) -> None:
         if message_type == IMAGE_TYPES[1]:
@@ -141,7 +138,7 @@ class Scene:
     def _stats(self, path: str, message: Any) -> None:
         for name, value in vars(message).items():
             group = TIMES if name.endswith('_ms') else FRAMES
-            is_counter = name in ('received', 'processed') or name.startswith('dropped')
+            is_counter = name in ('received', 'processed', 'lost') or name.startswith('dropped')
             # A time that was not measured is NaN.
             if is_counter or (group == TIMES and math.isfinite(value)):
                 curve = f'{path}/{group}/{name}'

@@ -15,7 +15,6 @@ from hiseg_ros.replay.message_stream import Damage, MessageStream
 from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import find_cameras
-from hiseg_ros.viewer.definitions import Definitions
 from hiseg_ros.viewer.figures import log_figures
 from hiseg_ros.viewer.layout import blueprint
 from hiseg_ros.viewer.scene import Scene
@@ -107,10 +106,7 @@ class Show:
             BagError: There is nothing in this part of the recording.
         """
         batches = Batches(stream)
-        definitions = Definitions(self._source.recording)
-        scene = Scene(
-            stream, batches, definitions, self.cameras, self._levels, self._truth
-        )
+        scene = Scene(stream, batches, self.cameras, self._levels, self._truth)
         messages = MessageStream([self._source.recording], self._camera_of)
         begin_ns = end_ns = None
         for message in messages:
@@ -121,7 +117,7 @@ class Show:
                 break
             if message.raw.time_ns >= begin_ns and self._is_wanted(message.raw):
                 try:
-                    scene.log(message.raw)
+                    scene.log(message)
                 except ImageError as error:
                     self.damages.append(message.damage(str(error)))
             if not on_message():

@@ -24,11 +24,11 @@ with atheris.instrument_imports(include=['hiseg_ros', 'rosbags', 'yaml']):
 
     from hiseg_ros.errors import HisegError
     from hiseg_ros.inference.model_file import read_info
+    from hiseg_ros.pictures.image_message import ENCODINGS, decode_compressed, decode_image
     from hiseg_ros.replay.bag import Bag
     from hiseg_ros.replay.camera_image import rgb_of
     from hiseg_ros.replay.image_message import array_of
     from hiseg_ros.replay.recording import open_recording, read_file
-    from hiseg_ros.ros.image_codec import ENCODINGS, decode_compressed, decode_image
     from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
     from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 
@@ -52,14 +52,27 @@ def picture(data: bytes) -> None:
             pass
 
 
+def side(given: atheris.FuzzedDataProvider) -> int:
+    """Return a height or width: mostly one that data can fit, else any."""
+    return given.ConsumeIntInRange(0, 40) if given.ConsumeBool() else given.ConsumeUInt(4)
+
+
+def content(given: atheris.FuzzedDataProvider, fitting: int) -> bytes:
+    """Return data, padded to the fitting length where that is small and it is told to be."""
+    is_padded = given.ConsumeBool()
+    data = given.ConsumeBytes(4096)
+    return data[:fitting].ljust(fitting, b'\x7f') if is_padded and fitting <= 1 << 20 else data
+
+
 def image(data: bytes) -> None:
     """Raw images."""
     given = atheris.FuzzedDataProvider(data)
-    names = sorted(ENCODINGS)
+    encoding = given.PickValueInList([*sorted(ENCODINGS), ''])
+    height, width, step = side(given), side(given), given.ConsumeIntInRange(0, 400)
+    is_bigendian, pixels = given.ConsumeBool(), content(given, step * (height + height // 2))
     message = SimpleNamespace(
-        encoding=names[given.ConsumeIntInRange(0, len(names) - 1)],
-        height=given.ConsumeUInt(4), width=given.ConsumeUInt(4), step=given.ConsumeUInt(4),
-        is_bigendian=given.ConsumeBool(), data=np.frombuffer(given.ConsumeBytes(4096), np.uint8),
+        encoding=encoding, height=height, width=width, step=step, is_bigendian=is_bigendian,
+        data=np.frombuffer(pixels, np.uint8),
     )  # fmt: skip
     for read in (decode_image, rgb_of, array_of):
         try:
@@ -69,17 +82,31 @@ def image(data: bytes) -> None:
 
 
 def result(data: bytes) -> None:
-    """Probability maps and masks."""
+    """Probability maps and masks, by their fields."""
     given = atheris.FuzzedDataProvider(data)
-    height, width = given.ConsumeUInt(4), given.ConsumeUInt(4)
+    height, width = side(given), side(given)
+    encoding = given.PickValueInList(['uint8', 'float16', 'packbits', 'raw', ''])
+    node_ids = list(given.ConsumeBytes(given.ConsumeIntInRange(0, 4)))
+    fitting = {
+        'uint8': len(node_ids) * height * width, 'float16': 2 * len(node_ids) * height * width,
+        'packbits': -(-height * width // 8),
+    }.get(encoding, height * width)  # fmt: skip
     fields = {
-        'encoding': given.PickValueInList(['uint8', 'float16', 'packbits', 'raw', '']),
-        'height': height, 'width': width, 'node_ids': list(given.ConsumeBytes(4)),
-        'roi': SimpleNamespace(height=height, width=width), 'data': given.ConsumeBytes(4096),
+        'encoding': encoding, 'height': height, 'width': width, 'node_ids': node_ids,
+        'roi': SimpleNamespace(height=height, width=width), 'data': content(given, fitting),
     }  # fmt: skip
     for read in (decode_mask, decode_probability_map):
         try:
             read(SimpleNamespace(**fields))
+        except HisegError:
+            pass
+
+
+def message(data: bytes) -> None:
+    """Probability maps and signs as recordings hold them."""
+    for kind in hostile.RESULTS:
+        try:
+            hostile.read_result(kind, data)
         except HisegError:
             pass
 
@@ -120,7 +147,8 @@ def bag(data: bytes) -> None:
 
 
 READERS: dict[str, Callable[[bytes], None]] = {
-    'picture': picture, 'image': image, 'result': result, 'yaml': yaml, 'model': model, 'bag': bag,
+    'picture': picture, 'image': image, 'result': result, 'message': message, 'yaml': yaml,
+    'model': model, 'bag': bag,
 }  # fmt: skip
 
 
@@ -128,9 +156,11 @@ def seeds(name: str) -> Path:
     """Return a folder with whole files to start from."""
     folder = FOLDER / 'seeds'
     folder.mkdir()
-    found: list[bytes] = [b'']
+    found: list[bytes] = [np.random.default_rng(k).bytes(300) for k in range(50)]
     if name == 'picture':
         found = [hostile.jpeg(), hostile.jpeg(progressive=True), hostile.png()]
+    elif name == 'message':
+        found = list(hostile.results().values())
     elif name == 'yaml':
         found = [b'name: t\nversion: "1"\ntree: {name: a, color: "#000000", children: []}\n']
     elif name in ('model', 'bag'):

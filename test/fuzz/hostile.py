@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from collections.abc import Callable
@@ -13,6 +14,13 @@ import cv2
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+from hiseg_ros.replay.bag import RawMessage
+from hiseg_ros.replay.node_messages import probability_message, signs_message
+from hiseg_ros.replay.node_types import decode, node_types
+from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
+from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.types import NodeProbabilities, SubclassMask
 
 TIMES = float(os.environ.get('HISEG_FUZZ', '1'))
 """How often the number of examples that the suite tries: HISEG_FUZZ=100 runs for half an hour."""
@@ -56,6 +64,37 @@ def png(size: tuple[int, int] = (24, 32)) -> bytes:
     """Return a PNG of noise."""
     pixels = np.random.default_rng(4).integers(0, 256, (*size, 3), np.uint8)
     return cv2.imencode('.png', pixels)[1].tobytes()
+
+
+RESULTS = ('hiseg_ros/msg/ProbabilityMap', 'hiseg_ros/msg/SubclassMasks')
+
+
+@functools.cache
+def results() -> dict[str, bytes]:
+    """Return a probability map and two signs as recordings hold them (CDR), by type."""
+    types, tree = node_types(), load_taxonomy('street')
+    stamp = types.types['builtin_interfaces/msg/Time'](sec=1, nanosec=2)
+    header = types.types['std_msgs/msg/Header'](stamp=stamp, frame_id='front')
+    values = np.random.default_rng(4).random((len(tree), 3, 5), np.float32)
+    mask = SubclassMask(
+        tree.leaves[-1], 0, 0.5, ((tree.leaves[-1], 0.5),), (1, 2, 3, 5), np.ones((3, 5), bool), 15
+    )
+    found = (
+        probability_message(header, NodeProbabilities(values, (24, 40)), 1, tree),
+        signs_message(header, [mask, mask], tree, (24, 40)),
+    )
+    pairs = zip(RESULTS, found, strict=True)
+    return {kind: bytes(types.serialize_cdr(message, kind)) for kind, message in pairs}
+
+
+def read_result(kind: str, data: bytes) -> None:
+    """Read what `results` returns; raises HisegError where it is damaged."""
+    message = decode(RawMessage('/result', 0, data), kind)
+    if kind == RESULTS[0]:
+        decode_probability_map(message)
+    else:
+        for mask in message.masks:
+            decode_mask(mask)
 
 
 def frame_segment(content: bytes) -> tuple[int, int]:

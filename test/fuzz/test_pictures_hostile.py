@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hiseg_ros.errors import ImageError
 from hiseg_ros.pictures import read_picture, write_picture
 from hiseg_ros.pictures.header import MAX_SCANS
+from hiseg_ros.pictures.image_message import decode_compressed, decode_image
 from hiseg_ros.replay.camera_image import ENCODINGS, rgb_of
 from hiseg_ros.replay.image_message import array_of
-from hiseg_ros.ros.image_codec import decode_compressed, decode_image
 
 LIES = {
     'header': lambda: hostile.claiming(hostile.jpeg(), 60000, 60000),

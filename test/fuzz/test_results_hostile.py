@@ -44,6 +44,7 @@ def test_a_probability_map_is_read_or_refused(
         assert 'expected' in str(problem)
         return
     assert values.shape == (len(node_ids), height, width) and list(ids) == node_ids
+    assert values.size, 'there is a most probable node everywhere'
 
 
 @hostile.fuzzed(150)
@@ -65,3 +66,17 @@ def test_a_mask_is_read_or_refused(
         assert 'expected' in str(problem)
         return
     assert mask.shape == (height, width) and mask.dtype == np.bool_
+
+
+@hostile.fuzzed(150)
+@given(data=st.data(), kind=st.sampled_from(hostile.RESULTS))
+def test_a_damaged_result_of_a_recording_is_read_or_refused(
+    data: st.DataObject, kind: str
+) -> None:
+    """From its bytes on, lengths and all."""
+    whole = hostile.results()
+    hostile.read_result(kind, whole[kind])
+    try:
+        hostile.read_result(kind, data.draw(hostile.damaged(whole[kind])))
+    except ImageError as problem:
+        assert 'expected' in str(problem)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from headless_browser import Browser
+from live_support import LiveCamera, write_live
 from replay_support import TRUTH, mapping, replay, tree, write_drive
 
 from hiseg_ros.replay.bag import read_images
@@ -265,3 +266,28 @@ def test_each_camera_has_its_own_drive(browser: Browser, tmp_path: Path) -> None
     browser.click('[data-camera="0"]')
     assert browser.run('document.querySelector("[name=camera]").checked')
     assert browser.complaints() == []
+
+
+def test_the_live_section_is_legible_and_opens_by_keyboard(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Its charts are pictures with a name, its course over time is a table as well."""
+    latency = {number: 40.0 + number % 7 for number in range(1, 29) if number % 6}
+    bag = write_live(tmp_path / 'bag', [LiveCamera(latency, images=30)])
+    replay(bag, tmp_path / 'out')
+    page = write_report(tmp_path / 'out')
+    for width, dark in ((PHONE, True), (DESKTOP, False)):
+        browser.look(width, dark=dark)
+        browser.open(page)
+        assert browser.complaints() == [] and browser.nameless() == []
+        assert browser.run('document.documentElement.scrollWidth') <= width
+        assert browser.run(CONTRAST) == []
+    names = '[...document.querySelectorAll("#live svg")].map((one) => one.ariaLabel)'
+    assert all('over time' in name for name in browser.run(names))
+    browser.run('document.querySelector("#live summary").focus()')
+    browser.press('Enter', 13)
+    assert browser.run('document.querySelector("#live details").open')
+    browser.press('Tab', 9)
+    assert browser.run('document.activeElement.ariaLabel') == 'Live, over time'
+    rows = 'document.querySelectorAll("#live details tbody tr").length'
+    assert browser.run(rows) == browser.run('document.querySelectorAll("#live g").length') == 6

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.parameter import Parameter
 from ros_graph import Graph
@@ -149,6 +151,38 @@ def start_node(graph: Graph, engine_factory: Any = load_engine, **given: Any) ->
 def wait_active(graph: Graph) -> None:
     """Wait until the node is active."""
     graph.until(lambda: graph.state() == 'active', 'the node is active')
+
+
+@dataclass(frozen=True)
+class Drive:
+    """An active node whose results and diagnostics are noted, and a way to send it images."""
+
+    node: SegmentationNode
+    publish: Callable[[], None]
+    """Send one image of each camera."""
+    labels: dict[str, list[Image]]
+    """What arrives, by camera; '' for the one without a name."""
+    reports: list[DiagnosticArray]
+
+
+def start_drive(graph: Graph, engine: Any, picture: RgbImage, **given: Any) -> Drive:
+    """Start a node on an engine with the parameters, and wait until it is active."""
+    node = start_node(graph, engine.load, **given)
+    wait_active(graph)
+    prefixes = {name: f'{name}/' for name in given.get('cameras', ())} or {'': ''}
+    images = [
+        graph.peer.create_publisher(Image, f'{prefix}image', 1) for prefix in prefixes.values()
+    ]
+    labels = {
+        name: graph.collect(Image, f'/segmentation/{prefix}labels')
+        for name, prefix in prefixes.items()
+    }
+
+    def publish() -> None:
+        for publisher in images:
+            publisher.publish(image_message(picture))
+
+    return Drive(node, publish, labels, graph.collect(DiagnosticArray, '/diagnostics'))
 
 
 def latest(reports: list[Any], index: int = 0) -> tuple[bytes, str, dict[str, str]]:

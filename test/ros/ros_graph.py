@@ -111,16 +111,30 @@ class Graph:
             if subscription.topic_name == topic:
                 self.peer.destroy_subscription(subscription)
 
-    def call(self, kind: type, service: str, request: Any) -> Any:
-        """Call a service and return its response."""
+    def call(
+        self, kind: type, service: str, request: Any, *, again_s: float = PATIENCE_S
+    ) -> Any:
+        """Call a service and return its response.
+
+        A server that answers before it has found the reader of its answers loses the first one:
+        what may be asked twice is asked again after `again_s`.
+        """
         # Kept, since a client made right after one of the same name was destroyed may never match.
         if service not in self._clients:
             self._clients[service] = self.peer.create_client(kind, service)
         client = self._clients[service]
         self.until(client.service_is_ready, f'service {service}')
-        future = client.call_async(request)
-        self.until(future.done, f'answer of {service}')
-        return future.result()
+        futures = [client.call_async(request)]
+        asked_s = time.monotonic()
+
+        def answered() -> Any:
+            nonlocal asked_s
+            if time.monotonic() - asked_s > again_s:
+                asked_s = time.monotonic()
+                futures.append(client.call_async(request))
+            return next((future for future in futures if future.done()), None)
+
+        return self.until(answered, f'answer of {service}').result()
 
     def change_state(self, transition: int, node: str = '/segmentation') -> bool:
         """Ask for a lifecycle transition; return whether it succeeded."""
@@ -129,7 +143,7 @@ class Graph:
 
     def state(self, node: str = '/segmentation') -> str:
         """Return the lifecycle state's name."""
-        response = self.call(GetState, f'{node}/get_state', GetState.Request())
+        response = self.call(GetState, f'{node}/get_state', GetState.Request(), again_s=5.0)
         return str(response.current_state.label)
 
     def set_parameters(self, values: dict[str, Any], node: str = '/segmentation') -> str:

@@ -143,6 +143,68 @@ def test_the_c_plus_plus_example_refuses_a_message_that_is_not_whole(
         assert result.stderr.startswith('read_message: ')
 
 
+HOSTILE = ('no cells', 'too few', 'many pixels', 'no such encoding')
+
+
+def hostile_message(taxonomy: Taxonomy, kind: str, how: str) -> Any:
+    """Return a message that lies about its data."""
+    if kind == 'probabilities':
+        message = part = probability_message(taxonomy)
+        sides = message
+    else:
+        message = signs_message(taxonomy, 'packbits')
+        part, sides = message.masks[1], message.masks[1].roi
+    if how == 'no cells':
+        sides.height = 0
+    elif how == 'too few':
+        part.data = part.data[:-1]
+    elif how == 'many pixels':
+        sides.height = sides.width = 60_000
+    else:
+        part.encoding = 'plaid'
+    return message
+
+
+@pytest.mark.parametrize('how', HOSTILE)
+@pytest.mark.parametrize('kind', ['probabilities', 'signs'])
+def test_both_examples_refuse_a_message_that_lies(
+    read_message: Path, python_example: ModuleType, taxonomy: Taxonomy, tmp_path: Path,
+    kind: str, how: str,
+) -> None:
+    from hiseg_ros.errors import ImageError
+
+    message = hostile_message(taxonomy, kind, how)
+    with pytest.raises(ImageError):
+        getattr(python_example, f'{kind}_lines')(message, {})
+    result = run(read_message, kind, message, tmp_path)
+    assert result.returncode == 1 and result.stderr.startswith('read_message: ')
+
+
+def test_the_c_plus_plus_reader_survives_any_bytes(
+    read_message: Path, taxonomy: Taxonomy, tmp_path: Path
+) -> None:
+    """It ends with a sentence or a description, within half a gigabyte."""
+    from rclpy.serialization import serialize_message
+
+    rng = np.random.default_rng(8)
+    wholes = {
+        'probabilities': serialize_message(probability_message(taxonomy)),
+        'signs': serialize_message(signs_message(taxonomy, 'packbits')),
+    }
+    path = tmp_path / 'message.cdr'
+    for kind, whole in wholes.items():
+        for _ in range(30):
+            content = bytearray(whole[: rng.integers(4, len(whole) + 1)])
+            for place in rng.integers(4, len(content) + 1, 4):
+                content[place : place + 1] = rng.bytes(1)
+            path.write_bytes(content)
+            result = subprocess.run(
+                ['prlimit', '--as=536870912', str(read_message), kind, str(path)],
+                capture_output=True, timeout=60,
+            )
+            assert result.returncode in (0, 1), (kind, result.returncode, bytes(content))
+
+
 @pytest.fixture
 def example_output(ros_environment: dict[str, str], tmp_path: Path) -> Iterator[Path]:
     """Run the Python example; return the file that its output goes to."""
@@ -167,6 +229,8 @@ def test_the_python_example_names_what_the_node_publishes(
     from node_support import HeldEngine, image_message, start_node, wait_active
     from sensor_msgs.msg import Image
 
+    from hiseg_ros.msg import ProbabilityMap
+
     stop = int(taxonomy.leaf_index_of_node_id[taxonomy.node_id('o_stop')])
     start_node(graph, HeldEngine(leaf=stop).load)
     wait_active(graph)
@@ -179,3 +243,16 @@ def test_the_python_example_names_what_the_node_publishes(
 
     graph.until(both, 'a class and a sign', meanwhile=lambda: images.publish(picture))
     assert 'box 16 x 24 at row 0, column 0, 384 pixels' in example_output.read_text()
+    liar = graph.peer.create_publisher(ProbabilityMap, '/segmentation/level_1/probabilities', 1)
+    lie = hostile_message(taxonomy, 'probabilities', 'many pixels')
+    graph.until(
+        lambda: 'skipped a message: A probability map of' in example_output.read_text(),
+        'a lie of somebody else is skipped',
+        meanwhile=lambda: liar.publish(lie),
+    )
+    example_output.write_text('')  # the example goes on writing where it was
+    graph.until(
+        lambda: 'o_stop: vote' in example_output.read_text(),
+        'it goes on',
+        meanwhile=lambda: images.publish(picture),
+    )

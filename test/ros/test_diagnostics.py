@@ -188,10 +188,15 @@ def test_the_rate_of_a_node_that_stopped_is_zero(health: Any, camera: Any, clock
     assert report(health, camera)[2]['rate [Hz]'] == '0.0'
 
 
-def test_the_largest_message_of_each_topic_is_held_against_the_segment(camera: Any) -> None:
+def test_the_largest_message_of_each_topic_is_held_against_the_segment(
+    camera: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hiseg_ros.ros import shared_memory
     from hiseg_ros.ros.diagnostics import transport_status
     from hiseg_ros.ros.transport import Transport
 
+    # Otherwise that of this process, which has one only after a node was made in it.
+    monkeypatch.setattr(shared_memory, 'own_segment_bytes', lambda: 5000)
     transport = Transport('a transport', 5000)
     camera.processed(1.0, {'labels': 5000, 'overlay/image': 4000})
     assert transport_status('/node: transport', transport, {'': camera}).level == b'\x00'

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from image_messages import Message, message_of, random_rows
 from numpy.typing import NDArray
 
-from hiseg_ros.ros.image_codec import ENCODINGS, decode_image
+from hiseg_ros.pictures.image_message import ENCODINGS, decode_image
 
 # Which byte of a pixel is red, green and blue; 16-bit samples are little-endian here.
 BYTES_OF_RGB = {

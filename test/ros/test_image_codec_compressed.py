@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.ros.image_codec import MAX_PIXELS, decode_compressed
+from hiseg_ros.pictures.image_message import MAX_PIXELS, decode_compressed
 
 END_OF_JPEG = b'\xff\xd9'
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from image_messages import Message, message_of, random_rows
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.ros.image_codec import ENCODINGS, MAX_PIXELS, decode_image
+from hiseg_ros.pictures.image_message import ENCODINGS, MAX_PIXELS, decode_image
 
 
 def complete(encoding: str) -> Message:

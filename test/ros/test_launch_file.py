@@ -7,6 +7,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +69,29 @@ def test_the_arguments_are_those_of_other_ros_2_packages_and_each_is_described()
         assert arguments[name].choices, name
 
 
-def run_launch_file(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start the launch file in a process of its own."""
-    return subprocess.Popen(
+@contextmanager
+def launched(environment: dict[str, str], *arguments: str) -> Iterator[Callable[[], str]]:
+    """Run the launch file in a process of its own.
+
+    Yields:
+        What ends it as Ctrl-C does, with exit code 0, and returns what it has said.
+    """
+    process = subprocess.Popen(
         [sys.executable, '-c', RUNNER, str(LAUNCH_FILE), *arguments],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+
+    def end() -> str:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        return output
+
+    try:
+        yield end
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.needs('torch')
@@ -86,11 +105,10 @@ def test_the_launched_node_segments_a_camera_topic_and_ends_with_exit_code_0(
     environment = dict(ros_environment)
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         environment.pop(name, None)
-    process = run_launch_file(
+    with launched(
         environment, 'namespace:=front', 'image_topic:=/camera/image_raw', 'device:=cpu',
         f'model:={tiny_checkpoint}', 'threshold:=0.25',
-    )  # fmt: skip
-    try:
+    ) as end:  # fmt: skip
         images = graph.peer.create_publisher(Image, '/camera/image_raw', 1)
         infos = graph.peer.create_publisher(CameraInfo, '/camera/camera_info', 1)
         labels = graph.collect(Image, '/front/segmentation/labels')
@@ -108,12 +126,7 @@ def test_the_launched_node_segments_a_camera_topic_and_ends_with_exit_code_0(
         graph.until(lambda: reports, 'diagnostics')
         values = {entry.key: entry.value for entry in reports[-1].status[1].values}
         assert values['segment [bytes]'] == str(64 * 1024 * 1024)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, output
+        output = end()
     assert 'exit codes of the processes: [0]' in output, output
     assert 'Traceback' not in output, output
 
@@ -122,18 +135,12 @@ def test_the_launched_node_segments_a_camera_topic_and_ends_with_exit_code_0(
 def test_a_bad_argument_leaves_the_node_alive_and_unconfigured(
     graph: Graph, ros_environment: dict[str, str]
 ) -> None:
-    process = run_launch_file(ros_environment, 'threshold:=high', 'device:=cpu')
-    try:
+    with launched(ros_environment, 'threshold:=high', 'device:=cpu') as end:
         graph.until(lambda: graph.state() == 'unconfigured', 'the node is there')
         from ros_graph import CONFIGURE
 
         assert not graph.change_state(CONFIGURE)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, output
+        output = end()
     assert "Parameter threshold is 'high'; expected a number" in output, output
 
 
@@ -144,11 +151,10 @@ def test_several_cameras_are_launched_on_one_node(
     from node_support import image_message
     from sensor_msgs.msg import CameraInfo, Image
 
-    process = run_launch_file(
+    with launched(
         ros_environment, 'cameras:=front,rear', 'image_topic:=/sensors/{camera}/image_raw',
         'device:=cpu', f'model:={tiny_checkpoint}',
-    )  # fmt: skip
-    try:
+    ) as end:  # fmt: skip
         names = ('front', 'rear')
         images = [
             graph.peer.create_publisher(Image, f'/sensors/{name}/image_raw', 1) for name in names
@@ -165,12 +171,7 @@ def test_several_cameras_are_launched_on_one_node(
         graph.until(
             lambda: all(labels) and infos, 'labels of both cameras', meanwhile=publish
         )
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, output
+        end()
 
 
 @pytest.mark.parametrize(

@@ -55,24 +55,15 @@ def small_engine(room: int) -> Any:
 def test_a_full_device_gets_fewer_then_smaller_images_and_the_diagnostics_say_so(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diagnostic_msgs.msg import DiagnosticArray
-    from node_support import image_message, start_node, wait_active
-    from sensor_msgs.msg import Image
+    from node_support import start_drive
 
     from hiseg_ros.ros import camera_health, memory_relief
 
     monkeypatch.setattr(memory_relief, 'FIRST_WAIT_S', 0.5)
     monkeypatch.setattr(camera_health, 'RECENT_S', 1.0)
     engine = small_engine(room=2)
-    node = start_node(graph, engine.load, cameras=NAMES, max_batch_wait_ms=200.0)
-    wait_active(graph)
-    images = [graph.peer.create_publisher(Image, f'{name}/image', 1) for name in NAMES]
-    labels = {name: graph.collect(Image, f'/segmentation/{name}/labels') for name in NAMES}
-    reports = graph.collect(DiagnosticArray, '/diagnostics')
-
-    def publish() -> None:
-        for publisher in images:
-            publisher.publish(image_message(PICTURE))
+    drive = start_drive(graph, engine, PICTURE, cameras=NAMES, max_batch_wait_ms=200.0)
+    node, reports, publish = drive.node, drive.reports, drive.publish
 
     def front() -> str:
         return reports[-1].status[2].message if reports else ''
@@ -83,9 +74,9 @@ def test_a_full_device_gets_fewer_then_smaller_images_and_the_diagnostics_say_so
     assert reports[-1].status[2].level == b'\x01'
     engine.room = 0
     graph.until(lambda: 'three quarters' in front(), 'WARN of resolution', meanwhile=publish)
-    for received in labels.values():
+    for received in drive.labels.values():
         received.clear()
-    graph.until(lambda: all(labels.values()), 'results of both', meanwhile=publish)
+    graph.until(lambda: all(drive.labels.values()), 'results of both', meanwhile=publish)
     assert graph.state() == 'active'
     engine.room = 2
     engine.batches.clear()
@@ -103,49 +94,37 @@ def test_a_full_device_gets_fewer_then_smaller_images_and_the_diagnostics_say_so
 def test_where_not_even_a_small_image_fits_images_are_dropped_until_one_does(
     graph: Graph,
 ) -> None:
-    from diagnostic_msgs.msg import DiagnosticArray
-    from node_support import image_message, latest, start_node, wait_active
-    from sensor_msgs.msg import Image
+    from node_support import latest, start_drive
 
     engine = small_engine(room=0)
     engine.reduce = lambda is_reduced: False
-    node = start_node(graph, engine.load)
-    wait_active(graph)
-    images = graph.peer.create_publisher(Image, 'image', 1)
-    labels = graph.collect(Image, '/segmentation/labels')
-    reports = graph.collect(DiagnosticArray, '/diagnostics')
-
-    def publish() -> None:
-        images.publish(image_message(PICTURE))
-
-    graph.until(lambda: node.counters.stopped > 1, 'images are dropped', meanwhile=publish)
-    graph.until(lambda: 'no room for an image' in latest(reports)[1], 'a WARN', meanwhile=publish)
+    drive = start_drive(graph, engine, PICTURE)
+    graph.until(
+        lambda: drive.node.counters.stopped > 1, 'images are dropped', meanwhile=drive.publish
+    )
+    graph.until(
+        lambda: 'no room for an image' in latest(drive.reports)[1],
+        'a WARN',
+        meanwhile=drive.publish,
+    )
     assert graph.state() == 'active'
     engine.room = 1
-    graph.until(lambda: labels, 'labels', meanwhile=publish)
+    graph.until(lambda: drive.labels[''], 'labels', meanwhile=drive.publish)
 
 
 def test_a_lost_device_ends_in_an_error_with_the_remedy_and_the_process_lives(
     graph: Graph,
 ) -> None:
-    from diagnostic_msgs.msg import DiagnosticArray
-    from node_support import HeldEngine, image_message, latest, start_node, wait_active
+    from node_support import HeldEngine, latest, start_drive
     from ros_graph import ACTIVATE
-    from sensor_msgs.msg import Image
 
     engine = HeldEngine()
     engine.error = DeviceError("Device 'cuda:0' failed while it worked")
-    start_node(graph, engine.load)
-    wait_active(graph)
-    images = graph.peer.create_publisher(Image, 'image', 1)
-    labels = graph.collect(Image, '/segmentation/labels')
-    reports = graph.collect(DiagnosticArray, '/diagnostics')
-
-    def publish() -> None:
-        images.publish(image_message(PICTURE))
-
-    graph.until(lambda: latest(reports)[0] == b'\x02', 'an ERROR', meanwhile=publish)
-    assert "Device 'cuda:0' failed" in latest(reports)[1]
+    drive = start_drive(graph, engine, PICTURE)
+    graph.until(
+        lambda: latest(drive.reports)[0] == b'\x02', 'an ERROR', meanwhile=drive.publish
+    )
+    assert "Device 'cuda:0' failed" in latest(drive.reports)[1]
     graph.until(lambda: graph.state() != 'active', 'the node left the active state')
     engine.error = None
     if graph.state() == 'unconfigured':
@@ -153,7 +132,7 @@ def test_a_lost_device_ends_in_an_error_with_the_remedy_and_the_process_lives(
 
         assert graph.change_state(CONFIGURE)
     assert graph.change_state(ACTIVATE)
-    graph.until(lambda: labels, 'labels', meanwhile=publish)
+    graph.until(lambda: drive.labels[''], 'labels', meanwhile=drive.publish)
 
 
 class Faulty:

@@ -93,29 +93,21 @@ def test_a_failed_configuration_says_why_and_can_be_repeated(
 def test_an_unforeseen_fault_leaves_active_and_the_node_can_be_activated_again(
     graph: Graph, street_image: RgbImage
 ) -> None:
-    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-    from node_support import HeldEngine, image_message, latest, start_node, wait_active
+    from diagnostic_msgs.msg import DiagnosticStatus
+    from node_support import HeldEngine, latest, start_drive
     from ros_graph import ACTIVATE
-    from sensor_msgs.msg import Image
 
     engine = HeldEngine()
     engine.error = RuntimeError('the device fell off the bus')
-    start_node(graph, engine.load)
-    wait_active(graph)
-    images = graph.peer.create_publisher(Image, 'image', 1)
-    labels = graph.collect(Image, '/segmentation/labels')
-    reports = graph.collect(DiagnosticArray, '/diagnostics')
-
-    def publish() -> None:
-        images.publish(image_message(street_image))
-
-    graph.until(lambda: engine.calls, 'the engine was called', meanwhile=publish)
+    drive = start_drive(graph, engine, street_image)
+    reports = drive.reports
+    graph.until(lambda: engine.calls, 'the engine was called', meanwhile=drive.publish)
     graph.until(lambda: graph.state() == 'inactive', 'the node left the active state')
     graph.until(lambda: latest(reports)[0] == DiagnosticStatus.ERROR, 'an ERROR in diagnostics')
     assert 'the device fell off the bus' in latest(reports)[1]
     engine.error = None
     assert graph.change_state(ACTIVATE)
-    graph.until(lambda: labels, 'labels', meanwhile=publish)
+    graph.until(lambda: drive.labels[''], 'labels', meanwhile=drive.publish)
     graph.until(lambda: latest(reports)[0] == DiagnosticStatus.OK, 'the ERROR is gone')
 
 

@@ -28,7 +28,7 @@ def small_plan(**changes: Any) -> Any:
         for camera in CAMERAS
     )
     values = {
-        'seconds': 14.0, 'period_s': 1.5, 'cameras': cameras, 'backend': 'onnx_runtime',
+        'seconds': 14.0, 'period_s': 1.4, 'cameras': cameras, 'backend': 'onnx_runtime',
         'input_height': 64, 'image_timeout_s': 0.4,
     }  # fmt: skip
     return SoakPlan(**{**values, **changes})
@@ -52,6 +52,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
         assert ledger.away > 0, 'it was disabled for a while'
     assert outcome.ledgers['left'].bad > 0, 'it sent garbage'
     assert outcome.ledgers['left'].unwanted > 0, 'nobody read'
+    assert outcome.ledgers['rear'].lost + outcome.ledgers['rear'].busy > 0, 'there was a burst'
     assert len(outcome.samples) > 8
 
     write(outcome, tmp_path)
@@ -61,6 +62,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     assert content['facts']['model'] == 'street_lite.onnx'
     text = (tmp_path / 'soak.md').read_text()
     assert 'Every image is accounted for' in text
+    assert 'Sent = told not to listen + lost + received' in text
     assert str(tmp_path) not in text
     assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
 
@@ -76,14 +78,14 @@ def test_a_node_that_cannot_be_configured_is_an_error_and_no_wait(tmp_path: Path
 
 
 def books(**changes: Any) -> Any:
-    """Return books that balance: ten images, one while away, one overtaken, one garbage."""
+    """Return books that balance: ten images, one while away, one lost, one garbage."""
     from hiseg_ros.ros.soak.audit import CameraBooks, Sent
 
     values: dict[str, Any] = {
         'sent': [Sent(float(number), 1000 + number, number != 9) for number in range(1, 11)],
         'taken': [[1, 2, 3], [5, 7, 8, 9, 10]],
         'counters': {'received': 8, 'processed': 5, 'busy': 1, 'stale': 0, 'bad': 1,
-                     'unwanted': 0, 'stopped': 1, 'lost': 0},
+                     'unwanted': 0, 'stopped': 1, 'lost': 1},
         'results': [1001, 1002, 1005, 1008, 1010],
         'numbers': [1, 2, 3, 4, 5],
         'away': [(3.5, 4.5)],
@@ -97,7 +99,7 @@ def test_books_that_balance_have_no_problem() -> None:
 
     ledger, problems = balance('front', books())
     assert problems == []
-    assert (ledger.sent, ledger.away, ledger.overtaken, ledger.received) == (10, 1, 1, 8)
+    assert (ledger.sent, ledger.away, ledger.lost, ledger.received) == (10, 1, 1, 8)
     assert ledger.unexplained == 0
 
 
@@ -111,7 +113,8 @@ def test_books_that_balance_have_no_problem() -> None:
         ({'counters': {**books().counters, 'received': 9}}, 'took 8 images, counted 9'),
         ({'counters': {**books().counters, 'busy': 0}}, '1 images are under no heading'),
         ({'counters': {**books().counters, 'bad': 2, 'busy': 0}}, '2 images malformed'),
-        ({'counters': {**books().counters, 'lost': 2}}, 'the middleware lost 2'),
+        ({'counters': {**books().counters, 'lost': 2}}, '1 images never came, the node counted 2'),
+        ({'counters': {**books().counters, 'lost': 0}}, '1 images never came, the node counted 0'),
         ({'results': [1001, 1002, 1005, 1008]}, '4 results arrived, 5 were processed'),
         ({'results': [1001, 1002, 1005, 1008, 1008]}, '1 images have two results'),
         ({'numbers': [1, 2, 3, 5, 6]}, 'do not count from 1 to 5'),

@@ -29,15 +29,17 @@ class OnnxRuntimeBackend:
     """An exported network in ONNX Runtime."""
 
     name = 'onnx_runtime'
-    precision = 'float32'
 
-    def __init__(self, path: Path, inputs: ExportedInput, device: str) -> None:
+    def __init__(
+        self, path: Path, inputs: ExportedInput, device: str, precision: str = 'float32'
+    ) -> None:
         """Load the file.
 
         Args:
             path: File written by `hiseg export`.
             inputs: Rule for its input size; a fixed size of the file is taken over.
             device: 'auto' (CUDA where ONNX Runtime has it), 'cpu', 'cuda' or 'cuda:N'.
+            precision: That of the file: 'float32', or 'int8' if it is quantized.
 
         Raises:
             CheckpointError: ONNX Runtime cannot load the file, or it has another input.
@@ -45,6 +47,7 @@ class OnnxRuntimeBackend:
             DeviceError: ONNX Runtime has no such device here.
         """
         providers, self.device = _providers(device)
+        self.precision = precision
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = thread_count()
         options.log_severity_level = ERRORS_ONLY

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The back-end of OpenVINO: an exported file on the CPU, in float32 or bfloat16."""
+"""The back-end of OpenVINO: an exported file on the CPU, in float32, bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class OpenVinoBackend:
             path: File written by `hiseg export`.
             inputs: Rule for its input size; a fixed size of the file is taken over.
             device: 'auto' or 'cpu'.
-            precision: 'float32', or 'bfloat16' where the CPU computes in it.
+            precision: 'float32', 'bfloat16' where the CPU computes in it, or 'int8' for a
+                quantized file; what that leaves in float is bfloat16 where the CPU has it.
 
         Raises:
             CheckpointError: OpenVINO cannot read the file, or it has another input.
@@ -123,12 +124,17 @@ class OpenVinoBackend:
         model.reshape({0: list(shape)})
         settings = {
             'INFERENCE_NUM_THREADS': thread_count(),
-            'INFERENCE_PRECISION_HINT': HINTS[self.precision],
+            'INFERENCE_PRECISION_HINT': self._hint(),
             'PERFORMANCE_HINT': 'LATENCY',
             # Other processes of a robot have their own ideas about cores.
             'ENABLE_CPU_PINNING': False,
         }
         return self._core.compile_model(model, 'CPU', settings).create_infer_request()
+
+    def _hint(self) -> str:
+        if self.precision == 'int8':
+            return HINTS['bfloat16' if has_bfloat16() else 'float32']
+        return HINTS[self.precision]
 
     def close(self) -> None:
         """Free the network; closing twice does no harm."""

@@ -31,7 +31,7 @@ def findings(
     for camera in metrics['cameras']:
         where = f' ({camera["topic"]})' if len(metrics['cameras']) > 1 else ''
         found += [(name + where, text) for name, text in _of_camera(camera)]
-    return tuple(found)
+    return (*found, *_of_live(metrics.get('live') or ()))
 
 
 def _of_truth(scores: dict[str, Any], table: FrameTable) -> list[tuple[str, str]]:
@@ -110,6 +110,21 @@ def _of_camera(camera: dict[str, Any]) -> list[tuple[str, str]]:
         long = sum(track['sightings'] >= FEW for track in tracks)
         text = f'{len(tracks)} followed, {long} of them seen in {FEW} frames or more.'
         found.append(('Signs', text))
+    return found
+
+
+def _of_live(live: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    found = []
+    for row in live:
+        where = f' ({row["camera"]})' if len(live) > 1 else ''
+        is_one, dropped = row['is_one_clock'], row['dropped']
+        late = row['latency_ms' if is_one else 'behind_image_ms']
+        since = 'the stamp' if is_one else 'the picture'
+        text = (
+            f'Half of the labels came within {late["median"]:.0f} ms of {since}, 95 % within '
+            f'{late["p95"]:.0f} ms; {percent(dropped["share"])} % of the images had no result.'
+        )
+        found.append((f'The node, live{where}', text))
     return found
 
 

@@ -17,7 +17,7 @@ from hiseg_ros.errors import BagError, HisegError
 from hiseg_ros.replay.bag import RawMessage
 from hiseg_ros.replay.camera_image import rgb_of
 from hiseg_ros.replay.image_message import array_of
-from hiseg_ros.replay.node_types import decode
+from hiseg_ros.replay.message_types import MessageTypes
 from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
@@ -56,7 +56,7 @@ class FrameSource:
         Raises:
             BagError: It is damaged.
         """
-        self._path = bag
+        self._path, self._types = bag, MessageTypes()
         try:
             self._reader = Reader(bag)
             self._reader.open()
@@ -115,7 +115,9 @@ class FrameSource:
                 message = RawMessage(connection.topic, time_ns, bytes(data))
                 if stamp_of(message) == stamp_ns:
                     is_camera = connection.topic == topics[0]
-                    image = decode(message, connection.msgtype)
+                    image = self._types.decode(
+                        connection.msgtype, connection.msgdef, message.data
+                    )
                     found[connection.topic] = rgb_of(image) if is_camera else array_of(image)
         except HisegError:
             raise

@@ -22,6 +22,7 @@ from hiseg_ros.replay.html_report.drive_pictures import drive_pictures
 from hiseg_ros.replay.html_report.findings import clock, findings
 from hiseg_ros.replay.html_report.frame_source import FrameSource, ShotTopics
 from hiseg_ros.replay.html_report.layers import Painter
+from hiseg_ros.replay.html_report.live_charts import STAGES, live_charts
 from hiseg_ros.replay.html_report.results import Results, load_results
 from hiseg_ros.replay.html_report.score_tree import flicker_tree, iou_tree
 from hiseg_ros.replay.html_report.sign_table import MAX_ROWS, SignRow, sign_rows
@@ -114,6 +115,9 @@ def render(results: Results, timing: dict[str, Any] | None = None) -> str:
         histograms=[_histogram(camera['confidence']) for camera in metrics['cameras']],
         signs=signs,
         max_missed=MAX_MISSED,
+        # Replays of earlier versions have none.
+        live_charts=[live_charts(row) for row in metrics.get('live') or ()],
+        stage_names=STAGES,
         timing=timing,
         style=Markup(''.join((PAGE / name).read_text('utf-8') for name in STYLES)),
         script=Markup(script),

@@ -80,7 +80,7 @@ def load_results(folder: Path) -> Results:
         taxonomy = _taxonomy(metrics['taxonomy'])
         mapping = _mapping(metrics) if metrics['scores'] else None
         tables = read_tables(folder / FRAMES, len(metrics['cameras']))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f'The replay in {folder} cannot be read ({type(error).__name__}: {error}); expected '
             f'{METRICS} and {FRAMES} as `hiseg replay` wrote them: begin anew with --restart.'

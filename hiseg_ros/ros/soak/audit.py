@@ -40,7 +40,7 @@ class CameraBooks:
     taken: Sequence[Sequence[int]]
     """Numbers of the images that the node took, a list for each time that it subscribed."""
     counters: Mapping[str, int]
-    """The node's own: received, processed, the causes, and 'lost' of the middleware."""
+    """The node's own: received, processed, the causes, and 'lost', which it never received."""
     results: Sequence[int]
     """Stamps of the results that arrived, in ns."""
     numbers: Sequence[int]
@@ -56,8 +56,9 @@ class Ledger:
     sent: int
     away: int
     """Sent while the node did not subscribe, as it was told."""
-    overtaken: int
-    """Replaced by a newer one in the subscription's queue of one before the node took it."""
+    lost: int
+    """Sent while it did, and lost on the way or replaced by a newer one before the node took it:
+    what the node itself counts as lost."""
     received: int
     processed: int
     busy: int
@@ -74,7 +75,7 @@ class Ledger:
     def unexplained(self) -> int:
         """Images under no heading."""
         dropped = self.busy + self.stale + self.bad + self.unwanted + self.stopped
-        return self.sent - self.away - self.overtaken - self.processed - dropped
+        return self.sent - self.away - self.lost - self.processed - dropped
 
 
 def balance(name: str, books: CameraBooks) -> tuple[Ledger, list[str]]:
@@ -101,7 +102,7 @@ def balance(name: str, books: CameraBooks) -> tuple[Ledger, list[str]]:
     ledger = Ledger(
         sent=len(books.sent),
         away=len(unheard),
-        overtaken=len(heard) - len(set(numbers)),
+        lost=counters['lost'],
         received=counters['received'],
         processed=counters['processed'],
         **{cause: counters[cause] for cause in CAUSES},
@@ -114,8 +115,8 @@ def balance(name: str, books: CameraBooks) -> tuple[Ledger, list[str]]:
         problems.append(f'{name}: {ledger.unexplained} images are under no heading')
     if ledger.bad > ledger.garbage:
         problems.append(f'{name}: {ledger.bad} images malformed, sent were {ledger.garbage}')
-    if counters.get('lost', 0) > ledger.overtaken:
-        problems.append(f'{name}: the middleware lost {counters["lost"]} images')
+    if ledger.lost != (missing := len(heard) - len(set(numbers))):
+        problems.append(f'{name}: {missing} images never came, the node counted {ledger.lost}')
     problems += _of_results(name, books, ledger)
     return ledger, problems
 

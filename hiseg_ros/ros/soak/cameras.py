@@ -61,6 +61,10 @@ def garbage() -> list[Image]:
     ]
 
 
+BURST = 20
+"""Images that a driver sends at once after it was held up."""
+
+
 class SoakCamera:
     """One camera; `fault` changes what it sends, from the next image on."""
 
@@ -74,7 +78,7 @@ class SoakCamera:
         """
         self.plan = plan
         self.fault = ''
-        """'' for none, 'stall', 'garbage' or 'size'."""
+        """'' for none, 'stall', 'garbage', 'size' or 'burst'."""
         self.sent: list[Sent] = []
         self._messages = {
             '': [image_message(p, plan.encoding, plan.size) for p in pictures],
@@ -89,11 +93,13 @@ class SoakCamera:
         return bool(self._publisher.get_subscription_count())
 
     def send(self) -> None:
-        """Send the next image, where the camera does not stall."""
+        """Send what is due: an image, none where the camera stalls, many in a burst."""
         fault = self.fault
-        if fault == 'stall':
-            return
-        messages = self._messages[fault]
+        for _ in range({'stall': 0, 'burst': BURST}.get(fault, 1)):
+            self._send(fault)
+
+    def _send(self, fault: str) -> None:
+        messages = self._messages.get(fault, self._messages[''])
         message = messages[len(self.sent) % len(messages)]
         stamp_ns = max(time.time_ns(), self.sent[-1].stamp_ns + 1 if self.sent else 0)
         message.header.stamp = Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)

@@ -17,6 +17,7 @@ from std_srvs.srv import SetBool
 
 from hiseg_ros.msg import ProbabilityMap, SubclassMasks
 from hiseg_ros.ros.live_run import SEGMENTATION
+from hiseg_ros.ros.soak.cameras import BURST
 from hiseg_ros.srv import LoadModel
 
 if TYPE_CHECKING:
@@ -202,6 +203,23 @@ def nobody(rig: Rig, camera: str) -> str:
     return f'{counted} counted as unwanted'
 
 
+def burst(rig: Rig, camera: str) -> str:
+    """Of many images at once the newest has a result, and each of the others is counted."""
+    sender, before = rig.cameras[camera], rig.counters(camera)
+    first = len(sender.sent)
+    sender.fault = 'burst'
+    try:
+        rig.until(lambda: len(sender.sent) >= first + BURST, f'{camera} sends a burst')
+    finally:
+        sender.fault = ''
+    ended = time.monotonic()
+    rig.all_work()
+    rig.until(lambda: rig.status(camera).at_s > ended + SETTLE_S, f'news of {camera}')
+    counted = rig.counters(camera)
+    busy, lost = (counted[cause] - before[cause] for cause in ('busy', 'lost'))
+    return f'{BURST} at once; {busy} dropped busy since, {lost} before the node took them'
+
+
 FAULTS = (
     Fault('camera stalls', stall),
     Fault('garbage instead of images', garbage),
@@ -211,4 +229,5 @@ FAULTS = (
     Fault('readers come and go', churn, is_of_camera=False),
     Fault('disabled and enabled', disable, is_of_camera=False),
     Fault('nobody reads', nobody),
+    Fault('a burst of images', burst),
 )

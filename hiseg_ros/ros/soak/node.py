@@ -4,9 +4,8 @@
 
 python -m hiseg_ros.ros.soak.node TALLY.json --ros-args ...
 
-Between a camera and the node's own counters lies the subscription's queue of one place: an image
-that a newer one replaced there was never seen by the node, and the middleware tells nobody. The
-publisher numbers its messages, so the numbers that are missing tell how many there were.
+Publishers number their messages. The numbers as they come are the other side of the books: the
+node counts the images that it never saw, and these numbers say which they were.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class TalliedNode(SegmentationNode):
         super().__init__(**node_arguments)
 
     def create_subscription(
-        self, kind: Any, topic: str, callback: Callable[[Any], None], qos: Any, **others: Any
+        self, kind: Any, topic: str, callback: Callable[..., None], qos: Any, **others: Any
     ) -> Any:
         """Subscribe; numbers of images are noted before the node sees them."""
         if kind is not Image:
@@ -50,10 +49,9 @@ class TalliedNode(SegmentationNode):
 
         def tallied(message: Any, info: dict[str, int]) -> None:
             numbers.append(info['publication_sequence_number'])
-            callback(message)
+            callback(message, info)
 
         return super().create_subscription(kind, topic, tallied, qos, **others)
-
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Write the numbers, then close; a process that takes too long to end is cut short."""

@@ -24,7 +24,7 @@ WINDOWS = 60
 HEADINGS = {
     'sent': 'sent by the camera',
     'away': 'while the node was told not to listen',
-    'overtaken': 'replaced by a newer one before the node took it',
+    'lost': 'lost, or replaced by a newer one before the node took it',
     'received': '**received by the node**',
     'processed': 'processed',
     'busy': 'dropped busy',
@@ -36,6 +36,15 @@ HEADINGS = {
     'results': 'results that arrived',
 }
 """Of the table, by the ledger's names, in order."""
+
+COUNTED = (
+    'Sent = told not to listen + lost + received, and received = processed + dropped, of each',
+    'camera. The cameras count what is sent and the reader counts the results. All between is',
+    "counted by the node; what it never received it knows by gaps in the publishers' numbers. The",
+    'run noted the number of each image that came to the node: every missing one lies in such a',
+    'gap, or was sent while the node was told not to listen.',
+)
+"""Explains the table."""
 
 
 def percentiles(points: Sequence[tuple[float, float]], seconds: float) -> list[dict[str, float]]:
@@ -118,7 +127,8 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
         if not outcome.problems else
         f'{len(outcome.problems)} things did not go as they have to:'
     )  # fmt: skip
-    lines = [f'{plan.seconds / 60:g} minutes, a fault every {plan.period_s:g} s. {verdict}', '']
+    minutes = round(plan.seconds / 60, 1)
+    lines = [f'{minutes:g} minutes, a fault every {plan.period_s:g} s. {verdict}', '']
     lines += [f'- {problem}' for problem in outcome.problems[:50]]
     lines += [''] if outcome.problems else []
     lines += [
@@ -127,7 +137,8 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
         'end.', '', '![curves](soak.png)', '',
         'The numbers above the curves are those of the faults.', '',
     ]  # fmt: skip
-    lines += [*_ledgers(outcome), '', *_latencies(outcome), '', *_faults(outcome), '']
+    lines += [*_ledgers(outcome), '', *COUNTED, '', *_latencies(outcome), '',
+              *_faults(outcome), '']  # fmt: skip
     if grown := outcome.growth:
         lines += [
             f'Memory {grown["memory_before_mib"]:.0f} MiB in the second quarter, '

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -35,6 +33,7 @@ from hiseg_ros.ros.live_run import SEGMENTATION
 from hiseg_ros.ros.soak.cameras import Sender, SoakCamera
 from hiseg_ros.ros.soak.faults import FAULTS, UnexpectedError
 from hiseg_ros.ros.soak.plan import SoakPlan
+from hiseg_ros.ros.spinning import spinning
 from hiseg_ros.ros.stamps import nanoseconds
 from hiseg_ros.srv import LoadModel
 
@@ -152,8 +151,7 @@ class Rig(Node):
     def counters(self, camera: str) -> dict[str, int]:
         """Return what the node counted of a camera by its newest diagnostics."""
         values = self.status(camera).values
-        counted = {name: int(values.get(label, 0)) for name, label in LABELS.items()}
-        return {**counted, 'lost': int(values.get('messages lost', 0))}
+        return {name: int(values.get(label, 0)) for name, label in LABELS.items()}
 
     def has_new_result(self, camera: str, after_s: float) -> bool:
         """Return whether an image that was sent after a moment has its result."""
@@ -256,28 +254,14 @@ def main() -> int:
     rclpy.init()
     with np.load(sys.argv[2]) as pictures:
         rig = Rig(plan, dict(pictures))
-    executor = SingleThreadedExecutor()
-    executor.add_node(rig)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
     try:
-        run(rig)
-        record.write_text(json.dumps(rig.record()))
-        report('finished')
-        sys.stdin.buffer.read()  # the parent closes it
+        with spinning(rig):
+            run(rig)
+            record.write_text(json.dumps(rig.record()))
+            report('finished')
+            sys.stdin.buffer.read()  # the parent closes it
     except UnexpectedError as unexpected:
         raise ConfigError(f'The soak run broke off: {unexpected}.') from unexpected
-    finally:
-        rclpy.try_shutdown()
-        thread.join(5.0)
-        rig.destroy_node()
     return 0
 
 

@@ -105,7 +105,7 @@ inline std::vector<std::uint8_t> decode_mask(const hiseg_ros::msg::SubclassMask 
   }
   std::vector<std::uint8_t> mask(pixels);
   for (std::size_t i = 0; i < pixels; ++i) {
-    mask[i] = packed ? (message.data[i / 8] >> (7 - i % 8)) & 1 : message.data[i];
+    mask[i] = packed ? (message.data[i / 8] >> (7 - i % 8)) & 1 : message.data[i] != 0;
   }
   return mask;
 }

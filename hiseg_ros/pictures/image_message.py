@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages to RGB pictures: every encoding a camera driver sends; needs no ROS itself.
+"""Image messages, of the graph or of a bag, to RGB pictures: every encoding a camera driver sends.
 
 cv_bridge and rosbags-image do part of this: the latter ignores row padding and the second plane
 of NV12. What both do right is the colour conversion of OpenCV, which is used here directly; the
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.pictures import MAX_PIXELS, check_claim, check_size
+from hiseg_ros.pictures.header import MAX_PIXELS, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
 __all__ = ['ENCODINGS', 'MAX_PIXELS', 'Encoding', 'decode_compressed', 'decode_image']

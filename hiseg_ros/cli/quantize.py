@@ -1,0 +1,182 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""`hiseg quantize`: write an exported network in int8, and measure what that costs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros.errors import ConfigError, HisegError
+
+KINDS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
+
+PROVEN_SHARE = 8
+"""Every so many pictures one is kept from the calibration, and the labels compared on it."""
+
+LEAST_AGREEMENT = 0.85
+"""Share of pixels with the same label as in float32 on those; measured are 0.95 to 0.98 with
+trained weights. Below it a layer does not survive eight bits."""
+
+LARGEST_LOSS = 0.005
+"""Of mIoU."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='FILE', help='the .onnx file to write'
+    )
+    parser.add_argument(
+        '--model', type=Path,
+        help='a .onnx file of `hiseg export` or `hiseg wrap` (default: the shipped network)',
+    )
+    parser.add_argument(
+        '--calibration', type=Path, required=True, metavar='DIR',
+        help='folder with pictures such as the camera will take, also in folders below; the '
+        'ranges of int8 come from them',
+    )
+    parser.add_argument(
+        '--images', type=int, default=120, metavar='N',
+        help='pictures to take of that folder, spread over it (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--dataset', choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
+        help='also measure the mIoU in float32 and int8 on this data set, and keep the file only '
+        f'if int8 loses at most {LARGEST_LOSS:.1%}',
+    )
+    parser.add_argument('--root', type=Path, help='folder of the data set')
+    parser.add_argument(
+        '--split', default='val', help='of the data set (default: %(default)s)'
+    )
+    parser.add_argument('--mapping', help='labels of the data set, as in `hiseg evaluate`')
+    parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
+
+
+def run(options: argparse.Namespace) -> None:
+    """Quantize, compare with float32, and remove a file that lost too much."""
+    from hiseg_ros.inference.quantize import add_facts, quantize
+    from hiseg_ros.resources import default_model
+
+    source = options.model or default_model('.onnx')
+    if options.output.suffix != '.onnx':
+        raise ConfigError(
+            f'The output {options.output} has the suffix {options.output.suffix!r}; expected '
+            '.onnx.'
+        )
+    if options.output.exists() and options.output.samefile(source):
+        raise ConfigError(f'{options.output} is the source itself; expected another file.')
+    if options.dataset and not options.root:
+        raise ConfigError(
+            f'--dataset {options.dataset} is given without --root; expected its folder.'
+        )
+    options.drive = []
+    pictures = _pictures(options.calibration, options.images)
+    kept = pictures[::PROVEN_SHARE]
+    quantize(source, options.output, _inputs(source, [p for p in pictures if p not in kept]))
+    try:
+        facts = _facts(options, source, kept)
+    except HisegError:
+        options.output.unlink(missing_ok=True)
+        raise
+    add_facts(options.output, facts)
+    print(f'written: {options.output}, {options.output.stat().st_size / 1e6:.1f} MB')
+
+
+def _pictures(folder: Path, count: int) -> list[Path]:
+    """Return pictures spread evenly over a folder."""
+    if not folder.is_dir():
+        raise ConfigError(f'--calibration {folder} is no folder; expected one with pictures.')
+    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in KINDS)
+    if count < 2 or len(files) < 2:
+        raise ConfigError(
+            f'--calibration {folder} has {len(files)} pictures, and --images is {count}; expected '
+            'at least 2 of each, about a hundred of all lights and places.'
+        )
+    count = min(count, len(files))
+    return [files[index * len(files) // count] for index in range(count)]
+
+
+def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
+    """Return pictures as the network's input."""
+    from tqdm import tqdm
+
+    from hiseg_ros.inference.choice import open_backend
+
+    backend, _, _ = open_backend(
+        source, backend='auto', device='cpu', precision='float32', input_height=0
+    )
+    try:
+        return [backend.prepare(_rgb(path)) for path in tqdm(pictures, 'reading', unit='image')]
+    finally:
+        backend.close()
+
+
+def _rgb(path: Path) -> Any:
+    import numpy as np
+
+    from hiseg_ros.pictures import read_picture
+
+    return np.ascontiguousarray(read_picture(path)[..., ::-1])
+
+
+def _facts(options: argparse.Namespace, source: Path, kept: Sequence[Path]) -> dict[str, Any]:
+    """Return what int8 changes, printed as well.
+
+    Raises:
+        ConfigError: It loses too much.
+    """
+    from hiseg_ros.inference.engine import Engine
+
+    engines = [
+        Engine(source, device='cpu'),
+        Engine(options.output, device='cpu', precision='int8'),
+    ]
+    try:
+        equal = [
+            float((engines[0].segment(rgb).labels == engines[1].segment(rgb).labels).mean())
+            for rgb in map(_rgb, kept)
+        ]
+        agreement = sum(equal) / len(equal)
+        print(f'{agreement:.1%} of the labels of {len(kept)} pictures are those of float32')
+        if agreement < LEAST_AGREEMENT:
+            raise ConfigError(
+                f'Only {agreement:.1%} of the labels are those of float32; expected at least '
+                f'{LEAST_AGREEMENT:.0%}: int8 does not suit this network, nothing is written.'
+            )
+        facts: dict[str, Any] = {'labels_as_float32': round(agreement, 4)}
+        if options.dataset:
+            facts |= _miou(options, engines)
+    finally:
+        for engine in engines:
+            engine.close()
+    return facts
+
+
+def _miou(options: argparse.Namespace, engines: Sequence[Any]) -> dict[str, Any]:
+    from hiseg_ros.cli.labelled_sets import dataset_of, mapping_of_options, samples_of
+    from hiseg_ros.evaluation.evaluate import evaluate_pixels
+
+    dataset = dataset_of(options)
+    mapping = mapping_of_options(options, engines[0].taxonomy)
+    found = []
+    for engine in engines:
+        pairs = ((one.image, one.label_ids) for one in samples_of(dataset, options, []))
+        found.append(float(evaluate_pixels(engine, pairs, mapping)['summed']['miou']))
+    in_float, in_int8 = found
+    print(
+        f'mIoU on {options.dataset} {options.split}: {in_float:.2%} in float32, '
+        f'{in_int8:.2%} in int8'
+    )
+    if in_float - in_int8 > LARGEST_LOSS:
+        raise ConfigError(
+            f'int8 has {in_int8:.2%} mIoU and float32 {in_float:.2%}; expected at most '
+            f'{LARGEST_LOSS:.1%} less: nothing is written; give pictures to --calibration that '
+            'are more like those of the camera, or stay with bfloat16.'
+        )
+    return {
+        'measured_on': f'{options.dataset} {options.split}',
+        'miou_float32': round(in_float, 4), 'miou_int8': round(in_int8, 4),
+    }

@@ -1,0 +1,41 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A node that listens in a thread beside while a program sends and waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+END_S = 5.0
+
+
+@contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Spin a node; in the end shut ROS down and destroy it.
+
+    Args:
+        node: The program's only one.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    thread = threading.Thread(target=spin, name='spin', daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+        thread.join(END_S)
+        node.destroy_node()
