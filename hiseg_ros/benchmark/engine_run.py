@@ -42,6 +42,8 @@ class EngineSettings:
     frames: int
     cameras: int = 1
     """Images that are at hand together; a frame is one of each."""
+    input_height: int = 0
+    """Shorter side of the network's input; 0 = the weights' rule."""
 
 
 def measure(settings: EngineSettings) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def measure(settings: EngineSettings) -> dict[str, Any]:
         device=settings.device,
         backend=settings.backend,
         precision=settings.precision,
+        input_height=settings.input_height,
         image_size=pictures.shape[1:3],
     )
     load_s = time.perf_counter() - started

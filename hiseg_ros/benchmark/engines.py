@@ -49,6 +49,7 @@ def measure_engines(
     frames: int,
     warm_up: int,
     cameras: int = 1,
+    input_height: int = 0,
 ) -> list[dict[str, Any]]:
     """Measure every choice at one size, in a process each.
 
@@ -63,6 +64,8 @@ def measure_engines(
         frames: Number of frames that are timed.
         warm_up: Number of frames before.
         cameras: Images that are at hand together; a frame is one of each.
+        input_height: Shorter side of the network's input, except the reference's; 0 = the
+            weights' rule.
 
     Returns:
         A row each: the figures of `engine_run.measure` with size and
@@ -83,11 +86,12 @@ def measure_engines(
             replace(
                 settings, model=_file_for(model, choice.backend, choice.precision),
                 backend=choice.backend, precision=choice.precision, warm_up=warm_up,
-                frames=frames, cameras=cameras,
+                frames=frames, cameras=cameras, input_height=input_height,
             ),
             scratch,
         )
-        row = {**asdict(choice), 'size': list(size), 'cameras': cameras, **row}
+        row = {**asdict(choice), 'size': list(size), 'cameras': cameras,
+               'input_height': input_height, **row}
         if 'error' not in row:
             row['labels_equal_to_reference'] = None
             if 'error' not in reference:

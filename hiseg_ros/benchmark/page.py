@@ -34,7 +34,7 @@ def _engines(rows: Sequence[Row]) -> str:
              'decision share', 'host MiB', 'device MiB', 'J/frame', 'labels as reference', 'mIoU')
     lines = []
     for row in rows:
-        size = 'x'.join(map(str, row['size']))
+        size = _size(row)
         size += f', {row["cameras"]} cameras' if row.get('cameras', 1) > 1 else ''
         name = f'{row["backend"]} {row["precision"]}'
         if 'error' in row:
@@ -59,13 +59,18 @@ def _graph(rows: Sequence[Row]) -> str:
     for row in rows:
         latency = row['latency_ms'] or {'median': float('nan'), 'p95': float('nan')}
         lines.append([
-            'x'.join(map(str, row['size'])), f'{row["backend"]} {row["precision"]}',
+            _size(row), f'{row["backend"]} {row["precision"]}',
             f'{row["camera_hz"]:.1f}{" (sustained)" if row["is_sustained"] else ""}',
             _number(row['frames_per_s']), _percent(row['lost']),
             f'{latency["median"]:.1f} ({latency["p95"]:.1f})', _number(row['engine_ms']),
             _number(row['overhead_ms']), _number(row['cores']), _number(row['host_peak_mib']),
         ])
     return _table(title, lines)
+
+
+def _size(row: Row) -> str:
+    size = 'x'.join(map(str, row['size']))
+    return size + (f', network at {row["input_height"]}' if row.get('input_height') else '')
 
 
 def _table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

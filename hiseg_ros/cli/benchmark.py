@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
+        '--input-height', type=int, default=0, metavar='PX',
+        help="shorter side of the network's input (default: the weights' rule); labels are still "
+        'compared with those of the reference at its own',
+    )
+    parser.add_argument(
         '--cameras', type=int, default=1, metavar='N',
         help='images at hand together, a batch where the back-end has them (default: %(default)s)',
     )
@@ -145,6 +150,7 @@ def command_line(options: argparse.Namespace) -> str:
     else:
         words += [f'--frames {options.frames}', f'--warm-up {options.warm_up}']
         words += [f'--cameras {options.cameras}'] if options.cameras > 1 else []
+    words += [f'--input-height {options.input_height}'] if options.input_height else []
     if options.model:
         words.append(f'--model {options.model.name}')
     if options.dataset:
@@ -169,7 +175,7 @@ def measure_engines(
             rows += engines.measure_engines(
                 size, pictures, choices, Path(scratch), model=options.model,
                 device=options.device, frames=options.frames, warm_up=options.warm_up,
-                cameras=options.cameras,
+                cameras=options.cameras, input_height=options.input_height,
             )
         if options.dataset:
             for row in rows:
@@ -184,6 +190,7 @@ def _miou(options: argparse.Namespace, row: dict[str, Any], target: Path) -> flo
     command += ['--root', str(options.root), '--limit', str(options.limit)]
     command += ['--backend', row['backend'], '--precision', row['precision']]
     command += ['--device', row['device'], '--json', str(target)]
+    command += ['--input-height', str(row['input_height'])]
     if options.model:
         command += ['--model', str(options.model.with_name(row['model']))]
     process = subprocess.run(command, capture_output=True, text=True)
@@ -214,6 +221,7 @@ def measure_graph(options: argparse.Namespace, sizes: list[ImageSize]) -> list[d
             plan = GraphPlan(
                 size=size, backend=choice.backend, precision=choice.precision,
                 model=str(options.model or ''), device=options.device, seconds=options.seconds,
+                input_height=options.input_height,
                 rates=tuple(float(rate) for rate in options.rates.split(',')),
             )
             rows += measure(plan)

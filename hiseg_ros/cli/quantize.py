@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dataset', choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
         help='also measure the mIoU in float32 and int8 on this data set, and keep the file only '
-        f'if int8 loses at most {LARGEST_LOSS:.1%}',
+        f'if int8 loses at most {100 * LARGEST_LOSS:g} points',
     )
     parser.add_argument('--root', type=Path, help='folder of the data set')
     parser.add_argument(

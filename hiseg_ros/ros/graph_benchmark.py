@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ class GraphPlan:
     precision: str = 'auto'
     model: str = ''
     device: str = 'auto'
+    input_height: int = 0
+    """Parameter of that name."""
     results: Sequence[str] = RESULTS
     """Names of the outputs, below the node's name."""
     rates: Sequence[float] = (10.0, 30.0, 60.0)
@@ -83,14 +86,25 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
             rows = _collect(plan, events, node)
         finally:
             end_all(children)
-    named = {'size': list(plan.size), 'results': list(plan.results)}
-    return [{**named, **row, 'precision': row.get('precision') or plan.precision} for row in rows]
+            log = (Path(folder) / 'node.log').read_text(errors='replace')
+    named = {
+        'size': list(plan.size), 'input_height': plan.input_height, 'results': list(plan.results),
+        'precision': _configured_precision(log) or plan.precision,
+    }
+    return [{**named, **row} for row in rows]
+
+
+def _configured_precision(log: str) -> str:
+    """Return the precision that the node says it took, '' where it says none."""
+    found = re.search(r'Configured: .*\bprecision (\w+)', log)
+    return found[1] if found else ''
 
 
 def _node_command(plan: GraphPlan) -> list[str]:
     parameters = {
         'autostart': 'true', 'model': plan.model or "''", 'device': plan.device,
         'backend': plan.backend, 'precision': plan.precision,
+        'input_height': str(plan.input_height),
     }
     command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     for name, value in parameters.items():
