@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 Kernel = TypeVar('Kernel', bound=Callable[..., Any])
 
 
-def _compiled(kernel: Kernel) -> Kernel:
+def compiled(kernel: Kernel) -> Kernel:
     """Compile at the first call; keep the machine code on disk where a place can be written to.
 
     Kernels run beside each other in Python's threads. numba has threads of its own, but a process
@@ -52,7 +52,7 @@ def _compiled(kernel: Kernel) -> Kernel:
         return cast(Kernel, numba.njit(nogil=True)(kernel))
 
 
-@_compiled
+@compiled
 def _walk_row(
     values: Floats,
     row: int,
@@ -122,7 +122,7 @@ def _walk_row(
             j = stop
 
 
-@_compiled
+@compiled
 def walk_grid(
     values: Floats,
     child_start: Ints,
@@ -160,7 +160,7 @@ def walk_grid(
         )
 
 
-@_compiled
+@compiled
 def _walk_cell(
     values: Floats,
     corners: Ints,
@@ -285,7 +285,7 @@ def _walk_cell(
                         depth += 1
 
 
-@_compiled
+@compiled
 def _beaten(rivals: Floats, k: int, other: int) -> bool:
     """Return whether a child loses to another at every pixel, since it does at every corner."""
     if k == other:
@@ -300,7 +300,7 @@ def _beaten(rivals: Floats, k: int, other: int) -> bool:
     return True
 
 
-@_compiled
+@compiled
 def fill(
     values: Floats,
     child_start: Ints,
@@ -395,6 +395,6 @@ def fill(
     return walked
 
 
-@_compiled
+@compiled
 def _byte(probability: np.float32) -> int:
     return np.uint8(min(max(np.rint(probability * LARGEST), ZERO), LARGEST))

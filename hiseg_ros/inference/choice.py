@@ -275,6 +275,11 @@ def _of_exported(
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 
         backend = OnnxRuntimeBackend(path, inputs, device, precision)
-    if info.walk:
-        return backend, FlatDecision(info.taxonomy, info.walk), info
-    return backend, SparseDecision(info.taxonomy), info
+    decision: Decision = (
+        FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
+    )
+    # Imported late, as the decision is: it names numba where that is missing.
+    from hiseg_ros.inference.backends.reduction import warm_up
+
+    warm_up()
+    return backend, decision, info

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, DeviceError
-from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.threads import thread_count
-from hiseg_ros.types import ImageSize, RgbImage
 
 CPU, CUDA, TENSORRT = 'CPUExecutionProvider', 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
 
@@ -25,7 +23,7 @@ ERRORS_ONLY = 3
 """Severity from which ONNX Runtime writes to standard error."""
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(ExportedBackend):
     """An exported network in ONNX Runtime."""
 
     name = 'onnx_runtime'
@@ -70,19 +68,6 @@ class OnnxRuntimeBackend:
         self._inputs = inputs.of_file(path, source.shape, source.type == 'tensor(uint8)')
         self._name = source.name
         self._session: Any = session
-
-    def input_size(self, image_size: ImageSize) -> ImageSize:
-        """Return the network's input size for an image size."""
-        return self._inputs.size(image_size)
-
-    def reduce(self, is_reduced: bool) -> bool:
-        """Use a smaller input from the next image on, or no longer; False where it is fixed."""
-        self._inputs = replace(self._inputs, is_reduced=is_reduced)
-        return self._inputs.fixed is None
-
-    def prepare(self, rgb: RgbImage) -> NDArray[np.uint8]:
-        """Return (1, h, w, 3) uint8."""
-        return network_bytes(rgb, self.input_size((rgb.shape[0], rgb.shape[1])))
 
     def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (V, h, w) float32.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
-from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.threads import thread_count
-from hiseg_ros.types import ImageSize, RgbImage
 
 # OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
 # sends nothing of itself, and the fork has the node's signal handlers: where there is no network
@@ -35,7 +33,7 @@ more each image would be compiled for, which takes longer than to run it."""
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(ExportedBackend):
     """An exported network in OpenVINO."""
 
     name = 'openvino'
@@ -87,19 +85,6 @@ class OpenVinoBackend:
         )
         self._core, self._model = core, model
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-
-    def input_size(self, image_size: ImageSize) -> ImageSize:
-        """Return the network's input size for an image size."""
-        return self._inputs.size(image_size)
-
-    def reduce(self, is_reduced: bool) -> bool:
-        """Use a smaller input from the next image on, or no longer; False where it is fixed."""
-        self._inputs = replace(self._inputs, is_reduced=is_reduced)
-        return self._inputs.fixed is None
-
-    def prepare(self, rgb: RgbImage) -> NDArray[np.uint8]:
-        """Return (1, h, w, 3) uint8."""
-        return network_bytes(rgb, self.input_size((rgb.shape[0], rgb.shape[1])))
 
     def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (V, h, w) float32.

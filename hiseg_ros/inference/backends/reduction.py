@@ -1,0 +1,104 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A camera image made smaller with training's filter, on all threads, for the CPU back-ends.
+
+A triangle as wide as the reduction, as Pillow's and torch's antialiased bilinear filters; their
+results differ by their rounding alone. Pillow needs six times as long: it works on one thread and
+repacks the picture first.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.decision.sparse_kernels import compiled
+from hiseg_ros.threads import side_by_side
+from hiseg_ros.types import ImageSize, RgbImage
+
+Taps = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+"""For each place of the result: the first source, how many there are, and (n, most) weights."""
+
+ROUND = np.float32(0.5)
+
+
+def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
+    """Return a picture at a smaller size.
+
+    Args:
+        rgb: (H, W, 3) uint8, C-contiguous.
+        size: (h, w); a side may also stay or grow, which then interpolates.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    height, width = size
+    rows, columns = _taps(rgb.shape[0], height), _taps(rgb.shape[1], width)
+    result = np.empty((height, width, 3), np.uint8)
+    lines, target = rgb.reshape(rgb.shape[0], -1), result.reshape(height, -1)
+
+    def band(worker: int, workers: int) -> None:
+        first, last = height * worker // workers, height * (worker + 1) // workers
+        _reduce_rows(lines, target, first, last, *rows, *columns)
+
+    side_by_side(band)
+    return result
+
+
+def warm_up() -> None:
+    """Compile the loop, or load it from the cache, so that no image waits for it."""
+    reduced(np.zeros((4, 4, 3), np.uint8), (2, 2))
+
+
+@lru_cache(maxsize=32)
+def _taps(source: int, target: int) -> Taps:
+    """Return a triangle's weights, from `source` places to `target`."""
+    step = source / target
+    reach = max(step, 1.0)
+    centres = (np.arange(target) + 0.5) * step
+    first = np.maximum((centres - reach + 0.5).astype(np.int32), 0)
+    last = np.minimum((centres + reach + 0.5).astype(np.int32), source)
+    count = last - first
+    places = first[:, None] + np.arange(count.max())
+    weights = np.maximum(1 - np.abs(places + 0.5 - centres[:, None]) / reach, 0)
+    weights[places >= last[:, None]] = 0
+    weights /= weights.sum(1, keepdims=True)
+    return first, count.astype(np.int32), weights.astype(np.float32)
+
+
+@compiled
+def _reduce_rows(
+    source: NDArray[np.uint8],
+    target: NDArray[np.uint8],
+    first_row: int,
+    last_row: int,
+    top: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    row_weights: NDArray[np.float32],
+    left: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    column_weights: NDArray[np.float32],
+) -> None:
+    """Fill rows of the target: down a line of the picture first, then along that line."""
+    line = np.empty(source.shape[1], np.float32)
+    for y in range(first_row, last_row):
+        line[:] = 0
+        for tap in range(rows[y]):
+            weight = row_weights[y, tap]
+            pixels = source[top[y] + tap]
+            for x in range(line.size):
+                line[x] += weight * np.float32(pixels[x])
+        for x in range(left.size):
+            start = 3 * left[x]
+            red = green = blue = ROUND
+            for tap in range(columns[x]):
+                weight = column_weights[x, tap]
+                red += weight * line[start]
+                green += weight * line[start + 1]
+                blue += weight * line[start + 2]
+                start += 3
+            target[y, 3 * x] = np.uint8(red)
+            target[y, 3 * x + 1] = np.uint8(green)
+            target[y, 3 * x + 2] = np.uint8(blue)
