@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hiseg_ros.errors import ConfigError, HisegError
+from hiseg_ros.errors import ConfigError
 
 KINDS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Quantize, compare with float32, and remove a file that lost too much."""
-    from hiseg_ros.inference.quantize import add_facts, quantize
+    from hiseg_ros.inference.quantize import add_facts, check_source, quantize
     from hiseg_ros.resources import default_model
 
     source = options.model or default_model('.onnx')
@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
             f'The output {options.output} has the suffix {options.output.suffix!r}; expected '
             '.onnx.'
         )
+    check_source(source)
     if options.output.exists() and options.output.samefile(source):
         raise ConfigError(f'{options.output} is the source itself; expected another file.')
     if options.dataset and not options.root:
@@ -75,13 +76,14 @@ def run(options: argparse.Namespace) -> None:
     options.drive = []
     pictures = _pictures(options.calibration, options.images)
     kept = pictures[::PROVEN_SHARE]
-    quantize(source, options.output, _inputs(source, [p for p in pictures if p not in kept]))
+    # Under another name until it is known to be good: a file of an earlier run stays as it was.
+    draft = options.output.with_name(f'{options.output.stem}.draft.onnx')
     try:
-        facts = _facts(options, source, kept)
-    except HisegError:
-        options.output.unlink(missing_ok=True)
-        raise
-    add_facts(options.output, facts)
+        quantize(source, draft, _inputs(source, [p for p in pictures if p not in kept]))
+        add_facts(draft, _facts(options, source, draft, kept))
+        draft.replace(options.output)
+    finally:
+        draft.unlink(missing_ok=True)
     print(f'written: {options.output}, {options.output.stat().st_size / 1e6:.1f} MB')
 
 
@@ -122,7 +124,9 @@ def _rgb(path: Path) -> Any:
     return np.ascontiguousarray(read_picture(path)[..., ::-1])
 
 
-def _facts(options: argparse.Namespace, source: Path, kept: Sequence[Path]) -> dict[str, Any]:
+def _facts(
+    options: argparse.Namespace, source: Path, draft: Path, kept: Sequence[Path]
+) -> dict[str, Any]:
     """Return what int8 changes, printed as well.
 
     Raises:
@@ -132,7 +136,7 @@ def _facts(options: argparse.Namespace, source: Path, kept: Sequence[Path]) -> d
 
     engines = [
         Engine(source, device='cpu'),
-        Engine(options.output, device='cpu', precision='int8'),
+        Engine(draft, device='cpu', precision='int8'),
     ]
     try:
         equal = [

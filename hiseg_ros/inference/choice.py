@@ -46,6 +46,8 @@ def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
     which is faster there; its precision may be int8 where OpenVINO is and the CPU has the
     instructions.
     """
+    if precision == 'int8' and backend in ('auto', *PRECISIONS['int8']):
+        return default_model(INT8_FILE)
     file = _shipped_kind(backend, device)
     if file.suffix != ONNX:
         return file
@@ -54,7 +56,7 @@ def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
         precision == 'auto' and backend in ('auto', 'openvino') and on_cpu
         and find_spec('openvino') is not None and has_int8()
     )
-    return default_model(INT8_FILE) if is_fastest or precision == 'int8' else file
+    return default_model(INT8_FILE) if is_fastest else file
 
 
 def _shipped_kind(backend: str, device: str) -> Path:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.inference.model_file import ONNX, kind_of, read_info
-from hiseg_ros.model.info import INFO_KEY, QUANTIZATION, dump_info
+from hiseg_ros.model.info import INFO_KEY, QUANTIZATION, ModelInfo, dump_info
 
 FIRST_CONVOLUTIONS = 3
 """Stay in float: they see camera bytes at full resolution, where a step of eight bits is as large
@@ -41,21 +41,7 @@ def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) ->
         CheckpointError: The source cannot be used, or is quantized already.
         ConfigError: A package is missing, or the output cannot be written.
     """
-    if kind_of(source) != ONNX:
-        raise CheckpointError(
-            f'{source} is no {ONNX} file; expected one written by `hiseg export`: export it first.'
-        )
-    info = read_info(source)
-    if info.is_quantized:
-        raise CheckpointError(
-            f'{source} is quantized already; expected a file in float32, as `hiseg export` writes.'
-        )
-    for module in ('onnx', 'nncf'):
-        if find_spec(module) is None:
-            raise ConfigError(
-                f'Python has no module {module}, which int8 needs; expected it in this '
-                f'environment: pip install {module}.'
-            )
+    info = check_source(source)
     # It reports its use over the network unless that module is missing.
     sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
     import nncf
@@ -85,6 +71,31 @@ def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) ->
     )
     facts = {'precision': 'int8', 'calibration_images': len(inputs)}
     _write(quantized, output, replace(info, card={**info.card, QUANTIZATION: facts}))
+
+
+def check_source(source: Path) -> ModelInfo:
+    """Return the info block of a file that can be quantized here.
+
+    Raises:
+        CheckpointError: The file cannot be used, or is quantized already.
+        ConfigError: A package is missing.
+    """
+    if kind_of(source) != ONNX:
+        raise CheckpointError(
+            f'{source} is no {ONNX} file; expected one written by `hiseg export`: export it first.'
+        )
+    info = read_info(source)
+    if info.is_quantized:
+        raise CheckpointError(
+            f'{source} is quantized already; expected a file in float32, as `hiseg export` writes.'
+        )
+    for module in ('onnx', 'nncf'):
+        if find_spec(module) is None:
+            raise ConfigError(
+                f'Python has no module {module}, which int8 needs; expected it in this '
+                f'environment: pip install {module}.'
+            )
+    return info
 
 
 def add_facts(path: Path, facts: Mapping[str, Any]) -> None:
@@ -137,7 +148,7 @@ def _name_nodes(graph: Any) -> None:
             taken.add(node.name)
 
 
-def _write(model: Any, output: Path, info: Any) -> None:
+def _write(model: Any, output: Path, info: ModelInfo) -> None:
     import onnx
 
     onnx.helper.set_model_props(model, {INFO_KEY: dump_info(info)})

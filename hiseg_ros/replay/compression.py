@@ -109,7 +109,9 @@ def _plain_bytes(path: Path) -> int:
         told = zstd.get_frame_info(head).decompressed_size
     except zstd.ZstdError:
         told = None  # damaged: unpacking will tell
-    return int(path.stat().st_size if told is None else told)
+    size = path.stat().st_size
+    # Of a claim that unpacking refuses it will tell, too.
+    return int(size if told is None or told > FREE_BYTES + MAX_RATIO * size else told)
 
 
 def unpack_file(source: Path, target: Path) -> str | None:

@@ -62,15 +62,19 @@ class _Counters:
     def __init__(self) -> None:
         self._last: dict[str, int] | None = None
         self._processed = 0
+        self._bag = ''
         self.rise: dict[str, int] = {}
 
-    def add(self, processed: int, values: dict[str, int]) -> None:
+    def add(self, bag: str, processed: int, values: dict[str, int]) -> None:
         """Take in a report.
 
         Args:
+            bag: The recording that it lies in.
             processed: How many frames were processed by then.
             values: How many were dropped by then, by cause.
         """
+        if bag != self._bag:  # what came between two recordings belongs to none
+            self._bag, self._last, self._processed = bag, None, 0
         is_anew = processed < self._processed or (self._last is None and processed <= 1)
         last = {} if is_anew else self._last
         # A recording that began later knows only what came after its first report.
@@ -131,18 +135,18 @@ class LiveRun:
         except ImageError:
             return
         if topic in self._stats:
-            self._add_stats(self._places[self._stats[topic]], decoded)
+            self._add_stats(message.bag, self._places[self._stats[topic]], decoded)
         else:
-            self._add_diagnostics(decoded)
+            self._add_diagnostics(message.bag, decoded)
 
-    def _add_stats(self, place: _Place, stats: Any) -> None:
+    def _add_stats(self, bag: str, place: _Place, stats: Any) -> None:
         for name, column in place.times.items():
             column.append(float(getattr(stats, f'{name}_ms', math.nan)))
         names = {cause: f'dropped_{cause}' for cause in CAUSES}
         values = {c: int(getattr(stats, n)) for c, n in names.items() if hasattr(stats, n)}
-        place.stats.add(int(getattr(stats, 'processed', 0)), values)
+        place.stats.add(bag, int(getattr(stats, 'processed', 0)), values)
 
-    def _add_diagnostics(self, report: Any) -> None:
+    def _add_diagnostics(self, bag: str, report: Any) -> None:
         by_name = {status.name: status for status in report.status}
         for name, place in self._places.items():
             node, _, camera = name.rpartition('/')
@@ -154,6 +158,7 @@ class LiveRun:
             values = {e.key: int(e.value) for e in status.values if _NUMBER.fullmatch(e.value)}
             found = {cause: values.get(f'frames dropped {cause}') for cause in CAUSES}
             place.diagnostics.add(
+                bag,
                 values.get('frames processed', 0),
                 {cause: value for cause, value in found.items() if value is not None},
             )

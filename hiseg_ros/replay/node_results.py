@@ -17,7 +17,7 @@ _BESIDE_LABELS = ('confidence', 'traffic_signs')
 
 
 def node_namespaces(topics: Iterable[Topic]) -> tuple[str, ...]:
-    """Return what the names of a node's topics begin with, each with a slash at its end."""
+    """Return what the names of a node's topics begin with."""
     kinds = {topic.name: topic.message_type for topic in topics}
     found = {
         name.removesuffix(end)
@@ -25,7 +25,11 @@ def node_namespaces(topics: Iterable[Topic]) -> tuple[str, ...]:
         for end, expected in (('taxonomy', TAXONOMY), ('stats', STATS))
         if kind == expected and name.endswith(f'/{end}')
     }
-    found |= {f'{place}/' for place in _places(kinds)}
+    for place in _places(kinds):
+        # Beside labels that may be another's only what a node of ours would publish there.
+        found |= {f'{place}/'} if place.endswith(NODE) else {
+            f'{place}/{name}' for name in ('labels', 'level_', 'overlay/', *_BESIDE_LABELS)
+        }
     return tuple(sorted(found - {'/'}))  # topics that were renamed tell nothing about others
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -128,10 +129,13 @@ class FrameProcessor:
         """Publish and count in the second thread, where nobody catches."""
         try:
             self._finish(done)
-        except Exception as error:
-            self._crashed(error)
-        except BaseException as error:  # such as a library's SystemExit
-            self._crashed(RuntimeError(f'{type(error).__name__} while publishing: {error}'))
+        except BaseException as error:
+            if not isinstance(error, Exception):  # such as a library's SystemExit
+                error = RuntimeError(f'{type(error).__name__} while publishing: {error}')
+            try:
+                self._crashed(error)
+            except Exception:
+                traceback.print_exc()  # the node is on its way out
 
     def _finish(self, done: _Done) -> None:
         """Publish a frame's messages and count it."""

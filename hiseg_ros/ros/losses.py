@@ -50,6 +50,9 @@ class LossCount:
         is_the_same = len(known) == 1 and self._known <= known
         if is_the_same and missing < NUMBERS // 2:
             self._missing += missing
+        elif last is not None:
+            # Numbers do not count across publishers: what is told from now on is compared anew.
+            self._missing = self._told = self._counted = 0
         return self._news()
 
     def told(self, count: int) -> int:

@@ -274,7 +274,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         # In the worker's thread: a transition may only happen in the executor's.
         if not self.context.ok():
             return  # ROS was shut down while a frame was in work, so it could not be published
-        self._device_lost = isinstance(error, DeviceError)
+        if isinstance(error, DeviceError):  # another thread may tell of something else meanwhile
+            self._device_lost = True
         self._report(error)
         self._crash.trigger()
 

@@ -81,13 +81,15 @@ def test_a_network_that_loses_too_much_is_not_written(
     calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch, limit: str, message: str,
 ) -> None:
-    """One sentence says how much it lost, and no file is left."""
+    """One sentence says how much it lost, and an earlier file stays as it was."""
     monkeypatch.setattr(verb, limit, 1.1 if limit == 'LEAST_AGREEMENT' else -1.0)
     path = tmp_path / 'street_int8.onnx'
+    path.write_text('earlier')
     given = ['quantize', '--output', str(path), '--calibration', str(calibration)]
     assert main([*given, '--images', '2', *DRAWN, '--root', str(tmp_path), '--limit', '1']) == 2
     assert message in capsys.readouterr().err
-    assert not path.exists()
+    assert path.read_text() == 'earlier'
+    assert not list(tmp_path.glob('*draft*'))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,7 @@ def test_a_network_that_loses_too_much_is_not_written(
         (['--output', 'x.pt2'], r'suffix .\.pt2.; expected \.onnx'),
         (['--model', 'absent.onnx'], 'absent.onnx do not exist'),
         (['--model', str(default_model())], 'expected one written by `hiseg export`'),
+        (['--model', str(default_model('_int8.onnx'))], 'is quantized already'),
         (['--calibration', 'absent'], 'absent is no folder'),
         (['--images', '1'], 'expected at least 2 of each'),
         (['--dataset', 'camvid'], 'without --root'),

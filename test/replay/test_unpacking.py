@@ -161,3 +161,11 @@ def test_unpacking_ends_where_the_disk_fills_up(
     with pytest.raises(ConfigError, match='has 20 MB of room for a compressed recording of 30 MB'):
         compression.unpack_file(tmp_path / 'b.zstd', tmp_path / 'b')
     assert not (tmp_path / 'b').exists()
+
+
+def test_a_header_that_claims_too_much_is_damage_and_no_lack_of_room(tmp_path: Path) -> None:
+    """A flipped bit in one file ends that file, not the replay of all."""
+    packed = tmp_path / 'a.zstd'
+    packed.write_bytes(bytes.fromhex('28b52ffde0') + (2**60).to_bytes(8, 'little') + b'\1\0\0')
+    compression.check_room(tmp_path, [packed])
+    assert compression.unpack_file(packed, tmp_path / 'a')

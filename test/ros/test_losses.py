@@ -97,3 +97,14 @@ def test_without_numbers_only_what_the_middleware_tells_is_counted() -> None:
     topic = Topic('camera')
     assert topic.counted(None, None) == 0
     assert topic.losses.told(3) == 3
+
+
+def test_what_is_told_after_a_second_publisher_came_is_counted() -> None:
+    """What the numbers showed before does not make up for it."""
+    topic = Topic('camera')
+    assert topic.counted(1, 102) == 100
+    topic.publishers = frozenset(('camera', 'replay'))
+    assert topic.counted(5, 103) == 0
+    assert topic.losses.told(40) == 40
+    assert topic.counted(6, 104) == 0
+    assert topic.losses.told(2) == 2

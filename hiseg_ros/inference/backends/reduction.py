@@ -49,7 +49,10 @@ def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
 
 def warm_up() -> None:
     """Compile the loop, or load it from the cache, so that no image waits for it."""
-    reduced(np.zeros((4, 4, 3), np.uint8), (2, 2))
+    picture = np.zeros((4, 4, 3), np.uint8)
+    for is_writable in (True, False):  # numba compiles for each; pictures of bags are read-only
+        picture.flags.writeable = is_writable
+        reduced(picture, (2, 2))
 
 
 @lru_cache(maxsize=32)
