@@ -20,6 +20,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import SetBool
 
 from hiseg_ros.errors import ConfigError, DeviceError, HisegError
+from hiseg_ros.ros import freed_memory
 from hiseg_ros.ros.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.configured import Configured, EngineFactory
 from hiseg_ros.ros.diagnostics import Health, total
@@ -81,6 +82,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         )
         steady = self._reporter.steady
         self.create_timer(MATCH_PERIOD_S, self._match_publishers, clock=steady)
+        self.create_timer(freed_memory.PERIOD_S, freed_memory.give_back, clock=steady)
         self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
         self.create_service(LoadModel, '~/load_model', self._on_load_model, callback_group=apart)
         self._crash = self.create_guard_condition(self._leave_active, callback_group=apart)
