@@ -12,7 +12,7 @@ from pathlib import Path
 
 import hostile
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hiseg_ros.cli.__main__ import VERBS, main
@@ -101,6 +101,9 @@ def test_a_bad_value_of_any_option_ends_in_a_sentence(
 ))  # fmt: skip
 def test_any_words_are_understood_or_refused(words: list[str]) -> None:
     """Of the verbs that refuse at once."""
+    # Hypothesis also draws strings that it finds in the project's source: without arguments
+    # `soak` runs for half an hour.
+    assume(not any(word in VERBS and word not in LIGHT for word in words))
     here = os.getcwd()
     try:
         assert main(words) in (0, 2)
