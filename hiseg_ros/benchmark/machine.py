@@ -17,7 +17,9 @@ PACKAGES = (
     'torch', 'onnxruntime', 'openvino', 'numba', 'numpy', 'opencv-python-headless',
     'ros-jazzy-rclpy',
 )
-NUMBER_FORMATS = ('avx2', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8')
+NUMBER_FORMATS = (
+    'avx2', 'avx_vnni', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8',
+)
 """Of a CPU's flags those that decide how fast networks run."""
 
 

@@ -19,6 +19,7 @@ from hiseg_ros.types import ImageSize
 SHORT_SIZES = '512x1024'
 CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 RATES = '10,30,60'
+RESULTS = 'labels,confidence'
 PICTURES = 3
 
 
@@ -68,6 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seconds', type=float, default=10.0, metavar='S',
         help='--ros: length of each run (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--results', default=RESULTS, metavar='TOPIC,...',
+        help='--ros: outputs that are read, such as overlay/image and level_3/probabilities '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--parameter', action='append', default=[], metavar='NAME:=VALUE',
+        help='--ros: a parameter of the node, such as overlap:=false; may be given again',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
     parser.add_argument(
@@ -124,6 +134,10 @@ def check(options: argparse.Namespace) -> None:
             f'--frames is {options.frames}, --warm-up {options.warm_up} and --cameras '
             f'{options.cameras}; expected at least 1, at least 0, and 1 to 64.'
         )
+    if any(':=' not in text for text in options.parameter):
+        raise ConfigError(
+            f'--parameter is {options.parameter}; expected NAME:=VALUE, such as overlap:=false.'
+        )
     if options.ros and options.cameras > 1:
         raise ConfigError('--cameras is given with --ros; expected one of them.')
     if options.dataset and not options.root:
@@ -147,6 +161,8 @@ def command_line(options: argparse.Namespace) -> str:
              f'--backend {options.backend}']
     if options.ros:
         words += [f'--rates {options.rates}', f'--seconds {options.seconds:g}']
+        words += [f'--results {options.results}'] if options.results != RESULTS else []
+        words += [f'--parameter {text}' for text in options.parameter]
     else:
         words += [f'--frames {options.frames}', f'--warm-up {options.warm_up}']
         words += [f'--cameras {options.cameras}'] if options.cameras > 1 else []
@@ -221,7 +237,8 @@ def measure_graph(options: argparse.Namespace, sizes: list[ImageSize]) -> list[d
             plan = GraphPlan(
                 size=size, backend=choice.backend, precision=choice.precision,
                 model=str(options.model or ''), device=options.device, seconds=options.seconds,
-                input_height=options.input_height,
+                input_height=options.input_height, parameters=options.parameter,
+                results=options.results.split(','),
                 rates=tuple(float(rate) for rate in options.rates.split(',')),
             )
             rows += measure(plan)

@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--mapping', help='labels of the data set, as in `hiseg evaluate`')
     parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
+    parser.set_defaults(drive=[])
 
 
 def run(options: argparse.Namespace) -> None:
@@ -73,7 +74,6 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(
             f'--dataset {options.dataset} is given without --root; expected its folder.'
         )
-    options.drive = []
     pictures = _pictures(options.calibration, options.images)
     kept = pictures[::PROVEN_SHARE]
     # Under another name until it is known to be good: a file of an earlier run stays as it was.

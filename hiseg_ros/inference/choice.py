@@ -110,8 +110,9 @@ def open_backend(
     """
     _check_names(backend, precision)
     kind = kind_of(path)
-    if kind == ONNX:
-        precision = _precision_of_file(path, precision)
+    info = read_info(path) if kind == ONNX else None
+    if info is not None:
+        precision = _precision_of_file(path, info, precision)
     elif precision == 'int8':
         raise ConfigError(
             f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
@@ -121,25 +122,24 @@ def open_backend(
         precision = _automatic_precision(kind, backend, device)
     name = _automatic(path, kind, device, precision) if backend == 'auto' else backend
     _check_fit(path, kind, name, precision)
-    if kind == SAFETENSORS:
+    if info is None:
         return _of_weights(path, name, device, precision, input_height)
-    return _of_exported(path, name, device, precision, input_height)
+    return _of_exported(path, info, name, device, precision, input_height)
 
 
-def _precision_of_file(path: Path, precision: str) -> str:
+def _precision_of_file(path: Path, info: ModelInfo, precision: str) -> str:
     """Return the precision; that of a quantized file is its own."""
-    is_quantized = read_info(path).is_quantized
-    if is_quantized and precision not in ('auto', 'int8'):
+    if info.is_quantized and precision not in ('auto', 'int8'):
         raise ConfigError(
             f'{path} is quantized to int8, and the precision is {precision!r}; expected '
             "'auto' or 'int8' for it, or the file that it was made from."
         )
-    if precision == 'int8' and not is_quantized:
+    if precision == 'int8' and not info.is_quantized:
         raise ConfigError(
             f'{path} is not quantized, and the precision is int8; expected a file of '
             '`hiseg quantize`, or another precision.'
         )
-    return 'int8' if is_quantized else precision
+    return 'int8' if info.is_quantized else precision
 
 
 def _check_names(backend: str, precision: str) -> None:
@@ -260,12 +260,11 @@ def _of_weights(
 
 
 def _of_exported(
-    path: Path, name: str, device: str, precision: str, input_height: int
+    path: Path, info: ModelInfo, name: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
     """Load an exported network; without torch."""
     from hiseg_ros.inference.exported_input import ExportedInput
 
-    info = read_info(path)
     info.preprocessing.input_size((480, 640), input_height)
     inputs = ExportedInput(info.preprocessing, input_height)
     backend: Backend

@@ -29,7 +29,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.msg import FrameStats
+from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.child_process import report, run_child
 from hiseg_ros.ros.live_run import SEGMENTATION
 from hiseg_ros.ros.spinning import spinning
@@ -72,7 +72,7 @@ class Camera(Node):
 
         Args:
             size: (H, W) of the images.
-            results: Names of the node's outputs; images all.
+            results: Names of the node's outputs: images and probabilities.
         """
         super().__init__('hiseg_benchmark_camera', enable_rosout=False)
         self._results = tuple(results)
@@ -81,13 +81,12 @@ class Camera(Node):
         self._messages = [_message(picture) for picture in pictures(size)]
         self._camera = self.create_publisher(Image, 'image', QOS)
         for name in results:
-            self.create_subscription(
-                Image, f'{SEGMENTATION}/{name}', self._noter(name), QOS
-            )
+            kind = ProbabilityMap if name.endswith('/probabilities') else Image
+            self.create_subscription(kind, f'{SEGMENTATION}/{name}', self._noter(name), QOS)
         self.create_subscription(FrameStats, f'{SEGMENTATION}/stats', self._on_stats, QOS)
 
-    def _noter(self, name: str) -> Callable[[Image], None]:
-        def note(message: Image) -> None:
+    def _noter(self, name: str) -> Callable[[Image | ProbabilityMap], None]:
+        def note(message: Image | ProbabilityMap) -> None:
             now = time.monotonic()
             with self._lock:
                 stamp = _nanoseconds(message.header.stamp)

@@ -69,7 +69,7 @@ class FrameProcessor:
         node: Node,
         store: ParameterStore,
         crashed: Callable[[Exception], None],
-        is_waiting: Callable[[], bool] = lambda: False,
+        is_waiting: Callable[[], bool],
     ) -> None:
         """Keep what every frame needs.
 

@@ -43,6 +43,8 @@ class GraphPlan:
     """Parameter of that name."""
     results: Sequence[str] = RESULTS
     """Names of the outputs, below the node's name."""
+    parameters: Sequence[str] = ()
+    """More parameters of the node, each as NAME:=VALUE."""
     rates: Sequence[float] = (10.0, 30.0, 60.0)
     """Of the camera, in Hz."""
     seconds: float = 10.0
@@ -86,7 +88,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
             rows = _collect(plan, events, node)
         finally:
             end_all(children)
-            log = (Path(folder) / 'node.log').read_text(errors='replace')
+        log = (Path(folder) / 'node.log').read_text(errors='replace')
     named = {
         'size': list(plan.size), 'input_height': plan.input_height, 'results': list(plan.results),
         'precision': _configured_precision(log) or plan.precision,
@@ -109,6 +111,8 @@ def _node_command(plan: GraphPlan) -> list[str]:
     command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     for name, value in parameters.items():
         command += ['-p', f'{name}:={value}']
+    for text in plan.parameters:
+        command += ['-p', text]
     return command
 
 
