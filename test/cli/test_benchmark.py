@@ -66,6 +66,7 @@ def test_images_of_several_cameras_are_measured_together(
         (['--ros', '--cameras', '2'], '--cameras is given with --ros'),
         (['--rates', '0'], '--rates is 0'),
         (['--seconds', '-1'], '--seconds -1'),
+        (['--ros', '--parameter', 'overlap'], 'expected NAME:=VALUE'),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
