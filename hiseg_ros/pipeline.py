@@ -11,7 +11,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.types import ImageSize, LabelImage, NodeProbabilities, RgbImage, Segmentation
+from hiseg_ros.types import (
+    EVERYTHING,
+    ImageSize,
+    LabelImage,
+    NodeProbabilities,
+    RgbImage,
+    Segmentation,
+    Wanted,
+)
 
 
 class Backend(Protocol):
@@ -65,17 +73,11 @@ class Decision(Protocol):
     """What turns a back-end's node probabilities into images."""
 
     def __call__(
-        self,
-        nodes: Any,
-        size: ImageSize,
-        threshold: float,
-        *,
-        labels: bool,
-        confidence: bool,
+        self, nodes: Any, size: ImageSize, threshold: float, wanted: Wanted
     ) -> tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]:
-        """Return labels (H, W), confidence (H, W), and the (V, h, w) probabilities to keep.
+        """Return labels (H, W), confidence (H, W), and the (V, h, w) probabilities.
 
-        An image that is not wanted is (0, 0).
+        They are in memory of their own, and have no elements where they are not wanted.
         """
 
 
@@ -85,8 +87,7 @@ def segment(
     decision: Decision,
     *,
     threshold: float = 0.0,
-    labels: bool = True,
-    confidence: bool = True,
+    wanted: Wanted = EVERYTHING,
 ) -> Segmentation:
     """Segment one image.
 
@@ -95,8 +96,7 @@ def segment(
         backend: With the network.
         decision: Of the network's tree, for this back-end's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-        labels: Whether the label image is wanted; (0, 0) without.
-        confidence: Whether the confidence image is wanted; (0, 0) without.
+        wanted: The results to make.
     """
     started = time.perf_counter()
     images = backend.prepare(rgb)
@@ -104,7 +104,7 @@ def segment(
     nodes = backend.node_probabilities(images)
     network_s = time.perf_counter() - prepared
     return _decided(
-        nodes, rgb, decision, threshold, labels, confidence,
+        nodes, rgb, decision, threshold, wanted,
         preprocess_s=prepared - started, network_s=network_s,
     )  # fmt: skip
 
@@ -115,8 +115,7 @@ def segment_batch(
     decision: Decision,
     *,
     threshold: float = 0.0,
-    labels: Sequence[bool],
-    confidence: Sequence[bool],
+    wanted: Sequence[Wanted],
 ) -> Iterator[tuple[int, Segmentation]]:
     """Segment several images, of any sizes; each comes out as soon as it is decided.
 
@@ -128,8 +127,7 @@ def segment_batch(
         backend: With the network.
         decision: Of the network's tree, for this back-end's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-        labels: For each image whether its label image is wanted.
-        confidence: For each image whether its confidence image is wanted.
+        wanted: The results to make of each image.
 
     Yields:
         An image's position and its segmentation, those of one input size together.
@@ -142,9 +140,8 @@ def segment_batch(
         if len(numbers) == 1 or not isinstance(backend, BatchBackend):
             for number in numbers:
                 yield number, segment(
-                    rgbs[number], backend, decision, threshold=threshold,
-                    labels=labels[number], confidence=confidence[number],
-                )  # fmt: skip
+                    rgbs[number], backend, decision, threshold=threshold, wanted=wanted[number]
+                )
             continue
         prepared, preprocess_s = [], []
         for number in numbers:
@@ -156,8 +153,7 @@ def segment_batch(
         network_s = time.perf_counter() - started
         for place, number in enumerate(numbers):
             yield number, _decided(
-                nodes_of_images[place], rgbs[number], decision, threshold,
-                labels[number], confidence[number],
+                nodes_of_images[place], rgbs[number], decision, threshold, wanted[number],
                 preprocess_s=preprocess_s[place], network_s=network_s,
             )  # fmt: skip
 
@@ -167,8 +163,7 @@ def _decided(
     rgb: RgbImage,
     decision: Decision,
     threshold: float,
-    labels: bool,
-    confidence: bool,
+    wanted: Wanted,
     *,
     preprocess_s: float,
     network_s: float,
@@ -176,13 +171,11 @@ def _decided(
     """Decide an image's node probabilities."""
     size = (rgb.shape[0], rgb.shape[1])
     started = time.perf_counter()
-    label_image, confidence_image, values = decision(
-        nodes, size, threshold, labels=labels, confidence=confidence
-    )
+    labels, confidence, values = decision(nodes, size, threshold, wanted)
     decision_s = time.perf_counter() - started
     return Segmentation(
-        label_image,
-        confidence_image,
+        labels,
+        confidence,
         NodeProbabilities(values, size),
         {
             'preprocess': 1e3 * preprocess_s,

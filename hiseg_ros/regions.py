@@ -56,12 +56,12 @@ def subclass_masks(
         Nothing where the taxonomy has no subclass root.
 
     Raises:
-        ImageError: The segmentation was made without labels.
+        ImageError: The segmentation was made without labels or probabilities.
     """
-    if segmentation.labels.size == 0:
+    if segmentation.labels.size == 0 or segmentation.probabilities.values.size == 0:
         raise ImageError(
-            'The segmentation has no labels to take regions from; expected some: segment with '
-            'labels=True.'
+            'The segmentation has no labels to take regions from, or no probabilities to vote '
+            'with; expected both to be wanted when it was made.'
         )
     root = taxonomy.subclass_root
     if root is None:

@@ -24,6 +24,18 @@ UNLABELED = 255
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which results of an image somebody will look at; the others are neither made nor copied."""
+
+    labels: bool = True
+    confidence: bool = True
+    probabilities: bool = True
+
+
+EVERYTHING = Wanted()
+
+
+@dataclass(frozen=True)
 class NodeProbabilities:
     """Probability of every taxonomy node on the network's grid.
 
@@ -33,7 +45,10 @@ class NodeProbabilities:
     """
 
     values: NDArray[np.float32]
-    """(V, h, w) in [0, 1]; index = node id; the root is 1 and a parent the sum of its children."""
+    """(V, h, w) in [0, 1]; index = node id; the root is 1 and a parent the sum of its children.
+
+    (0, 0, 0) where they were not wanted.
+    """
 
     image_size: ImageSize
     """(H, W) of the camera image in pixels."""
@@ -44,7 +59,10 @@ class Segmentation:
     """One segmented image at camera resolution."""
 
     labels: LabelImage
-    """(H, W) uint8 node ids, leaves or, where the decision stopped early, inner nodes."""
+    """(H, W) uint8 node ids, leaves or, where the decision stopped early, inner nodes.
+
+    (0, 0) where they were not wanted, as the confidence.
+    """
 
     confidence: NDArray[np.uint8]
     """(H, W) uint8, 255 times the probability of the chosen node, rounded."""

@@ -302,7 +302,7 @@ def test_a_tree_without_subclasses_has_no_masks(small_taxonomy: Taxonomy) -> Non
 def test_a_segmentation_without_labels_is_refused(small_taxonomy: Taxonomy) -> None:
     """The message says how to get them."""
     segmented = segmentation(small_taxonomy, np.zeros((0, 0), np.uint8))
-    with pytest.raises(ImageError, match='labels=True'):
+    with pytest.raises(ImageError, match='no labels'):
         subclass_masks(segmented, small_taxonomy)
 
 

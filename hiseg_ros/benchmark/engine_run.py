@@ -22,6 +22,10 @@ from hiseg_ros.benchmark.energy import EnergyMeter
 from hiseg_ros.benchmark.spread import Spread
 from hiseg_ros.errors import HisegError
 from hiseg_ros.inference.engine import Engine
+from hiseg_ros.types import Wanted
+
+IMAGES = Wanted(probabilities=False)
+"""Labels and confidence: what somebody listens to as a rule."""
 
 STAGES = ('preprocess', 'network', 'decision')
 
@@ -100,9 +104,8 @@ def _segment(
     """Segment one image of each camera; return the milliseconds of each stage, all together."""
     rgbs = [pictures[(index + camera) % len(pictures)] for camera in range(cameras)]
     if cameras == 1:
-        return dict(engine.segment(rgbs[0]).timings_ms)
-    wanted = [True] * cameras
-    results = [found for _, found in engine.segment_batch(rgbs, labels=wanted, confidence=wanted)]
+        return dict(engine.segment(rgbs[0], IMAGES).timings_ms)
+    results = [found for _, found in engine.segment_batch(rgbs, [IMAGES] * cameras)]
     return {name: sum(result.timings_ms[name] for result in results) for name in STAGES}
 
 

@@ -157,11 +157,13 @@ def decide_fused(
     confidence = torch.empty_like(labels)
     programs = (triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0]), count)
     launch: Any = _walk[programs]
-    launch(
-        node_probabilities, labels, confidence,
-        tables.inner, tables.first, tables.count, tables.children, len(tables.inner),
-        height, width, grid_h, grid_w, grid_h / height, grid_w / width, threshold,
-        node_probabilities.stride(1), node_probabilities.stride(0),
-        tile_h=TILE[0], tile_w=TILE[1],
-    )
+    # Triton launches on the current device, whichever the arguments are on.
+    with torch.cuda.device_of(node_probabilities):
+        launch(
+            node_probabilities, labels, confidence,
+            tables.inner, tables.first, tables.count, tables.children, len(tables.inner),
+            height, width, grid_h, grid_w, grid_h / height, grid_w / width, threshold,
+            node_probabilities.stride(1), node_probabilities.stride(0),
+            tile_h=TILE[0], tile_w=TILE[1],
+        )  # fmt: skip
     return labels, confidence

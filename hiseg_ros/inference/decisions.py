@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, DeviceError
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import ImageSize, LabelImage
+from hiseg_ros.types import ImageSize, LabelImage, Wanted
 
 if TYPE_CHECKING:
     import torch
 
 Decided = tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]
-"""Labels, confidence, and the (V, h, w) probabilities in memory of their own."""
+"""Labels, confidence, and (V, h, w) probabilities; see `pipeline.Decision`."""
+
+NO_IMAGE = (0, 0)
+NO_GRID = (0, 0, 0)
 
 
 class DenseDecision:
@@ -29,33 +32,30 @@ class DenseDecision:
         self.taxonomy = taxonomy
 
     def __call__(
-        self,
-        nodes: torch.Tensor,
-        size: ImageSize,
-        threshold: float,
-        *,
-        labels: bool,
-        confidence: bool,
+        self, nodes: torch.Tensor, size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
         """Return labels, confidence and probabilities; see `pipeline.Decision`."""
         import torch
 
         from hiseg_ros.decision import decide
 
-        label_image = confidence_image = np.empty((0, 0), np.uint8)
-        if labels or confidence:
-            with torch.inference_mode():
+        labels = confidence = np.empty(NO_IMAGE, np.uint8)
+        values = np.empty(NO_GRID, np.float32)
+        with torch.inference_mode():
+            if wanted.labels or wanted.confidence:
                 decided, probability = decide(nodes, self.taxonomy, size, threshold)
-                if labels:
-                    label_image = decided.cpu().numpy()
-                if confidence:
+                if wanted.labels:
+                    labels = decided.cpu().numpy()
+                if wanted.confidence:
                     quantised = (probability * 255).round().clamp(0, 255).to(torch.uint8)
-                    confidence_image = quantised.cpu().numpy()
-        return label_image, confidence_image, np.ascontiguousarray(nodes.float().cpu().numpy())
+                    confidence = quantised.cpu().numpy()
+            if wanted.probabilities:
+                values = nodes.to('cpu', torch.float32, copy=True).contiguous().numpy()
+        return labels, confidence, values
 
 
 class FusedDecision:
-    """One kernel for (V, h, w) tensors on a GPU, and one copy back for both images."""
+    """One kernel for (V, h, w) tensors on a GPU, and one copy back for all that is wanted."""
 
     def __init__(self, taxonomy: Taxonomy, device: torch.device) -> None:
         """Put the tables on the device and decide a small example.
@@ -66,18 +66,19 @@ class FusedDecision:
         import torch
 
         from hiseg_ros.decision.fused import DeviceTables, decide_fused
+        from hiseg_ros.inference.torch_device import on_host
 
         self._decide = decide_fused
+        self._on_host = on_host
         self._tables = DeviceTables.of(taxonomy, device)
         generator = torch.Generator().manual_seed(0)
         leaves = torch.rand((len(taxonomy.leaves), 35), generator=generator) ** 8
         members = torch.from_numpy(taxonomy.leaf_matrix()).float()
         nodes = (members @ (leaves / leaves.sum(0))).view(-1, 5, 7).to(device)
-        expected, _, _ = DenseDecision(taxonomy)(
-            nodes, (40, 56), 0.3, labels=True, confidence=False
-        )
+        example = (nodes, (40, 56), 0.3, Wanted(confidence=False, probabilities=False))
+        expected, _, _ = DenseDecision(taxonomy)(*example)
         try:
-            found, _, _ = self(nodes, (40, 56), 0.3, labels=True, confidence=False)
+            found, _, _ = self(*example)
         except Exception as problem:  # compiler and driver have errors of many kinds
             reason = ' '.join(str(problem).split())[:200]
             raise DeviceError(
@@ -91,27 +92,29 @@ class FusedDecision:
             )
 
     def __call__(
-        self,
-        nodes: torch.Tensor,
-        size: ImageSize,
-        threshold: float,
-        *,
-        labels: bool,
-        confidence: bool,
+        self, nodes: torch.Tensor, size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
         """Return labels, confidence and probabilities; see `pipeline.Decision`."""
-        import torch
-
+        labels = confidence = np.empty(NO_IMAGE, np.uint8)
+        values = np.empty(NO_GRID, np.float32)
         nodes = nodes.contiguous()
-        empty = np.empty((0, 0), np.uint8)
-        images = [empty, empty]
-        if labels or confidence:
-            decided = self._decide(nodes[None], self._tables, size, threshold)
-            wanted = [index for index, want in enumerate((labels, confidence)) if want]
-            together = torch.cat([decided[index] for index in wanted]).cpu().numpy()
-            for row, index in enumerate(wanted):
-                images[index] = together[row]
-        return images[0], images[1], np.ascontiguousarray(nodes.float().cpu().numpy())
+        on_device = []
+        if wanted.labels or wanted.confidence:
+            images = self._decide(nodes[None], self._tables, size, threshold)
+            if wanted.labels:
+                on_device.append(images[0][0])
+            if wanted.confidence:
+                on_device.append(images[1][0])
+        if wanted.probabilities:
+            on_device.append(nodes.float())
+        found = self._on_host(on_device)
+        if wanted.probabilities:
+            values = found.pop()
+        if wanted.confidence:
+            confidence = found.pop()
+        if wanted.labels:
+            labels = found.pop()
+        return labels, confidence, values
 
 
 def decision_on_gpu(taxonomy: Taxonomy, device: torch.device) -> FusedDecision | DenseDecision:
@@ -140,23 +143,22 @@ class SparseDecision:
                 'expected it beside the back-end: pip install numba.'
             ) from problem
         self._tables = DecisionTables.of(taxonomy)
+        self._nodes = len(taxonomy)
         self._decide = decide_sparse
         warm_up(self._tables)
 
     def __call__(
-        self,
-        nodes: NDArray[np.float32],
-        size: ImageSize,
-        threshold: float,
-        *,
-        labels: bool,
-        confidence: bool,
+        self, nodes: NDArray[np.float32], size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
         """Return labels, confidence and probabilities; see `pipeline.Decision`."""
-        values = np.ascontiguousarray(nodes)
-        label_image = confidence_image = np.empty((0, 0), np.uint8)
-        if labels or confidence:
-            label_image, confidence_image = self._decide(
-                values, self._tables, size, threshold, labels=labels, confidence=confidence
-            )
-        return label_image, confidence_image, values
+        planes = np.ascontiguousarray(nodes)
+        labels = confidence = np.empty(NO_IMAGE, np.uint8)
+        values = np.empty(NO_GRID, np.float32)
+        if wanted.labels or wanted.confidence:
+            labels, confidence = self._decide(
+                planes, self._tables, size, threshold,
+                labels=wanted.labels, confidence=wanted.confidence,
+            )  # fmt: skip
+        if wanted.probabilities:
+            values = planes[: self._nodes].copy()  # the back-end writes its next result there
+        return labels, confidence, values

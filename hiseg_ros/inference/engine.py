@@ -17,7 +17,7 @@ from hiseg_ros.inference.choice import open_backend, shipped_file
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
 from hiseg_ros.pipeline import Backend, BatchBackend, segment, segment_batch
-from hiseg_ros.types import ImageSize, RgbImage, Segmentation
+from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
 
 MAX_PIXELS = 64_000_000
 """Of an image."""
@@ -114,15 +114,12 @@ class Engine:
             )
         self._threshold = float(value)
 
-    def segment(
-        self, rgb: RgbImage, *, labels: bool = True, confidence: bool = True
-    ) -> Segmentation:
+    def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
         """Segment one image.
 
         Args:
             rgb: (H, W, 3) uint8, any size.
-            labels: Whether the label image is wanted; (0, 0) without.
-            confidence: Whether the confidence image is wanted; (0, 0) without.
+            wanted: The results to make.
 
         Raises:
             ImageError: The array has another shape or type, no pixels, or too many, or the
@@ -138,8 +135,7 @@ class Engine:
                 self._backend,
                 self._decision,
                 threshold=self._threshold,
-                labels=labels,
-                confidence=confidence,
+                wanted=wanted,
             )
 
     @property
@@ -148,14 +144,13 @@ class Engine:
         return isinstance(self._backend, BatchBackend) and self._backend.batch_pays
 
     def segment_batch(
-        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+        self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
         """Segment several images, such as those that cameras took at one time.
 
         Args:
             rgbs: (H, W, 3) uint8 each, of any sizes.
-            labels: For each image whether its label image is wanted.
-            confidence: For each image whether its confidence image is wanted.
+            wanted: The results to make of each image.
 
         Returns:
             Positions of the images and their segmentations, each as soon as it is there; see
@@ -174,8 +169,7 @@ class Engine:
             self._backend,
             self._decision,
             threshold=self._threshold,
-            labels=labels,
-            confidence=confidence,
+            wanted=wanted,
         )
         return self._guarded(results)
 

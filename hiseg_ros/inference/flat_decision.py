@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hiseg_ros.decision.walk import WalkNode
 from hiseg_ros.inference.decisions import Decided, SparseDecision
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import ImageSize
+from hiseg_ros.types import ImageSize, Wanted
 
 
 class FlatDecision(SparseDecision):
@@ -30,7 +30,6 @@ class FlatDecision(SparseDecision):
             ConfigError: numba is not installed.
         """
         super().__init__(taxonomy)
-        self._nodes = len(taxonomy)
         planes = max(self._nodes, 1 + max(place.plane for place in walk))
         children: list[list[int]] = [[] for _ in range(planes)]
         path: dict[int | None, tuple[int, ...]] = {None: ()}
@@ -55,18 +54,10 @@ class FlatDecision(SparseDecision):
         self._node_of_plane = table if planes > self._nodes else None
 
     def __call__(
-        self,
-        nodes: NDArray[np.float32],
-        size: ImageSize,
-        threshold: float,
-        *,
-        labels: bool,
-        confidence: bool,
+        self, nodes: NDArray[np.float32], size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
         """Return labels, confidence and the nodes' probabilities; see `pipeline.Decision`."""
-        label_image, confidence_image, values = super().__call__(
-            nodes, size, threshold, labels=labels, confidence=confidence
-        )
-        if self._node_of_plane is not None and label_image.size:
-            label_image = np.asarray(cv2.LUT(label_image, self._node_of_plane), np.uint8)
-        return label_image, confidence_image, values[: self._nodes]
+        labels, confidence, values = super().__call__(nodes, size, threshold, wanted)
+        if self._node_of_plane is not None and labels.size:
+            labels = np.asarray(cv2.LUT(labels, self._node_of_plane), np.uint8)
+        return labels, confidence, values

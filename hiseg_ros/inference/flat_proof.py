@@ -18,7 +18,9 @@ from hiseg_ros.inference.choice import BACKENDS, open_backend
 from hiseg_ros.inference.flat_classes import FlatClass
 from hiseg_ros.inference.flat_planes import FlatPlanes
 from hiseg_ros.inference.model_file import ONNX
-from hiseg_ros.types import ImageSize, RgbImage
+from hiseg_ros.types import ImageSize, RgbImage, Wanted
+
+LABELS_ALONE = Wanted(confidence=False, probabilities=False)
 
 LARGEST_DIFFERENCE = 0.01
 """Of a class's probability in a cell; measured are 4e-6 with trained weights and 1e-3 with steep
@@ -153,7 +155,7 @@ def _agreement(
         at_output = _best(found, one.output.shape)[0]
         pixels.append((at_output == one.output).ravel())
         best, highest = _best(one.probabilities.astype(np.float32), size)
-        decided, _, _ = decision(nodes, size, 0.0, labels=True, confidence=False)
+        decided, _, _ = decision(nodes, size, 0.0, LABELS_ALONE)
         labels.append((decided == node_of_class[best]).ravel())
         # Rounding decides where it is half.
         sure.append((highest > 0.5 + LARGEST_DIFFERENCE).ravel())

@@ -1,10 +1,14 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The names of torch's devices."""
+"""torch's devices: their names, and what comes back from them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 
 from hiseg_ros.errors import DeviceError
 
@@ -26,3 +30,32 @@ def find_device(name: str) -> torch.device:
             f'Device {name!r} does not exist here; expected one of {["auto", "cpu", *found]}.'
         )
     return torch.device(wanted)
+
+
+def on_host(tensors: Sequence[torch.Tensor]) -> list[NDArray[Any]]:
+    """Copy tensors of one device into this process's memory, all of them in one piece.
+
+    Args:
+        tensors: Of any shapes, and of types that numpy knows.
+
+    Returns:
+        An array for each. Together they have memory of their own; what came from a GPU is pinned,
+        and torch takes it again once the last of them is gone.
+    """
+    if not tensors:
+        return []
+    # Wide elements first, so that all of them lie at multiples of their size.
+    order = sorted(range(len(tensors)), key=lambda place: -tensors[place].element_size())
+    pieces = [tensors[place].contiguous().view(-1).view(torch.uint8) for place in order]
+    together = torch.cat(pieces)
+    device = together.device
+    host = torch.empty(together.shape, dtype=torch.uint8, pin_memory=device.type == 'cuda')
+    host.copy_(together, non_blocking=True)
+    if device.type == 'cuda':
+        torch.cuda.current_stream(device).synchronize()
+    arrays: dict[int, NDArray[Any]] = {}
+    parts = torch.split(host, [len(piece) for piece in pieces])
+    for place, piece in zip(order, parts, strict=True):
+        tensor = tensors[place]
+        arrays[place] = piece.view(tensor.dtype).view(tensor.shape).numpy()
+    return [arrays[place] for place in range(len(tensors))]

@@ -14,7 +14,7 @@ import numpy as np
 from hiseg_ros.errors import ConfigError, TaxonomyError
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.types import ImageSize, RgbImage, Segmentation
+from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
 
 
 class SegmentationEngine(Protocol):
@@ -38,10 +38,8 @@ class SegmentationEngine(Protocol):
     def precision(self) -> str:
         """Of the convolutions."""
 
-    def segment(
-        self, rgb: RgbImage, *, labels: bool = True, confidence: bool = True
-    ) -> Segmentation:
-        """Segment one picture; labels and confidence only where asked for."""
+    def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
+        """Segment one picture, for the results that are wanted."""
 
     def reduce(self, is_reduced: bool) -> bool:
         """Run the network at a smaller input size, or no longer; False where it is fixed."""
@@ -51,7 +49,7 @@ class SegmentationEngine(Protocol):
         """Whether several pictures at once take less time than one after the other."""
 
     def segment_batch(
-        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+        self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
         """Segment several pictures; positions and results come out as soon as they are there."""
 

@@ -23,7 +23,7 @@ from hiseg_ros.ros.camera import Camera, drop
 from hiseg_ros.ros.engine_loader import SegmentationEngine
 from hiseg_ros.ros.inputs import Frame
 from hiseg_ros.ros.memory_relief import MemoryRelief
-from hiseg_ros.ros.outputs import STATS, Product, Published, needs_labels
+from hiseg_ros.ros.outputs import STATS, Product, Published, needed_results
 from hiseg_ros.ros.parameter_store import ParameterStore
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.ros.publishing import Publishing
@@ -218,8 +218,7 @@ class FrameProcessor:
             try:
                 results = engine.segment_batch(
                     [work.rgb for work in works],
-                    labels=[needs_labels(work.wanted) for work in works],
-                    confidence=['confidence' in work.wanted for work in works],
+                    [needed_results(work.wanted) for work in works],
                 )
             except ImageError:
                 pass  # one of them is at fault: find out which
@@ -229,11 +228,7 @@ class FrameProcessor:
                 return
         for work in works:
             try:
-                segmentation = engine.segment(
-                    work.rgb,
-                    labels=needs_labels(work.wanted),
-                    confidence='confidence' in work.wanted,
-                )
+                segmentation = engine.segment(work.rgb, needed_results(work.wanted))
             except ImageError as error:
                 self._drop_bad(work.camera, error)
                 yield work, None, 1

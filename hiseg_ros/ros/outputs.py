@@ -32,7 +32,7 @@ from hiseg_ros.ros.consumers.chosen import chosen_groups
 from hiseg_ros.ros.consumers.group import Group
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.types import RgbImage, Segmentation, Wanted
 from hiseg_ros.visualization import overlay
 
 _DEFAULTS = NodeParameters()
@@ -44,6 +44,10 @@ STATS = 'stats'
 
 _FROM_LABELS = re.compile(
     rf'labels|level_\d+/labels|overlay/image|{signs.MASKS}|{signs.DETECTIONS}|{signs.ANNOTATIONS}'
+)
+
+_WITHOUT_PROBABILITIES = re.compile(
+    rf'labels|confidence|level_\d+/labels|overlay/image|overlay/camera_info|{STATS}'
 )
 
 
@@ -256,6 +260,10 @@ def _frame_qos() -> QoSProfile:
     )
 
 
-def needs_labels(wanted: frozenset[str]) -> bool:
-    """Return whether any of the topics is made from the label image."""
-    return any(map(_FROM_LABELS.fullmatch, wanted))
+def needed_results(topics: frozenset[str]) -> Wanted:
+    """Return the results that messages of these topics are made from."""
+    return Wanted(
+        labels=any(map(_FROM_LABELS.fullmatch, topics)),
+        confidence='confidence' in topics,
+        probabilities=not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
+    )

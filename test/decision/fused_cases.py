@@ -8,6 +8,7 @@ this file in a process of its own.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.decision.fused import DeviceTables, decide_fused
 from hiseg_ros.inference.decisions import DenseDecision, FusedDecision
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.types import Wanted
 
 NEAR_TIE = 1e-5
 
@@ -86,10 +88,9 @@ def engine_disagreement(device: str) -> float:
     leaves = random_leaf_probabilities(np.random.default_rng(1), taxonomy, (3, 4), 2.0)
     nodes = torch.from_numpy(node_values(taxonomy, leaves)).to(where)
     wrong = 0.0
-    for wanted in ((True, True), (True, False), (False, True), (False, False)):
-        arguments = {'labels': wanted[0], 'confidence': wanted[1]}
-        found = fused(nodes, (20, 31), 0.4, **arguments)
-        expected = dense(nodes, (20, 31), 0.4, **arguments)
+    for which in itertools.product((True, False), repeat=3):
+        found = fused(nodes, (20, 31), 0.4, Wanted(*which))
+        expected = dense(nodes, (20, 31), 0.4, Wanted(*which))
         assert [array.shape for array in found] == [array.shape for array in expected]
         assert (found[2] == expected[2]).all()
         for ours, theirs in zip(found[:2], expected[:2], strict=True):

@@ -13,7 +13,7 @@ import pytest
 from hiseg_ros.errors import ImageError
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.pipeline import BatchBackend
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 
 @pytest.fixture
@@ -40,8 +40,7 @@ def test_a_batch_gives_what_its_images_give_one_by_one(
     tiny_checkpoint: Path, pictures: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
-    every = [True] * len(pictures)
-    found = dict(engine.segment_batch(pictures, labels=every, confidence=every))
+    found = dict(engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
     assert sorted(found) == list(range(len(pictures)))
     for number, picture in enumerate(pictures):
         assert same(found[number], engine.segment(picture)), number
@@ -64,7 +63,13 @@ def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
     backend._run = spy
     results = list(
         engine.segment_batch(
-            pictures, labels=[True, True, False, True], confidence=[False, True, False, False]
+            pictures,
+            [
+                Wanted(confidence=False),
+                Wanted(),
+                Wanted(labels=False, confidence=False),
+                Wanted(confidence=False, probabilities=False),
+            ],
         )
     )
     assert sizes == [3, 1]
@@ -73,6 +78,9 @@ def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
     assert found[2].labels.size == found[2].confidence.size == found[0].confidence.size == 0
     assert found[0].labels.shape == pictures[0].shape[:2]
     assert found[1].confidence.shape == pictures[1].shape[:2]
+    assert found[3].probabilities.values.size == 0
+    assert found[3].probabilities.image_size == pictures[3].shape[:2]
+    assert found[2].probabilities.values.shape[0] == len(engine.taxonomy)
 
 
 class OneByOne:
@@ -91,8 +99,7 @@ def test_a_back_end_without_batches_takes_the_images_one_by_one(
     expected = [engine.segment(picture) for picture in pictures]
     engine._backend = OneByOne(engine._backend)  # type: ignore[assignment]
     assert not engine.batch_pays
-    every = [True] * len(pictures)
-    for number, found in engine.segment_batch(pictures, labels=every, confidence=every):
+    for number, found in engine.segment_batch(pictures, [EVERYTHING] * len(pictures)):
         np.testing.assert_array_equal(found.labels, expected[number].labels)
 
 
@@ -106,5 +113,5 @@ def test_an_image_that_cannot_be_segmented_is_an_error_before_any_work(
     engine = Engine(tiny_checkpoint, device='cpu')
     with pytest.raises(ImageError, match='expected'):
         engine.segment_batch(
-            [pictures[0], pictures[1][..., :2]], labels=[True] * 2, confidence=[True] * 2
+            [pictures[0], pictures[1][..., :2]], [EVERYTHING] * 2
         )

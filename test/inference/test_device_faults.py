@@ -20,6 +20,7 @@ from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.inference.reduced_input import reduced_height
 from hiseg_ros.preprocessing import Preprocessing
+from hiseg_ros.types import EVERYTHING
 
 
 def onnx_runtime_error(text: str) -> Exception:
@@ -95,8 +96,7 @@ def test_an_engine_out_of_memory_frees_what_is_kept_and_works_again(
             engine.segment(street_image)
         assert not freed
         with pytest.raises(DeviceMemoryError):
-            list(engine.segment_batch([street_image] * 2, labels=[True] * 2,
-                                      confidence=[True] * 2))  # fmt: skip
+            list(engine.segment_batch([street_image] * 2, [EVERYTHING] * 2))
     assert np.array_equal(engine.segment(street_image).labels, expected)
     assert len(freed) == 2
     with monkeypatch.context() as short:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import warnings
 from pathlib import Path
@@ -21,7 +22,7 @@ from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.resources import default_model
 from hiseg_ros.training.datasets.synthetic import draw_scene
-from hiseg_ros.types import Segmentation
+from hiseg_ros.types import Segmentation, Wanted
 
 
 @pytest.fixture(scope='module')
@@ -140,18 +141,22 @@ def test_views_are_pictures_too(engine: Engine, street_image: np.ndarray, layout
 
 
 def test_what_is_not_wanted_is_not_computed(engine: Engine, street_image: np.ndarray) -> None:
-    """Labels and confidence can be left out one by one; probabilities are always there."""
+    """Labels, confidence and probabilities can be left out one by one."""
     whole = engine.segment(street_image)
-    for labels in (True, False):
-        for confidence in (True, False):
-            part = engine.segment(street_image, labels=labels, confidence=confidence)
-            assert part.labels.shape == (whole.labels.shape if labels else (0, 0))
-            assert part.confidence.shape == (whole.labels.shape if confidence else (0, 0))
+    for which in itertools.product((True, False), repeat=3):
+        wanted = Wanted(*which)
+        part = engine.segment(street_image, wanted)
+        assert part.labels.shape == (whole.labels.shape if wanted.labels else (0, 0))
+        assert part.confidence.shape == (whole.labels.shape if wanted.confidence else (0, 0))
+        assert part.probabilities.image_size == street_image.shape[:2]
+        if wanted.labels:
+            assert np.array_equal(part.labels, whole.labels)
+        if wanted.confidence:
+            assert np.array_equal(part.confidence, whole.confidence)
+        if wanted.probabilities:
             assert np.array_equal(part.probabilities.values, whole.probabilities.values)
-            if labels:
-                assert np.array_equal(part.labels, whole.labels)
-            if confidence:
-                assert np.array_equal(part.confidence, whole.confidence)
+        else:
+            assert part.probabilities.values.shape == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from hiseg_ros.inference.flat_planes import FlatPlanes, flat_planes
 from hiseg_ros.model.info import ModelInfo, dump_info, parse_info
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.types import EVERYTHING, Wanted
 
 numba = pytest.importorskip('numba')
 from hiseg_ros.inference.flat_decision import FlatDecision  # noqa: E402
@@ -148,7 +149,7 @@ def test_the_decision_is_a_walk_at_every_pixel_bit_by_bit(seed: int) -> None:
     size = int(rng.integers(1, 30)), int(rng.integers(1, 30))
     threshold = float(rng.choice([0, 0.5, rng.uniform()]))
     decision = FlatDecision(taxonomy, planes.walk)
-    labels, confidence, values = decision(grid, size, threshold, labels=True, confidence=True)
+    labels, confidence, values = decision(grid, size, threshold, EVERYTHING)
     expected, chosen = walked(planes, interpolated(grid, size), threshold)
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(confidence, np.rint(chosen * np.float32(255)).clip(0, 255))
@@ -165,7 +166,7 @@ def test_a_class_with_more_than_half_is_decided(seed: int) -> None:
     planes = flat_planes(classes, taxonomy)
     masses = random_masses(rng, len(classes), (6, 7))
     labels, _, _ = FlatDecision(taxonomy, planes.walk)(
-        on_planes(planes, masses), (6, 7), 0.0, labels=True, confidence=False
+        on_planes(planes, masses), (6, 7), 0.0, Wanted(confidence=False)
     )
     is_sure = masses.max(0) > 0.501
     nodes = np.array([one.node_id for one in classes])[masses.argmax(0)]
@@ -180,7 +181,7 @@ def test_where_no_group_has_two_classes_the_decision_is_the_argmax(
     planes = flat_planes(classes, small_taxonomy)
     masses = random_masses(np.random.default_rng(1), 3, (9, 8))
     labels, confidence, _ = FlatDecision(small_taxonomy, planes.walk)(
-        on_planes(planes, masses), (9, 8), 0.0, labels=True, confidence=True
+        on_planes(planes, masses), (9, 8), 0.0, EVERYTHING
     )
     nodes = np.array([one.node_id for one in classes])
     np.testing.assert_array_equal(labels, nodes[masses.argmax(0)])
@@ -196,7 +197,7 @@ def test_a_walk_ends_at_an_inner_node_that_is_a_class(small_taxonomy: Taxonomy) 
     decision = FlatDecision(small_taxonomy, planes.walk)
     for threshold in (0.0, 0.5):
         labels, confidence, values = decision(
-            on_planes(planes, masses), (2, 2), threshold, labels=True, confidence=True
+            on_planes(planes, masses), (2, 2), threshold, EVERYTHING
         )
         assert (labels == small_taxonomy.node_id('ground')).all()
         assert (confidence == round(0.9 * 255)).all()
@@ -213,7 +214,7 @@ def test_a_class_above_others_competes_with_them(small_taxonomy: Taxonomy) -> No
     def decided(*masses: float) -> str:
         values = np.array(masses, np.float32).reshape(-1, 1, 1)
         labels, _, _ = decision(
-            on_planes(planes, values), (1, 1), 0.0, labels=True, confidence=False
+            on_planes(planes, values), (1, 1), 0.0, Wanted(confidence=False)
         )
         return small_taxonomy.nodes[labels[0, 0]].name
 

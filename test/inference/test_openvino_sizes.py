@@ -26,7 +26,7 @@ def test_four_cameras_of_four_sizes_are_compiled_for_once(monkeypatch: pytest.Mo
     compiled = []
 
     class Request:
-        def infer(self, inputs: Any, share_inputs: bool) -> Any:
+        def infer(self, inputs: Any, **shared: bool) -> Any:
             return [np.zeros((1, 3, 2, 2), np.float32)]
 
     monkeypatch.setattr(backend, '_compiled', lambda shape: compiled.append(shape) or Request())

@@ -23,7 +23,7 @@ from hiseg_ros.ros.engine_loader import LoadedEngine, load_engine
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.ros.segmentation_node import SegmentationNode
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.types import NodeProbabilities, RgbImage, Segmentation
+from hiseg_ros.types import EVERYTHING, NodeProbabilities, RgbImage, Segmentation, Wanted
 
 STAMP = Time(sec=1_700_000_123, nanosec=456_789_012)
 FRAME_ID = 'front_camera_optical'
@@ -75,14 +75,10 @@ class HeldEngine:
         self.may_go.set()
         self.threads: set[str] = set()
 
-    def segment(
-        self, rgb: RgbImage, *, labels: bool = True, confidence: bool = True
-    ) -> Segmentation:
+    def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
         """Return its leaf everywhere, once it may."""
         self.threads.add(threading.current_thread().name)
-        self.calls.append(
-            {'labels': labels, 'confidence': confidence, 'threshold': self.threshold}
-        )
+        self.calls.append({**vars(wanted), 'threshold': self.threshold})
         self.may_go.wait(60.0)
         if self.error is not None:
             raise self.error
@@ -91,19 +87,18 @@ class HeldEngine:
         values = np.zeros((len(self.taxonomy), 2, 2), np.float32)
         values[list(self.taxonomy.path(leaf))] = 1.0
         return Segmentation(
-            np.full(size if labels else (0, 0), leaf, np.uint8),
-            np.full(size if confidence else (0, 0), 255, np.uint8),
-            NodeProbabilities(values, size),
+            np.full(size if wanted.labels else (0, 0), leaf, np.uint8),
+            np.full(size if wanted.confidence else (0, 0), 255, np.uint8),
+            NodeProbabilities(values if wanted.probabilities else values[:0], size),
         )
 
     def segment_batch(
-        self, rgbs: Sequence[RgbImage], *, labels: Sequence[bool], confidence: Sequence[bool]
+        self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
         """Note the sizes of the pictures and segment one after the other."""
         self.batches.append([(rgb.shape[0], rgb.shape[1]) for rgb in rgbs])
         for number, rgb in enumerate(rgbs):
-            wanted = {'labels': labels[number], 'confidence': confidence[number]}
-            yield number, self.segment(rgb, **wanted)
+            yield number, self.segment(rgb, wanted[number])
 
     def close(self) -> None:
         """Count."""
@@ -118,16 +113,16 @@ class SpyEngine:
     """The real engine, with its calls counted."""
 
     def __init__(self) -> None:
-        self.calls: list[dict[str, bool]] = []
+        self.calls: list[Wanted] = []
 
     def load(self, parameters: NodeParameters) -> LoadedEngine:
         """Be the node's engine factory."""
         loaded = load_engine(parameters)
         segment = loaded.engine.segment
 
-        def spy(rgb: RgbImage, *, labels: bool = True, confidence: bool = True) -> Segmentation:
-            self.calls.append({'labels': labels, 'confidence': confidence})
-            return segment(rgb, labels=labels, confidence=confidence)
+        def spy(rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
+            self.calls.append(wanted)
+            return segment(rgb, wanted)
 
         loaded.engine.segment = spy  # type: ignore[method-assign]
         return loaded

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
-from hiseg_ros.types import SubclassMask
+from hiseg_ros.types import SubclassMask, Wanted
 
 pytestmark = pytest.mark.needs('ros')
 
@@ -209,19 +209,24 @@ def test_topics_of_a_missing_message_package_are_not_there(
 
 
 @pytest.mark.parametrize(
-    ('topic', 'expected'),
+    ('topic', 'labels', 'probabilities'),
     [
-        ('labels', True), ('level_2/labels', True), ('traffic_signs/detections', True),
-        ('traffic_signs/annotations', True), ('overlay/image', True), ('cityscapes/labels', False),
-        ('nav2/mask', False), ('level_2/probabilities', False), ('confidence', False),
+        ('labels', True, False), ('level_2/labels', True, False), ('overlay/image', True, False),
+        ('traffic_signs', True, True), ('traffic_signs/detections', True, True),
+        ('traffic_signs/annotations', True, True), ('cityscapes/labels', False, True),
+        ('nav2/mask', False, True), ('autoware/labels', False, True),
+        ('level_2/probabilities', False, True), ('confidence', False, False),
+        ('overlay/camera_info', False, False),
     ],
 )  # fmt: skip
-def test_the_label_image_is_made_only_for_the_topics_that_are_made_of_it(
-    topic: str, expected: bool
+def test_a_result_is_made_only_for_the_topics_that_are_made_of_it(
+    topic: str, labels: bool, probabilities: bool
 ) -> None:
-    from hiseg_ros.ros.outputs import needs_labels
+    from hiseg_ros.ros.outputs import needed_results
 
-    assert needs_labels(frozenset({topic, 'stats'})) is expected
+    assert needed_results(frozenset({topic, 'stats'})) == Wanted(
+        labels=labels, confidence=topic == 'confidence', probabilities=probabilities
+    )
 
 
 def test_a_missing_message_package_is_named_with_what_to_install(

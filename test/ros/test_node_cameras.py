@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hiseg_ros.types import RgbImage
+from hiseg_ros.types import RgbImage, Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -193,15 +193,15 @@ def test_a_malformed_image_of_one_camera_costs_the_others_nothing(
     class Picky(HeldEngine):
         """Refuses pictures of one row, as the engine does those that are too large."""
 
-        def segment(self, rgb: RgbImage, **wanted: bool) -> Any:
+        def segment(self, rgb: RgbImage, *wanted: Wanted) -> Any:
             if len(rgb) == 1:
                 raise ImageError('The image has one row; expected more.')
-            return super().segment(rgb, **wanted)
+            return super().segment(rgb, *wanted)
 
-        def segment_batch(self, rgbs: Any, **wanted: Any) -> Any:
+        def segment_batch(self, rgbs: Any, wanted: Any) -> Any:
             if any(len(rgb) == 1 for rgb in rgbs):
                 raise ImageError('The image has one row; expected more.')
-            return super().segment_batch(rgbs, **wanted)
+            return super().segment_batch(rgbs, wanted)
 
     node = start_node(graph, Picky().load, cameras=['good', 'torn', 'thin'])
     wait_active(graph)

@@ -12,7 +12,7 @@ import pytest
 from random_trees import node_values, random_leaf_probabilities
 
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.types import NodeProbabilities, RgbImage, Segmentation
+from hiseg_ros.types import NodeProbabilities, RgbImage, Segmentation, Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -31,8 +31,8 @@ def patchwork() -> Any:
             leaves = random_leaf_probabilities(rng, self.taxonomy, (4, 6), peak=6.0)
             self.values = node_values(self.taxonomy, leaves)
 
-        def segment(self, rgb: RgbImage, **wanted: bool) -> Segmentation:
-            plain = super().segment(rgb, **wanted)
+        def segment(self, rgb: RgbImage, *wanted: Wanted) -> Segmentation:
+            plain = super().segment(rgb, *wanted)
             return Segmentation(
                 plain.labels, plain.confidence, self.probabilities(rgb.shape[0], rgb.shape[1])
             )

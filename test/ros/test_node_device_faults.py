@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hiseg_ros.errors import DeviceError, DeviceMemoryError
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.types import RgbImage, Segmentation, Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -35,17 +35,17 @@ def small_engine(room: int) -> Any:
             self.is_reduced = is_reduced
             return True
 
-        def segment(self, rgb: RgbImage, **wanted: bool) -> Segmentation:
+        def segment(self, rgb: RgbImage, *wanted: Wanted) -> Segmentation:
             if self.room < 1 and not self.is_reduced:
                 raise DeviceMemoryError('no room for an image')
-            return super().segment(rgb, **wanted)
+            return super().segment(rgb, *wanted)
 
         def segment_batch(
-            self, rgbs: Sequence[RgbImage], **wanted: Any
+            self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
         ) -> Iterator[tuple[int, Segmentation]]:
             if len(rgbs) > self.room:
                 raise DeviceMemoryError(f'no room for {len(rgbs)} images')
-            yield from super().segment_batch(rgbs, **wanted)
+            yield from super().segment_batch(rgbs, wanted)
 
     engine = Small()
     engine.room = room

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hiseg_ros.types import RgbImage
+from hiseg_ros.types import RgbImage, Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -243,7 +243,7 @@ def test_without_subscribers_nothing_is_computed_and_with_them_only_what_they_wa
 
     maps = graph.collect(ProbabilityMap, '/segmentation/level_1/probabilities')
     graph.until(lambda: maps, 'a probability map', meanwhile=publish)
-    assert {(call['labels'], call['confidence']) for call in spy.calls} == {(False, False)}
+    assert set(spy.calls) == {Wanted(labels=False, confidence=False)}
 
     graph.unsubscribe('/segmentation/level_1/probabilities')
     graph.until(
@@ -253,8 +253,8 @@ def test_without_subscribers_nothing_is_computed_and_with_them_only_what_they_wa
     spy.calls.clear()
     labels = graph.collect(Image, '/segmentation/labels')
     graph.until(lambda: labels, 'a label image', meanwhile=publish)
-    assert (True, False) in {(call['labels'], call['confidence']) for call in spy.calls}
-    assert not any(call['confidence'] for call in spy.calls)
+    assert Wanted(confidence=False, probabilities=False) in spy.calls
+    assert not any(call.confidence for call in spy.calls)
 
 
 def test_live_parameters_count_from_the_next_frame_on(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hiseg_ros.types import RgbImage
+from hiseg_ros.types import RgbImage, Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -48,9 +48,9 @@ def test_at_six_times_its_rate_the_node_shows_the_newest_image_and_answers(graph
     from hiseg_ros.msg import FrameStats
 
     class Slow(HeldEngine):
-        def segment(self, rgb: RgbImage, **wanted: bool) -> Any:
+        def segment(self, rgb: RgbImage, *wanted: Wanted) -> Any:
             time.sleep(INFERENCE_S)
-            return super().segment(rgb, **wanted)
+            return super().segment(rgb, *wanted)
 
     node = start_node(graph, Slow().load)
     wait_active(graph)

@@ -99,7 +99,11 @@ class OpenVinoBackend(ExportedBackend):
                 self._requests.popitem(last=False)
             self._requests[images.shape] = self._compiled(images.shape)
         self._requests.move_to_end(images.shape)
-        result = self._requests[images.shape].infer([images], share_inputs=True)
+        # The result is the request's own memory: it grows with the tree, and most of it is read
+        # once, by the decision.
+        result = self._requests[images.shape].infer(
+            [images], share_inputs=True, share_outputs=True
+        )
         nodes: NDArray[np.float32] = result[0][0]
         return nodes
 
