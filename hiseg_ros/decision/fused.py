@@ -158,7 +158,7 @@ def decide_fused(
     programs = (triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0]), count)
     launch: Any = _walk[programs]
     # Triton launches on the current device, whichever the arguments are on.
-    with torch.cuda.device_of(node_probabilities):
+    with torch.cuda.device_of(node_probabilities):  # type: ignore[no-untyped-call]
         launch(
             node_probabilities, labels, confidence,
             tables.inner, tables.first, tables.count, tables.children, len(tables.inner),

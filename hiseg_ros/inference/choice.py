@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL
 from importlib.util import find_spec
 from pathlib import Path
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.decisions import SparseDecision, decision_on_gpu
 from hiseg_ros.inference.flat_decision import FlatDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
@@ -51,7 +51,7 @@ def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
     file = _shipped_kind(backend, device)
     if file.suffix != ONNX:
         return file
-    on_cpu = device == 'cpu' or (device == 'auto' and not _has_cuda_driver())
+    on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
     is_fastest = (
         precision == 'auto' and backend in ('auto', 'openvino') and on_cpu
         and find_spec('openvino') is not None and has_int8()
@@ -63,18 +63,10 @@ def _shipped_kind(backend: str, device: str) -> Path:
     if backend in BACKENDS:
         return default_model(BACKENDS[backend][0])
     runtimes = [module for kind, module in BACKENDS.values() if kind == ONNX]
-    on_cuda = device.startswith('cuda') or (device == 'auto' and _has_cuda_driver())
+    on_cuda = device.startswith('cuda') or (device == 'auto' and has_cuda_driver())
     if not any(map(find_spec, runtimes)) or (on_cuda and find_spec('torch')):
         return default_model(SAFETENSORS)
     return default_model(ONNX)
-
-
-def _has_cuda_driver() -> bool:
-    """Return whether NVIDIA's driver is here; asking torch would take seconds and 200 MB."""
-    try:
-        return bool(CDLL('libcuda.so.1').cuInit(0) == 0)
-    except OSError:
-        return False
 
 
 def has_int8() -> bool:
@@ -206,7 +198,7 @@ def _automatic_precision(kind: str, backend: str, device: str) -> str:
 
     On the CPU that is OpenVINO; torch's stays the reference there.
     """
-    on_cpu = device == 'cpu' or (device == 'auto' and not _has_cuda_driver())
+    on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
     if kind == ONNX:
         may_be_openvino = backend == 'openvino' or (
             backend == 'auto' and on_cpu and not _onnx_runtime_has_cuda()

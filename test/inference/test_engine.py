@@ -229,7 +229,7 @@ def test_the_shipped_file_is_of_the_kind_that_will_run(
     backend: str, device: str, has_driver: bool, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exported network on the CPU, weights where torch may find a GPU."""
-    monkeypatch.setattr(choice, '_has_cuda_driver', lambda: has_driver)
+    monkeypatch.setattr(choice, 'has_cuda_driver', lambda: has_driver)
     assert choice.shipped_file(backend, device) == default_model(suffix)
     if backend != 'eager':
         assert choice.shipped_file(backend, device, 'int8') == default_model('_int8.onnx')
@@ -239,7 +239,7 @@ def test_the_fastest_shipped_file_is_int8_where_the_processor_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And OpenVINO is there and may be taken; never where somebody asks for another precision."""
-    monkeypatch.setattr(choice, '_has_cuda_driver', lambda: False)
+    monkeypatch.setattr(choice, 'has_cuda_driver', lambda: False)
     for has_int8, suffix in ((True, '_int8.onnx'), (False, '.onnx')):
         monkeypatch.setattr(choice, 'has_int8', lambda has_int8=has_int8: has_int8)
         for backend in ('auto', 'openvino'):
