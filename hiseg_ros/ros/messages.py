@@ -8,7 +8,7 @@ import copy
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,7 +18,13 @@ from std_msgs.msg import Header
 
 import hiseg_ros.msg as msg
 from hiseg_ros.ros.camera_health import Counters
-from hiseg_ros.ros.result_codec import encode_mask, encode_probabilities, resample
+from hiseg_ros.ros.result_codec import (
+    PROBABILITY_BYTES,
+    bytes_of,
+    encode_mask,
+    encode_probabilities,
+    map_size,
+)
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import (
     UNLABELED,
@@ -28,6 +34,9 @@ from hiseg_ros.types import (
     RgbImage,
     SubclassMask,
 )
+from hiseg_ros.visualization import overlay
+
+Message = TypeVar('Message', Image, msg.ProbabilityMap)
 
 STAGES = (
     'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
@@ -36,45 +45,67 @@ STAGES = (
 """The times of FrameStats, without their suffix _ms."""
 
 
-def labels_message(header: Header, labels: LabelImage) -> Image:
+def labels_message(header: Header, labels: LabelImage, again: Image | None = None) -> Image:
     """Return a mono8 image of node ids.
 
     Args:
         header: Of the camera image.
         labels: (H, W) uint8.
+        again: An earlier message, written over and returned where it has the size.
     """
-    return _image(header, labels, 'mono8')
+    return _gray(header, labels, again)
 
 
-def confidence_message(header: Header, confidence: NDArray[np.uint8]) -> Image:
+def confidence_message(
+    header: Header, confidence: NDArray[np.uint8], again: Image | None = None
+) -> Image:
     """Return a mono8 image of 255 times the probability of each pixel's node.
 
     Args:
         header: Of the camera image.
         confidence: (H, W) uint8.
+        again: An earlier message, written over and returned where it has the size.
     """
-    return _image(header, confidence, 'mono8')
+    return _gray(header, confidence, again)
 
 
-def level_labels_message(header: Header, labels: LabelImage, table: NDArray[np.uint8]) -> Image:
+def level_labels_message(
+    header: Header, labels: LabelImage, table: NDArray[np.uint8], again: Image | None = None
+) -> Image:
     """Return a mono8 image of node ids, cut at a level.
 
     Args:
         header: Of the camera image.
         labels: (H, W) uint8 node ids.
         table: (256,) uint8, `Taxonomy.node_id_at_level`.
+        again: An earlier message, written over and returned where it has the size.
     """
-    return _image(header, cast(LabelImage, cv2.LUT(labels, table)), 'mono8')
+    message = _image(header, labels.shape, 'mono8', again)
+    cv2.LUT(labels, table, dst=bytes_of(message.data).reshape(labels.shape))
+    return message
 
 
-def rgb_message(header: Header, rgb: RgbImage) -> Image:
-    """Return an rgb8 image, such as an overlay.
+def overlay_message(
+    header: Header,
+    rgb: RgbImage,
+    labels: LabelImage,
+    taxonomy: Taxonomy,
+    alpha: float,
+    again: Image | None = None,
+) -> Image:
+    """Return an rgb8 image of the camera's with the labels laid over it.
 
     Args:
         header: Of the camera image.
         rgb: (H, W, 3) uint8.
+        labels: (H, W) uint8 node ids.
+        taxonomy: The tree whose colours are used.
+        alpha: Share of colour, 0 to 1.
+        again: An earlier message, written over and returned where it has the size.
     """
-    return _image(header, rgb, 'rgb8')
+    message = _image(header, rgb.shape, 'rgb8', again)
+    overlay(rgb, labels, taxonomy, alpha, out=bytes_of(message.data).reshape(rgb.shape))
+    return message
 
 
 def probability_map_message(
@@ -85,6 +116,7 @@ def probability_map_message(
     *,
     encoding: str = 'uint8',
     stride: int = 0,
+    again: msg.ProbabilityMap | None = None,
 ) -> msg.ProbabilityMap:
     """Return the probabilities of some nodes, such as `Taxonomy.level_nodes`.
 
@@ -95,23 +127,26 @@ def probability_map_message(
         taxonomy: The tree the ids belong to.
         encoding: 'uint8' or 'float16'.
         stride: Image pixels per cell along both axes; 0 keeps the network's grid.
+        again: An earlier message, written over and returned where it has the size.
 
     Raises:
         ConfigError: The encoding is another.
     """
-    chosen = probabilities.values[list(node_ids)]
-    values = resample(chosen, probabilities.image_size, stride)
-    message = msg.ProbabilityMap()
+    values = probabilities.values
+    size = map_size((values.shape[1], values.shape[2]), probabilities.image_size, stride)
+    length = len(node_ids) * math.prod(size) * PROBABILITY_BYTES.get(encoding, 0)
+    message = _message(msg.ProbabilityMap, length, again)
     message.header = header
     message.taxonomy_digest = taxonomy.digest
     message.level = max(taxonomy.level(node_id) for node_id in node_ids)
     message.encoding = encoding
     message.image_height, message.image_width = probabilities.image_size
-    message.height, message.width = values.shape[1:]
+    message.height, message.width = size
     message.stride_y = message.image_height / message.height
     message.stride_x = message.image_width / message.width
     message.node_ids = array('H', node_ids)
-    message.data = _bytes(encode_probabilities(values, encoding))
+    out = bytes_of(message.data)
+    encode_probabilities(values, encoding, node_ids=node_ids, size=size, out=out)
     return message
 
 
@@ -275,13 +310,33 @@ def _subclass_root(taxonomy: Taxonomy) -> int:
     return int(msg.SubclassMasks.NO_NODE) if root is None else root
 
 
-def _image(header: Header, pixels: NDArray[np.uint8], encoding: str) -> Image:
-    message = Image()
+def _gray(header: Header, pixels: NDArray[np.uint8], again: Image | None) -> Image:
+    message = _image(header, pixels.shape, 'mono8', again)
+    bytes_of(message.data).reshape(pixels.shape)[:] = pixels
+    return message
+
+
+def _image(header: Header, shape: tuple[int, ...], encoding: str, again: Image | None) -> Image:
+    """Return an image message whose pixels are to be filled in."""
+    message = _message(Image, math.prod(shape), again)
     message.header = header
-    message.height, message.width = pixels.shape[:2]
+    message.height, message.width = shape[:2]
     message.encoding = encoding
-    message.step = math.prod(pixels.shape[1:])
-    message.data = _bytes(pixels)
+    message.step = math.prod(shape[1:])
+    return message
+
+
+def _message(kind: type[Message], size: int, again: Message | None) -> Message:
+    """Return a message with a number of bytes of data: the earlier one where it has as many.
+
+    Memory that is new for each frame costs a page fault every 4 KiB.
+    """
+    if again is not None and len(again.data) == size:
+        return again
+    message = kind()
+    # Filled where it is: some distributions copy what is assigned to the field, and check each
+    # byte of what is no array.
+    message.data.frombytes(bytes(size))
     return message
 
 

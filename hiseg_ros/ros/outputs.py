@@ -33,7 +33,6 @@ from hiseg_ros.ros.consumers.group import Group
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import RgbImage, Segmentation, Wanted
-from hiseg_ros.visualization import overlay
 
 _DEFAULTS = NodeParameters()
 
@@ -73,7 +72,8 @@ class Published:
     publish_ms: float
 
 
-Builder = Callable[[Product], Any]
+Builder = Callable[[Product, Any], Any]
+"""Builds a message, in the memory of its topic's last one where there is one."""
 
 
 class Outputs:
@@ -107,6 +107,8 @@ class Outputs:
         self._incompatible = incompatible
         self._builders: dict[str, Builder] = {}
         self._groups: list[Group] = []
+        # The last message of each topic: once it is published all of it was copied.
+        self._last: dict[str, Any] = {}
         self._publishers: dict[str, Publisher] = {}
         try:
             self._create(camera, parameters)
@@ -186,7 +188,9 @@ class Outputs:
     ) -> Iterator[tuple[str, Any]]:
         """Yield topic and message, each built when the one before is on its way."""
         for topic, build in self._builders.items():
-            if topic in wanted and (message := build(product)) is not None:
+            message = build(product, self._last.pop(topic, None)) if topic in wanted else None
+            if message is not None:
+                self._last[topic] = message
                 yield topic, message
         for group in self._groups:
             yield from group.build(product, wanted)
@@ -204,25 +208,25 @@ class Outputs:
             group.destroy()
         self._groups.clear()
 
-    def _labels(self, product: Product) -> Image:
-        return messages.labels_message(product.header, product.segmentation.labels)
+    def _labels(self, product: Product, again: Image | None) -> Image:
+        return messages.labels_message(product.header, product.segmentation.labels, again)
 
-    def _confidence(self, product: Product) -> Image:
-        return messages.confidence_message(product.header, product.segmentation.confidence)
+    def _confidence(self, product: Product, again: Image | None) -> Image:
+        return messages.confidence_message(product.header, product.segmentation.confidence, again)
 
     def _level_labels(self, level: int) -> Builder:
         table = self._taxonomy.node_id_at_level(level)
 
-        def build(product: Product) -> Image:
+        def build(product: Product, again: Image | None) -> Image:
             labels = product.segmentation.labels
-            return messages.level_labels_message(product.header, labels, table)
+            return messages.level_labels_message(product.header, labels, table, again)
 
         return build
 
     def _level_probabilities(self, level: int) -> Builder:
         node_ids = self._taxonomy.level_nodes(level)
 
-        def build(product: Product) -> ProbabilityMap:
+        def build(product: Product, again: ProbabilityMap | None) -> ProbabilityMap:
             return messages.probability_map_message(
                 product.header,
                 product.segmentation.probabilities,
@@ -230,20 +234,22 @@ class Outputs:
                 self._taxonomy,
                 encoding=product.parameters.probabilities_encoding,
                 stride=product.parameters.probabilities_stride,
+                again=again,
             )
 
         return build
 
-    def _overlay(self, product: Product) -> Image:
-        picture = overlay(
+    def _overlay(self, product: Product, again: Image | None) -> Image:
+        return messages.overlay_message(
+            product.header,
             product.rgb,
             product.segmentation.labels,
             self._taxonomy,
-            alpha=product.parameters.overlay_alpha,
+            product.parameters.overlay_alpha,
+            again,
         )
-        return messages.rgb_message(product.header, picture)
 
-    def _camera_info(self, product: Product) -> CameraInfo | None:
+    def _camera_info(self, product: Product, again: CameraInfo | None) -> CameraInfo | None:
         if product.camera_info is None:
             return None
         size = product.segmentation.probabilities.image_size

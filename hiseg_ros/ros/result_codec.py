@@ -8,6 +8,7 @@ The readers take the messages of rclpy as well as those that rosbags reads from 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -15,65 +16,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, ImageError
+from hiseg_ros.threads import side_by_side
 from hiseg_ros.types import ImageSize
 
-PROBABILITY_ENCODINGS = ('uint8', 'float16')
-"""ProbabilityMap.UINT8 and ProbabilityMap.FLOAT16."""
+PROBABILITY_BYTES = {'uint8': 1, 'float16': 2}
+"""Bytes of a value, by ProbabilityMap.UINT8 and ProbabilityMap.FLOAT16."""
+
+PROBABILITY_ENCODINGS = tuple(PROBABILITY_BYTES)
 
 MASK_ENCODINGS = ('packbits', 'raw')
 """SubclassMask.PACKBITS and SubclassMask.RAW."""
 
 
-def resample(
-    values: NDArray[np.float32], image_size: ImageSize, stride: int
-) -> NDArray[np.float32]:
-    """Read a grid over an image at a stride of its own, by linear interpolation.
-
-    A cell holds the probabilities at its centre, no mean over its area: the same that the decision
-    sees there, and a parent stays the sum of its children.
+def map_size(grid: ImageSize, image_size: ImageSize, stride: int) -> ImageSize:
+    """Return the (h, w) cells of a map over an image.
 
     Args:
-        values: (C, h, w) float32 on a grid that covers the whole image.
+        grid: (h, w) of the network's grid.
         image_size: (H, W) of the image in pixels.
-        stride: Image pixels per cell of the result; 0 keeps the grid.
-
-    Returns:
-        (C, ceil(H / stride), ceil(W / stride)) float32, a grid that covers the whole image.
+        stride: Image pixels per cell of the map along both axes; 0 keeps the grid.
     """
     if stride == 0:
-        return values
-    size = (math.ceil(image_size[0] / stride), math.ceil(image_size[1] / stride))
-    if values.shape[1:] == size:
-        return values
-    result = np.empty((len(values), *size), np.float32)
-    for plane, target in zip(values, result, strict=True):
-        cv2.resize(plane, size[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
-    return result
+        return grid
+    return math.ceil(image_size[0] / stride), math.ceil(image_size[1] / stride)
 
 
-def encode_probabilities(values: NDArray[np.float32], encoding: str) -> NDArray[Any]:
-    """Quantise probabilities.
+def encode_probabilities(
+    values: NDArray[np.float32],
+    encoding: str,
+    *,
+    node_ids: Sequence[int] | None = None,
+    size: ImageSize | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Write the planes of some nodes into bytes, on a grid of any size over the same image.
+
+    Between the grid's cells they are interpolated linearly. A cell of the result holds the
+    probabilities at its centre, no mean over its area: the same that the decision sees there, and
+    a parent stays the sum of its children.
 
     Args:
-        values: (C, h, w) in [0, 1].
+        values: (V, h, w) float32 in [0, 1], C-contiguous.
         encoding: 'uint8' (255 times the probability, rounded) or 'float16' (little endian).
+        node_ids: The planes to write; None for all.
+        size: (h, w) of the result; None for that of the values.
+        out: Written into instead of a new array: C-contiguous, of the result's bytes.
 
     Returns:
-        Array of that shape and type, contiguous: its bytes are the message's data.
+        (C, h, w) uint8 or float16.
 
     Raises:
         ConfigError: The encoding is another.
     """
-    values = np.ascontiguousarray(values, np.float32)
-    if encoding == 'uint8':
-        flat = cv2.convertScaleAbs(values.reshape(1, -1), alpha=255.0)
-        return flat.reshape(values.shape)
-    if encoding == 'float16':
-        return values.astype('<f2')
-    raise ConfigError(
-        f'Probabilities were asked for in the encoding {encoding!r}; expected one of '
-        f'{", ".join(PROBABILITY_ENCODINGS)}.'
-    )
+    if encoding not in PROBABILITY_ENCODINGS:
+        raise ConfigError(
+            f'Probabilities were asked for in the encoding {encoding!r}; expected one of '
+            f'{", ".join(PROBABILITY_ENCODINGS)}.'
+        )
+    planes = range(len(values)) if node_ids is None else node_ids
+    cells = values.shape[1:] if size is None else size
+    dtype = np.dtype(np.uint8 if encoding == 'uint8' else '<f2')
+    shape = (len(planes), *cells)
+    result = np.empty(shape, dtype) if out is None else out.view(dtype).reshape(shape)
+
+    def encode(worker: int, workers: int) -> None:
+        for place in range(worker, len(planes), workers):
+            plane = values[planes[place]]
+            if plane.shape != cells:
+                plane = cv2.resize(plane, cells[::-1], interpolation=cv2.INTER_LINEAR)
+            if encoding == 'uint8':
+                cv2.convertScaleAbs(plane, dst=result[place], alpha=255.0)
+            else:
+                result[place] = plane
+
+    side_by_side(encode)
+    return result
 
 
 def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.float32]]:
@@ -97,7 +114,7 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
             f'A probability map has {shape[0]} node ids and {shape[1]}x{shape[2]} cells; expected '
             'one id for each channel, and at least one cell: the message is damaged.'
         )
-    data = _bytes_of(message.data)
+    data = bytes_of(message.data)
     if len(data) != math.prod(shape) * dtype.itemsize:
         raise ImageError(
             f'A probability map of {shape[0]} channels, {shape[1]}x{shape[2]} cells and '
@@ -150,7 +167,7 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     shape = (message.roi.height, message.roi.width)
     pixels = math.prod(shape)
     expected = math.ceil(pixels / 8) if message.encoding == 'packbits' else pixels
-    data = _bytes_of(message.data)
+    data = bytes_of(message.data)
     if len(data) != expected:
         raise ImageError(
             f'A mask of {shape[0]}x{shape[1]} pixels and encoding {message.encoding!r} has '
@@ -161,5 +178,6 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     return data.astype(np.bool_).reshape(shape)
 
 
-def _bytes_of(data: Any) -> NDArray[np.uint8]:
+def bytes_of(data: Any) -> NDArray[np.uint8]:
+    """Return a view of a message's data, flat; of none as well."""
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)

@@ -62,7 +62,9 @@ def test_pictures_are_the_nodes(segmentation: Segmentation) -> None:
         theirs.level_labels_message(header, labels, table),
     )
     rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    assert_same(ours.image_message(mine, rgb), theirs.rgb_message(header, rgb))
+    nothing = np.full((5, 7), 255, np.uint8)
+    laid_over = theirs.overlay_message(header, rgb, nothing, taxonomy, 0.5)
+    assert_same(ours.image_message(mine, rgb), laid_over)
 
 
 @pytest.mark.parametrize('level', [1, 2, 3])

@@ -16,6 +16,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.types import NodeProbabilities, SubclassMask
+from hiseg_ros.visualization import overlay
 
 pytestmark = pytest.mark.needs('ros')
 
@@ -76,15 +77,51 @@ def test_one_byte_images_are_mono8_without_padding_and_keep_every_pixel(
     assert bytes(received.data) == pixels.tobytes()
 
 
-def test_an_rgb_image_keeps_every_pixel_of_a_view_that_is_not_contiguous(
-    messages: ModuleType, header: Any
+def test_an_overlay_is_the_picture_with_the_labels_laid_over_it(
+    messages: ModuleType, header: Any, taxonomy: Taxonomy
 ) -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)[::-1, :, ::-1]
-    received = after_transport(messages.rgb_message(header, rgb))
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (7, 5, 3)).astype(np.uint8)[::-1, :, ::-1]
+    labels = random.integers(0, len(taxonomy), (7, 5)).astype(np.uint8)
+    received = after_transport(messages.overlay_message(header, rgb, labels, taxonomy, 0.25))
     assert received.header == header
     assert (received.encoding, received.height, received.width) == ('rgb8', 7, 5)
     assert received.step == 15
-    assert bytes(received.data) == rgb.tobytes()
+    assert bytes(received.data) == overlay(rgb, labels, taxonomy, 0.25).tobytes()
+
+
+@pytest.mark.parametrize('kind', ['labels', 'confidence', 'level', 'overlay', 'probabilities'])
+def test_a_message_in_the_memory_of_another_is_a_new_one_in_all_but_that(
+    messages: ModuleType, header: Any, taxonomy: Taxonomy, kind: str
+) -> None:
+    """The same size writes over it; another size takes new memory and leaves it as it was."""
+
+    def build(side: int, seed: int, again: Any = None) -> Any:
+        random = np.random.default_rng(seed)
+        labels = random.integers(0, len(taxonomy), (side, 5)).astype(np.uint8)
+        rgb = random.integers(0, 256, (side, 5, 3)).astype(np.uint8)
+        values = random.random((len(taxonomy), 3, 4)).astype(np.float32)
+        probabilities = NodeProbabilities(values, (side, 5))
+        table = taxonomy.node_id_at_level(1)
+        return {
+            'labels': lambda: messages.labels_message(header, labels, again),
+            'confidence': lambda: messages.confidence_message(header, labels, again),
+            'level': lambda: messages.level_labels_message(header, labels, table, again),
+            'overlay': lambda: messages.overlay_message(
+                header, rgb, labels, taxonomy, 0.5, again
+            ),
+            'probabilities': lambda: messages.probability_map_message(
+                header, probabilities, (1, 4, 2), taxonomy, stride=1, again=again
+            ),
+        }[kind]()
+
+    first = build(7, 0)
+    before = bytes(first.data)
+    assert build(8, 1, first) == build(8, 1)
+    assert bytes(first.data) == before
+    again = build(7, 2, first)
+    assert again == build(7, 2)
+    assert again is first
 
 
 def test_level_labels_are_the_ancestors_at_that_level_and_unlabeled_stays(

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.visualization import colorize, overlay, to_height
+
+overlay_module = importlib.import_module('hiseg_ros.visualization.overlay')
 
 
 @pytest.fixture(scope='module')
@@ -140,3 +144,22 @@ def test_another_size_keeps_the_ids(
     assert set(np.unique(scaled)) == set(np.unique(labels))
     if height == 24:
         np.testing.assert_array_equal(picture, rgb)
+
+
+def test_a_large_overlay_is_the_same_in_strips_as_in_one(
+    taxonomy: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outlines cross the strips' borders; memory that is given is drawn into."""
+    random = np.random.default_rng(3)
+    for shape in ((61, 40), (1100, 24)):  # narrow lines and wide ones
+        blocks = random.integers(0, 132, (-(-shape[0] // 7), -(-shape[1] // 5))).astype(np.uint8)
+        blocks[::3] = 255
+        labels = np.kron(blocks, np.ones((7, 5), np.uint8))[: shape[0], : shape[1]]
+        rgb = random.integers(0, 256, (*labels.shape, 3)).astype(np.uint8)
+        expected = overlay(rgb, labels, taxonomy, 0.3)
+        for rows in (1, 3, 10):
+            monkeypatch.setattr(overlay_module, '_STRIP_PIXELS', rows * shape[1])
+            out = np.zeros_like(rgb)
+            assert overlay(rgb, labels, taxonomy, 0.3, out) is out
+            np.testing.assert_array_equal(out, expected)
+        monkeypatch.undo()
