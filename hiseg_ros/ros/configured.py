@@ -18,7 +18,7 @@ from hiseg_ros.ros.frame_slot import FrameSlots
 from hiseg_ros.ros.inputs import Frame
 from hiseg_ros.ros.label_meaning import LabelMeaning
 from hiseg_ros.ros.parameter_store import ParameterStore
-from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.ros.parameters import NodeParameters, sizes_of
 from hiseg_ros.ros.worker import Worker
 
 EngineFactory = Callable[[NodeParameters], LoadedEngine]
@@ -63,7 +63,10 @@ class Configured:
             HisegError: Weights, taxonomy, device or a parameter cannot be used; `destroy` is
                 still to be called.
         """
-        self._loaded = self._worker.load(lambda: self._make_engine(parameters))
+        sizes = sizes_of(parameters)
+        self._loaded = self._worker.load(
+            lambda: load_proven(self._make_engine, parameters, sizes)
+        )
         taxonomy = self._loaded.taxonomy
         for name in parameters.cameras:
             camera = Camera(self._node, name, parameters, taxonomy, self._slots)
@@ -137,7 +140,8 @@ class Configured:
                 'The first weights are not loaded yet; expected a configured node: try later.'
             )
         parameters = dataclasses.replace(self._store.values, model=model)
-        sizes = {camera.image_size for camera in self._cameras if camera.image_size}
+        seen = {camera.image_size for camera in self._cameras if camera.image_size}
+        sizes = seen.union(sizes_of(parameters))
         new = self._new_worker()
         try:
             loaded = new.load(lambda: load_proven(self._make_engine, parameters, sizes))

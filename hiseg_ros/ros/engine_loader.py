@@ -117,7 +117,10 @@ def load_proven(
     parameters: NodeParameters,
     sizes: Iterable[ImageSize],
 ) -> LoadedEngine:
-    """Load an engine and let it segment a black image of each size, so that it is known to work.
+    """Load an engine and let it segment black images of each size, so that it is known to work.
+
+    What back-ends prepare for a size, and for several cameras at once where that pays, they
+    prepare here.
 
     Raises:
         Exception: What making it or running it raised; it is closed then.
@@ -125,7 +128,12 @@ def load_proven(
     loaded = make_engine(parameters)
     try:
         for size in sizes:
-            loaded.engine.segment(np.zeros((*size, 3), np.uint8))
+            black = np.zeros((*size, 3), np.uint8)
+            loaded.engine.segment(black)
+            if loaded.engine.batch_pays:
+                for count in range(2, len(parameters.cameras) + 1):
+                    for _ in loaded.engine.segment_batch([black] * count, [EVERYTHING] * count):
+                        pass
     except Exception:
         loaded.engine.close()
         raise

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.regions import MIN_PROBABILITY
+from hiseg_ros.types import ImageSize
 
 T = TypeVar('T', str, int, float, bool, tuple[str, ...])
 
@@ -21,6 +22,8 @@ _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 
 
 _CAMERA = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*)*', re.ASCII)
 """Names that topics may have."""
+
+_IMAGE_SIZE = re.compile(r'([1-9]\d{0,3})x([1-9]\d{0,3})', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,12 @@ class NodeParameters:
     input_height: int = _parameter(
         0, 'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
         low=0, high=4096,
+    )
+    image_sizes: tuple[str, ...] = _parameter(
+        ('',),
+        'Height and width of the images to come, such as [512x1024]: the network is compiled and '
+        'tried out for them when the node is configured; otherwise the first image of each size '
+        'waits for that.',
     )
     cameras: tuple[str, ...] = _parameter(
         ('',),
@@ -222,7 +231,7 @@ def check(name: str, value: object) -> Value | tuple[str, ...]:
     """
     rule, default = RULES[name], DEFAULTS[name]
     if isinstance(default, list):
-        return _camera_names(name, value) if name == 'cameras' else _mapping_names(name, value)
+        return _CHECKS.get(name, _mapping_names)(name, value)
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(default):
@@ -237,6 +246,12 @@ def check(name: str, value: object) -> Value | tuple[str, ...]:
         f'Parameter {name} is {value!r}; expected {expected}: correct it in the parameter file '
         'or with `ros2 param set`.'
     )
+
+
+def sizes_of(parameters: NodeParameters) -> tuple[ImageSize, ...]:
+    """Return parameter image_sizes as (H, W) in pixels."""
+    found = (_IMAGE_SIZE.fullmatch(entry) for entry in parameters.image_sizes)
+    return tuple((int(match[1]), int(match[2])) for match in found if match)
 
 
 def _mapping_names(name: str, value: object) -> tuple[str, ...]:
@@ -262,3 +277,19 @@ def _camera_names(name: str, value: object) -> tuple[str, ...]:
         f'Parameter {name} is {value!r}; expected a list of different names of letters, digits '
         'and _, such as [front, rear]: correct it in the parameter file.'
     )
+
+
+def _image_sizes(name: str, value: object) -> tuple[str, ...]:
+    sizes = [] if value is None else value
+    if isinstance(sizes, (list, tuple)) and all(isinstance(entry, str) for entry in sizes):
+        given = [entry for entry in sizes if entry]
+        if all(map(_IMAGE_SIZE.fullmatch, given)):
+            return tuple(dict.fromkeys(given)) or ('',)
+    raise ConfigError(
+        f'Parameter {name} is {value!r}; expected a list of heights and widths in pixels, such as '
+        '[512x1024]: correct it in the parameter file.'
+    )
+
+
+_CHECKS = {'cameras': _camera_names, 'image_sizes': _image_sizes}
+"""Of the lists that name no mappings."""

@@ -227,6 +227,19 @@ def test_a_malformed_image_of_one_camera_costs_the_others_nothing(
     assert graph.state() == 'active'
 
 
+def test_sizes_that_are_known_are_tried_out_before_the_first_image(graph: Graph) -> None:
+    """With every number of cameras that may run together."""
+    from node_support import HeldEngine, start_node, wait_active
+
+    engine = HeldEngine()
+    start_node(
+        graph, engine.load, cameras=['front', 'rear', 'left'], image_sizes=['48x64', '32x40']
+    )
+    wait_active(graph)
+    assert engine.batches == [[size] * n for size in ((48, 64), (32, 40)) for n in (2, 3)]
+    assert len(engine.calls) == 2 * (1 + 2 + 3)
+
+
 def health(node: Any, camera: str) -> Any:
     """Return the counters of a camera."""
     return node.counters_of_cameras[camera]

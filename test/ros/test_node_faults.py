@@ -38,6 +38,8 @@ def damaged(case: str, good: Path, folder: Path) -> dict[str, Any]:
         return {'model': good, 'taxonomy': 'mars'}
     if case == 'no such device':
         return {'model': good, 'device': 'cuda:99'}
+    if case == 'huge images':
+        return {'model': good, 'image_sizes': ['9999x9999']}
     return {'model': good, 'image_transport': 'theora'}
 
 
@@ -51,6 +53,7 @@ def damaged(case: str, good: Path, folder: Path) -> dict[str, Any]:
         ('other taxonomy', ["'street'", "'iv2018'", 'digest', 'expected'], ['taxonomy']),
         ('no such taxonomy', ['mars', 'expected'], ['taxonomy']),
         ('no such device', ['cuda:99', 'expected'], ['device']),
+        ('huge images', ['9999 x 9999', 'expected at most'], ['image_sizes']),
         ('unknown value', ["'theora'", 'expected one of raw, compressed'], ['image_transport']),
     ],
 )
@@ -79,7 +82,7 @@ def test_a_failed_configuration_says_why_and_can_be_repeated(
     assert not graph.change_state(CONFIGURE), 'nothing was mended, so it fails again'
 
     good = {'model': str(tiny_checkpoint), 'taxonomy': 'street', 'device': 'cpu',
-            'image_transport': 'raw'}  # fmt: skip
+            'image_transport': 'raw', 'image_sizes': ['']}  # fmt: skip
     assert graph.set_parameters({name: good[name] for name in cure}) == ''
     assert graph.change_state(CONFIGURE)
     assert graph.change_state(ACTIVATE)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hiseg_ros.errors import CheckpointError
+from hiseg_ros.types import Wanted
 
 if TYPE_CHECKING:
     from ros_graph import Graph
@@ -155,7 +156,7 @@ def test_weights_change_between_two_frames_while_the_old_ones_go_on(graph: Graph
     assert (old.closed, new.closed) == (1, 0)
     assert threading.active_count() <= threads + 1, 'one worker; the transitions have a thread'
     assert node.get_parameter('model').value == 'better'
-    assert new.calls[0] == {'labels': True, 'confidence': True, 'threshold': 0.0}, 'tried out'
+    assert new.calls[0] == {**vars(Wanted()), 'threshold': 0.0}, 'tried out'
     counters = node.counters
     assert counters.stopped == counters.bad == 0
 

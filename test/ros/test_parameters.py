@@ -70,7 +70,10 @@ def test_the_shipped_file_names_every_parameter_with_its_default() -> None:
 def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> None:
     from hiseg_ros.ros.parameters import DEFAULTS
 
-    free_text = ('model', 'taxonomy', 'cameras', 'label_sets', 'nav2.classes', 'autoware.classes')
+    free_text = (
+        'model', 'taxonomy', 'image_sizes', 'cameras', 'label_sets', 'nav2.classes',
+        'autoware.classes',
+    )  # fmt: skip
     node, _ = make_store()
     for name, default in DEFAULTS.items():
         descriptor = node.describe_parameter(name)
@@ -105,6 +108,21 @@ def test_cameras_are_a_list_of_names_and_none_of_them_is_one_camera_without_a_na
     assert store.validated().cameras == expected
 
 
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (['512x1024', '48x64', '512x1024'], ((512, 1024), (48, 64))), ([''], ()), ([], ()),
+    ],
+)  # fmt: skip
+def test_image_sizes_are_heights_and_widths(
+    make_store: Any, given: list[str], expected: tuple[tuple[int, int], ...]
+) -> None:
+    from hiseg_ros.ros.parameters import sizes_of
+
+    _, store = make_store({'image_sizes': given})
+    assert sizes_of(store.validated()) == expected
+
+
 def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) -> None:
     _, store = make_store({'threshold': 1})
     assert store.validated().threshold == 1.0
@@ -117,6 +135,10 @@ def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) ->
         ('cameras', ['front', 'front'], 'a list of different names'),
         ('cameras', ['front', 'left camera'], 'a list of different names'),
         ('cameras', ['/front'], 'a list of different names'),
+        ('image_sizes', '512x1024', 'a list of heights and widths'),
+        ('image_sizes', ['512 x 1024'], 'a list of heights and widths'),
+        ('image_sizes', ['0x1024'], 'a list of heights and widths'),
+        ('image_sizes', ['99999x1024'], 'a list of heights and widths'),
         ('max_batch', 65, 'a value from 0 to 64'),
         ('image_transport', 'theora', 'one of raw, compressed'),
         ('device', 'gpu', 'one of auto, cpu, cuda, cuda:N'),
