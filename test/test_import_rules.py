@@ -25,7 +25,7 @@ LAYERS = (
     'model preprocessing decision regions',
     'taxonomy',
     'types resources pictures',
-    'errors threads',
+    'errors threads allocator',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 

@@ -19,8 +19,8 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 from std_srvs.srv import SetBool
 
+from hiseg_ros.allocator import FRAMES, TRIM_PERIOD_S, give_back, keep_freed_memory
 from hiseg_ros.errors import ConfigError, DeviceError, HisegError
-from hiseg_ros.ros import freed_memory
 from hiseg_ros.ros.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.configured import Configured, EngineFactory
 from hiseg_ros.ros.diagnostics import Health, total
@@ -82,7 +82,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         )
         steady = self._reporter.steady
         self.create_timer(MATCH_PERIOD_S, self._match_publishers, clock=steady)
-        self.create_timer(freed_memory.PERIOD_S, freed_memory.give_back, clock=steady)
+        self.create_timer(TRIM_PERIOD_S, give_back, clock=steady)
         self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
         self.create_service(LoadModel, '~/load_model', self._on_load_model, callback_group=apart)
         self._crash = self.create_guard_condition(self._leave_active, callback_group=apart)
@@ -311,4 +311,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Read when torch is loaded: threads that spin while they wait starve everything else on a busy
     # machine of few cores (a frame of 360x480 took 14 s beside a training, 1 s with this).
     os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+    keep_freed_memory(FRAMES)
     return run_program(SegmentationNode, arguments)

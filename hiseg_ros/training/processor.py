@@ -1,32 +1,14 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What makes training on a processor two to four times faster; nothing here changes results."""
+"""What makes training on a processor faster; nothing here changes results."""
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
-
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""glibc's malloc.h."""
-
-
-def keep_freed_memory() -> bool:
-    """Let glibc keep freed memory for the next tensor, and return whether this worked.
-
-    By default each large tensor is fetched from the kernel and given back, and every page of it is
-    cleared again at its first use: half of the time of a training step went there.
-    """
-    try:
-        mallopt = ctypes.CDLL('libc.so.6').mallopt
-    except (OSError, AttributeError):
-        return False  # another C library: slower, and right all the same
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 256 * 2**20))
-    return all([mallopt(name, value) for name, value in settings])
 
 
 class _DepthwiseConvolution(torch.autograd.Function):

@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 
+from hiseg_ros.allocator import TRAINING, keep_freed_memory
 from hiseg_ros.errors import CheckpointError, DeviceError
 from hiseg_ros.model.backbone import IMAGENET
 from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
@@ -39,7 +40,7 @@ from hiseg_ros.training.data import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
 from hiseg_ros.training.faults import sentences
 from hiseg_ros.training.module import SegmentationModule
-from hiseg_ros.training.processor import keep_freed_memory, speed_up_depthwise
+from hiseg_ros.training.processor import speed_up_depthwise
 from hiseg_ros.training.run_folder import (
     SETTINGS,
     check_run_folder,
@@ -94,7 +95,7 @@ def train(
     devices, machines = launched_processes()
     check_divisible(batch_sizes(config), devices * machines)
     check_run_folder(run_dir, config, force_config)
-    keep_freed_memory()
+    keep_freed_memory(TRAINING)
     # What it says of devices is in environment.json; the rest is advice and advertisements.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     if config.threads:

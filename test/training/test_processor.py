@@ -11,8 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from hiseg_ros.training import processor
-from hiseg_ros.training.processor import DepthwiseConv2d, keep_freed_memory, speed_up_depthwise
+from hiseg_ros.training.processor import DepthwiseConv2d, speed_up_depthwise
 
 
 def depthwise(stride: int = 1, dilation: int = 1, kernel: int = 3) -> nn.Conv2d:
@@ -103,13 +102,3 @@ def test_layers_of_another_kind_stay_as_they_are() -> None:
     )
     assert speed_up_depthwise(network) == 0
     assert all(type(layer) is nn.Conv2d for layer in network)
-
-
-def test_a_system_without_glibc_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is then given back and fetched again, as everywhere."""
-
-    def missing(name: str) -> None:
-        raise OSError(f'{name}: cannot open shared object file')
-
-    monkeypatch.setattr(processor.ctypes, 'CDLL', missing)
-    assert keep_freed_memory() is False
