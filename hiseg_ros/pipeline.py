@@ -38,7 +38,7 @@ class Backend(Protocol):
 
     @property
     def precision(self) -> str:
-        """'float32', 'bfloat16' or 'int8', of the convolutions; probabilities are float32."""
+        """Of the convolutions, such as 'float32' or 'int8'; probabilities are float32."""
 
     def input_size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hiseg_ros.errors import ConfigError
@@ -107,10 +108,7 @@ class Preprocessing:
 
     def normalize(self, images: torch.Tensor) -> torch.Tensor:
         """Return (N, 3, H, W) uint8 or 0..255 float images as normalised float32."""
-        import torch
-
-        mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1) * 255
+        mean, std = _in_grey_levels(self.mean, self.std, images.device)
         return (images.float() - mean) / std
 
     def prepare(
@@ -155,3 +153,19 @@ class Preprocessing:
                 images, size=size, mode='bilinear', align_corners=False, antialias=True
             )
         return self.normalize(images).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=64)
+def _in_grey_levels(
+    mean: tuple[float, float, float], std: tuple[float, float, float], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both as (1, 3, 1, 1) float32 of 0..255 on a device.
+
+    They stay there: each would be a copy that the host waits for at every frame.
+    """
+    import torch
+
+    with torch.inference_mode(False):  # training uses them too
+        return tuple(  # type: ignore[return-value]
+            (torch.tensor(values).view(1, 3, 1, 1) * 255).to(device) for values in (mean, std)
+        )

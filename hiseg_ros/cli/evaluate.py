@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "or 'auto' (default), the fastest that is installed",
     )
     parser.add_argument(
-        '--precision', default='float32', help="'float32' (default), 'bfloat16', 'int8' or 'auto'"
+        '--precision', default='float32',
+        help="'float32' (default), 'bfloat16', 'float16', 'int8' or 'auto'",
     )
     parser.add_argument('--input-height', type=int, default=0, help='as in `hiseg predict`')
     parser.add_argument('--threshold', type=float, default=0.0, help='as in `hiseg predict`')

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--precision', default='float32',
-        help="of the convolutions: 'float32', 'bfloat16', 'int8' or 'auto' (default %(default)s)",
+        help="of the convolutions: 'float32', 'bfloat16', 'float16', 'int8' or 'auto' "
+        '(default %(default)s)',
     )
     parser.add_argument(
         '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"

@@ -54,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--precision', default='auto',
-        help="'float32', 'bfloat16', 'int8' or 'auto', the fastest (default: %(default)s)",
+        help="'float32', 'bfloat16', 'float16', 'int8' or 'auto', the fastest "
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--omit', action='append', default=[], choices=PARTS,

@@ -65,11 +65,19 @@ def _at_pixels(  # type: ignore[no-untyped-def]
     )
 
 
-@triton.jit
+# Triton would compile anew for each number that is 1 or a multiple of 16, and for results of a
+# batch that do not lie at such a multiple: the kernel that is proven at the start serves all.
+@triton.jit(
+    do_not_specialize=[
+        'inner_count', 'height', 'width', 'grid_h', 'grid_w', 'node_stride', 'image_stride',
+    ],
+    do_not_specialize_on_alignment=['values', 'labels', 'confidence'],
+)
 def _walk(  # type: ignore[no-untyped-def]
     values, labels, confidence, inner, first, count, children, inner_count,
     height, width, grid_h, grid_w, scale_y, scale_x, threshold,
     node_stride, image_stride,
+    want_labels: tl.constexpr, want_confidence: tl.constexpr,
     tile_h: tl.constexpr, tile_w: tl.constexpr,
 ):
     number = tl.arange(0, tile_h * tile_w)
@@ -116,13 +124,15 @@ def _walk(  # type: ignore[no-untyped-def]
             node = tl.where(goes_down, best_child, node)
             chosen = tl.where(goes_down, best, chosen)
     place = image * height * width + y * width + x
-    tl.store(labels + place, node.to(tl.uint8), mask=inside)
-    # Half to even, as torch rounds.
-    scaled = tl.minimum(tl.maximum(chosen * 255.0, 0.0), 255.0)
-    rounded = tl.floor(scaled + 0.5)
-    is_tie = (rounded - scaled == 0.5) & (rounded.to(tl.int32) % 2 == 1)
-    rounded = tl.where(is_tie, rounded - 1.0, rounded)
-    tl.store(confidence + place, rounded.to(tl.uint8), mask=inside)
+    if want_labels:
+        tl.store(labels + place, node.to(tl.uint8), mask=inside)
+    if want_confidence:
+        # Half to even, as torch rounds.
+        scaled = tl.minimum(tl.maximum(chosen * 255.0, 0.0), 255.0)
+        rounded = tl.floor(scaled + 0.5)
+        is_tie = (rounded - scaled == 0.5) & (rounded.to(tl.int32) % 2 == 1)
+        rounded = tl.where(is_tie, rounded - 1.0, rounded)
+        tl.store(confidence + place, rounded.to(tl.uint8), mask=inside)
 
 
 def decide_fused(
@@ -130,6 +140,9 @@ def decide_fused(
     tables: DeviceTables,
     size: ImageSize,
     threshold: float = 0.0,
+    *,
+    want_labels: bool = True,
+    want_confidence: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decide a node for every pixel of a batch of images, by the rule of `dense.decide`.
 
@@ -139,9 +152,12 @@ def decide_fused(
         tables: Of the tree, on the same device.
         size: (H, W) of the camera images.
         threshold: Least conditional probability of a child, in [0, 1].
+        want_labels: Whether to store the node ids.
+        want_confidence: Whether to compute and store the confidence.
 
     Returns:
-        Node ids and 255 times the probability of the chosen node, both (N, H, W) uint8.
+        Node ids and 255 times the probability of the chosen node, both (N, H, W) uint8; without
+        elements where they are not wanted.
 
     Raises:
         ValueError: A plane of the probabilities is not contiguous.
@@ -153,8 +169,13 @@ def decide_fused(
             f'{grid_w} after each other: call contiguous().'
         )
     height, width = size
-    labels = torch.empty((count, height, width), dtype=torch.uint8, device=tables.inner.device)
-    confidence = torch.empty_like(labels)
+    labels, confidence = (
+        torch.empty(
+            (count, height, width) if is_wanted else (0, 0, 0),
+            dtype=torch.uint8, device=tables.inner.device,
+        )
+        for is_wanted in (want_labels, want_confidence)
+    )
     programs = (triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0]), count)
     launch: Any = _walk[programs]
     # Triton launches on the current device, whichever the arguments are on.
@@ -164,6 +185,7 @@ def decide_fused(
             tables.inner, tables.first, tables.count, tables.children, len(tables.inner),
             height, width, grid_h, grid_w, grid_h / height, grid_w / width, threshold,
             node_probabilities.stride(1), node_probabilities.stride(0),
+            want_labels=want_labels, want_confidence=want_confidence,
             tile_h=TILE[0], tile_w=TILE[1],
         )  # fmt: skip
     return labels, confidence

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.inference.cuda_driver import has_cuda_driver
-from hiseg_ros.inference.decisions import SparseDecision, decision_on_gpu
+from hiseg_ros.inference.decisions import SparseDecision
 from hiseg_ros.inference.flat_decision import FlatDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
 from hiseg_ros.model.info import ModelInfo
@@ -28,6 +28,7 @@ BACKENDS = {
 PRECISIONS = {
     'float32': tuple(BACKENDS),
     'bfloat16': ('eager', 'compile', 'cuda_graph', 'openvino'),
+    'float16': ('eager', 'compile', 'cuda_graph'),
     'int8': ('onnx_runtime', 'openvino'),
 }
 """Back-ends that compute in each precision."""
@@ -87,8 +88,8 @@ def open_backend(
         path: A .safetensors or .onnx file.
         backend: One of `BACKENDS`, or 'auto'.
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
-        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, bfloat16 where it is
-            faster and the back-end may be chosen or computes in it, else float32.
+        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, 16 bits where they
+            are faster and the back-end may be chosen or computes in them, else float32.
         input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
 
     Returns:
@@ -102,20 +103,14 @@ def open_backend(
     """
     _check_names(backend, precision)
     kind = kind_of(path)
-    info = read_info(path) if kind == ONNX else None
-    if info is not None:
-        precision = _precision_of_file(path, info, precision)
-    elif precision == 'int8':
-        raise ConfigError(
-            f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
-            'precision int8: export and quantize it, or choose another precision.'
-        )
+    if kind != ONNX:
+        return _of_weights(path, kind, backend, device, precision, input_height)
+    info = read_info(path)
+    precision = _precision_of_file(path, info, precision)
     if precision == 'auto':
-        precision = _automatic_precision(kind, backend, device)
-    name = _automatic(path, kind, device, precision) if backend == 'auto' else backend
+        precision = _automatic_precision(backend, device)
+    name = _automatic(path, device, precision) if backend == 'auto' else backend
     _check_fit(path, kind, name, precision)
-    if info is None:
-        return _of_weights(path, name, device, precision, input_height)
     return _of_exported(path, info, name, device, precision, input_height)
 
 
@@ -167,22 +162,23 @@ def _check_fit(path: Path, kind: str, name: str, precision: str) -> None:
         )
 
 
-def _automatic(path: Path, kind: str, device: str, precision: str) -> str:
-    """Return the fastest back-end that is installed for this file, device and precision.
+def _automatic(path: Path, device: str, precision: str) -> str:
+    """Return the fastest back-end that is installed for an exported file, device and precision.
 
     On one thread ONNX Runtime is 4 to 9 % faster than OpenVINO in float32; OpenVINO takes half
-    the time in bfloat16, which the other lacks, and uses it around int8 too. Compiling is never
-    chosen unasked: it takes a while and needs a C++ compiler. CUDA graphs are not chosen either
-    while unmeasured.
+    the time in bfloat16, which the other lacks, and uses it around int8 too.
     """
-    if kind != ONNX:
-        return 'eager'
     order = ['onnx_runtime', 'openvino']
     if precision == 'int8':
         order.reverse()
     if device.startswith('cuda') or (device == 'auto' and _onnx_runtime_has_cuda()):
         order = ['onnx_runtime']
     order = [name for name in order if name in PRECISIONS[precision]]
+    if not order:
+        raise ConfigError(
+            f'No back-end runs {path} on device {device!r} in {precision}; expected another '
+            f'precision for it, or weights ({SAFETENSORS}) on a GPU.'
+        )
     for name in order:
         if find_spec(BACKENDS[name][1]) is not None:
             return name
@@ -193,26 +189,22 @@ def _automatic(path: Path, kind: str, device: str, precision: str) -> str:
     )
 
 
-def _automatic_precision(kind: str, backend: str, device: str) -> str:
-    """Return bfloat16 where a back-end that may be taken has the hardware for it.
+def _automatic_precision(backend: str, device: str) -> str:
+    """Return bfloat16 for an exported file where OpenVINO may be taken and the CPU has it."""
+    may_be_openvino = backend == 'openvino' or (
+        backend == 'auto'
+        and (device == 'cpu' or (device == 'auto' and not _onnx_runtime_has_cuda()))
+    )
+    if may_be_openvino and find_spec('openvino') is not None:
+        from hiseg_ros.inference.backends.openvino_cpu import has_bfloat16
 
-    On the CPU that is OpenVINO; torch's stays the reference there.
-    """
-    on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
-    if kind == ONNX:
-        may_be_openvino = backend == 'openvino' or (
-            backend == 'auto' and on_cpu and not _onnx_runtime_has_cuda()
-        )
-        if may_be_openvino and find_spec('openvino') is not None:
-            from hiseg_ros.inference.backends.openvino_cpu import has_bfloat16
-
-            return 'bfloat16' if has_bfloat16() else 'float32'
-        return 'float32'
-    return 'float32' if on_cpu else 'bfloat16'
+        return 'bfloat16' if has_bfloat16() else 'float32'
+    return 'float32'
 
 
 def _onnx_runtime_has_cuda() -> bool:
-    if find_spec('onnxruntime') is None:
+    """Return whether ONNX Runtime can use a GPU here; its own list is what it was built with."""
+    if not has_cuda_driver() or find_spec('onnxruntime') is None:
         return False
     import onnxruntime
 
@@ -220,35 +212,25 @@ def _onnx_runtime_has_cuda() -> bool:
 
 
 def _of_weights(
-    path: Path, name: str, device: str, precision: str, input_height: int
+    path: Path, kind: str, backend: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
     """Load torch weights."""
-    import torch
+    if precision == 'int8':
+        raise ConfigError(
+            f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
+            'precision int8: export and quantize it, or choose another precision.'
+        )
+    _check_fit(
+        path, kind,
+        'eager' if backend == 'auto' else backend,
+        'float32' if precision == 'auto' else precision,
+    )
+    # What 'auto' means is known once torch has found the device.
+    from hiseg_ros.inference.weights import open_weights
 
-    from hiseg_ros.inference.backends import torch_network
-    from hiseg_ros.inference.torch_device import find_device
-    from hiseg_ros.model.checkpoint import load_checkpoint
-
-    found = find_device(device)
-    checkpoint = load_checkpoint(path)
-    checkpoint.preprocessing.input_size((480, 640), input_height)
-    network = checkpoint.build().to(
-        found, memory_format=torch.channels_last  # type: ignore[call-overload]
+    return open_weights(
+        path, backend=backend, device=device, precision=precision, input_height=input_height
     )
-    step = torch_network.eager_step(network, precision)
-    if name == 'compile':
-        step = torch_network.compiled_step(step)
-    elif name == 'cuda_graph':
-        step = torch_network.GraphStep(step, found)
-    backend = torch_network.TorchBackend(
-        name, step, checkpoint.preprocessing,
-        device=found, precision=precision, input_height=input_height,
-    )
-    decision: Decision = (
-        SparseDecision(checkpoint.taxonomy) if found.type == 'cpu'
-        else decision_on_gpu(checkpoint.taxonomy, found)
-    )
-    return backend, decision, checkpoint.info
 
 
 def _of_exported(

@@ -49,10 +49,12 @@ class Engine:
             input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
             threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
             backend: What runs the network: 'eager', 'compile' or 'cuda_graph' for weights,
-                'onnx_runtime' or 'openvino' for a .onnx file; 'auto' takes the fastest installed.
+                'onnx_runtime' or 'openvino' for a .onnx file; 'auto' takes the fastest installed:
+                for weights 'cuda_graph' on a GPU that proves to run it, else 'eager'.
             precision: Of the convolutions: 'float32'; 'bfloat16' or 'int8', which decide 1 to 5 %
-                of the pixels differently and about as well; or 'auto', the fastest: int8 for a
-                quantized file and where the shipped one is faster, else bfloat16 or float32.
+                of the pixels differently and about as well; 'float16', for weights on a GPU; or
+                'auto', the fastest: int8 for a quantized file and where the shipped one is
+                faster, else what the device has of bfloat16, float16 and float32.
             image_size: (H, W) of the images to come: back-ends that prepare for a size do so now,
                 not at the first image.
 

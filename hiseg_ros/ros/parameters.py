@@ -78,15 +78,16 @@ class NodeParameters:
     backend: str = _parameter(
         'auto',
         'What runs the network: eager, compile or cuda_graph for weights, onnx_runtime or '
-        'openvino for a .onnx file; auto takes the fastest that is installed.',
+        'openvino for a .onnx file; auto takes the fastest that is installed, for weights '
+        'cuda_graph on a GPU that proves to run it, else eager.',
         choices=('auto', 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino'),
     )
     precision: str = _parameter(
         'auto',
-        'Of the convolutions; bfloat16 and int8 are faster where the device has them and decide a '
-        'few pixels in a hundred differently, about as well; int8 needs a file of hiseg quantize '
-        'or the shipped one; auto takes the fastest.',
-        choices=('auto', 'float32', 'bfloat16', 'int8'),
+        'Of the convolutions; bfloat16, float16 and int8 are faster where the device has them and '
+        'decide a few pixels in a hundred differently, about as well; float16 needs weights and a '
+        'GPU, int8 a file of hiseg quantize or the shipped one; auto takes the fastest.',
+        choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
     input_height: int = _parameter(
         0, 'Shorter side of the network input in pixels; 0 for the size the weights ask for.',

@@ -163,7 +163,7 @@ def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
         (['--input-height', '5'], 'input height is 5'),
         (['--backend', 'fastest'], "The back-end is 'fastest'; expected one of"),
         (['--backend', 'openvino'], "Back-end 'openvino' cannot run"),
-        (['--precision', 'float16'], "The precision is 'float16'; expected one of"),
+        (['--precision', 'float8'], "The precision is 'float8'; expected one of"),
         (['--model', 'missing.safetensors'], 'missing.safetensors'),
     ],
 )

@@ -16,7 +16,6 @@ import torch
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
 from hiseg_ros.inference import choice
 from hiseg_ros.inference.backends.picture import network_bytes
-from hiseg_ros.inference.backends.torch_network import Staging
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.export import export_network
 from hiseg_ros.model.checkpoint import load_checkpoint
@@ -218,47 +217,6 @@ def test_signals_arrive_after_an_engine_was_closed_in_another_thread(onnx_file: 
     assert (result.returncode, result.stdout.strip()) == (0, '[1]'), result.stderr
 
 
-def test_staged_pictures_arrive_as_they_were(street_image: np.ndarray) -> None:
-    """Of any layout and size, and the camera's buffer may change at once."""
-    staging = Staging(torch.device('cpu'))
-    for picture in (street_image, street_image[..., ::-1], street_image[:50, 3:70]):
-        expected = picture.copy()
-        np.testing.assert_array_equal(staging.on_device(picture).numpy(), expected)
-    assert len(staging._pinned) == 2
-
-
-@pytest.mark.slow
-def test_the_compiled_network_gives_the_labels_of_the_reference(
-    tiny_checkpoint: Path, eager: Engine, street_image: np.ndarray
-) -> None:
-    """Compiled for the size that is told beforehand."""
-    engine = Engine(
-        tiny_checkpoint, device='cpu', backend='compile', image_size=(96, 160)
-    )
-    found, expected = engine.segment(street_image), eager.segment(street_image)
-    np.testing.assert_allclose(
-        found.probabilities.values, expected.probabilities.values, atol=1e-4
-    )
-    assert (found.labels == expected.labels).mean() > 0.999
-
-
-@pytest.mark.needs('gpu')
-def test_a_cuda_graph_gives_the_labels_of_the_reference(
-    tiny_checkpoint: Path, eager: Engine, street_image: np.ndarray
-) -> None:
-    """Also for a second image of the size, and after another size."""
-    engine = Engine(tiny_checkpoint, device='cuda', backend='cuda_graph')
-    for image in (street_image, 255 - street_image, street_image[:64, :64], street_image):
-        found, expected = engine.segment(image), eager.segment(image)
-        assert (found.labels == expected.labels).mean() > 0.98
-
-
-def test_a_cuda_graph_needs_cuda(tiny_checkpoint: Path) -> None:
-    """One sentence, no fall back."""
-    with pytest.raises(DeviceError, match="'cuda_graph' runs on CUDA devices only"):
-        Engine(tiny_checkpoint, device='cpu', backend='cuda_graph')
-
-
 def test_the_automatic_choice_is_said(
     tiny_checkpoint: Path, onnx_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,12 +230,33 @@ def test_the_automatic_choice_is_said(
         (set(), 'onnx_runtime'), ({'openvino'}, 'onnx_runtime'), ({'onnxruntime'}, 'openvino'),
     ):
         present = {'openvino', 'onnxruntime'} - missing
-        assert choice._automatic(onnx_file, '.onnx', 'cpu', 'float32') == expected
+        assert choice._automatic(onnx_file, 'cpu', 'float32') == expected
     present = set()
     with pytest.raises(ConfigError, match=r"No back-end is installed.*'onnxruntime', 'openvino'"):
         Engine(onnx_file, device='cpu')
     with pytest.raises(ConfigError, match='no module openvino'):
         Engine(onnx_file, device='cpu', backend='openvino')
+
+
+def test_a_gpu_is_not_expected_where_onnx_runtime_was_merely_built_for_one(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of its providers is that of the package; the driver says what the machine has."""
+    onnxruntime = pytest.importorskip('onnxruntime')
+    built_for = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: built_for)
+    for has_driver in (False, True):
+        monkeypatch.setattr(choice, 'has_cuda_driver', lambda has_driver=has_driver: has_driver)
+        assert choice._onnx_runtime_has_cuda() == has_driver
+    monkeypatch.setattr(choice, 'find_spec', lambda name: object())
+    openvino_cpu = pytest.importorskip('hiseg_ros.inference.backends.openvino_cpu')
+    monkeypatch.setattr(openvino_cpu, 'has_bfloat16', lambda: True)
+    for has_driver, expected in (
+        (False, ('bfloat16', 'openvino')), (True, ('float32', 'onnx_runtime'))
+    ):
+        monkeypatch.setattr(choice, 'has_cuda_driver', lambda has_driver=has_driver: has_driver)
+        precision = choice._automatic_precision('auto', 'auto')
+        assert (precision, choice._automatic(onnx_file, 'auto', precision)) == expected
 
 
 @pytest.mark.parametrize(
@@ -287,6 +266,8 @@ def test_the_automatic_choice_is_said(
         ({'precision': 'int3'}, "precision is 'int3'; expected one of"),
         ({'backend': 'eager'}, r"'eager' cannot run .*expected a \.safetensors file"),
         ({'backend': 'onnx_runtime', 'precision': 'bfloat16'}, 'does not compute in bfloat16'),
+        ({'backend': 'openvino', 'precision': 'float16'}, 'does not compute in float16'),
+        ({'precision': 'float16'}, r'No back-end runs .* in float16; .*weights \(\.safetensors\)'),
         ({'input_height': 7}, 'input height is 7'),
     ],
     ids=lambda item: str(item) if isinstance(item, dict) else '',
