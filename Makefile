@@ -34,10 +34,20 @@ demo: robot ## replay a drawn drive through the node and record to demo/ (BAG= a
 test: setup ## the whole test suite (ARGS= goes to pytest)
 	@$(BIN)/pytest $(ARGS)
 
+# All of a machine with a GPU in one call: torch is needed, and the files fill as it goes on.
+ifdef GPU
+bench: TORCH = 1
+BENCH = mkdir -p runs && \
+	$(BIN)/hiseg benchmark --everything --device cuda --seconds 5 \
+	--json runs/benchmark.json --markdown runs/benchmark.md $(ARGS)
+else
+BENCH = $(BIN)/hiseg benchmark --frames 20 --warm-up 5 $(ARGS) && \
+	$(BIN)/hiseg benchmark --ros --backend auto:auto --seconds 5
+endif
+
 .PHONY: bench
-bench: robot ## how fast this machine is: engine, and node in a ROS graph (ARGS= goes to the first)
-	@$(BIN)/hiseg benchmark --frames 20 --warm-up 5 $(ARGS)
-	@$(BIN)/hiseg benchmark --ros --backend auto:auto --seconds 5
+bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everything, to runs/; ARGS=)
+	@$(BENCH)
 
 .PHONY: soak
 soak: robot ## the node under faults for MINUTES=30, counters balanced at the end, results in runs/soak/ (ARGS=)

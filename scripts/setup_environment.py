@@ -201,6 +201,11 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
     if not (VENV / 'hiseg_root').is_file() or (VENV / 'hiseg_root').read_text() != str(ROOT):
         wanted = 'another one'
     if not venv_version() or venv_version() != wanted or probe(str(VENV_PYTHON)) is None:
+        if VENV.is_symlink():
+            raise SetupError(
+                f"{VENV} is a link to {VENV.resolve()}, which is another checkout's environment; "
+                'expected a folder of this one, since making it anew empties it: remove the link.'
+            )
         python = choose_python(only_this)
         print(f'== .venv with {python}', flush=True)
         run([python, '-m', 'venv', '--clear', str(VENV)])

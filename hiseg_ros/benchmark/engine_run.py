@@ -8,9 +8,9 @@ python -m hiseg_ros.benchmark.engine_run SETTINGS.json RESULT.json
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.benchmark.energy import EnergyMeter
+from hiseg_ros.benchmark.machine import peak_mib
+from hiseg_ros.benchmark.nvml import Gpu
 from hiseg_ros.benchmark.spread import Spread
 from hiseg_ros.errors import HisegError
 from hiseg_ros.inference.engine import Engine
+from hiseg_ros.inference.model_file import SAFETENSORS
 from hiseg_ros.types import Wanted
 
 IMAGES = Wanted(probabilities=False)
@@ -44,17 +47,21 @@ class EngineSettings:
     device: str
     warm_up: int
     frames: int
-    cameras: int = 1
-    """Images that are at hand together; a frame is one of each."""
+    cameras: Sequence[int] = (1,)
+    """Numbers of images that are at hand together, each measured in turn, smallest first: peaks
+    of memory are those so far."""
     input_height: int = 0
     """Shorter side of the network's input; 0 = the weights' rule."""
 
 
-def measure(settings: EngineSettings) -> dict[str, Any]:
+def measure(settings: EngineSettings) -> list[dict[str, Any]]:
     """Load, warm up, segment one picture after another, and return what it took.
 
+    Returns:
+        Figures for each number of cameras.
+
     Raises:
-        HisegError: The engine cannot be made.
+        HisegError: The engine cannot be made, or fails.
     """
     pictures = np.load(settings.pictures)
     started = time.perf_counter()
@@ -68,34 +75,50 @@ def measure(settings: EngineSettings) -> dict[str, Any]:
     )
     load_s = time.perf_counter() - started
     np.save(settings.labels, np.stack([engine.segment(picture).labels for picture in pictures]))
+    facts = {
+        'model': engine.model_path.name,
+        'backend': engine.backend,
+        'precision': engine.precision,
+        'device': engine.device,
+        'load_s': round(load_s, 2),
+    }
+    return [{**facts, **_measured(engine, pictures, settings, n)} for n in settings.cameras]
+
+
+def _measured(
+    engine: Engine, pictures: NDArray[np.uint8], settings: EngineSettings, cameras: int
+) -> dict[str, Any]:
+    """Return the figures for one number of cameras."""
     for index in range(settings.warm_up):
-        _segment(engine, pictures, index, settings.cameras)
+        _segment(engine, pictures, index, cameras)
     meter = EnergyMeter(engine.device)
     meter.start()
     stages: dict[str, list[float]] = {name: [] for name in (*STAGES, 'frame')}
     began = time.perf_counter()
     for index in range(settings.frames):
         frame_began = time.perf_counter()
-        times = _segment(engine, pictures, index, settings.cameras)
+        times = _segment(engine, pictures, index, cameras)
         stages['frame'].append(1e3 * (time.perf_counter() - frame_began))
         for name in STAGES:
             stages[name].append(times[name])
     elapsed = time.perf_counter() - began
     joules = meter.joules()
     return {
-        'model': engine.model_path.name,
-        'backend': engine.backend,
-        'precision': engine.precision,
-        'device': engine.device,
+        'cameras': cameras,
+        'batched': _is_batched(engine, cameras),
         'frames': settings.frames,
-        'load_s': round(load_s, 2),
-        'images_per_s': round(settings.frames * settings.cameras / elapsed, 2),
+        'images_per_s': round(settings.frames * cameras / elapsed, 2),
         'stages_ms': {name: vars(Spread.of(values)) for name, values in stages.items()},
         'decision_share': round(sum(stages['decision']) / sum(stages['frame']), 3),
-        'host_peak_mib': round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        'device_peak_mib': _device_peak_mib(engine.device),
+        'host_peak_mib': peak_mib(),
+        **_device_memory(engine),
         'joules_per_frame': None if joules is None else round(joules / settings.frames, 3),
     }
+
+
+def _is_batched(engine: Engine, cameras: int) -> bool:
+    """Return whether images at hand together are one batch, as in the node."""
+    return cameras > 1 and engine.batch_pays
 
 
 def _segment(
@@ -103,27 +126,40 @@ def _segment(
 ) -> dict[str, float]:
     """Segment one image of each camera; return the milliseconds of each stage, all together."""
     rgbs = [pictures[(index + camera) % len(pictures)] for camera in range(cameras)]
-    if cameras == 1:
-        return dict(engine.segment(rgbs[0], IMAGES).timings_ms)
-    results = [found for _, found in engine.segment_batch(rgbs, [IMAGES] * cameras)]
-    return {name: sum(result.timings_ms[name] for result in results) for name in STAGES}
+    if not _is_batched(engine, cameras):
+        results = [engine.segment(rgb, IMAGES) for rgb in rgbs]
+    else:
+        results = [found for _, found in engine.segment_batch(rgbs, [IMAGES] * cameras)]
+    times = {name: [result.timings_ms[name] for result in results] for name in STAGES}
+    # Each image of a batch says how long the whole batch was in the network.
+    network = max if _is_batched(engine, cameras) else sum
+    return {name: (network if name == 'network' else sum)(times[name]) for name in STAGES}
 
 
-def _device_peak_mib(device: str) -> int | None:
-    if not device.startswith('cuda') or 'torch' not in sys.modules:
-        return None
-    import torch
+def _device_memory(engine: Engine) -> dict[str, Any]:
+    """Return 'device_peak_mib'; None on the CPU, and with a reason where it cannot be read."""
+    if not engine.device.startswith('cuda'):
+        return {'device_peak_mib': None}
+    if 'torch' in sys.modules and engine.model_path.suffix == SAFETENSORS:
+        import torch
 
-    return round(torch.cuda.max_memory_reserved(device) / 2**20)
+        return {'device_peak_mib': round(torch.cuda.max_memory_reserved(engine.device) / 2**20)}
+    # ONNX Runtime keeps what it took, so what is used now is the peak.
+    gpu = Gpu(engine.device)
+    used = gpu.process_mib()
+    if used is not None:
+        return {'device_peak_mib': used}
+    reason = gpu.reason or 'NVML does not know this process by its id'
+    return {'device_peak_mib': None, 'device_peak_reason': reason}
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, and write the figures or why there are none."""
+    """Measure, and write the rows, or one that says why there are none."""
     source, target = map(Path, arguments)
     try:
         result = measure(EngineSettings(**json.loads(source.read_text())))
     except HisegError as problem:
-        result = {'error': str(problem)}
+        result = [{'error': str(problem)}]
     target.write_text(json.dumps(result))
     return 0
 

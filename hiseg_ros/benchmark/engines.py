@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.benchmark.engine_run import EngineSettings
-from hiseg_ros.errors import ConfigError
-from hiseg_ros.types import ImageSize
 
-REFERENCE = 'eager'
 TIMEOUT_S = 1800.0
+"""For one back-end at one size."""
 
 
 @dataclass(frozen=True)
@@ -38,104 +35,164 @@ class EngineChoice:
         return EngineChoice(backend, precision or 'float32')
 
 
+REFERENCES = tuple(
+    EngineChoice(backend, 'float32') for backend in ('eager', 'onnx_runtime', 'openvino')
+)
+"""The first of them that runs here is what labels are compared with."""
+
+
+@dataclass(frozen=True)
+class EngineJob:
+    """What all choices of a measurement have in common."""
+
+    pictures: NDArray[np.uint8]
+    """(N, H, W, 3)."""
+    scratch: Path
+    """Folder for what the processes exchange."""
+    model: Path | None = None
+    """Weights or exported network; None for the shipped ones. A back-end that runs the other kind
+    takes the file of the same name and the other suffix, int8 NAME_int8.onnx."""
+    device: str = 'auto'
+    frames: int = 1
+    """Number of frames that are timed."""
+    warm_up: int = 0
+    """Number of frames before."""
+    cameras: Sequence[int] = (1,)
+    """Images that are at hand together, each number measured; a frame is one image of each."""
+    input_height: int = 0
+    """Shorter side of the network's input, except the reference's; 0 = the weights' rule."""
+    timeout_s: float = TIMEOUT_S
+
+    @property
+    def shown(self) -> Path:
+        """The pictures as a file, once one choice was measured."""
+        return self.scratch / 'pictures.npy'
+
+    def run(self, choice: EngineChoice, labels: Path) -> list[dict[str, Any]]:
+        """Measure in a process of its own.
+
+        Args:
+            choice: What to measure.
+            labels: Gets the labels of the pictures.
+
+        Returns:
+            Rows of `engine_run.measure`, or one with 'error'.
+        """
+        np.save(self.shown, self.pictures)
+        settings = EngineSettings(
+            str(self.shown), str(labels), file_for(self.model, choice), choice.backend,
+            choice.precision, self.device, self.warm_up, self.frames, sorted(self.cameras),
+            self.input_height,
+        )
+        rows = run_module('hiseg_ros.benchmark.engine_run', settings, self.scratch, self.timeout_s)
+        return [{'cameras': min(self.cameras), **row} for row in rows]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Labels that others are compared with."""
+
+    name: str | None
+    """Such as 'eager float32'; None where nothing runs the model in float32."""
+    labels: Path
+    """A .npy file of (N, H, W) uint8."""
+    measured: Mapping[EngineChoice, list[dict[str, Any]]]
+    """Rows of what was measured on the way."""
+
+
+def find_reference(job: EngineJob, choices: Sequence[EngineChoice] = ()) -> Reference:
+    """Label the pictures in float32, by torch where it is, else by a runtime that is.
+
+    Args:
+        job: Its pictures, model and device.
+        choices: What is to be measured anyway, which needs no second process.
+    """
+    measured: dict[EngineChoice, list[dict[str, Any]]] = {}
+    labels = job.scratch / 'reference.npy'
+    for choice in REFERENCES:
+        if choice in choices and not job.input_height:
+            rows = measured[choice] = job.run(choice, labels)
+        else:
+            once = replace(job, frames=1, warm_up=0, cameras=(1,), input_height=0)
+            rows = once.run(choice, labels)
+        if 'error' not in rows[0]:
+            return Reference(f'{choice.backend} {choice.precision}', labels, measured)
+    return Reference(None, labels, measured)
+
+
 def measure_engines(
-    size: ImageSize,
-    pictures: NDArray[np.uint8],
-    choices: Sequence[EngineChoice],
-    scratch: Path,
-    *,
-    model: Path | None,
-    device: str,
-    frames: int,
-    warm_up: int,
-    cameras: int = 1,
-    input_height: int = 0,
-) -> list[dict[str, Any]]:
+    job: EngineJob, choices: Sequence[EngineChoice], reference: Reference
+) -> Iterator[dict[str, Any]]:
     """Measure every choice at one size, in a process each.
 
     Args:
-        size: (H, W) of the pictures.
-        pictures: (N, H, W, 3) uint8.
+        job: What they have in common.
         choices: Back-ends with their precisions.
-        scratch: Folder for what the processes exchange.
-        model: Weights or exported network; None for the shipped ones. A back-end that runs the
-            other kind takes the file of the same name and the other suffix, int8 NAME_int8.onnx.
-        device: As everywhere.
-        frames: Number of frames that are timed.
-        warm_up: Number of frames before.
-        cameras: Images that are at hand together; a frame is one of each.
-        input_height: Shorter side of the network's input, except the reference's; 0 = the
-            weights' rule.
+        reference: Of the same job and choices.
+
+    Yields:
+        The figures of `engine_run.measure` with size, 'reference', the name of what labels are
+        compared with, and 'labels_equal_to_reference', the share of pixels in [0, 1], both None
+        without a reference; or 'error' for a choice that this machine cannot run.
+    """
+    labels = job.scratch / 'labels.npy'
+    for choice in choices:
+        for row in reference.measured.get(choice) or job.run(choice, labels):
+            row = {**asdict(choice), 'size': list(job.pictures.shape[1:3]),
+                   'input_height': job.input_height,
+                   'reference': reference.name, **row}
+            if 'error' not in row:
+                row['labels_equal_to_reference'] = None
+                if reference.name:
+                    found = reference.labels if choice in reference.measured else labels
+                    equal = np.load(reference.labels) == np.load(found)
+                    row['labels_equal_to_reference'] = round(float(equal.mean()), 5)
+            yield row
+
+
+def run_module(
+    module: str, settings: Any, scratch: Path, timeout_s: float
+) -> list[dict[str, Any]]:
+    """Run a program of this package: MODULE SETTINGS.json RESULT.json.
+
+    Args:
+        module: Its name for `python -m`.
+        settings: A dataclass that JSON can hold.
+        scratch: Folder for the files.
+        timeout_s: It is ended after these.
 
     Returns:
-        A row each: the figures of `engine_run.measure` with size and
-        'labels_equal_to_reference', the share of pixels in [0, 1] or None without reference; or
-        'error' for a choice that this machine cannot run.
-    """
-    np.save(scratch / 'pictures.npy', pictures)
-    settings = EngineSettings(
-        str(scratch / 'pictures.npy'), str(scratch / 'labels.npy'), None, REFERENCE, 'float32',
-        device, warm_up=0, frames=1,
-    )
-    labels = scratch / 'reference.npy'
-    weights = _file_for(model, REFERENCE, 'float32')
-    reference = run(replace(settings, labels=str(labels), model=weights), scratch)
-    rows = []
-    for choice in choices:
-        row = run(
-            replace(
-                settings, model=_file_for(model, choice.backend, choice.precision),
-                backend=choice.backend, precision=choice.precision, warm_up=warm_up,
-                frames=frames, cameras=cameras, input_height=input_height,
-            ),
-            scratch,
-        )
-        row = {**asdict(choice), 'size': list(size), 'cameras': cameras,
-               'input_height': input_height, **row}
-        if 'error' not in row:
-            row['labels_equal_to_reference'] = None
-            if 'error' not in reference:
-                equal = np.load(labels) == np.load(scratch / 'labels.npy')
-                row['labels_equal_to_reference'] = round(float(equal.mean()), 5)
-        rows.append(row)
-    return rows
-
-
-def run(settings: EngineSettings, scratch: Path) -> dict[str, Any]:
-    """Measure in a process of its own.
-
-    Raises:
-        ConfigError: The process died.
+        The rows that it wrote; one with 'error' where it ended without.
     """
     source, target = scratch / 'settings.json', scratch / 'result.json'
     source.write_text(json.dumps(asdict(settings)))
     target.unlink(missing_ok=True)
-    command = [sys.executable, '-m', 'hiseg_ros.benchmark.engine_run', str(source), str(target)]
+    command = [sys.executable, '-m', module, str(source), str(target)]
     try:
-        process = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, env=dict(os.environ)
-        )
-    except subprocess.TimeoutExpired as problem:
-        raise ConfigError(
-            f'Back-end {settings.backend!r} did not end within {TIMEOUT_S:.0f} s; expected it '
-            'to: measure fewer frames or a smaller size.'
-        ) from problem
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return [{
+            'error': f'It did not end within {timeout_s:.0f} s; expected it to: measure fewer '
+            'frames or a smaller size.'
+        }]
     if not target.is_file():
         said = process.stderr.strip().splitlines()
-        raise ConfigError(
-            f'The process that measured back-end {settings.backend!r} ended with '
-            f'{process.returncode} ({said[-1] if said else "nothing was said"}); expected figures.'
-        )
-    result: dict[str, Any] = json.loads(target.read_text())
-    return result
+        return [{
+            'error': f'Its process ended with {process.returncode} '
+            f'({said[-1] if said else "nothing was said"}); expected figures.'
+        }]
+    rows: list[dict[str, Any]] = json.loads(target.read_text())
+    return rows
 
 
-def _file_for(model: Path | None, backend: str, precision: str) -> str | None:
-    """Return the file of a model that a back-end runs in a precision."""
+def file_for(model: Path | None, choice: EngineChoice) -> str | None:
+    """Return the file of a model that a choice runs."""
     from hiseg_ros.inference.choice import BACKENDS, INT8_FILE
 
-    if model is None or not model.name or backend not in BACKENDS:
+    if model is None or not model.name or choice.backend not in BACKENDS:
         return None if model is None else str(model)
     stem = model.name.removesuffix(INT8_FILE) if model.name.endswith(INT8_FILE) else model.stem
-    beside = model.with_name(stem + (INT8_FILE if precision == 'int8' else BACKENDS[backend][0]))
+    beside = model.with_name(stem + (
+        INT8_FILE if choice.precision == 'int8' else BACKENDS[choice.backend][0]
+    ))
     return str(beside if beside.is_file() else model)

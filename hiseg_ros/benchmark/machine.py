@@ -14,8 +14,8 @@ from hiseg_ros import __version__
 from hiseg_ros.threads import thread_count
 
 PACKAGES = (
-    'torch', 'onnxruntime', 'openvino', 'numba', 'numpy', 'opencv-python-headless',
-    'ros-jazzy-rclpy',
+    'torch', 'triton', 'onnxruntime', 'onnxruntime-gpu', 'tensorrt', 'openvino',
+    'numba', 'numpy', 'opencv-python-headless', 'ros-jazzy-rclpy',
 )
 NUMBER_FORMATS = (
     'avx2', 'avx_vnni', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8',
@@ -38,6 +38,17 @@ def describe_machine() -> dict[str, object]:
         'packages': {name: found for name in PACKAGES if (found := _version(name))},
         'load': round(os.getloadavg()[0], 2),
     }
+
+
+def peak_mib(process_id: int | str = 'self') -> int:
+    """Return the largest resident memory that a process has had, in MiB; 0 where none is told.
+
+    getrusage would count that of the process which started it, up to the start.
+    """
+    for line in Path(f'/proc/{process_id}/status').read_text().splitlines():
+        if line.startswith('VmHWM:'):
+            return round(int(line.split()[1]) / 1024)
+    return 0
 
 
 def _field(name: str) -> str:

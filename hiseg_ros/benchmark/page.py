@@ -23,20 +23,32 @@ def markdown(result: Row) -> str:
         f'load before the start: {machine["load"]}.',
     ]
     if result.get('engines'):
-        parts.append(_engines(result['engines']))
+        parts += [_caption('Engines', result['engines']), _engines(result['engines'])]
     if result.get('graph'):
-        parts.append(_graph(result['graph']))
+        caption = _caption('The node in a ROS graph', result['graph'])
+        parts += [caption, _graph(result['graph'])]
+    if result.get('arithmetic'):
+        parts.append(_arithmetic(result['arithmetic']))
+    if result.get('profile'):
+        parts += [_profile(profile) for profile in result['profile']]
     return '\n\n'.join(parts) + '\n'
+
+
+def _caption(what: str, rows: Sequence[Row]) -> str:
+    """Return what a table is about, and whose labels its labels are compared with."""
+    names = [f'`{name}`' for name in dict.fromkeys(row.get('reference') for row in rows) if name]
+    if not names:
+        return f'{what}; nothing runs the network in float32 here, so labels are not compared:'
+    return f'{what}; the reference of the labels is {", ".join(names)}:'
 
 
 def _engines(rows: Sequence[Row]) -> str:
     title = ('size', 'back-end', 'images/s', 'frame ms (p95)', 'prepare', 'network', 'decision',
-             'decision share', 'host MiB', 'device MiB', 'J/frame', 'labels as reference', 'mIoU')
+             'decision share', 'host MiB', 'device MiB', 'J/frame', 'labels as reference', 'mIoU',
+             'frame / limit')
     lines = []
     for row in rows:
-        size = _size(row)
-        size += f', {row["cameras"]} cameras' if row.get('cameras', 1) > 1 else ''
-        name = f'{row["backend"]} {row["precision"]}'
+        size, name = _size(row), _name(row)
         if 'error' in row:
             lines.append([size, name, f'not here: {row["error"]}'])
             continue
@@ -48,33 +60,82 @@ def _engines(rows: Sequence[Row]) -> str:
             _percent(row['decision_share']), _number(row['host_peak_mib']),
             _number(row['device_peak_mib']), _number(row['joules_per_frame']),
             _percent(row['labels_equal_to_reference'], 2), _percent(row.get('miou'), 1),
+            _number(row.get('frame_over_limit')),
         ])
     return _table(title, lines)
 
 
 def _graph(rows: Sequence[Row]) -> str:
     title = ('size', 'back-end', 'camera Hz', 'labelled frames/s', 'lost', 'latency ms (p95)',
-             'engine ms', 'around it ms', 'node CPU, cores', 'node MiB')
+             'engine ms', 'around it ms', 'node CPU, cores', 'node MiB', 'device MiB',
+             'labels as reference')
     lines = []
     for row in rows:
+        if 'error' in row:
+            lines.append([_size(row), _name(row), f'not here: {row["error"]}'])
+            continue
         latency = row['latency_ms'] or {'median': float('nan'), 'p95': float('nan')}
         lines.append([
-            _size(row), f'{row["backend"]} {row["precision"]}',
+            _size(row), _name(row),
             f'{row["camera_hz"]:.1f}{" (sustained)" if row["is_sustained"] else ""}',
             _number(row['frames_per_s']), _percent(row['lost']),
             f'{latency["median"]:.1f} ({latency["p95"]:.1f})', _number(row['engine_ms']),
             _number(row['overhead_ms']), _number(row['cores']), _number(row['host_peak_mib']),
+            _number(row.get('device_used_mib')), _percent(row.get('labels_equal_to_reference'), 2),
         ])
     return _table(title, lines)
 
 
+def _profile(profile: Row) -> str:
+    """Return where the network's time goes."""
+    height, width = profile['input_size']
+    caption = (
+        f'Layers of {profile["model"]} in {profile["precision"]} at {height}x{width}, by '
+        f"OpenVINO's counters; a run took {profile['network_ms']['median']:.1f} ms:"
+    )
+    lines = [
+        [layer['kind'], layer['kernel'], f'{layer["ms"]:.2f}'] for layer in profile['layers']
+    ]
+    return f'{caption}\n\n{_table(("layer", "kernel", "ms"), lines)}'
+
+
+def _arithmetic(rows: Sequence[Row]) -> str:
+    """Return what limits the frames."""
+    said = []
+    for row in rows:
+        if 'error' in row:
+            said.append(f'not found out: {row["error"]}')
+        elif 'gflop' in row:
+            said.append(f'{row["model"]} at {_size(row)}: {row["gflop"]:g} GFLOP an image')
+        else:
+            said.append(
+                f'products of bfloat16 matrices: {row["bfloat16_tflops"]:g} TFLOP/s, which is '
+                'the limit that frames are compared with'
+            )
+    return 'Arithmetic:\n\n' + '\n'.join(f'- {text}' for text in said)
+
+
 def _size(row: Row) -> str:
     size = 'x'.join(map(str, row['size']))
-    return size + (f', network at {row["input_height"]}' if row.get('input_height') else '')
+    size += f', network at {row["input_height"]}' if row.get('input_height') else ''
+    if (row.get('cameras') or 1) > 1:
+        size += f', {row["cameras"]} cameras'
+        if 'batched' in row:
+            size += ' in a batch' if row['batched'] else ' one by one'
+    return size
+
+
+def _name(row: Row) -> str:
+    name = f'{row["backend"]} {row["precision"]}'
+    return f'{row["network"]}: {name}' if 'network' in row else name
 
 
 def _table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [title, ['---'] * len(title), *rows]
+    """Return a table without the columns in which nothing was measured."""
+    whole = [row for row in rows if len(row) == len(title)]
+    kept = [place for place in range(len(title)) if not whole or any(row[place] for row in whole)]
+    lines = [[row[place] for place in kept if place < len(row)] for row in (title, *rows)]
+    lines.insert(1, ['---'] * len(kept))
     return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
 
 

@@ -7,33 +7,33 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from hiseg_ros.benchmark import everything
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
 
-SHORT_SIZES = '512x1024'
 CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
+DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
+PROFILED = 'openvino:auto'
 RATES = '10,30,60'
 RESULTS = 'labels,confidence'
-PICTURES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('--model', type=Path, help='model file (default: the shipped network)')
     parser.add_argument(
-        '--size', default=SHORT_SIZES, metavar='HxW,...',
-        help='sizes of the camera image (default: %(default)s)',
+        '--size', metavar='HxW,...',
+        help=f'sizes of the camera image (default: {DEFAULTS["size"]}; with --everything '
+        f'{everything.SIZES})',
     )
     parser.add_argument(
-        '--backend', default=CHOICES, metavar='NAME[:PRECISION],...',
+        '--backend', metavar='NAME[:PRECISION],...',
         help='back-ends with their precisions, float32 where none is named; "auto:auto" is what '
-        'the node takes (default: %(default)s)',
+        f'the node takes (default: {CHOICES}; with --profile {PROFILED}; with --everything all '
+        'of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -42,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'compared with those of the reference at its own',
     )
     parser.add_argument(
-        '--cameras', type=int, default=1, metavar='N',
-        help='images at hand together, a batch where the back-end has them (default: %(default)s)',
+        '--cameras', metavar='N,...',
+        help='images at hand together, a batch where that pays (default: '
+        f'{DEFAULTS["cameras"]}; with --everything {everything.CAMERAS})',
     )
     parser.add_argument(
         '--frames', type=int, default=50, metavar='N', help='timed frames (default: %(default)s)'
@@ -61,6 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ros', action='store_true',
         help='measure the node in a ROS graph of its own instead: sustained rate, latency, loss',
+    )
+    parser.add_argument(
+        '--profile', action='store_true',
+        help="measure instead which layers take the time, by OpenVINO's counters",
+    )
+    parser.add_argument(
+        '--everything', action='store_true',
+        help='measure all of a machine in one call: back-ends of torch with the shipped network '
+        'and a large one, how far they are from what the device can compute, and the node; the '
+        'files are written after each step',
+    )
+    parser.add_argument(
+        '--experiment', default=everything.EXPERIMENT, metavar='NAME',
+        help='--everything: experiment whose network, untrained, is the large one '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--rates', default=RATES, metavar='HZ,...',
@@ -89,26 +105,68 @@ def run(options: argparse.Namespace) -> None:
     """Measure, print the tables, and write the files."""
     from hiseg_ros.benchmark.machine import describe_machine
     from hiseg_ros.benchmark.page import markdown
+    from hiseg_ros.cli import measurements
 
-    sizes = [parse_size(text) for text in options.size.split(',')]
+    fill_in(options)
     check(options)
     result: dict[str, Any] = {
         'command': command_line(options), 'machine': describe_machine(),
     }
-    key, measure = ('graph', measure_graph) if options.ros else ('engines', measure_engines)
-    result[key] = measure(options, sizes)
-    page = markdown(result)
-    print(page, end='')
-    for path, text in ((options.json, json.dumps(result, indent=1) + '\n'),
-                       (options.markdown, page)):
-        if path:
-            try:
-                path.write_text(text)
-            except OSError as problem:
-                raise ConfigError(
-                    f'{path} cannot be written ({problem}); expected a file in a folder that is '
-                    'there.'
-                ) from problem
+
+    def keep(found: dict[str, Any]) -> None:
+        result.update(found)
+        write(options.json, json.dumps(result, indent=1) + '\n')
+        write(options.markdown, markdown(result))
+
+    if options.everything:
+        keep(measurements.everything(options, keep))
+    elif options.profile:
+        keep({'profile': measurements.profiles(options)})
+    elif options.ros:
+        keep({'graph': measurements.node(options)})
+    else:
+        keep({'engines': measurements.engines(options)})
+    print(markdown(result), end='')
+
+
+def fill_in(options: argparse.Namespace) -> None:
+    """Set what was not given, and make sizes and numbers of texts.
+
+    Raises:
+        ConfigError: A size or a number is none.
+    """
+    defaults = DEFAULTS
+    if options.everything:
+        defaults = {'size': everything.SIZES, 'backend': everything.CHOICES,
+                    'cameras': everything.CAMERAS}
+        options.node_backend = options.backend or everything.GRAPH
+    elif options.profile:
+        defaults = {**DEFAULTS, 'backend': PROFILED}
+    options.given = [name for name in defaults if getattr(options, name) is not None]
+    for name, value in defaults.items():
+        if name not in options.given:
+            setattr(options, name, value)
+    options.sizes = [parse_size(text) for text in options.size.split(',')]
+    try:
+        options.camera_counts = [int(text) for text in options.cameras.split(',')]
+    except ValueError:
+        options.camera_counts = [0]
+
+
+def write(path: Path | None, text: str) -> None:
+    """Write a file, where one is wanted.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    if path:
+        try:
+            path.write_text(text)
+        except OSError as problem:
+            raise ConfigError(
+                f'{path} cannot be written ({problem}); expected a file in a folder that is '
+                'there.'
+            ) from problem
 
 
 def parse_size(text: str) -> ImageSize:
@@ -123,23 +181,40 @@ def parse_size(text: str) -> ImageSize:
     return int(match[1]), int(match[2])
 
 
+LEFT_OUT = {
+    'ros': ('dataset',),
+    'profile': ('dataset', 'cameras'),
+    'everything': ('model', 'input_height', 'dataset'),
+}
+"""What a kind of measurement has no use for."""
+
+
 def check(options: argparse.Namespace) -> None:
     """Check what argparse cannot.
 
     Raises:
         ConfigError: Options do not fit together or are out of range.
     """
-    if options.frames < 1 or options.warm_up < 0 or not 1 <= options.cameras <= 64:
+    if (
+        options.frames < 1 or options.warm_up < 0
+        or not all(1 <= count <= 64 for count in options.camera_counts)
+    ):
         raise ConfigError(
             f'--frames is {options.frames}, --warm-up {options.warm_up} and --cameras '
-            f'{options.cameras}; expected at least 1, at least 0, and 1 to 64.'
+            f'{options.cameras}; expected at least 1, at least 0, and numbers from 1 to 64.'
         )
+    given = [name for name in ('ros', 'profile', 'everything') if getattr(options, name)]
+    given += [
+        name for name in LEFT_OUT.get(given[0] if given else '', ())
+        if (name in options.given if name in DEFAULTS else getattr(options, name))
+    ]
+    if len(given) > 1:
+        one, other = (f'--{name.replace("_", "-")}' for name in given[:2])
+        raise ConfigError(f'{other} is given with {one}; expected one of them.')
     if any(':=' not in text for text in options.parameter):
         raise ConfigError(
             f'--parameter is {options.parameter}; expected NAME:=VALUE, such as overlap:=false.'
         )
-    if options.ros and options.cameras > 1:
-        raise ConfigError('--cameras is given with --ros; expected one of them.')
     if options.dataset and not options.root:
         raise ConfigError(
             f'--dataset {options.dataset} is given without --root; expected its folder.'
@@ -157,89 +232,26 @@ def check(options: argparse.Namespace) -> None:
 
 def command_line(options: argparse.Namespace) -> str:
     """Return the command that measures the same again, without the folders of this machine."""
-    words = ['hiseg benchmark', *(['--ros'] if options.ros else []), f'--size {options.size}',
-             f'--backend {options.backend}']
-    if options.ros:
+    kind = next((name for name in ('ros', 'profile', 'everything') if getattr(options, name)), '')
+    words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
+    if kind != 'everything' or 'size' in options.given:
+        words.append(f'--size {options.size}')
+    # With a back-end given the node of --everything gets it too.
+    if kind != 'everything' or 'backend' in options.given:
+        words.append(f'--backend {options.backend}')
+    if kind != 'ros':
+        words += [f'--frames {options.frames}', f'--warm-up {options.warm_up}']
+    if kind in ('ros', 'everything'):
         words += [f'--rates {options.rates}', f'--seconds {options.seconds:g}']
         words += [f'--results {options.results}'] if options.results != RESULTS else []
         words += [f'--parameter {text}' for text in options.parameter]
-    else:
-        words += [f'--frames {options.frames}', f'--warm-up {options.warm_up}']
-        words += [f'--cameras {options.cameras}'] if options.cameras > 1 else []
+    words += [f'--cameras {options.cameras}'] if 'cameras' in options.given else []
+    if kind == 'everything' and options.experiment != everything.EXPERIMENT:
+        words.append(f'--experiment {Path(options.experiment).name}')
+    words += [f'--device {options.device}'] if options.device != 'auto' else []
     words += [f'--input-height {options.input_height}'] if options.input_height else []
     if options.model:
         words.append(f'--model {options.model.name}')
     if options.dataset:
         words.append(f'--dataset {options.dataset} --root DIR --limit {options.limit}')
     return ' '.join(words)
-
-
-def measure_engines(
-    options: argparse.Namespace, sizes: list[ImageSize]
-) -> list[dict[str, Any]]:
-    """Return a row for every size and back-end."""
-    import numpy as np
-
-    from hiseg_ros.benchmark import engines
-    from hiseg_ros.training.datasets.synthetic import draw_scene
-
-    choices = [engines.EngineChoice.parse(text) for text in options.backend.split(',')]
-    rows = []
-    with TemporaryDirectory(prefix='hiseg_benchmark_') as scratch:
-        for size in sizes:
-            pictures = np.stack([draw_scene(seed, size).rgb for seed in range(PICTURES)])
-            rows += engines.measure_engines(
-                size, pictures, choices, Path(scratch), model=options.model,
-                device=options.device, frames=options.frames, warm_up=options.warm_up,
-                cameras=options.cameras, input_height=options.input_height,
-            )
-        if options.dataset:
-            for row in rows:
-                if 'error' not in row:
-                    row['miou'] = _miou(options, row, Path(scratch) / 'scores.json')
-    return rows
-
-
-def _miou(options: argparse.Namespace, row: dict[str, Any], target: Path) -> float:
-    """Return the mIoU that `hiseg evaluate` finds for a row's engine."""
-    command = [sys.executable, '-m', 'hiseg_ros.cli', 'evaluate', '--dataset', options.dataset]
-    command += ['--root', str(options.root), '--limit', str(options.limit)]
-    command += ['--backend', row['backend'], '--precision', row['precision']]
-    command += ['--device', row['device'], '--json', str(target)]
-    command += ['--input-height', str(row['input_height'])]
-    if options.model:
-        command += ['--model', str(options.model.with_name(row['model']))]
-    process = subprocess.run(command, capture_output=True, text=True)
-    if process.returncode:
-        raise ConfigError(process.stderr.strip().splitlines()[-1].partition(': ')[2])
-    return float(json.loads(target.read_text())['summed']['miou'])
-
-
-def measure_graph(options: argparse.Namespace, sizes: list[ImageSize]) -> list[dict[str, Any]]:
-    """Return rows of the node in a ROS graph.
-
-    Raises:
-        ConfigError: ROS or the messages are missing.
-    """
-    try:
-        from hiseg_ros.ros.graph_benchmark import GraphPlan, measure
-    except ModuleNotFoundError as problem:
-        raise ConfigError(
-            f'The Python module {problem.name} is not here; expected ROS 2 and the built '
-            'messages: source the ROS installation and the install folder, or run `make setup`.'
-        ) from problem
-    from hiseg_ros.benchmark.engines import EngineChoice
-
-    rows = []
-    for size in sizes:
-        for text in options.backend.split(','):
-            choice = EngineChoice.parse(text)
-            plan = GraphPlan(
-                size=size, backend=choice.backend, precision=choice.precision,
-                model=str(options.model or ''), device=options.device, seconds=options.seconds,
-                input_height=options.input_height, parameters=options.parameter,
-                results=options.results.split(','),
-                rates=tuple(float(rate) for rate in options.rates.split(',')),
-            )
-            rows += measure(plan)
-    return rows

@@ -42,20 +42,28 @@ def _size(text: str) -> ImageSize | None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the file, run it on drawn scenes beside the weights, and say how they agree."""
+    """Write a file, run it on drawn scenes beside the weights, keep it if it says the same."""
     from hiseg_ros.inference.export import export_network, prove
     from hiseg_ros.model.checkpoint import load_checkpoint
     from hiseg_ros.resources import default_model
     from hiseg_ros.training.datasets.synthetic import draw_scene
 
     checkpoint = load_checkpoint(options.model or default_model())
-    export_network(checkpoint, options.output, options.size)
-    sizes = PROOF_SIZES if options.size is None else (options.size, options.size)
-    pictures = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
-    for agreement in prove(checkpoint, options.output, pictures):
+    output: Path = options.output
+    # Under another name until it is proven: a file of an earlier run stays as it was.
+    draft = output.with_name(f'{output.stem}.draft{output.suffix}')
+    try:
+        export_network(checkpoint, draft, options.size)
+        sizes = PROOF_SIZES if options.size is None else (options.size, options.size)
+        pictures = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
+        agreements = prove(checkpoint, draft, pictures)
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+    for agreement in agreements:
         print(
             f'{agreement.program}: {agreement.equal_labels:.3%} of the labels of '
             f'{agreement.pictures} drawn scenes are equal, probabilities differ by at most '
             f'{agreement.largest_difference:.1e}'
         )
-    print(f'written: {options.output}')
+    print(f'written: {output}')

@@ -21,6 +21,7 @@ BACKENDS = {
     'compile': (SAFETENSORS, 'torch'),
     'cuda_graph': (SAFETENSORS, 'torch'),
     'onnx_runtime': (ONNX, 'onnxruntime'),
+    'tensorrt': (ONNX, 'onnxruntime'),
     'openvino': (ONNX, 'openvino'),
 }
 """Kind of file and Python module of every back-end."""
@@ -28,7 +29,7 @@ BACKENDS = {
 PRECISIONS = {
     'float32': tuple(BACKENDS),
     'bfloat16': ('eager', 'compile', 'cuda_graph', 'openvino'),
-    'float16': ('eager', 'compile', 'cuda_graph'),
+    'float16': ('eager', 'compile', 'cuda_graph', 'tensorrt'),
     'int8': ('onnx_runtime', 'openvino'),
 }
 """Back-ends that compute in each precision."""
@@ -249,7 +250,7 @@ def _of_exported(
     else:
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 
-        backend = OnnxRuntimeBackend(path, inputs, device, precision)
+        backend = OnnxRuntimeBackend(path, inputs, device, precision, name)
     decision: Decision = (
         FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
     )

@@ -83,8 +83,7 @@ def export_network(checkpoint: Checkpoint, output: Path, size: ImageSize | None 
         )
     if output.suffix not in (ONNX, EXPORTED_PROGRAM):
         raise ConfigError(
-            f'The output {output} has the suffix {output.suffix!r}; expected {ONNX} or '
-            f'{EXPORTED_PROGRAM}.'
+            f'--output has the suffix {output.suffix!r}; expected {ONNX} or {EXPORTED_PROGRAM}.'
         )
     network = ExportedNetwork(
         checkpoint.build(), checkpoint.taxonomy, checkpoint.preprocessing
@@ -196,10 +195,10 @@ def prove(
         # Not `>`: a difference that is no number must not pass.
         if not (largest <= LARGEST_DIFFERENCE and agreement.equal_labels >= LEAST_AGREEMENT):
             raise CheckpointError(
-                f'{output} run by {program} differs from {checkpoint.path} by '
+                f'{output.name} run by {program} differs from {checkpoint.path} by '
                 f'{largest:.2g} in probability and agrees in {agreement.equal_labels:.2%} of the '
                 f'labels; expected at most {LARGEST_DIFFERENCE:g} and at least '
-                f'{LEAST_AGREEMENT:.1%}: do not use it.'
+                f'{LEAST_AGREEMENT:.1%}: it cannot be used.'
             )
         agreements.append(agreement)
     return agreements
@@ -227,7 +226,7 @@ def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
         opened.append(OpenVinoBackend(output, inputs, 'cpu'))
     if not opened:
         raise ConfigError(
-            f'{output} is written but not proven: Python has neither onnxruntime nor openvino; '
+            f'{output.name} cannot be proven: Python has neither onnxruntime nor openvino; '
             'expected one of them: pip install onnxruntime.'
         )
     return {backend.name: backend.node_probabilities for backend in opened}

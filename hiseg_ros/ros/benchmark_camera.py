@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Camera and consumer of `hiseg benchmark --ros`, in one process.
+"""Cameras and consumer of `hiseg benchmark --ros`, in one process.
 
 python -m hiseg_ros.ros.benchmark_camera SETTINGS (JSON, see `main`)
 """
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import threading
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from hiseg_ros.benchmark.graph_run import LABELS, Run, summary
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.child_process import report, run_child
@@ -36,7 +35,8 @@ from hiseg_ros.ros.spinning import spinning
 from hiseg_ros.types import ImageSize
 
 IN_FLIGHT = 2
-"""Images that are sent ahead to find out how fast the node is: one in work, one waiting."""
+"""Images of each camera that are sent ahead to find out how fast the node is: one in work, one
+waiting."""
 
 FLOOD = 2.0
 """Factor on the rate found so far, to find out what the node makes of too many images."""
@@ -53,45 +53,45 @@ QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 CLOCK_TICKS = os.sysconf('SC_CLK_TCK')
 
 
-@dataclass
-class Run:
-    """What came of the images of one run, by stamp in ns."""
-
-    sent: dict[int, float] = field(default_factory=dict)
-    """When it was sent, in seconds of the steady clock."""
-    arrived: dict[int, dict[str, float]] = field(default_factory=dict)
-    """When each result came."""
-    stats: list[FrameStats] = field(default_factory=list)
-
-
-class Camera(Node):
+class Cameras(Node):
     """Publishes prepared images and notes when their results arrive."""
 
-    def __init__(self, size: ImageSize, results: Sequence[str]) -> None:
-        """Create publisher and subscriptions.
+    def __init__(
+        self, shown: Sequence[NDArray[np.uint8]], results: Sequence[str], names: Sequence[str]
+    ) -> None:
+        """Create publishers and subscriptions.
 
         Args:
-            size: (H, W) of the images.
+            shown: (H, W, 3) uint8 pictures, sent in turn.
             results: Names of the node's outputs: images and probabilities.
+            names: Of the cameras, as the node's parameter has them.
         """
         super().__init__('hiseg_benchmark_camera', enable_rosout=False)
         self._results = tuple(results)
         self._run = Run()
         self._lock = threading.Condition()
-        self._messages = [_message(picture) for picture in pictures(size)]
-        self._camera = self.create_publisher(Image, 'image', QOS)
-        for name in results:
-            kind = ProbabilityMap if name.endswith('/probabilities') else Image
-            self.create_subscription(kind, f'{SEGMENTATION}/{name}', self._noter(name), QOS)
-        self.create_subscription(FrameStats, f'{SEGMENTATION}/stats', self._on_stats, QOS)
+        self._messages = [_message(picture) for picture in shown]
+        self._cameras = []
+        self._topics = []
+        for camera in names:
+            prefix = f'{camera}/' if camera else ''
+            self._cameras.append(self.create_publisher(Image, f'{prefix}image', QOS))
+            for name in results:
+                kind = ProbabilityMap if name.endswith('/probabilities') else Image
+                self._topics.append(f'{SEGMENTATION}/{prefix}{name}')
+                self.create_subscription(kind, self._topics[-1], self._noter(name), QOS)
+            stats = f'{SEGMENTATION}/{prefix}stats'
+            self.create_subscription(FrameStats, stats, self._on_stats, QOS)
 
     def _noter(self, name: str) -> Callable[[Image | ProbabilityMap], None]:
         def note(message: Image | ProbabilityMap) -> None:
             now = time.monotonic()
             with self._lock:
-                stamp = _nanoseconds(message.header.stamp)
-                if stamp in self._run.sent:
-                    self._run.arrived.setdefault(stamp, {})[name] = now
+                run, stamp = self._run, _nanoseconds(message.header.stamp)
+                if stamp in run.sent:
+                    run.arrived.setdefault(stamp, {})[name] = now
+                    if name == LABELS:
+                        run.labels.setdefault(run.picture[stamp], message)
                     self._lock.notify_all()
 
         return note
@@ -108,9 +108,8 @@ class Camera(Node):
             ConfigError: It does not come.
         """
         deadline = time.monotonic() + patience_s
-        topics = [f'{SEGMENTATION}/{name}' for name in self._results]
-        while self._camera.get_subscription_count() == 0 or not all(
-            self.count_publishers(topic) for topic in topics
+        while not all(camera.get_subscription_count() for camera in self._cameras) or not all(
+            self.count_publishers(topic) for topic in self._topics
         ):
             if time.monotonic() > deadline:
                 raise ConfigError(
@@ -120,31 +119,38 @@ class Camera(Node):
             time.sleep(0.1)
 
     def _send(self, index: int) -> None:
-        message = self._messages[index % len(self._messages)]
-        stamp = time.time_ns()
-        message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
-        with self._lock:
-            self._run.sent[stamp] = time.monotonic()
-        self._camera.publish(message)
+        """Send an image of each camera."""
+        picture = index % len(self._messages)
+        message = self._messages[picture]
+        now = time.time_ns()
+        for number, camera in enumerate(self._cameras):
+            stamp = now + number  # of its own, by which its results are told apart
+            message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+            with self._lock:
+                self._run.sent[stamp] = time.monotonic()
+                self._run.picture[stamp] = picture
+            camera.publish(message)
 
     def _complete(self) -> int:
         return sum(len(found) == len(self._results) for found in self._run.arrived.values())
 
     def as_fast_as_results_come(self, seconds: float) -> Run:
-        """Send an image whenever fewer than `IN_FLIGHT` wait for their results."""
+        """Send images whenever fewer than `IN_FLIGHT` of each camera wait for their results."""
         self._run = run = Run()
         until = time.monotonic() + seconds
+        index, most = 0, (IN_FLIGHT - 1) * len(self._cameras)
         while time.monotonic() < until:
             with self._lock:
                 self._lock.wait_for(
-                    lambda: len(run.sent) - self._complete() < IN_FLIGHT, timeout=DRAIN_S
+                    lambda: len(run.sent) - self._complete() <= most, timeout=DRAIN_S
                 )
-            self._send(len(run.sent))
+            self._send(index)
+            index += 1
         self._drain(run)
         return run
 
     def at_rate(self, hertz: float, seconds: float) -> Run:
-        """Send images at a fixed rate."""
+        """Send an image of each camera at a fixed rate."""
         self._run = run = Run()
         began = time.monotonic()
         for index in range(max(1, round(hertz * seconds))):
@@ -154,9 +160,15 @@ class Camera(Node):
         return run
 
     def _drain(self, run: Run) -> None:
-        """Wait for results that are on their way."""
+        """Wait for results that are on their way: images are lost, but the last ones are not."""
+        last = list(run.sent)[-len(self._cameras) :]
         with self._lock:
-            self._lock.wait_for(lambda: self._complete() == len(run.sent), timeout=DRAIN_S)
+            self._lock.wait_for(
+                lambda: all(
+                    len(run.arrived.get(stamp, ())) == len(self._results) for stamp in last
+                ),
+                timeout=DRAIN_S,
+            )
 
 
 def pictures(size: ImageSize) -> list[NDArray[np.uint8]]:
@@ -190,81 +202,53 @@ def processor_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def peak_mib(process_id: int) -> int:
-    """Return the largest resident memory that a process has had."""
-    for line in Path(f'/proc/{process_id}/status').read_text().splitlines():
-        if line.startswith('VmHWM:'):
-            return round(int(line.split()[1]) / 1024)
-    return 0
-
-
-def summary(run: Run, results: Sequence[str], cores_s: float, process_id: int) -> dict[str, Any]:
-    """Return a run's figures; see `graph_benchmark.measure`."""
-    from hiseg_ros.benchmark.spread import Spread
-
-    latencies, ends = [], []
-    for stamp, found in run.arrived.items():
-        if len(found) == len(results):
-            ends.append(max(found.values()))
-            latencies.append(1e3 * (ends[-1] - run.sent[stamp]))
-    began = min(run.sent.values())
-    elapsed = max([*ends, *run.sent.values()]) - began
-    engine = [s.preprocess_ms + s.network_ms + s.decision_ms for s in run.stats]
-    around = [s.total_ms - s.queue_ms - e for s, e in zip(run.stats, engine, strict=True)]
-    latency = Spread.of(latencies)
-    return {
-        'backend': run.stats[-1].backend if run.stats else '',
-        'images': len(run.sent),
-        'frames_per_s': round(len(latencies) / elapsed, 2) if elapsed > 0 else 0.0,
-        'lost': round(1 - len(latencies) / len(run.sent), 4),
-        'latency_ms': vars(latency) if latency else None,
-        'engine_ms': round(statistics.median(engine), 2) if engine else None,
-        'overhead_ms': round(statistics.median(around), 2) if around else None,
-        'cores': round(cores_s / elapsed, 2) if elapsed > 0 else None,
-        'host_peak_mib': peak_mib(process_id),
-    }
-
-
-def measure_all(camera: Camera, settings: dict[str, Any]) -> None:
+def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
     """Do the runs and report each."""
     seconds, process_id = float(settings['seconds']), int(settings['node'])
+    count = len(settings['cameras'])
+    reference = np.load(settings['reference']) if settings['reference'] else None
 
     def measured(send: Callable[[], Run]) -> dict[str, Any]:
         before = processor_s(process_id)
         run = send()
-        return summary(run, settings['results'], processor_s(process_id) - before, process_id)
+        cores_s = processor_s(process_id) - before
+        return summary(run, settings['results'], cores_s, process_id, reference)
 
-    camera.as_fast_as_results_come(min(2.0, seconds))  # the first frames are slower
-    fastest = measured(partial(camera.as_fast_as_results_come, seconds))['frames_per_s']
+    # The first frames are slower.
+    cameras.as_fast_as_results_come(min(2.0, seconds))
+    fastest = measured(partial(cameras.as_fast_as_results_come, seconds))['frames_per_s'] / count
     # Waiting for results leaves the node idle for moments; under too many images it is not.
-    flooded = measured(partial(camera.at_rate, max(1.0, FLOOD * fastest), seconds))
-    fastest = max(fastest, flooded['frames_per_s'])
+    flooded = measured(partial(cameras.at_rate, max(1.0, FLOOD * fastest), seconds))
+    fastest = max(fastest, flooded['frames_per_s'] / count)
     if not fastest:
         raise ConfigError('The node returned no results; expected labels: see its diagnostics.')
     for share in TRIES:
         hertz = share * fastest
-        row = measured(partial(camera.at_rate, hertz, seconds))
+        row = measured(partial(cameras.at_rate, hertz, seconds))
         if row['lost'] < LOSS or share == TRIES[-1]:
             sustained = row['lost'] < LOSS
             report('measured', camera_hz=round(hertz, 2), is_sustained=sustained, **row)
             break
     for hertz in settings['rates']:
-        row = measured(partial(camera.at_rate, hertz, seconds))
+        row = measured(partial(cameras.at_rate, hertz, seconds))
         report('measured', camera_hz=hertz, is_sustained=False, **row)
 
 
 def main() -> int:
     """Run until all is measured.
 
-    The settings: 'size' (H, W), 'results' (names of outputs), 'rates' (Hz), 'seconds' of a run,
-    'node' (its process), 'patience_s'.
+    The settings: 'size' (H, W), 'pictures' (a .npy file of (N, H, W, 3) uint8, or '' for noise),
+    'reference' (a .npy file with their labels, or ''), 'cameras' (names), 'results' (names of
+    outputs), 'rates' (Hz of each camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
     """
-    settings = json.loads(sys.argv[1])
+    settings = {'pictures': '', 'reference': '', 'cameras': [''], **json.loads(sys.argv[1])}
+    given = settings['pictures']
+    shown = list(np.load(given)) if given else pictures(tuple(settings['size']))
     rclpy.init()
-    camera = Camera(tuple(settings['size']), settings['results'])
-    with spinning(camera):
-        camera.wait_for_node(float(settings['patience_s']))
-        measure_all(camera, settings)
+    cameras = Cameras(shown, settings['results'], settings['cameras'])
+    with spinning(cameras):
+        cameras.wait_for_node(float(settings['patience_s']))
+        measure_all(cameras, settings)
         report('finished')
         sys.stdin.buffer.read()  # the parent closes it
     return 0

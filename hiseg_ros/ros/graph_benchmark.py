@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node measured from outside: a camera that asks for results in a private ROS graph."""
+"""The node measured from outside: cameras that ask for results in a private ROS graph."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ class GraphPlan:
     device: str = 'auto'
     input_height: int = 0
     """Parameter of that name."""
+    cameras: int = 1
+    """That share the node; each sends at the rates below."""
+    pictures: str = ''
+    """A .npy file of (N, H, W, 3) uint8 that the cameras send in turn; '' sends noise."""
+    reference: str = ''
+    """A .npy file with the labels to compare with, (N, H, W) uint8; '' compares with none."""
     results: Sequence[str] = RESULTS
     """Names of the outputs, below the node's name."""
     parameters: Sequence[str] = ()
@@ -58,10 +64,11 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
     which less than a hundredth of the images are lost ('is_sustained'); then come the plan's.
 
     Returns:
-        For each rate: 'camera_hz', 'frames_per_s' with all results, 'lost' share of images, and
-        medians: 'latency_ms' from the image's stamp to the arrival of the last result,
-        'engine_ms', 'overhead_ms' of the node around it; 'cores' that the node kept busy, and its
-        'host_peak_mib'.
+        For each rate: 'camera_hz' of each camera, 'frames_per_s' of all with all results, 'lost'
+        share of images, and medians: 'latency_ms' from the image's stamp to the arrival of the
+        last result, 'engine_ms' (of a whole batch where the images are 'batched'), 'overhead_ms'
+        of the node around it; 'cores' that the node kept busy, its 'host_peak_mib',
+        'device_used_mib' by all programs, and 'labels_equal_to_reference', a share of pixels.
 
     Raises:
         ConfigError: The node cannot be configured, or a process ended.
@@ -81,6 +88,8 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
             camera = [sys.executable, '-m', 'hiseg_ros.ros.benchmark_camera', json.dumps({
                 'size': plan.size, 'results': list(plan.results), 'rates': list(plan.rates),
                 'seconds': plan.seconds, 'node': node.process_id, 'patience_s': PATIENCE_S,
+                'pictures': plan.pictures, 'reference': plan.reference,
+                'cameras': _camera_names(plan),
             })]
             children.append(
                 ChildProcess(CAMERA, camera, environment, Path(folder) / 'camera.log', events)
@@ -91,9 +100,17 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
         log = (Path(folder) / 'node.log').read_text(errors='replace')
     named = {
         'size': list(plan.size), 'input_height': plan.input_height, 'results': list(plan.results),
+        'cameras': plan.cameras,
         'precision': _configured_precision(log) or plan.precision,
     }
     return [{**named, **row} for row in rows]
+
+
+def _camera_names(plan: GraphPlan) -> list[str]:
+    """Return the node's parameter of that name; the only camera has none."""
+    if plan.cameras == 1:
+        return ['']
+    return [f'camera_{number}' for number in range(plan.cameras)]
 
 
 def _configured_precision(log: str) -> str:
@@ -106,7 +123,7 @@ def _node_command(plan: GraphPlan) -> list[str]:
     parameters = {
         'autostart': 'true', 'model': plan.model or "''", 'device': plan.device,
         'backend': plan.backend, 'precision': plan.precision,
-        'input_height': str(plan.input_height),
+        'input_height': str(plan.input_height), 'cameras': json.dumps(_camera_names(plan)),
     }
     command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     for name, value in parameters.items():
@@ -125,6 +142,9 @@ def _collect(
         try:
             event = events.get(timeout=1.0)
         except queue.Empty:
+            refused = node.last_error('Not configured: ')
+            if refused:
+                raise _ended(NODE, refused) from None
             if time.monotonic() > deadline:
                 raise ConfigError(
                     'The measurement did not end in time; expected it to: measure fewer seconds.'
@@ -139,7 +159,10 @@ def _collect(
         elif kind in ('error', 'ended'):
             refused = node.last_error('Not configured: ')
             said = refused or event.get('message') or f'exit code {event.get("code")}'
-            raise ConfigError(
-                f'The {source} ended before its work was done ({said}); expected it to run '
-                'to the end.'
-            )
+            raise _ended(source, said)
+
+
+def _ended(source: str, said: str) -> ConfigError:
+    return ConfigError(
+        f'The {source} ended before its work was done ({said}); expected it to run to the end.'
+    )

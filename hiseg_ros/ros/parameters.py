@@ -77,16 +77,19 @@ class NodeParameters:
     )
     backend: str = _parameter(
         'auto',
-        'What runs the network: eager, compile or cuda_graph for weights, onnx_runtime or '
-        'openvino for a .onnx file; auto takes the fastest that is installed, for weights '
+        'What runs the network: eager, compile or cuda_graph for weights, onnx_runtime, tensorrt '
+        'or openvino for a .onnx file; auto takes the fastest that is installed, for weights '
         'cuda_graph on a GPU that proves to run it, else eager.',
-        choices=('auto', 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino'),
+        choices=(
+            'auto', 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'tensorrt', 'openvino',
+        ),
     )
     precision: str = _parameter(
         'auto',
         'Of the convolutions; bfloat16, float16 and int8 are faster where the device has them and '
-        'decide a few pixels in a hundred differently, about as well; float16 needs weights and a '
-        'GPU, int8 a file of hiseg quantize or the shipped one; auto takes the fastest.',
+        'decide a few pixels in a hundred differently, about as well; float16 needs a GPU '
+        'and weights or tensorrt, int8 a file of hiseg quantize or the shipped one; auto takes '
+        'the fastest.',
         choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
     input_height: int = _parameter(

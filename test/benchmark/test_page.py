@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hiseg_ros.benchmark.arithmetic import add_limit
 from hiseg_ros.benchmark.energy import EnergyMeter
 from hiseg_ros.benchmark.machine import describe_machine
 from hiseg_ros.benchmark.page import markdown
@@ -22,14 +23,15 @@ STAGES = {
 ENGINE = {
     'size': [512, 1024], 'backend': 'openvino', 'precision': 'bfloat16', 'stages_ms': STAGES,
     'cameras': 1, 'images_per_s': 11.5, 'decision_share': 0.047, 'host_peak_mib': 390,
-    'device_peak_mib': None,
+    'device_peak_mib': None, 'reference': 'eager float32', 'batched': False,
     'joules_per_frame': None, 'labels_equal_to_reference': 0.98123, 'miou': 0.684,
 }
 GRAPH = {
     'size': [512, 1024], 'backend': 'openvino', 'precision': 'auto', 'camera_hz': 10.25,
     'is_sustained': True, 'frames_per_s': 10.2, 'lost': 0.005,
     'latency_ms': {'median': 95.0, 'p95': 120.0}, 'engine_ms': 85.5, 'overhead_ms': 6.1,
-    'cores': 1.7, 'host_peak_mib': 470,
+    'cores': 1.7, 'host_peak_mib': 470, 'cameras': 1, 'reference': 'openvino float32',
+    'labels_equal_to_reference': 0.99876,
 }
 
 
@@ -66,6 +68,62 @@ def test_a_page_has_the_machine_and_both_tables() -> None:
     assert '| 98.12 % | 68.4 % |' in page
     assert '| compile float32 | not here: No compiler. |' in page
     assert '| 10.2 (sustained) | 10.2 | 0.5 % | 95.0 (120.0) |' in page
+    assert '| 470 | 99.88 % |' in page
+    assert 'device MiB' not in page  # nothing was measured of it
+    assert 'Engines; the reference of the labels is `eager float32`:' in page
+    assert 'graph; the reference of the labels is `openvino float32`:' in page
+
+
+def test_a_page_says_how_images_of_several_cameras_were_run() -> None:
+    """In a batch or one by one; a row that failed does not say."""
+    rows = [{**ENGINE, 'cameras': 4, 'batched': True}, {**ENGINE, 'cameras': 4},
+            {'size': [8, 8], 'cameras': 4, 'backend': 'x', 'precision': 'y', 'error': 'No.'}]
+    page = markdown({'command': '', 'machine': describe_machine(), 'engines': rows})
+    assert '| 512x1024, 4 cameras in a batch | openvino' in page
+    assert '| 512x1024, 4 cameras one by one | openvino' in page
+    assert '| 8x8, 4 cameras | x y | not here: No. |' in page
+
+
+def test_a_page_without_reference_says_so() -> None:
+    """Instead of naming none."""
+    row = {**ENGINE, 'reference': None, 'labels_equal_to_reference': None}
+    page = markdown({'command': '', 'machine': describe_machine(), 'engines': [row]})
+    assert 'nothing runs the network in float32 here, so labels are not compared' in page
+
+
+def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
+    """500 GFLOP at 1000 TFLOP/s are half a millisecond, for each camera."""
+    row = {**ENGINE, 'cameras': 4, 'network': 'large'}
+    add_limit(row, 500.0, 1000.0)
+    assert row['limit_ms'] == 2.0
+    assert row['frame_over_limit'] == 42.75
+    without = dict(ENGINE)
+    add_limit(without, 500.0, None)
+    assert without == ENGINE
+    arithmetic = [
+        {'model': 'large', 'size': [512, 1024], 'gflop': 500.0}, {'bfloat16_tflops': 1000.0},
+        {'error': 'No torch.'},
+    ]
+    page = markdown({
+        'command': '', 'machine': describe_machine(), 'engines': [row], 'arithmetic': arithmetic,
+    })
+    assert '| 68.4 % | 42.75 |' in page
+    assert '| large: openvino bfloat16 |' in page
+    assert '- large at 512x1024: 500 GFLOP an image' in page
+    assert '- products of bfloat16 matrices: 1000 TFLOP/s' in page
+    assert '- not found out: No torch.' in page
+
+
+def test_layers_are_listed_with_their_kernels() -> None:
+    """And the network that they are of."""
+    profile = {
+        'model': 'x.onnx', 'precision': 'int8', 'input_size': [512, 1024],
+        'network_ms': {'median': 30.0, 'p95': 31.0},
+        'layers': [{'kind': 'Convolution', 'kernel': 'brgconv', 'ms': 18.0}],
+    }
+    page = markdown({'command': '', 'machine': describe_machine(), 'profile': [profile]})
+    assert 'Layers of x.onnx in int8 at 512x1024' in page
+    assert '| Convolution | brgconv | 18.00 |' in page
 
 
 def test_a_run_without_results_has_no_latency() -> None:

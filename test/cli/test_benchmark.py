@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from hiseg_ros.benchmark import engines, everything
+from hiseg_ros.cli import measurements
 from hiseg_ros.cli.__main__ import main
+from hiseg_ros.errors import ConfigError
 
 
 @pytest.mark.needs('torch')
@@ -27,6 +32,8 @@ def test_engines_are_measured_beside_the_reference(
     result = json.loads(target.read_text())
     eager, openvino = result['engines']
     assert eager['labels_equal_to_reference'] == 1.0
+    assert eager['reference'] == 'eager float32'
+    assert eager['batched'] is False
     assert eager['size'] == [96, 160]
     stages = eager['stages_ms']
     parts = sum(stages[name]['median'] for name in ('preprocess', 'network', 'decision'))
@@ -47,12 +54,84 @@ def test_images_of_several_cameras_are_measured_together(
     target = tmp_path / 'figures.json'
     assert main([
         'benchmark', '--model', str(tiny_checkpoint), '--size', '64x96', '--backend', 'eager',
-        '--frames', '2', '--warm-up', '0', '--cameras', '3', '--device', 'cpu',
+        '--frames', '2', '--warm-up', '0', '--cameras', '3,1', '--device', 'cpu',
         '--json', str(target),
     ]) == 0
-    (row,) = json.loads(target.read_text())['engines']
-    assert row['cameras'] == 3
+    one, row = json.loads(target.read_text())['engines']
+    assert (one['cameras'], row['cameras']) == (1, 3)
+    assert row['batched'] is False  # on a CPU it does not pay
     assert row['images_per_s'] * row['stages_ms']['frame']['median'] == pytest.approx(3000, 0.5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec('openvino') is None, reason='no module openvino')
+def test_layers_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their times add up to about the network's."""
+    target = tmp_path / 'figures.json'
+    assert main([
+        'benchmark', '--profile', '--size', '64x96', '--backend', 'openvino', '--frames', '2',
+        '--warm-up', '1', '--json', str(target),
+    ]) == 0
+    (profile,) = json.loads(target.read_text())['profile']
+    assert profile['model'] == 'street_lite.onnx'
+    assert any(layer['kind'] == 'Convolution' for layer in profile['layers'])
+    assert 0 < sum(layer['ms'] for layer in profile['layers']) < 3 * profile['network_ms']['p95']
+    assert '| layer | kernel | ms |' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.needs('torch', 'ros')
+def test_everything_of_a_machine_is_measured_in_one_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Engines of both networks, their limit, and the node with two cameras."""
+    target = tmp_path / 'figures.json'
+    assert main([
+        'benchmark', '--everything', '--device', 'cpu', '--size', '64x96', '--backend', 'eager',
+        '--cameras', '2', '--experiment', 'street_lite', '--frames', '1', '--warm-up', '0',
+        '--seconds', '0.3', '--rates', '5', '--json', str(target),
+    ]) == 0
+    result = json.loads(target.read_text())
+    networks = ['street_lite, untrained', 'street_lite']
+    assert [row['network'] for row in result['engines']] == networks
+    assert list(dict.fromkeys(row['network'] for row in result['graph'])) == networks
+    for row in result['engines']:
+        assert row['limit_ms'] > 0
+        assert row['frame_over_limit'] > 1
+    for row in result['graph']:
+        assert row['cameras'] == 2
+        assert row['images'] % 2 == 0
+        assert row['reference'] == 'eager float32'
+        assert row['labels_equal_to_reference'] > 0.99
+    printed = capsys.readouterr()
+    assert 'products of bfloat16 matrices' in printed.out
+    assert 'node: street_lite, 64x96, 2 cameras, eager float32' in printed.err
+
+
+def test_what_of_everything_cannot_be_measured_leaves_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason; the rest is measured, and kept after each step."""
+    def fail(*_: object) -> NoReturn:
+        raise ConfigError('No ROS here.')
+
+    def run_module(module: str, *_: object) -> list[dict[str, object]]:
+        return [{'error': f'No {module.rpartition(".")[2]} here.'}]
+
+    monkeypatch.setattr(measurements, '_node', fail)
+    monkeypatch.setattr(engines, 'run_module', run_module)
+    monkeypatch.setattr(everything, 'run_module', run_module)
+    target = tmp_path / 'figures.json'
+    assert main([
+        'benchmark', '--everything', '--size', '64x96', '--backend', 'eager,compile:bfloat16',
+        '--json', str(target), '--markdown', str(tmp_path / 'page.md'),
+    ]) == 0
+    result = json.loads(target.read_text())
+    assert [row['error'] for row in result['engines']] == 2 * ['No engine_run here.']
+    assert [row['error'] for row in result['graph']] == 4 * ['No ROS here.']
+    assert {row['error'] for row in result['arithmetic']} == {
+        'No untrained here.', 'No arithmetic here.'
+    }
+    assert 'not here: No ROS here.' in (tmp_path / 'page.md').read_text()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +142,13 @@ def test_images_of_several_cameras_are_measured_together(
         (['--dataset', 'camvid'], 'without --root'),
         (['--rates', '10,fast'], '--rates is 10,fast'),
         (['--cameras', '0'], '--cameras 0; expected'),
-        (['--ros', '--cameras', '2'], '--cameras is given with --ros'),
+        (['--cameras', '1,four'], '--cameras 1,four; expected'),
+        (['--ros', '--dataset', 'camvid', '--root', '.'], '--dataset is given with --ros'),
+        (['--profile', '--dataset', 'camvid'], '--dataset is given with --profile'),
+        (['--profile', '--cameras', '2'], '--cameras is given with --profile'),
+        (['--profile', '--backend', 'eager'], "--profile is given with back-end 'eager'"),
+        (['--everything', '--ros'], '--everything is given with --ros; expected one'),
+        (['--everything', '--input-height', '64'], '--input-height is given with --everything'),
         (['--rates', '0'], '--rates is 0'),
         (['--seconds', '-1'], '--seconds -1'),
         (['--ros', '--parameter', 'overlap'], 'expected NAME:=VALUE'),

@@ -127,12 +127,29 @@ def test_a_file_that_computes_something_else_is_refused(
     kernel.CopyFrom(onnx.numpy_helper.from_array(1.5 * values, kernel.name))
     onnx.save(model, path)
     picture = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
-    with pytest.raises(CheckpointError, match=r'differs from .* in probability.*do not use it'):
+    with pytest.raises(CheckpointError, match=r'differs from .* probability.*cannot be used'):
         prove(checkpoint, path, [picture])
     del model.metadata_props[:]
     onnx.save(model, path)
     with pytest.raises(CheckpointError, match='no info block'):
         prove(checkpoint, path, [picture])
+
+
+@needs_onnx
+def test_a_file_that_is_not_proven_is_not_kept(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An earlier one stays as it was."""
+    from hiseg_ros.inference import export
+
+    path = tmp_path / 'tiny.onnx'
+    path.write_text('earlier')
+    monkeypatch.setattr(export, 'LARGEST_DIFFERENCE', -1.0)
+    assert main(['export', '--model', str(tiny_checkpoint), '--output', str(path)]) == 2
+    assert 'it cannot be used' in capsys.readouterr().err
+    assert path.read_text() == 'earlier'
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

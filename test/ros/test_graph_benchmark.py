@@ -5,22 +5,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from hiseg_ros.benchmark.graph_run import Run, summary
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.inference.engine import Engine
 from hiseg_ros.ros import graph_benchmark
-from hiseg_ros.ros.benchmark_camera import Run, pictures, summary
+from hiseg_ros.ros.benchmark_camera import pictures
 from hiseg_ros.ros.graph_benchmark import GraphPlan, measure
 
 pytestmark = [pytest.mark.needs('ros'), pytest.mark.needs('torch')]
 
 
-def test_the_node_is_measured_from_outside(tiny_checkpoint: Path) -> None:
+def test_the_node_is_measured_from_outside(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """First the sustained rate, then the rates asked for; results are counted, not believed."""
+    shown = np.stack(pictures((64, 96)))
+    engine = Engine(tiny_checkpoint, device='cpu', backend='eager')
+    np.save(tmp_path / 'shown.npy', shown)
+    np.save(tmp_path / 'labels.npy', np.stack([engine.segment(one).labels for one in shown]))
     plan = GraphPlan(
         (64, 96), backend='eager', precision='float32', model=str(tiny_checkpoint), device='cpu',
-        rates=(5.0,), seconds=1.0,
+        rates=(5.0,), seconds=1.0, pictures=str(tmp_path / 'shown.npy'),
+        reference=str(tmp_path / 'labels.npy'),
     )
     fastest, asked = measure(plan)
     assert fastest['camera_hz'] > 0
@@ -32,6 +41,7 @@ def test_the_node_is_measured_from_outside(tiny_checkpoint: Path) -> None:
         assert row['backend'] == 'eager'
         assert row['host_peak_mib'] > 50
         assert row['cores'] > 0
+        assert row['labels_equal_to_reference'] == 1.0
     assert asked['latency_ms']['median'] > 0
     assert asked['engine_ms'] > 0
 
@@ -58,6 +68,18 @@ def test_lost_images_count_against_the_node() -> None:
     assert row['lost'] == 0.75
     assert row['latency_ms'] == {'median': 60.0, 'p95': 60.0}
     assert row['engine_ms'] is None
+
+
+def test_labels_are_compared_with_those_of_the_same_picture() -> None:
+    """One of eight pixels differs."""
+    import os
+
+    reference = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], np.uint8)
+    run = Run({1: 0.0}, {1: {'labels': 0.05}}, picture={1: 1}, labels={
+        1: SimpleNamespace(data=bytes([5, 6, 7, 9])), 0: SimpleNamespace(data=bytes([1, 2, 3, 4])),
+    })
+    row = summary(run, ('labels',), 0.1, os.getpid(), reference)
+    assert row['labels_equal_to_reference'] == 0.875
 
 
 def test_pictures_have_the_size_asked_for() -> None:

@@ -16,15 +16,21 @@ import pytest
 pytestmark = pytest.mark.needs('ros')
 
 ABSENT = ('torch', 'torchvision', 'timm', 'torchmetrics', 'lightning', 'matplotlib', 'onnx')
-REFUSAL = f"""
+WITHOUT = f"""
 import sys
 
-class Refusal:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition('.')[0] in {ABSENT}:
-            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+class Without:
+    def __init__(self, finder):
+        self._finder = finder
 
-sys.meta_path.insert(0, Refusal())
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] not in {ABSENT}:
+            return self._finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
@@ -33,7 +39,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Return variables with which no Python process finds torch."""
     modules = tmp_path / 'modules'
     modules.mkdir()
-    (modules / 'sitecustomize.py').write_text(REFUSAL)
+    (modules / 'sitecustomize.py').write_text(WITHOUT)
     path = os.pathsep.join(filter(None, [str(modules), os.environ.get('PYTHONPATH')]))
     return {**os.environ, 'PYTHONPATH': path}
 
@@ -46,6 +52,22 @@ def hiseg(environment: dict[str, str], *arguments: object) -> subprocess.Complet
     )
 
 
+def test_torch_is_as_absent_as_where_it_was_never_installed(
+    environment: dict[str, str]
+) -> None:
+    """It is neither found nor imported; another module is."""
+    program = (
+        'from importlib.util import find_spec\n'
+        "print([find_spec(name) is None for name in ('torch', 'torch_no', 'numpy')])\n"
+        'import torch\n'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, env=environment
+    )
+    assert result.stdout == '[True, True, False]\n'
+    assert "ModuleNotFoundError: No module named 'torch'" in result.stderr
+
+
 @pytest.mark.skipif(importlib.util.find_spec('numba') is None, reason='no module numba')
 def test_the_demo_runs_without_torch(tmp_path: Path, environment: dict[str, str]) -> None:
     """The shipped network comes as a file for the runtimes that are there."""
@@ -55,6 +77,27 @@ def test_the_demo_runs_without_torch(tmp_path: Path, environment: dict[str, str]
     summary = json.loads((output / 'summary.json').read_text())
     assert summary['frames_processed'] >= 1
     assert (output / 'overlay.mp4').stat().st_size > 0
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ('openvino', 'numba')),
+    reason='no module openvino or numba',
+)
+def test_the_benchmark_takes_a_runtime_in_float32_for_the_reference(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """A back-end of torch leaves a row that says what it needs."""
+    target = tmp_path / 'figures.json'
+    result = hiseg(
+        environment, 'benchmark', '--size', '64x96', '--backend', 'eager,openvino:int8',
+        '--frames', '1', '--warm-up', '0', '--device', 'cpu', '--json', target,
+    )
+    assert result.returncode == 0, result.stderr
+    eager, in_int8 = json.loads(target.read_text())['engines']
+    assert 'no module torch' in eager['error']
+    assert in_int8['reference'] in ('onnx_runtime float32', 'openvino float32')
+    assert 0.5 < in_int8['labels_equal_to_reference'] < 1.0
+    assert f'the reference of the labels is `{in_int8["reference"]}`' in result.stdout
 
 
 def test_what_needs_torch_says_what_to_install(

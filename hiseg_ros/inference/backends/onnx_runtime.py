@@ -1,10 +1,18 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The back-end of ONNX Runtime: an exported file on the CPU, CUDA or TensorRT."""
+"""The back-ends of ONNX Runtime: an exported file on the CPU, on CUDA, or in TensorRT."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import sys
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +20,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, DeviceError
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError
 from hiseg_ros.inference.backends.exported import ExportedBackend
+from hiseg_ros.inference.cuda_driver import has_cuda_driver
+from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.threads import thread_count
 
@@ -22,88 +32,188 @@ CPU, CUDA, TENSORRT = 'CPUExecutionProvider', 'CUDAExecutionProvider', 'Tensorrt
 ERRORS_ONLY = 3
 """Severity from which ONNX Runtime writes to standard error."""
 
+MAX_SIZES = 4
+"""Input sizes whose TensorRT engines stay loaded; each has its own memory on the device."""
+
 
 class OnnxRuntimeBackend(ExportedBackend):
-    """An exported network in ONNX Runtime."""
+    """An exported network in ONNX Runtime; as 'tensorrt', compiled for every input size it meets.
 
-    name = 'onnx_runtime'
+    Compiling takes minutes; what it makes stays in the user's cache folder for the next process.
+    """
 
     def __init__(
-        self, path: Path, inputs: ExportedInput, device: str, precision: str = 'float32'
+        self, path: Path, inputs: ExportedInput, device: str, precision: str = 'float32',
+        name: str = 'onnx_runtime',
     ) -> None:
         """Load the file.
 
         Args:
             path: File written by `hiseg export`.
             inputs: Rule for its input size; a fixed size of the file is taken over.
-            device: 'auto' (CUDA where ONNX Runtime has it), 'cpu', 'cuda' or 'cuda:N'.
-            precision: That of the file: 'float32', or 'int8' if it is quantized.
+            device: 'auto' (CUDA where ONNX Runtime gets it to work), 'cpu', 'cuda' or 'cuda:N'.
+            precision: That of the file: 'float32', or 'int8' if it is quantized; 'tensorrt' also
+                computes in 'float16'.
+            name: 'onnx_runtime', or 'tensorrt', which is never taken unasked.
 
         Raises:
             CheckpointError: ONNX Runtime cannot load the file, or it has another input.
-            ConfigError: The file has a fixed size, and an input height is asked for.
-            DeviceError: ONNX Runtime has no such device here.
+            ConfigError: The file has a fixed size, and an input height is asked for; or the cache
+                folder cannot be written.
+            DeviceError: ONNX Runtime has no such device here, or it fails.
         """
-        providers, self.device = _providers(device)
-        self.precision = precision
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count()
-        options.log_severity_level = ERRORS_ONLY
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except Exception as problem:  # its errors share no family
-            reason = ' '.join(str(problem).split())[:200]
-            raise CheckpointError(
-                f'ONNX Runtime {onnxruntime.__version__} cannot load {path} ({reason}); expected '
-                'a file written by `hiseg export`.'
-            ) from problem
+        self.name, self.precision = name, precision
+        self._path = path
+        self._cache = _cache_folder(path) if name == 'tensorrt' else None
+        self._index = _cuda_index(device, name)
+        session = self._open()
+        reason = self._fallen_back(session)
+        if reason:
+            if device != 'auto' or self._cache:
+                raise DeviceError(f"{reason}: see its log, or choose device 'cpu'.")
+            warnings.warn(f'{reason}: the CPU is used.', RuntimeWarning, stacklevel=2)
+            self._index = None
+        self.device = 'cpu' if self._index is None else f'cuda:{self._index}'
         self.providers: tuple[str, ...] = tuple(session.get_providers())
-        if self.device != 'cpu' and CUDA not in self.providers:
-            raise DeviceError(
-                f'ONNX Runtime did not get device {self.device!r} to work and fell back to '
-                f"{list(self.providers)}; expected CUDA and cuDNN of its version: see its log, or "
-                "choose device 'cpu'."
-            )
         source = session.get_inputs()[0]
         self._inputs = inputs.of_file(path, source.shape, source.type == 'tensor(uint8)')
-        self._name = source.name
+        self._input, self._sides = source.name, source.shape
         self._session: Any = session
+        self._of_shape: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (V, h, w) float32.
 
         Raises:
+            DeviceError: TensorRT cannot compile for this size.
             RuntimeError: The back-end is closed.
         """
         if self._session is None:
-            raise RuntimeError('The back-end onnx_runtime is closed; expected an open one.')
-        nodes: NDArray[np.float32] = self._session.run(None, {self._name: images})[0][0]
+            raise RuntimeError(f'The back-end {self.name} is closed; expected an open one.')
+        session = self._session
+        if self._cache and self._inputs.fixed is None:
+            session = self._compiled(images.shape)
+        nodes: NDArray[np.float32] = session.run(None, {self._input: images})[0][0]
         return nodes
+
+    def _fallen_back(self, session: Any) -> str:
+        """Return why a session does not run where it was to, '' if it does."""
+        wanted = TENSORRT if self._cache else CUDA
+        if self._index is None or wanted in session.get_providers():
+            return ''
+        return (
+            f'ONNX Runtime did not get {wanted.removesuffix("ExecutionProvider")} to work and '
+            f'fell back to {session.get_providers()}; expected CUDA and cuDNN of its version'
+            f'{", and TensorRT (pip install tensorrt)" if self._cache else ""}'
+        )
+
+    def _compiled(self, shape: tuple[int, ...]) -> Any:
+        """Return the session for inputs of one shape."""
+        if shape not in self._of_shape:
+            while len(self._of_shape) >= MAX_SIZES:
+                self._of_shape.popitem(last=False)
+            session = self._open(shape)
+            reason = self._fallen_back(session)
+            if reason:
+                raise DeviceError(f"{reason}: see its log, or choose back-end 'onnx_runtime'.")
+            self._of_shape[shape] = session
+        self._of_shape.move_to_end(shape)
+        return self._of_shape[shape]
+
+    def _open(self, shape: Sequence[int] = ()) -> Any:
+        """Return a session, for inputs of one shape where one is given.
+
+        Open sides are then closed in the graph: TensorRT plans once for them, and not anew for
+        every range of sizes that it has seen.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = thread_count()
+        options.log_severity_level = ERRORS_ONLY
+        for side, length in zip(self._sides if shape else (), shape, strict=True):
+            if isinstance(side, str):
+                options.add_free_dimension_override_by_name(side, length)
+        providers = _providers(self._index)
+        if self._cache:
+            folder = self._cache / ('x'.join(map(str, shape)) or 'as_it_is')
+            of_tensorrt = _tensorrt_options(self._index, folder, self.precision)
+            providers.insert(0, (TENSORRT, of_tensorrt))
+        try:
+            with device_faults('cpu' if self._index is None else f'cuda:{self._index}'):
+                return onnxruntime.InferenceSession(str(self._path), options, providers=providers)
+        except HisegError:
+            raise
+        except Exception as problem:  # its errors share no family
+            reason = ' '.join(str(problem).split())[:200]
+            raise CheckpointError(
+                f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} ({reason}); '
+                'expected a file written by `hiseg export`.'
+            ) from problem
 
     def close(self) -> None:
         """Free the network; closing twice does no harm."""
         self._session = None
+        self._of_shape.clear()
 
 
-def _providers(device: str) -> tuple[list[Any], str]:
-    """Return ONNX Runtime's providers for a device, best first, and the device's name.
+def _cuda_index(device: str, name: str) -> int | None:
+    """Return the number of a CUDA device, None for the CPU.
 
     Raises:
-        DeviceError: This ONNX Runtime has none for it.
+        DeviceError: This ONNX Runtime, or this machine, has none.
     """
-    listed = onnxruntime.get_available_providers()
-    if device == 'cpu' or (device == 'auto' and CUDA not in listed):
-        return [CPU], 'cpu'
+    # What ONNX Runtime lists is what it was built with, not what works here.
+    wanted = TENSORRT if name == 'tensorrt' else CUDA
+    is_there = wanted in onnxruntime.get_available_providers() and has_cuda_driver()
+    if wanted == CUDA and (device == 'cpu' or (device == 'auto' and not is_there)):
+        return None
     number = re.fullmatch(r'auto|cuda(?::(\d+))?', device)
-    if number is None or CUDA not in listed:
-        found = ['auto', 'cpu'] + (['cuda', 'cuda:N'] if CUDA in listed else [])
+    if number is None or not is_there:
+        found = (['auto', 'cpu'] if wanted == CUDA else ['auto']) + ['cuda', 'cuda:N']
         raise DeviceError(
-            f'Device {device!r} does not exist for ONNX Runtime here; expected one of {found}: '
-            'its CUDA devices come with the package onnxruntime-gpu.'
+            f'Device {device!r} does not exist for back-end {name!r} here; expected one of '
+            f"{found}: a GPU needs NVIDIA's driver and the package onnxruntime-gpu."
         )
-    index = int(number[1] or 0)
-    of_device = {'device_id': index}
-    providers: list[Any] = [(CUDA, of_device), CPU]
-    if TENSORRT in listed:
-        providers.insert(0, (TENSORRT, {**of_device, 'trt_engine_cache_enable': True}))
-    return providers, f'cuda:{index}'
+    return int(number[1] or 0)
+
+
+def _providers(index: int | None) -> list[Any]:
+    """Return ONNX Runtime's providers for a CUDA device or the CPU, best first."""
+    if index is None:
+        return [CPU]
+    if hasattr(onnxruntime, 'preload_dlls'):
+        # pip's CUDA and cuDNN lie where no loader looks. It prints what it misses.
+        with redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls()
+    return [(CUDA, {'device_id': index}), CPU]
+
+
+def _tensorrt_options(index: int | None, folder: Path, precision: str) -> dict[str, Any]:
+    """Return TensorRT's options.
+
+    Raises:
+        ConfigError: The folder for what it compiles cannot be made.
+    """
+    with suppress(ImportError):
+        import_module('tensorrt')  # loads pip's libraries, which ONNX Runtime does not find
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ConfigError(
+            f'TensorRT cannot keep what it compiles ({problem}); expected a folder that can be '
+            'written: set XDG_CACHE_HOME to another.'
+        ) from problem
+    return {
+        'device_id': index,
+        'trt_engine_cache_enable': True,
+        'trt_engine_cache_path': str(folder),
+        'trt_timing_cache_enable': True,
+        'trt_timing_cache_path': str(folder),
+        'trt_fp16_enable': precision == 'float16',
+    }
+
+
+def _cache_folder(path: Path) -> Path:
+    """Return where TensorRT's engines of a file are kept: $XDG_CACHE_HOME, or ~/.cache."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    return base / 'hiseg_ros' / 'tensorrt' / f'{digest}_{onnxruntime.__version__}'

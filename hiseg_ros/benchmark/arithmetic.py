@@ -1,0 +1,132 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""How long a frame takes at least: a network's arithmetic over what the device computes at most.
+
+python -m hiseg_ros.benchmark.arithmetic SETTINGS.json RESULT.json
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros.errors import HisegError
+from hiseg_ros.types import ImageSize
+
+SIDES = {'cuda': 8192, 'cpu': 1024}
+"""Of the square matrices by kind of device: large enough that starting takes no share."""
+
+PRODUCTS, ROUNDS = 10, 7
+
+
+@dataclass(frozen=True)
+class ArithmeticSettings:
+    """What one process finds out."""
+
+    models: Sequence[str]
+    """Weights files."""
+    sizes: Sequence[ImageSize]
+    """(H, W) of camera images."""
+    device: str
+    """For the products: 'auto', 'cpu', 'cuda' or 'cuda:N'."""
+
+
+def network_gflop(model: Path, size: ImageSize) -> float:
+    """Return the arithmetic of a network for an image, in 1e9 operations.
+
+    A multiplication with its addition counts as two, as usual. Nothing is computed for it.
+
+    Args:
+        model: Weights file.
+        size: (H, W) of the camera image; the network sees it at the size of the weights' rule.
+
+    Raises:
+        CheckpointError: The file cannot be used.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from hiseg_ros.model.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(model)
+    network = checkpoint.build().to('meta')
+    height, width = checkpoint.preprocessing.input_size(size)
+    images = torch.empty((1, 3, height, width), device='meta')
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.node_probabilities(network(images))
+    return float(counter.get_total_flops()) / 1e9
+
+
+def peak_tflops(device: str) -> float:
+    """Return what products of bfloat16 matrices reach on a device, in 1e12 operations a second.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    import torch
+
+    from hiseg_ros.inference.torch_device import find_device
+
+    found = find_device(device)
+    side = SIDES[found.type]
+
+    def finish() -> None:
+        if found.type == 'cuda':
+            torch.cuda.synchronize(found)
+
+    one, other = torch.randn((2, side, side), device=found).bfloat16()
+    seconds = []
+    for _ in range(ROUNDS):  # the first one also chooses kernels
+        finish()
+        began = time.perf_counter()
+        for _ in range(PRODUCTS):
+            torch.mm(one, other)
+        finish()
+        seconds.append((time.perf_counter() - began) / PRODUCTS)
+    return 2 * side**3 / statistics.median(seconds) / 1e12
+
+
+def add_limit(row: dict[str, Any], gflop: float | None, tflops: float | None) -> None:
+    """Add to an engine's row what the arithmetic takes at least, and how far the frame is from it.
+
+    Args:
+        row: Of `engine_run.measure`; gets 'limit_ms' and 'frame_over_limit' where all figures are
+            there.
+        gflop: As `network_gflop` returns.
+        tflops: As `peak_tflops` returns.
+    """
+    if gflop and tflops and 'error' not in row:
+        limit_ms = row['cameras'] * gflop / tflops
+        row['limit_ms'] = round(limit_ms, 3)
+        row['frame_over_limit'] = round(row['stages_ms']['frame']['median'] / limit_ms, 2)
+
+
+def main(arguments: list[str]) -> int:
+    """Write a row for every network and size, and one with the peak; or with what went wrong."""
+    source, target = map(Path, arguments)
+    settings = ArithmeticSettings(**json.loads(source.read_text()))
+    rows: list[dict[str, Any]] = []
+    for model in settings.models:
+        for height, width in settings.sizes:
+            row: dict[str, Any] = {'model': Path(model).name, 'size': [height, width]}
+            try:
+                gflop = network_gflop(Path(model), (height, width))
+                rows.append({**row, 'gflop': round(gflop, 2)})
+            except HisegError as problem:
+                rows.append({**row, 'error': str(problem)})
+    try:
+        rows.append({'bfloat16_tflops': round(peak_tflops(settings.device), 2)})
+    except HisegError as problem:
+        rows.append({'error': str(problem)})
+    target.write_text(json.dumps(rows))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

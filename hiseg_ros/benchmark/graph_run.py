@@ -1,0 +1,88 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of one run of the node in a graph, from what its cameras sent and got back."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.benchmark.machine import peak_mib
+from hiseg_ros.benchmark.nvml import Gpu
+from hiseg_ros.benchmark.spread import Spread
+
+LABELS = 'labels'
+"""The node's output whose images are compared with the reference."""
+
+
+@dataclass
+class Run:
+    """What came of the images of one run, by stamp in ns."""
+
+    sent: dict[int, float] = field(default_factory=dict)
+    """When it was sent, in seconds of the steady clock."""
+    arrived: dict[int, dict[str, float]] = field(default_factory=dict)
+    """When each result came."""
+    stats: list[Any] = field(default_factory=list)
+    """Messages of the node about its frames."""
+    picture: dict[int, int] = field(default_factory=dict)
+    """Which picture it was."""
+    labels: dict[int, Any] = field(default_factory=dict)
+    """The first message with labels of each picture."""
+
+
+def summary(
+    run: Run, results: Sequence[str], cores_s: float, process_id: int,
+    reference: NDArray[np.uint8] | None = None,
+) -> dict[str, Any]:
+    """Return a run's figures; see `graph_benchmark.measure`.
+
+    Args:
+        run: What came of its images.
+        results: Names of the outputs that make an image complete.
+        cores_s: Processor time of the node, in seconds of one core.
+        process_id: The node's.
+        reference: (N, H, W) uint8 labels of the pictures.
+    """
+    latencies, ends = [], []
+    for stamp, found in run.arrived.items():
+        if len(found) == len(results):
+            ends.append(max(found.values()))
+            latencies.append(1e3 * (ends[-1] - run.sent[stamp]))
+    began = min(run.sent.values())
+    elapsed = max([*ends, *run.sent.values()]) - began
+    engine = [s.preprocess_ms + s.network_ms + s.decision_ms for s in run.stats]
+    around = [s.total_ms - s.queue_ms - e for s, e in zip(run.stats, engine, strict=True)]
+    latency = Spread.of(latencies)
+    device = run.stats[-1].device if run.stats else ''
+    return {
+        'backend': run.stats[-1].backend if run.stats else '',
+        'device': device,
+        'batched': any(stats.batch_size > 1 for stats in run.stats),
+        'images': len(run.sent),
+        'frames_per_s': round(len(latencies) / elapsed, 2) if elapsed > 0 else 0.0,
+        'lost': round(1 - len(latencies) / len(run.sent), 4),
+        'latency_ms': vars(latency) if latency else None,
+        'engine_ms': round(statistics.median(engine), 2) if engine else None,
+        'overhead_ms': round(statistics.median(around), 2) if around else None,
+        'cores': round(cores_s / elapsed, 2) if elapsed > 0 else None,
+        'host_peak_mib': peak_mib(process_id),
+        'device_used_mib': Gpu(device).used_mib(),
+        'labels_equal_to_reference': _agreement(run, reference),
+    }
+
+
+def _agreement(run: Run, reference: NDArray[np.uint8] | None) -> float | None:
+    """Return the share of pixels with the label of the reference; None where there are none."""
+    if reference is None or not run.labels:
+        return None
+    equal = [
+        np.frombuffer(message.data, np.uint8).reshape(reference.shape[1:]) == reference[picture]
+        for picture, message in run.labels.items()
+    ]
+    return round(float(np.mean(equal)), 5)

@@ -1,0 +1,96 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What NVIDIA's management library (NVML) says of a GPU: energy and memory."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from ctypes import CDLL, byref, c_int, create_string_buffer
+from typing import Any, TypeVar
+from uuid import UUID
+
+Figure = TypeVar('Figure')
+
+
+class Gpu:
+    """One GPU; what cannot be read of it is None."""
+
+    def __init__(self, device: str) -> None:
+        """Open the GPU of a CUDA device.
+
+        Args:
+            device: 'cuda' or 'cuda:N'; another has no GPU.
+        """
+        self._nvml: Any = None
+        self._handle: Any = None
+        self.reason = f'{device} is no CUDA device'
+        """Why nothing can be read; '' where it can."""
+        if not device.startswith('cuda'):
+            return
+        try:
+            self._nvml = importlib.import_module('pynvml')
+        except ModuleNotFoundError:
+            self.reason = 'no module pynvml: pip install nvidia-ml-py'
+            return
+        # NVML counts all GPUs in the order of the bus, CUDA those in CUDA_VISIBLE_DEVICES.
+        uuid = device_uuid(int(device.partition(':')[2] or 0))
+        if uuid is None:
+            self.reason = f'the driver knows no device {device}'
+            return
+        try:
+            self._nvml.nvmlInit()
+            self._handle = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+        except Exception as problem:  # the library has an error class for each of many reasons
+            self.reason = f'NVML: {problem}'
+            return
+        self.reason = ''
+
+    def joules(self) -> float | None:
+        """Return the energy used since the driver was loaded."""
+        return self._read(
+            lambda: float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1e3
+        )
+
+    def used_mib(self) -> int | None:
+        """Return the memory in use, whoever uses it."""
+        return self._read(
+            lambda: round(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used / 2**20)
+        )
+
+    def process_mib(self) -> int | None:
+        """Return the memory that this process uses.
+
+        None also where NVML knows the process by another id, as in most containers.
+        """
+        return self._read(lambda: next(
+            round(process.usedGpuMemory / 2**20)
+            for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+            if process.pid == os.getpid() and process.usedGpuMemory is not None
+        ))
+
+    def _read(self, reading: Callable[[], Figure]) -> Figure | None:
+        if self._handle is None:
+            return None
+        try:
+            return reading()
+        except Exception:  # as above, and in the middle of a run: a missing figure ends nothing
+            return None
+
+
+def device_uuid(index: int) -> str | None:
+    """Return NVML's name of a CUDA device of this process, or None without one.
+
+    From the driver itself: torch is not everywhere, and costs memory that is to be measured.
+    """
+    device, found = c_int(), create_string_buffer(16)
+    try:
+        driver = CDLL('libcuda.so.1')
+        answers = (
+            driver.cuInit(0), driver.cuDeviceGet(byref(device), index),
+            driver.cuDeviceGetUuid(found, device),
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if any(answers) else f'GPU-{UUID(bytes=found.raw)}'
