@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the package's data files (config/, models/) lie: checkout, colcon or pip install."""
+"""Where the package's data files (config/, models/) lie, and where it keeps what it makes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from pathlib import Path
 from hiseg_ros.errors import ConfigError
 
 DEFAULT_MODEL = 'street_lite'
+
+
+def cache_folder() -> Path:
+    """Return where what took long is kept: $XDG_CACHE_HOME/hiseg_ros, or ~/.cache/hiseg_ros.
+
+    Raises:
+        RuntimeError: The user has no home.
+    """
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'hiseg_ros'
 
 
 def share_dir() -> Path:

@@ -8,6 +8,7 @@ import configparser
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -247,3 +248,25 @@ def options_of(words: list[str]) -> set[str]:
     """Return the options that the help of a verb names; a second word may be its sub-verb."""
     given = tuple(word for word in words if word[0] != '-')
     return set(re.findall(r'--[a-z][a-z-]*', help_of(given)))
+
+
+def test_setup_empties_no_environment_that_is_only_linked_to(tmp_path: Path) -> None:
+    """A copy of a checkout may hold a link to another one's .venv."""
+    other = tmp_path / 'other'
+    other.mkdir()
+    (other / 'kept').touch()
+    checkout = tmp_path / 'checkout'
+    (checkout / 'scripts').mkdir(parents=True)
+    for name in ('scripts/setup_environment.py', 'requirements'):
+        source, target = ROOT / name, checkout / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+    (checkout / '.venv').symlink_to(other)
+    command = [sys.executable, str(checkout / 'scripts' / 'setup_environment.py')]
+    result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60)
+    assert result.returncode != 0
+    assert 'is a link to' in result.stderr
+    assert 'remove the link' in result.stderr
+    assert [path.name for path in other.iterdir()] == ['kept']

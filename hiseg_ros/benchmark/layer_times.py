@@ -11,7 +11,6 @@ from typing import Any
 
 from hiseg_ros.benchmark.spread import Spread
 from hiseg_ros.inference.choice import open_backend, shipped_file
-from hiseg_ros.threads import thread_count
 from hiseg_ros.types import RgbImage
 
 MOST = 15
@@ -77,16 +76,10 @@ def layer_times(
 
 def _request(path: Path, precision: str, shape: tuple[int, ...]) -> Any:
     """Return a request with counters and otherwise the settings of the back-end."""
-    from hiseg_ros.inference.backends.openvino_cpu import HINTS, has_bfloat16, shared_core
+    from hiseg_ros.inference.backends.openvino_cpu import settings_of, shared_core
 
-    around_int8 = 'bfloat16' if has_bfloat16() else 'float32'
     core = shared_core()
     network = core.read_model(path)
     network.reshape({0: list(shape)})
-    return core.compile_model(network, 'CPU', {
-        'INFERENCE_NUM_THREADS': thread_count(),
-        'INFERENCE_PRECISION_HINT': HINTS[around_int8 if precision == 'int8' else precision],
-        'PERFORMANCE_HINT': 'LATENCY',
-        'ENABLE_CPU_PINNING': False,
-        'PERF_COUNT': True,
-    }).create_infer_request()
+    settings = {**settings_of(precision), 'PERF_COUNT': True}
+    return core.compile_model(network, 'CPU', settings).create_infer_request()

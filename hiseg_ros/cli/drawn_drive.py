@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.resources import cache_folder
 from hiseg_ros.types import UNLABELED, ImageSize
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ class DrivePlan:
     """(height, width) of the pictures in pixels."""
     rate_hz: float = 15.0
     frames: int = 180
-
-
-def cache_folder() -> Path:
-    """Return where drawn drives are kept: $XDG_CACHE_HOME/hiseg_ros, or ~/.cache/hiseg_ros."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'hiseg_ros'
 
 
 def drawn_drive(seconds: float | None = None, plan: DrivePlan | None = None) -> Path:

@@ -32,7 +32,6 @@ from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.child_process import report, run_child
 from hiseg_ros.ros.live_run import SEGMENTATION
 from hiseg_ros.ros.spinning import spinning
-from hiseg_ros.types import ImageSize
 
 IN_FLIGHT = 2
 """Images of each camera that are sent ahead to find out how fast the node is: one in work, one
@@ -48,7 +47,6 @@ TRIES = (0.97, 0.92, 0.85, 0.75, 0.6)
 """Shares of the fastest rate, tried in this order."""
 
 DRAIN_S = 3.0
-PICTURES = 2
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 CLOCK_TICKS = os.sysconf('SC_CLK_TCK')
 
@@ -171,17 +169,6 @@ class Cameras(Node):
             )
 
 
-def pictures(size: ImageSize) -> list[NDArray[np.uint8]]:
-    """Return (H, W, 3) uint8 pictures with structure of every size, cheaper than drawn streets."""
-    random = np.random.default_rng(0)
-    found = []
-    for _ in range(PICTURES):
-        coarse = random.integers(0, 256, (-(-size[0] // 64), -(-size[1] // 64), 3))
-        blocks = np.kron(coarse, np.ones((64, 64, 1)))[: size[0], : size[1]]
-        found.append(np.clip(blocks + random.normal(0, 12, (*size, 3)), 0, 255).astype(np.uint8))
-    return found
-
-
 def _message(picture: NDArray[np.uint8]) -> Image:
     height, width = picture.shape[:2]
     message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
@@ -237,14 +224,13 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
 def main() -> int:
     """Run until all is measured.
 
-    The settings: 'size' (H, W), 'pictures' (a .npy file of (N, H, W, 3) uint8, or '' for noise),
-    'reference' (a .npy file with their labels, or ''), 'cameras' (names), 'results' (names of
-    outputs), 'rates' (Hz of each camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
+    The settings: 'pictures' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with
+    their labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each
+    camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
     """
-    settings = {'pictures': '', 'reference': '', 'cameras': [''], **json.loads(sys.argv[1])}
-    given = settings['pictures']
-    shown = list(np.load(given)) if given else pictures(tuple(settings['size']))
+    settings = json.loads(sys.argv[1])
     rclpy.init()
+    shown = list(np.load(settings['pictures']))
     cameras = Cameras(shown, settings['results'], settings['cameras'])
     with spinning(cameras):
         cameras.wait_for_node(float(settings['patience_s']))

@@ -35,6 +35,8 @@ class GraphPlan:
 
     size: ImageSize
     """(H, W) of the camera image."""
+    pictures: str
+    """A .npy file of (N, H, W, 3) uint8 that the cameras send in turn."""
     backend: str = 'auto'
     precision: str = 'auto'
     model: str = ''
@@ -43,8 +45,6 @@ class GraphPlan:
     """Parameter of that name."""
     cameras: int = 1
     """That share the node; each sends at the rates below."""
-    pictures: str = ''
-    """A .npy file of (N, H, W, 3) uint8 that the cameras send in turn; '' sends noise."""
     reference: str = ''
     """A .npy file with the labels to compare with, (N, H, W) uint8; '' compares with none."""
     results: Sequence[str] = RESULTS
@@ -86,7 +86,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
             )
             children.append(node)
             camera = [sys.executable, '-m', 'hiseg_ros.ros.benchmark_camera', json.dumps({
-                'size': plan.size, 'results': list(plan.results), 'rates': list(plan.rates),
+                'results': list(plan.results), 'rates': list(plan.rates),
                 'seconds': plan.seconds, 'node': node.process_id, 'patience_s': PATIENCE_S,
                 'pictures': plan.pictures, 'reference': plan.reference,
                 'cameras': _camera_names(plan),

@@ -14,21 +14,21 @@ from hiseg_ros.benchmark.graph_run import Run, summary
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.ros import graph_benchmark
-from hiseg_ros.ros.benchmark_camera import pictures
 from hiseg_ros.ros.graph_benchmark import GraphPlan, measure
+from hiseg_ros.training.datasets.synthetic import draw_scene
 
 pytestmark = [pytest.mark.needs('ros'), pytest.mark.needs('torch')]
 
 
 def test_the_node_is_measured_from_outside(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """First the sustained rate, then the rates asked for; results are counted, not believed."""
-    shown = np.stack(pictures((64, 96)))
+    shown = np.stack([draw_scene(seed, (64, 96)).rgb for seed in range(2)])
     engine = Engine(tiny_checkpoint, device='cpu', backend='eager')
     np.save(tmp_path / 'shown.npy', shown)
     np.save(tmp_path / 'labels.npy', np.stack([engine.segment(one).labels for one in shown]))
     plan = GraphPlan(
-        (64, 96), backend='eager', precision='float32', model=str(tiny_checkpoint), device='cpu',
-        rates=(5.0,), seconds=1.0, pictures=str(tmp_path / 'shown.npy'),
+        (64, 96), str(tmp_path / 'shown.npy'), backend='eager', precision='float32',
+        model=str(tiny_checkpoint), device='cpu', rates=(5.0,), seconds=1.0,
         reference=str(tmp_path / 'labels.npy'),
     )
     fastest, asked = measure(plan)
@@ -46,16 +46,16 @@ def test_the_node_is_measured_from_outside(tiny_checkpoint: Path, tmp_path: Path
     assert asked['engine_ms'] > 0
 
 
-def test_a_node_that_refuses_is_an_error_and_no_wait(tmp_path: Path) -> None:
+def test_a_node_that_refuses_is_an_error_and_no_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own sentence is passed on."""
-    plan = GraphPlan((64, 96), model=str(tmp_path / 'none.onnx'), seconds=0.5, rates=())
-    graph_benchmark_patience = graph_benchmark.PATIENCE_S
-    graph_benchmark.PATIENCE_S = 8.0
-    try:
-        with pytest.raises(ConfigError, match='none.onnx do not exist'):
-            measure(plan)
-    finally:
-        graph_benchmark.PATIENCE_S = graph_benchmark_patience
+    shown, missing = tmp_path / 'shown.npy', tmp_path / 'none.onnx'
+    np.save(shown, np.zeros((1, 64, 96, 3), np.uint8))
+    plan = GraphPlan((64, 96), str(shown), model=str(missing), seconds=0.5, rates=())
+    monkeypatch.setattr(graph_benchmark, 'PATIENCE_S', 8.0)
+    with pytest.raises(ConfigError, match='none.onnx do not exist'):
+        measure(plan)
 
 
 def test_lost_images_count_against_the_node() -> None:
@@ -80,8 +80,3 @@ def test_labels_are_compared_with_those_of_the_same_picture() -> None:
     })
     row = summary(run, ('labels',), 0.1, os.getpid(), reference)
     assert row['labels_equal_to_reference'] == 0.875
-
-
-def test_pictures_have_the_size_asked_for() -> None:
-    """Also where blocks do not fit it."""
-    assert [picture.shape for picture in pictures((70, 130))] == [(70, 130, 3)] * 2

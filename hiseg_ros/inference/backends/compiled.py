@@ -12,6 +12,7 @@ import torch
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
+from hiseg_ros.resources import cache_folder
 
 MOST_COMPILATIONS = 64
 """Of the network in one process, one for each input size; torch's own 8 are soon used up."""
@@ -78,8 +79,7 @@ def use_lasting_cache() -> None:
     if named and not _is_own_choice(Path(named)):
         return
     try:
-        base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-        folder = base / 'hiseg_ros' / 'inductor'
+        folder = cache_folder() / 'inductor'
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # no home
         return

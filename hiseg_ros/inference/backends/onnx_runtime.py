@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import warnings
@@ -25,6 +24,7 @@ from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.exported_input import ExportedInput
+from hiseg_ros.resources import cache_folder
 from hiseg_ros.threads import thread_count
 
 CPU, CUDA, TENSORRT = 'CPUExecutionProvider', 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
@@ -64,7 +64,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         """
         self.name, self.precision = name, precision
         self._path = path
-        self._cache = _cache_folder(path) if name == 'tensorrt' else None
+        self._cache = _engines_folder(path) if name == 'tensorrt' else None
         self._index = _cuda_index(device, name)
         session = self._open()
         reason = self._fallen_back(session)
@@ -212,8 +212,7 @@ def _tensorrt_options(index: int | None, folder: Path, precision: str) -> dict[s
     }
 
 
-def _cache_folder(path: Path) -> Path:
-    """Return where TensorRT's engines of a file are kept: $XDG_CACHE_HOME, or ~/.cache."""
+def _engines_folder(path: Path) -> Path:
+    """Return where TensorRT's engines of a file are kept."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    return base / 'hiseg_ros' / 'tensorrt' / f'{digest}_{onnxruntime.__version__}'
+    return cache_folder() / 'tensorrt' / f'{digest}_{onnxruntime.__version__}'

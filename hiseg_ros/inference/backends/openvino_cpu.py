@@ -111,24 +111,25 @@ class OpenVinoBackend(ExportedBackend):
         """Return a request for inputs of one shape."""
         model = self._model.clone()
         model.reshape({0: list(shape)})
-        settings = {
-            'INFERENCE_NUM_THREADS': thread_count(),
-            'INFERENCE_PRECISION_HINT': self._hint(),
-            'PERFORMANCE_HINT': 'LATENCY',
-            # Other processes of a robot have their own ideas about cores.
-            'ENABLE_CPU_PINNING': False,
-        }
+        settings = settings_of(self.precision)
         return self._core.compile_model(model, 'CPU', settings).create_infer_request()
-
-    def _hint(self) -> str:
-        if self.precision == 'int8':
-            return HINTS['bfloat16' if has_bfloat16() else 'float32']
-        return HINTS[self.precision]
 
     def close(self) -> None:
         """Free the network; closing twice does no harm."""
         self._model = None
         self._requests.clear()
+
+
+def settings_of(precision: str) -> dict[str, Any]:
+    """Return what a network is compiled with; int8 leaves some of it to bfloat16 where it can."""
+    in_float = 'bfloat16' if has_bfloat16() else 'float32'
+    return {
+        'INFERENCE_NUM_THREADS': thread_count(),
+        'INFERENCE_PRECISION_HINT': HINTS[in_float if precision == 'int8' else precision],
+        'PERFORMANCE_HINT': 'LATENCY',
+        # Other processes of a robot have their own ideas about cores.
+        'ENABLE_CPU_PINNING': False,
+    }
 
 
 @lru_cache(maxsize=1)
