@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.training.datasets.synthetic import draw_scene
+from hiseg_ros.types import RgbImage
 
 pytestmark = pytest.mark.needs('ros')
 
@@ -34,16 +36,22 @@ def small_plan(**changes: Any) -> Any:
     return SoakPlan(**{**values, **changes})
 
 
+def shown(plan: Any) -> dict[str, list[RgbImage]]:
+    """Return two pictures for each camera of a plan."""
+    return {
+        camera.name: [draw_scene(seed, camera.size).rgb for seed in range(2)]
+        for camera in plan.cameras
+    }
+
+
 def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     """With each kind of fault once."""
-    from hiseg_ros.ros.benchmark_camera import pictures
     from hiseg_ros.ros.soak.faults import FAULTS
     from hiseg_ros.ros.soak.page import write
     from hiseg_ros.ros.soak.run import soak
 
     plan = small_plan()
-    shown = {camera.name: pictures(camera.size) for camera in plan.cameras}
-    outcome = soak(plan, shown, tmp_path / 'logs')
+    outcome = soak(plan, shown(plan), tmp_path / 'logs')
     assert list(outcome.problems) == []
     assert [fault['name'] for fault in outcome.faults] == [fault.name for fault in FAULTS]
     for ledger in outcome.ledgers.values():
@@ -69,12 +77,11 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
 
 def test_a_node_that_cannot_be_configured_is_an_error_and_no_wait(tmp_path: Path) -> None:
     """Its own sentence is passed on."""
-    from hiseg_ros.ros.benchmark_camera import pictures
     from hiseg_ros.ros.soak.run import soak
 
     plan = small_plan(model=str(tmp_path / 'none.onnx'), startup_s=5.0)
     with pytest.raises(ConfigError, match='none.onnx'):
-        soak(plan, {c.name: pictures(c.size) for c in plan.cameras}, tmp_path / 'logs')
+        soak(plan, shown(plan), tmp_path / 'logs')
 
 
 def books(**changes: Any) -> Any:
