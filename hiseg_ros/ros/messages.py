@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 
 import hiseg_ros.msg as msg
 from hiseg_ros.ros.camera_health import Counters
+from hiseg_ros.ros.large_message import message_with_data
 from hiseg_ros.ros.result_codec import (
     PROBABILITY_BYTES,
     bytes_of,
@@ -333,11 +334,7 @@ def _message(kind: type[Message], size: int, again: Message | None) -> Message:
     """
     if again is not None and len(again.data) == size:
         return again
-    message = kind()
-    # Filled where it is: some distributions copy what is assigned to the field, and check each
-    # byte of what is no array.
-    message.data.frombytes(bytes(size))
-    return message
+    return message_with_data(kind, size)
 
 
 def _bytes(values: NDArray[Any]) -> array[int]:

@@ -26,7 +26,7 @@ from std_msgs.msg import Header
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
-from hiseg_ros.ros import messages
+from hiseg_ros.ros import large_message, messages
 from hiseg_ros.ros.consumers import signs
 from hiseg_ros.ros.consumers.chosen import chosen_groups
 from hiseg_ros.ros.consumers.group import Group
@@ -176,7 +176,7 @@ class Outputs:
         for topic, message in self._messages(wanted, product):
             built = perf_counter()
             messages_s += built - started
-            self._publishers[topic].publish(message)
+            large_message.publish(self._publishers[topic], message)
             started = perf_counter()
             publish_s += started - built
             message_bytes[topic] = _HEADER_BYTES + len(getattr(message, 'data', b''))
