@@ -223,7 +223,9 @@ def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
     if find_spec(BACKENDS['openvino'][1]) is not None:
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
-        opened.append(OpenVinoBackend(output, inputs, 'cpu'))
+        opened.append(
+            OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy)
+        )
     if not opened:
         raise ConfigError(
             f'{output.name} cannot be proven: Python has neither onnxruntime nor openvino; '

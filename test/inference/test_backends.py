@@ -227,12 +227,12 @@ def test_the_automatic_choice_is_said(
         choice, 'find_spec', lambda name: object() if name in present else None
     )
     for missing, expected in (
-        (set(), 'onnx_runtime'), ({'openvino'}, 'onnx_runtime'), ({'onnxruntime'}, 'openvino'),
+        (set(), 'openvino'), ({'openvino'}, 'onnx_runtime'), ({'onnxruntime'}, 'openvino'),
     ):
         present = {'openvino', 'onnxruntime'} - missing
         assert choice._automatic(onnx_file, 'cpu', 'float32') == expected
     present = set()
-    with pytest.raises(ConfigError, match=r"No back-end is installed.*'onnxruntime', 'openvino'"):
+    with pytest.raises(ConfigError, match=r"No back-end is installed.*'openvino', 'onnxruntime'"):
         Engine(onnx_file, device='cpu')
     with pytest.raises(ConfigError, match='no module openvino'):
         Engine(onnx_file, device='cpu', backend='openvino')

@@ -27,9 +27,9 @@ def test_four_cameras_of_four_sizes_are_compiled_for_once(monkeypatch: pytest.Mo
 
     class Request:
         def infer(self, inputs: Any, **shared: bool) -> Any:
-            return [np.zeros((1, 3, 2, 2), np.float32)]
+            return {0: np.zeros((1, 3, 2, 2), np.float32)}
 
-    monkeypatch.setattr(backend, '_compiled', lambda shape: compiled.append(shape) or Request())
+    monkeypatch.setattr(backend, 'request', lambda shape: compiled.append(shape) or Request())
     for _ in range(3):
         for size in SIZES:
             backend.node_probabilities(backend.prepare(np.zeros((*size, 3), np.uint8)))
