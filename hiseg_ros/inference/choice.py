@@ -240,6 +240,10 @@ def _of_exported(
 
     info.preprocessing.input_size((480, 640), input_height)
     inputs = ExportedInput(info.preprocessing, input_height)
+    # First, since it names numba where that is missing; the others need it as well.
+    decision: Decision = (
+        FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
+    )
     backend: Backend
     if name == 'openvino':
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
@@ -251,10 +255,6 @@ def _of_exported(
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 
         backend = OnnxRuntimeBackend(path, inputs, device, precision, name)
-    decision: Decision = (
-        FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
-    )
-    # Imported late, as the decision is: it names numba where that is missing.
     from hiseg_ros.inference.backends.reduction import warm_up
 
     warm_up()

@@ -32,11 +32,10 @@ def test_a_node_is_its_parent_times_its_share_of_the_siblings(
     """For any tree, any packs of its classifiers and any grid, narrower or wider than a step."""
     taxonomy = load_taxonomy(name)
     widths = widths_of(taxonomy, *cuts)
-    packs = tree_planes.packs_of(taxonomy, widths)
+    tree = tree_planes.tree_of(taxonomy, widths)
     random = np.random.default_rng(len(cuts))
     odds = [np.exp(random.normal(0, 4, (*size, width))).astype(np.float32) for width in widths]
-    planes = np.full((len(taxonomy), *size), np.nan, np.float32)
-    tree_planes.node_planes(odds, packs, planes)
+    planes = tree(odds)
 
     expected = np.zeros(planes.shape)
     expected[0] = 1
@@ -55,9 +54,9 @@ def test_channels_that_are_no_whole_classifiers_are_not_taken() -> None:
     """Too few, too many, or a convolution that ends inside one."""
     taxonomy = load_taxonomy('street')
     whole = widths_of(taxonomy, 2)
-    assert tree_planes.packs_of(taxonomy, whole) is not None
+    assert tree_planes.tree_of(taxonomy, whole) is not None
     for wrong in ([], whole[:1], [*whole, 3], [whole[0] - 1, whole[1] + 1], [sum(whole) + 1]):
-        assert tree_planes.packs_of(taxonomy, wrong) is None
+        assert tree_planes.tree_of(taxonomy, wrong) is None
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '_int8.onnx'])

@@ -9,17 +9,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
-from hiseg_ros.inference.backends import tree_planes
 from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import thread_count
+
+if TYPE_CHECKING:
+    from hiseg_ros.inference.backends.tree_planes import TreePlanes
 
 # OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
 # sends nothing of itself, and the fork has the node's signal handlers: where there is no network
@@ -38,8 +40,6 @@ HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
 LOGITS = '/head/logits.{}/Conv'
 """Names of the convolutions behind which `inference.export_graph` begins with the tree."""
-
-NO_GRID = (0, 0, 0)
 
 LARGEST_LOGIT = 60.0
 """As in `inference.export_graph`."""
@@ -68,7 +68,7 @@ class OpenVinoBackend(ExportedBackend):
             precision: 'float32', 'bfloat16' where the CPU computes in it, or 'int8' for a
                 quantized file; what that leaves in float is bfloat16 where the CPU has it.
             taxonomy: Tree of the nodes; with it the file's own arithmetic of the tree is left
-                out where it can be, and done in a tenth of the time.
+                out where it can be, and done by a faster loop.
 
         Raises:
             CheckpointError: OpenVINO cannot read the file, or it has another input.
@@ -103,11 +103,7 @@ class OpenVinoBackend(ExportedBackend):
             path, shape, source.get_element_type() == openvino.Type.u8
         )
         self._core = core
-        self._model, self._packs = _without_tree(model, taxonomy)
-        self._planes: NDArray[np.float32] = np.empty(NO_GRID, np.float32)
-        self._nodes = len(taxonomy) if taxonomy else 0
-        if self._packs:
-            tree_planes.warm_up()
+        self._model, self._tree = _without_tree(model, taxonomy)
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -123,8 +119,7 @@ class OpenVinoBackend(ExportedBackend):
                 self._requests.popitem(last=False)
             self._requests[images.shape] = self.request(images.shape)
         self._requests.move_to_end(images.shape)
-        # The results are the request's own memory: they grow with the tree, and most of them is
-        # read once.
+        # The results are the request's own memory: they grow with the tree, and most is read once.
         results = self._requests[images.shape].infer(
             [images], share_inputs=True, share_outputs=True
         )
@@ -132,13 +127,7 @@ class OpenVinoBackend(ExportedBackend):
 
     def planes(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the (V, h, w) nodes that results of a request say; valid until the next call."""
-        if not self._packs:
-            return results[0]
-        shape = (self._nodes, *results[0].shape[:2])
-        if self._planes.shape != shape:
-            self._planes = np.empty(shape, np.float32)
-        tree_planes.node_planes(results, self._packs, self._planes)
-        return self._planes
+        return self._tree(results) if self._tree else results[0]
 
     def request(self, shape: tuple[int, ...], **settings: Any) -> Any:
         """Return a new request for inputs of one shape.
@@ -156,35 +145,38 @@ class OpenVinoBackend(ExportedBackend):
         """Free the network; closing twice does no harm."""
         self._model = None
         self._requests.clear()
-        self._planes = np.empty(NO_GRID, np.float32)
+        self._tree = None
 
 
 def _without_tree(
     model: Any, taxonomy: Taxonomy | None
-) -> tuple[Any, Sequence[tree_planes.Pack]]:
-    """Return a model that ends with the odds of every child, channels last, and what they mean.
+) -> tuple[Any, TreePlanes | None]:
+    """Return a model that ends with the odds of every child, and what makes nodes of them.
 
-    That is how a CPU's convolutions leave them. The model is returned as it is, without packs,
+    Channels come last, as a CPU's convolutions leave them. The model is returned as it is, alone,
     where it does not hold the classifiers of this tree by the names of `hiseg export`: such as a
     flat network.
     """
     if taxonomy is None:
-        return model, ()
+        return model, None
+    # Needs numba, which whoever only asks what this CPU can do may lack.
+    from hiseg_ros.inference.backends.tree_planes import tree_of
+
     of_name = {operation.get_friendly_name(): operation for operation in model.get_ops()}
     logits: list[Any] = []
     while (name := LOGITS.format(len(logits))) in of_name:
         logits.append(of_name[name].output(0))
     channels = [values.get_partial_shape()[1] for values in logits]
     if not all(count.is_static for count in channels):
-        return model, ()
-    packs = tree_planes.packs_of(taxonomy, [count.get_length() for count in channels])
-    if packs is None:
-        return model, ()
+        return model, None
+    tree = tree_of(taxonomy, [count.get_length() for count in channels])
+    if tree is None:
+        return model, None
     ends = []
     for values in logits:
         odds = opset13.exp(opset13.clamp(values, -LARGEST_LOGIT, LARGEST_LOGIT))
         ends.append(opset13.transpose(odds, np.array([0, 2, 3, 1])).output(0))
-    return openvino.Model(ends, model.get_parameters(), model.get_friendly_name()), packs
+    return openvino.Model(ends, model.get_parameters(), model.get_friendly_name()), tree
 
 
 def settings_of(precision: str) -> dict[str, Any]:

@@ -41,8 +41,48 @@ class Pack:
     """(C,) node id of each channel."""
 
 
-def packs_of(taxonomy: Taxonomy, widths: Sequence[int]) -> tuple[Pack, ...] | None:
-    """Return what the channels of convolutions mean that hold all classifiers in their order.
+class TreePlanes:
+    """Fills in planes of all nodes, in memory of its own."""
+
+    def __init__(self, packs: Sequence[Pack], nodes: int) -> None:
+        """Compile the loop, or load it from the cache, so that no image waits for it.
+
+        Args:
+            packs: Of all classifiers, each before those of its children.
+            nodes: Of the tree, the root included.
+        """
+        self._packs = packs
+        self._planes = np.empty((nodes, 1, 1), np.float32)
+        self([np.ones((1, 1, len(pack.children)), np.float32) for pack in packs])
+
+    def __call__(self, odds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the probability of every node; valid until the next call.
+
+        A child has its parent's probability, times its own odds over those of all siblings.
+
+        Args:
+            odds: (h, w, C) of each pack, float32, C-contiguous, positive: exponentials of logits.
+
+        Returns:
+            (V, h, w) float32.
+        """
+        shape = (len(self._planes), *odds[0].shape[:2])
+        if self._planes.shape != shape:
+            self._planes = np.empty(shape, np.float32)
+        planes, height = self._planes, shape[1]
+
+        def band(worker: int, workers: int) -> None:
+            first, last = height * worker // workers, height * (worker + 1) // workers
+            planes[ROOT, first:last] = 1
+            for values, pack in zip(odds, self._packs, strict=True):
+                _fill(values, first, last, pack.parents, pack.start, pack.children, planes)
+
+        side_by_side(band)
+        return planes
+
+
+def tree_of(taxonomy: Taxonomy, widths: Sequence[int]) -> TreePlanes | None:
+    """Return what fills in the nodes behind convolutions that hold all classifiers in order.
 
     Args:
         taxonomy: Tree of the classifiers.
@@ -63,36 +103,7 @@ def packs_of(taxonomy: Taxonomy, widths: Sequence[int]) -> tuple[Pack, ...] | No
             return None
         children = [child for parent in parents for child in taxonomy.children(parent)]
         packs.append(Pack(*(np.array(row, np.int32) for row in (parents, start, children))))
-    return None if waiting or not packs else tuple(packs)
-
-
-def node_planes(
-    odds: Sequence[NDArray[np.float32]], packs: Sequence[Pack], planes: NDArray[np.float32]
-) -> None:
-    """Fill in the probability of every node.
-
-    A child has its parent's probability, times its own odds over those of all siblings.
-
-    Args:
-        odds: (h, w, C) of each pack, float32, C-contiguous, positive: exponentials of logits.
-        packs: What the channels mean; a parent comes before its children.
-        planes: (V, h, w) float32, C-contiguous, to be written.
-    """
-    height = planes.shape[1]
-
-    def band(worker: int, workers: int) -> None:
-        first, last = height * worker // workers, height * (worker + 1) // workers
-        planes[ROOT, first:last] = 1
-        for values, pack in zip(odds, packs, strict=True):
-            _fill(values, first, last, pack.parents, pack.start, pack.children, planes)
-
-    side_by_side(band)
-
-
-def warm_up() -> None:
-    """Compile the loop, or load it from the cache, so that no image waits for it."""
-    pack = Pack(np.zeros(1, np.int32), np.array([0, 1], np.int32), np.ones(1, np.int32))
-    node_planes([np.ones((1, 1, 1), np.float32)], [pack], np.empty((2, 1, 1), np.float32))
+    return None if waiting or not packs else TreePlanes(packs, len(taxonomy))
 
 
 @compiled
