@@ -144,6 +144,6 @@ def _limit(arithmetic: Rows, model: Path, size: ImageSize) -> tuple[float | None
          if 'gflop' in row and row['model'] == model.name and row['size'] == list(size)), None,
     )
     tflops = next(
-        (row['bfloat16_tflops'] for row in arithmetic if 'bfloat16_tflops' in row), None
+        (row['peak_tflops'] for row in arithmetic if 'peak_tflops' in row), None
     )
     return gflop, tflops

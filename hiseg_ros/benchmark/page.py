@@ -109,8 +109,8 @@ def _arithmetic(rows: Sequence[Row]) -> str:
             said.append(f'{row["model"]} at {_size(row)}: {row["gflop"]:g} GFLOP an image')
         else:
             said.append(
-                f'products of bfloat16 matrices: {row["bfloat16_tflops"]:g} TFLOP/s, which is '
-                'the limit that frames are compared with'
+                f'products of {row["peak_precision"]} matrices: {row["peak_tflops"]:g} TFLOP/s, '
+                'which is the limit that frames are compared with'
             )
     return 'Arithmetic:\n\n' + '\n'.join(f'- {text}' for text in said)
 

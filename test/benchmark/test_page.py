@@ -101,7 +101,8 @@ def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
     add_limit(without, 500.0, None)
     assert without == ENGINE
     arithmetic = [
-        {'model': 'large', 'size': [512, 1024], 'gflop': 500.0}, {'bfloat16_tflops': 1000.0},
+        {'model': 'large', 'size': [512, 1024], 'gflop': 500.0},
+        {'peak_tflops': 1000.0, 'peak_precision': 'bfloat16'},
         {'error': 'No torch.'},
     ]
     page = markdown({

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -103,7 +104,7 @@ def test_everything_of_a_machine_is_measured_in_one_call(
         assert row['reference'] == 'eager float32'
         assert row['labels_equal_to_reference'] > 0.99
     printed = capsys.readouterr()
-    assert 'products of bfloat16 matrices' in printed.out
+    assert re.search('products of (bfloat16|float32) matrices', printed.out)
     assert 'node: street_lite, 64x96, 2 cameras, eager float32' in printed.err
 
 
