@@ -15,8 +15,8 @@ import numpy as np
 
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.training.config import load_training_config
-from hiseg_ros.training.run import train
+from hiseg_ros.training.config.experiment import load_training_config
+from hiseg_ros.training.run.train import train
 
 YARD = Path('examples/yard')
 COLORS = np.array([(0, 0, 0), (150, 150, 155), (70, 130, 50), (200, 40, 40), (190, 150, 90),

@@ -8,7 +8,7 @@ import argparse
 
 import numpy as np
 
-from hiseg_ros.replay.bag import Bag, read_images, read_taxonomy
+from hiseg_ros.bags.bag import Bag, read_images, read_taxonomy
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from hiseg_ros.inference.engine import Engine
-from hiseg_ros.replay.video import VideoWriter, with_strip
+from hiseg_ros.reports.video import VideoWriter, with_strip
 from hiseg_ros.visualization import PlacedName, draw_names, overlay, place_names
 
 

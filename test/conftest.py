@@ -7,12 +7,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from hiseg_ros.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from ros_graph import Graph
 
 # The tests' networks are tiny: a second thread would only wait for the first, and on a busy
 # machine it waits long. Read by torch when it is imported, so it has to be set before that.
@@ -155,3 +160,30 @@ def small_taxonomy() -> Taxonomy:
         ]),
         subclass_root='sign',
     )
+
+
+@pytest.fixture(scope='session')
+def ros_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Put this process and its children into a ROS domain that nobody else on the machine uses."""
+    before = dict(os.environ)
+    from hiseg_ros.ros.harness.isolation import Isolation
+
+    with Isolation() as isolation:
+        environment = isolation.environment()
+        environment['ROS_LOG_DIR'] = str(tmp_path_factory.mktemp('ros_log'))
+        environment['OMP_NUM_THREADS'] = '1'
+        os.environ.clear()
+        os.environ.update(environment)
+        yield environment
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def graph(ros_environment: dict[str, str]) -> Iterator[Graph]:
+    """Return a private ROS graph."""
+    from ros_graph import Graph
+
+    graph = Graph()
+    yield graph
+    graph.close()

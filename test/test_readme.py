@@ -56,7 +56,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> Place:
     """Return a folder with a picture, small data sets and a bag."""
-    from hiseg_ros.replay.footage import Frame, write_camera_bag
+    from hiseg_ros.bags.footage import Frame, write_camera_bag
 
     bgr = cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(tmp_path / 'street.jpg'), bgr)
@@ -144,7 +144,7 @@ def evaluate(place: Place, command: str) -> None:
 
 def replay(place: Place, command: str) -> None:
     """A new bag and figures; the recording at hand has its truth on a topic of another name."""
-    from hiseg_ros.replay.footage import TRUTH_TOPIC, Frame, write_camera_bag
+    from hiseg_ros.bags.footage import TRUTH_TOPIC, Frame, write_camera_bag
 
     picture = cv2.cvtColor(cv2.imread(str(place.folder / 'street.jpg')), cv2.COLOR_BGR2RGB)
     truth = np.full(picture.shape[:2], 3, np.uint8)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.replay.frame_messages import node_topics
-from hiseg_ros.replay.node_types import node_types
 from hiseg_ros.taxonomy import load_taxonomy
 
 ROOT = Path(__file__).resolve().parent.parent

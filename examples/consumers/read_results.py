@@ -14,8 +14,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.messages.codec import decode_mask, decode_probability_map
 from hiseg_ros.msg import ProbabilityMap, SubclassMasks, Taxonomy
-from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
 
 Names = dict[int, str]
 

@@ -187,7 +187,7 @@ def run_module(
 
 def file_for(model: Path | None, choice: EngineChoice) -> str | None:
     """Return the file of a model that a choice runs."""
-    from hiseg_ros.inference.choice import BACKENDS, INT8_FILE
+    from hiseg_ros.inference.open_model import BACKENDS, INT8_FILE
 
     if model is None or not model.name or choice.backend not in BACKENDS:
         return None if model is None else str(model)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.benchmark.spread import Spread
-from hiseg_ros.inference.choice import open_backend, shipped_file
+from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.types import RgbImage
 
 MOST = 15

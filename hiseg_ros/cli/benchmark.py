@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure, print the tables, and write the files."""
     from hiseg_ros.benchmark.machine import describe_machine
     from hiseg_ros.benchmark.page import markdown
-    from hiseg_ros.cli import measurements
+    from hiseg_ros.cli.shared import measurements
 
     fill_in(options)
     check(options)

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hiseg_ros.cli.numbers import positive
-from hiseg_ros.cli.pace import FOREVER, add_pace
+from hiseg_ros.cli.shared.numbers import positive
+from hiseg_ros.cli.shared.pace import FOREVER, add_pace
 from hiseg_ros.errors import BagError, CheckpointError, ConfigError
-from hiseg_ros.inference.choice import shipped_file
+from hiseg_ros.inference.open_model import shipped_file
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.live_run import Progress
+    from hiseg_ros.ros.harness.live_run import Progress
 
 RESULTS = ('overlay.mp4', 'summary.json')
 RECORDING_FILES = frozenset({'recording.mcap', 'metadata.yaml', 'metadata.yaml.tmp'})
@@ -57,9 +57,9 @@ def run(options: argparse.Namespace) -> None:
     check_needs(model)
     output = prepare(options.output)
 
-    from hiseg_ros.cli.drawn_drive import drawn_drive
-    from hiseg_ros.replay.bag import Bag
-    from hiseg_ros.replay.camera_topic import choose_image_topic
+    from hiseg_ros.bags.bag import Bag
+    from hiseg_ros.bags.camera_topic import choose_image_topic
+    from hiseg_ros.cli.shared.drawn_drive import drawn_drive
 
     bag_path = options.bag or drawn_drive(options.seconds)
     with Bag(bag_path) as bag:
@@ -137,12 +137,12 @@ def replay(
     """Replay, record and write video and pictures; return the summary."""
     from tqdm import tqdm
 
+    from hiseg_ros.bags.bag import Bag
+    from hiseg_ros.bags.camera_topic import choose_image_topic, companions
     from hiseg_ros.cli.play import published_topic
-    from hiseg_ros.replay.bag import Bag
-    from hiseg_ros.replay.camera_topic import choose_image_topic, companions
-    from hiseg_ros.replay.report import write_pictures, write_video
     from hiseg_ros.replay.summary import read_run, summarize
-    from hiseg_ros.ros.live_run import LivePlan, run_live
+    from hiseg_ros.reports.demo import write_pictures, write_video
+    from hiseg_ros.ros.harness.live_run import LivePlan, run_live
 
     with Bag(bag_path) as bag:
         camera, _ = choose_image_topic(bag, options.topic)

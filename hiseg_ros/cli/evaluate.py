@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.cli.labelled_sets import (
+from hiseg_ros.cli.shared.labelled_sets import (
     SPLITS,
     check_label_ids,
     dataset_of,
@@ -164,9 +164,9 @@ def _signs(options: argparse.Namespace) -> Any:
     """Measure signs that have boxes."""
     from dataclasses import replace
 
+    from hiseg_ros.datasets.true_signs import true_signs
     from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
-    from hiseg_ros.training.datasets.true_signs import true_signs
 
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
@@ -194,9 +194,9 @@ def _recording(options: argparse.Namespace) -> Any:
     """Measure the labels that a node has published."""
     from tqdm import tqdm
 
+    from hiseg_ros.bags.bag import read_images, read_taxonomy
     from hiseg_ros.evaluation.pixels import NodeScores
     from hiseg_ros.evaluation.report import Report
-    from hiseg_ros.replay.bag import read_images, read_taxonomy
     from hiseg_ros.taxonomy import load_mapping
 
     taxonomy = read_taxonomy(options.root)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     """Train, measure, and write table and picture."""
     from dataclasses import replace
 
-    from hiseg_ros.training.config import load_training_config
+    from hiseg_ros.training.config.experiment import load_training_config
 
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
@@ -59,8 +59,10 @@ def run(options: argparse.Namespace) -> None:
     base = base.started_from(options.data, options.backbone_weights)
     base = replace(base, steps=options.steps or base.steps)
     try:
-        from hiseg_ros.training import comparison, comparison_page, comparison_scores
-        from hiseg_ros.training.run import train
+        from hiseg_ros.training.comparison import comparison
+        from hiseg_ros.training.comparison import page as comparison_page
+        from hiseg_ros.training.comparison import scores as comparison_scores
+        from hiseg_ros.training.run.train import train
     except ImportError as problem:
         raise ConfigError(
             f'Training needs packages that are missing here ({problem}); expected the extra '

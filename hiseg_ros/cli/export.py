@@ -43,10 +43,10 @@ def _size(text: str) -> ImageSize | None:
 
 def run(options: argparse.Namespace) -> None:
     """Write a file, run it on drawn scenes beside the weights, keep it if it says the same."""
-    from hiseg_ros.inference.export import export_network, prove
+    from hiseg_ros.datasets.scenes import draw_scene
+    from hiseg_ros.export.export import export_network, prove
     from hiseg_ros.model.checkpoint import load_checkpoint
     from hiseg_ros.resources import default_model
-    from hiseg_ros.training.datasets.synthetic import draw_scene
 
     checkpoint = load_checkpoint(options.model or default_model())
     output: Path = options.output

@@ -13,15 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiseg_ros.cli.numbers import positive
-from hiseg_ros.cli.pace import add_pace, repeated
+from hiseg_ros.bags.bag import Bag, RawMessage, Topic
+from hiseg_ros.bags.camera_topic import choose_image_topic, companions
+from hiseg_ros.bags.footage import CAMERA_TOPIC
+from hiseg_ros.cli.shared.numbers import positive
+from hiseg_ros.cli.shared.pace import add_pace, repeated
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.bag import Bag, RawMessage, Topic
-from hiseg_ros.replay.camera_topic import choose_image_topic, companions
-from hiseg_ros.replay.footage import CAMERA_TOPIC
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.bag_player import Played
+    from hiseg_ros.ros.harness.bag_player import Played
 
 CAMERA_INFO_TOPIC = f'{CAMERA_TOPIC.rpartition("/")[0]}/camera_info'
 
@@ -99,9 +99,9 @@ def _play(
     topics: Mapping[str, Topic],
     names: Mapping[str, str],
 ) -> None:
-    from hiseg_ros.ros.bag_player import Readers, Track
-    from hiseg_ros.ros.child_process import stop_requested
-    from hiseg_ros.ros.playback import PlayPlan, play_bag
+    from hiseg_ros.ros.harness.bag_player import Readers, Track
+    from hiseg_ros.ros.harness.child_process import stop_requested
+    from hiseg_ros.ros.harness.playback import PlayPlan, play_bag
 
     def messages() -> Iterator[RawMessage]:
         return until(bag.raw(topics), options.seconds)
@@ -134,7 +134,7 @@ def stop_on_signal() -> threading.Event:
 
 def tell_parent(event: str, played: Played) -> None:
     """Report as a line of JSON."""
-    from hiseg_ros.ros.child_process import report
+    from hiseg_ros.ros.harness.child_process import report
 
     report(event, **asdict(played))
 
@@ -157,6 +157,6 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    from hiseg_ros.ros.child_process import run_child
+    from hiseg_ros.ros.harness.child_process import run_child
 
     run_child(main)

@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from hiseg_ros.decision.mapped import decide_mapping
+    from hiseg_ros.images import read_picture, write_picture
     from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.pictures import read_picture, write_picture
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import (
         draw_names,

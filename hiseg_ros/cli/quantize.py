@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Quantize, compare with float32, and remove a file that lost too much."""
-    from hiseg_ros.inference.quantize import add_facts, check_source, quantize
+    from hiseg_ros.export.quantize import add_facts, check_source, quantize
     from hiseg_ros.resources import default_model
 
     source = options.model or default_model('.onnx')
@@ -105,7 +105,7 @@ def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
     """Return pictures as the network's input."""
     from tqdm import tqdm
 
-    from hiseg_ros.inference.choice import open_backend
+    from hiseg_ros.inference.open_model import open_backend
 
     backend, _, _ = open_backend(
         source, backend='auto', device='cpu', precision='float32', input_height=0
@@ -119,7 +119,7 @@ def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
 def _rgb(path: Path) -> Any:
     import numpy as np
 
-    from hiseg_ros.pictures import read_picture
+    from hiseg_ros.images import read_picture
 
     return np.ascontiguousarray(read_picture(path)[..., ::-1])
 
@@ -160,7 +160,7 @@ def _facts(
 
 
 def _miou(options: argparse.Namespace, engines: Sequence[Any]) -> dict[str, Any]:
-    from hiseg_ros.cli.labelled_sets import dataset_of, mapping_of_options, samples_of
+    from hiseg_ros.cli.shared.labelled_sets import dataset_of, mapping_of_options, samples_of
     from hiseg_ros.evaluation.evaluate import evaluate_pixels
 
     dataset = dataset_of(options)

@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     if options.mapping and not (options.ground_truth or options.labels):
         raise ConfigError('--mapping is given without --ground-truth or --labels.')
 
-    from hiseg_ros.replay.cameras import choose_cameras
-    from hiseg_ros.replay.recording import open_recording
+    from hiseg_ros.bags.cameras import choose_cameras
+    from hiseg_ros.bags.recording import open_recording
 
     recordings = [open_recording(path) for path in options.bags]
     topics = [topic for recording in recordings for topic in recording.topics]
@@ -96,10 +96,10 @@ def _replay(
     from tqdm import tqdm
 
     from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.replay.html_report import FILE_NAME
     from hiseg_ros.replay.offline import Replay, ReplayPlan
     from hiseg_ros.replay.replay_folder import ReplayFolder
     from hiseg_ros.replay.truth import TruthFolder, TruthTopic
+    from hiseg_ros.reports.replay_page import FILE_NAME
     from hiseg_ros.taxonomy import load_mapping
 
     engine = Engine(
@@ -147,7 +147,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return what the replay is made of: no folder and no time of this machine."""
     from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
-    from hiseg_ros.replay.html_report.label_set import mapping_facts
+    from hiseg_ros.replay.label_set import mapping_facts
 
     return {
         'hiseg_ros': __version__,
@@ -170,7 +170,7 @@ def _facts(
 
 def _report(metrics: dict[str, Any], output: Path) -> int:
     """Write the report, print the main figures and return the exit code."""
-    from hiseg_ros.replay.html_report import FILE_NAME, write_report
+    from hiseg_ros.reports.replay_page import FILE_NAME, write_report
 
     report = output / FILE_NAME
     # Also where all else was complete: an earlier run may have been ended just before this.

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the page."""
-    from hiseg_ros.replay.html_report import write_report
+    from hiseg_ros.reports.replay_page import write_report
 
     path = write_report(options.folder, options.output, with_timing=options.timing)
     print(f'Report: {path} ({path.stat().st_size / 1e6:.1f} MB)')

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from hiseg_ros.cli.numbers import positive
+from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
 
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 def drawn(seed: int, size: tuple[int, int]) -> Iterator[RgbImage]:
     """Yield pictures of a drawn drive, (H, W, 3) uint8 each."""
-    from hiseg_ros.training.datasets.synthetic import Drive
+    from hiseg_ros.datasets.scenes import Drive
 
     drive = Drive(seed, size, 10.0)
     for number in range(PICTURES):

@@ -39,7 +39,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def run(options: argparse.Namespace) -> None:
     """Draw, write, and say how a loader opens the result."""
-    from hiseg_ros.training.datasets.drawn_export import write_drawn_scenes
+    from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 
     counts = write_drawn_scenes(
         options.format, options.output, options.count, options.size, options.seed, options.split

@@ -114,7 +114,7 @@ def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
         ImageError: A label image cannot be read or belongs to another tree.
         TaxonomyError: The level is negative.
     """
-    from hiseg_ros.pictures import write_picture
+    from hiseg_ros.images import write_picture
     from hiseg_ros.visualization import legend
 
     if options.height < 64:
@@ -150,7 +150,7 @@ def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
     import cv2
     import numpy as np
 
-    from hiseg_ros.pictures import read_picture
+    from hiseg_ros.images import read_picture
     from hiseg_ros.types import UNLABELED
     from hiseg_ros.visualization.legend import present_shares
 

@@ -39,11 +39,11 @@ def run(options: argparse.Namespace) -> None:
     """Train and say where the weights are."""
     import warnings
 
-    from hiseg_ros.training.config import load_training_config
+    from hiseg_ros.training.config.experiment import load_training_config
 
     config = load_training_config(options.experiment)  # a slip is said before the long imports
     try:
-        from hiseg_ros.training.run import train
+        from hiseg_ros.training.run.train import train
     except ImportError as problem:
         raise ConfigError(
             f'Training needs packages that are missing here ({problem}); expected the extra '

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hiseg_ros.errors import BagError, ConfigError
 
 if TYPE_CHECKING:
-    from hiseg_ros.replay.film import Footage
+    from hiseg_ros.reports.label_video import Footage
     from hiseg_ros.viewer.cameras import SeenCamera
 
 DAMAGED = 3
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from hiseg_ros.replay.film import FilmStyle, survey, write_film
+    from hiseg_ros.reports.label_video import FilmStyle, survey, write_film
 
     footage = find_footage(options.recording, options.topic)
     style = FilmStyle(
@@ -97,7 +97,7 @@ def find_footage(path: Path, topic: str | None) -> Footage:
         BagError: There is no recording with pictures and labels, the topic is not in it, or there
             are several cameras and none is named.
     """
-    from hiseg_ros.replay.film import Footage
+    from hiseg_ros.reports.label_video import Footage
     from hiseg_ros.viewer.cameras import find_cameras
     from hiseg_ros.viewer.source import open_source
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hiseg_ros.cli.numbers import from_zero, positive, whole
+from hiseg_ros.cli.shared.numbers import from_zero, positive, whole
 from hiseg_ros.errors import ConfigError, HisegError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
 
 if TYPE_CHECKING:
-    from hiseg_ros.inference.flat_wrap import Wrapped
+    from hiseg_ros.export.flat.wrap import Wrapped
     from hiseg_ros.taxonomy import Taxonomy
 
 PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
             'Python has no module onnx, which reads and writes ONNX files; expected it in this '
             'environment: pip install onnx.'
         )
-    from hiseg_ros.inference.flat_wrap import WrapOptions, wrap_flat
+    from hiseg_ros.export.flat.wrap import WrapOptions, wrap_flat
 
     taxonomy = load_taxonomy(options.taxonomy)
     preprocessing = Preprocessing(
@@ -166,12 +166,12 @@ def _pictures(paths: list[Path]) -> list[RgbImage]:
         ImageError: One is missing or not readable.
     """
     if not paths:
-        from hiseg_ros.training.datasets.synthetic import draw_scene
+        from hiseg_ros.datasets.scenes import draw_scene
 
         return [draw_scene(seed, size).rgb for seed, size in enumerate(PROOF_SIZES)]
     import numpy as np
 
-    from hiseg_ros.pictures import read_picture
+    from hiseg_ros.images import read_picture
 
     pictures: list[RgbImage] = []
     for path in paths:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.evaluation.evaluate import PixelImage, SignImage
 from hiseg_ros.evaluation.hierarchy import cover
-from hiseg_ros.evaluation.pictures import WIDTH, PictureBook
+from hiseg_ros.evaluation.image_strips import WIDTH, PictureBook
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import RgbImage, SubclassMask

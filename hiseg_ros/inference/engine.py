@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.errors import ConfigError, DeviceMemoryError, ImageError
-from hiseg_ros.inference.choice import open_backend, shipped_file
 from hiseg_ros.inference.device_faults import device_faults
+from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
 from hiseg_ros.pipeline import Backend, BatchBackend, segment, segment_batch
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted

@@ -10,7 +10,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from hiseg_ros.decision.walk import WalkNode, check_walk
+from hiseg_ros.decision.plane_walk import WalkNode, check_walk
 from hiseg_ros.errors import CheckpointError, ConfigError, TaxonomyError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.preprocessing import Preprocessing

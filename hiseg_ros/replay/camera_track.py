@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.replay.camera_figures import CameraFigures
-from hiseg_ros.replay.cameras import Camera
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 

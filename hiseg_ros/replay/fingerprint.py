@@ -8,8 +8,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.recording import Recording
 
 WHOLE_BYTES = 256 * 2**20
 """Files up to this size are read as a whole, of larger ones only samples."""

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hiseg_ros.bags.bag_part import OutputTopic
 from hiseg_ros.replay import node_messages as build
-from hiseg_ros.replay.bag_part import OutputTopic
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, RgbImage, Segmentation, SubclassMask
 from hiseg_ros.visualization import overlay

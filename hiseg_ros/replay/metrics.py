@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hiseg_ros.replay.bag_part import OutputTopic
+from hiseg_ros.bags.bag_part import OutputTopic
+from hiseg_ros.bags.message_stream import Damage
 from hiseg_ros.replay.camera_track import CameraTrack
-from hiseg_ros.replay.message_stream import Damage
 from hiseg_ros.replay.replay_folder import BAG, FRAMES
 from hiseg_ros.replay.truth_scores import TruthScores
 from hiseg_ros.taxonomy import Taxonomy

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.replay.node_types import node_types
+from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities, SubclassMask
 

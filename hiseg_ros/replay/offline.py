@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hiseg_ros.bags.camera_image import rgb_of
+from hiseg_ros.bags.cameras import Camera
+from hiseg_ros.bags.hiseg_types import decode
+from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError, ImageError
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
-from hiseg_ros.replay.camera_image import rgb_of
 from hiseg_ros.replay.camera_track import CameraTrack
-from hiseg_ros.replay.cameras import Camera
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
-from hiseg_ros.replay.live_run import LiveRun
-from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.replay.metrics import MAX_DAMAGES, metrics_of
 from hiseg_ros.replay.new_bag import NewBag
-from hiseg_ros.replay.node_types import decode
-from hiseg_ros.replay.recording import Recording
+from hiseg_ros.replay.recorded_node import LiveRun
 from hiseg_ros.replay.replay_folder import PART_FRAMES, ReplayFolder, part_frames
 from hiseg_ros.replay.sign_tracks import Moment
 from hiseg_ros.replay.stopwatch import Stopwatch

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from hiseg_ros.bags.bag_part import metadata_text
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.scores_json import as_json
-from hiseg_ros.replay.bag_part import metadata_text
 from hiseg_ros.replay.state_json import dumps, loads
 
 BAG, FRAMES, METRICS, TIMING, RUN, WORK = (

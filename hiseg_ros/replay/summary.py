@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hiseg_ros.bags.bag import Bag, RawMessage
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.bag import Bag, RawMessage
 
 STAGES = ('queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish')
 """Stages of a frame in FrameStats, as fields with the suffix _ms."""

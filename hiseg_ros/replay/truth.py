@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.bags.bag import IMAGE_TYPES, RawMessage
+from hiseg_ros.bags.hiseg_types import decode
+from hiseg_ros.bags.image_message import array_of
+from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.pictures import read_picture
-from hiseg_ros.replay.bag import IMAGE_TYPES, RawMessage
-from hiseg_ros.replay.image_message import array_of
-from hiseg_ros.replay.message_stream import Damage, MessageStream, StreamMessage
-from hiseg_ros.replay.node_types import decode
-from hiseg_ros.replay.recording import Recording
+from hiseg_ros.images import read_picture
 from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.taxonomy import Mapping
 

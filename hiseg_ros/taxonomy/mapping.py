@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.plain_yaml import read_yaml
 from hiseg_ros.taxonomy.schema import key_faults
 from hiseg_ros.taxonomy.tree import Taxonomy
+from hiseg_ros.yaml_file import read_yaml
 
 LARGEST_LABEL_ID = 2**31 - 1
 """On both sides of zero: tables of label ids are numpy's."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.plain_yaml import read_yaml
 from hiseg_ros.taxonomy.schema import key_faults
 from hiseg_ros.taxonomy.tree import Taxonomy
+from hiseg_ros.yaml_file import read_yaml
 
 NO_LEAF = -1
 """The mirror image is no leaf: a mirrored digit."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from hiseg_ros.errors import TaxonomyError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.plain_yaml import MAX_FILE_BYTES, read_yaml
 from hiseg_ros.taxonomy.tree import MAX_NODES, Node, Taxonomy
+from hiseg_ros.yaml_file import MAX_FILE_BYTES, read_yaml
 
 __all__ = [
     'MAX_FILE_BYTES', 'dump_taxonomy', 'key_faults', 'load_taxonomy', 'parse_taxonomy', 'read_yaml'

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from hiseg_ros.bags.bag import Topic
+from hiseg_ros.bags.cameras import choose_cameras
+from hiseg_ros.bags.message_stream import MessageStream
+from hiseg_ros.bags.node_results import TAXONOMY, result_places
+from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.replay.bag import Topic
-from hiseg_ros.replay.cameras import choose_cameras
-from hiseg_ros.replay.message_stream import MessageStream
-from hiseg_ros.replay.node_results import TAXONOMY, result_places
-from hiseg_ros.replay.recording import Recording
 from hiseg_ros.taxonomy import Node, Taxonomy
 
 _SHOWN = ('labels', 'confidence', 'traffic_signs', 'stats')

@@ -13,10 +13,10 @@ import numpy as np
 import rerun as rr
 from numpy.typing import NDArray
 
+from hiseg_ros.bags.bag import IMAGE_TYPES
+from hiseg_ros.bags.image_message import array_of
+from hiseg_ros.bags.message_stream import StreamMessage
 from hiseg_ros.errors import ImageError
-from hiseg_ros.replay.bag import IMAGE_TYPES
-from hiseg_ros.replay.image_message import array_of
-from hiseg_ros.replay.message_stream import StreamMessage
 from hiseg_ros.replay.summary import stamp_ns_of
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED

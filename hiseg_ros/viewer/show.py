@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import rerun as rr
 
+from hiseg_ros.bags.bag import RawMessage
+from hiseg_ros.bags.message_stream import Damage, MessageStream
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.replay.bag import RawMessage
-from hiseg_ros.replay.message_stream import Damage, MessageStream
 from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import find_cameras

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiseg_ros.bags.recording import Recording, open_recording
 from hiseg_ros.errors import BagError
-from hiseg_ros.replay.recording import Recording, open_recording
 from hiseg_ros.replay.replay_folder import BAG, FRAMES, METRICS
 
 DEMO_RECORDING = 'recording'

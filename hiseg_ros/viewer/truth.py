@@ -40,7 +40,7 @@ def find_truth(source: Source, cameras: Sequence[SeenCamera]) -> SeenTruth | Non
         return None
     # Not before: these rooms cost torch.
     from hiseg_ros.evaluation.album import label_color
-    from hiseg_ros.replay.html_report.label_set import mapping_of
+    from hiseg_ros.replay.label_set import mapping_of
 
     first = metrics['cameras'][0]['node']
     for camera in cameras:

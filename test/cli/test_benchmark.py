@@ -13,8 +13,8 @@ from typing import NoReturn
 import pytest
 
 from hiseg_ros.benchmark import engines, everything
-from hiseg_ros.cli import measurements
 from hiseg_ros.cli.__main__ import main
+from hiseg_ros.cli.shared import measurements
 from hiseg_ros.errors import ConfigError
 
 

@@ -148,7 +148,7 @@ def test_training_takes_its_folders_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Relative data set folders lie below --data; the run folder is runs/<name> by default."""
-    run_module = pytest.importorskip('hiseg_ros.training.run')
+    run_module = pytest.importorskip('hiseg_ros.training.run.train')
     calls: list[tuple[dict[str, str], Path, str]] = []
 
     def remember(
@@ -172,7 +172,7 @@ def test_training_without_its_packages_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The extra is named."""
-    monkeypatch.setitem(sys.modules, 'hiseg_ros.training.run', None)
+    monkeypatch.setitem(sys.modules, 'hiseg_ros.training.run.train', None)
     assert main(['train', 'street_lite']) == 2
     assert 'pip install "hiseg_ros[train]"' in capsys.readouterr().err
 

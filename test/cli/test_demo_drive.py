@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hiseg_ros.cli import drawn_drive as module
-from hiseg_ros.cli.drawn_drive import DrivePlan, draw, drawn_drive
-from hiseg_ros.replay.bag import read_images
+from hiseg_ros.bags.bag import read_images
+from hiseg_ros.cli.shared import drawn_drive as module
+from hiseg_ros.cli.shared.drawn_drive import DrivePlan, draw, drawn_drive
+from hiseg_ros.datasets.scenes import LEAF_NAMES, Drive
 from hiseg_ros.resources import cache_folder
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.training.datasets.synthetic import LEAF_NAMES, Drive
 from hiseg_ros.types import UNLABELED
 
 PLAN = DrivePlan(seed=1, size=(48, 96), rate_hz=10.0, frames=3)

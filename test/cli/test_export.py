@@ -113,7 +113,7 @@ def test_a_file_that_computes_something_else_is_refused(
     import onnx
 
     from hiseg_ros.errors import CheckpointError
-    from hiseg_ros.inference.export import export_network, prove
+    from hiseg_ros.export.export import export_network, prove
     from hiseg_ros.model.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(tiny_checkpoint)
@@ -141,7 +141,7 @@ def test_a_file_that_is_not_proven_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An earlier one stays as it was."""
-    from hiseg_ros.inference import export
+    from hiseg_ros.export import export
 
     path = tmp_path / 'tiny.onnx'
     path.write_text('earlier')

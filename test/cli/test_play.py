@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.cli.__main__ import main
-from hiseg_ros.cli.pace import FOREVER, add_pace, repeated
-from hiseg_ros.replay.footage import Frame, write_camera_bag
+from hiseg_ros.cli.shared.pace import FOREVER, add_pace, repeated
 
 
 @pytest.mark.parametrize('compressed', [True, False])

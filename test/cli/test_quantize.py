@@ -18,13 +18,13 @@ if any(importlib.util.find_spec(name) is None for name in ('onnx', 'nncf', 'open
 
 from hiseg_ros.cli import quantize as verb
 from hiseg_ros.cli.__main__ import main
+from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.export.quantize import float_nodes
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.model_file import read_info
-from hiseg_ros.inference.quantize import float_nodes
 from hiseg_ros.model.info import QUANTIZATION
 from hiseg_ros.resources import default_model
-from hiseg_ros.training.datasets.synthetic import draw_scene
 
 DRAWN = ('--dataset', 'drawn')
 

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
+from hiseg_ros.bags.bag import read_images, read_taxonomy
+from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.cli import replay as verb
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.evaluation.pixels import PixelScores
-from hiseg_ros.replay.bag import read_images, read_taxonomy
-from hiseg_ros.replay.footage import Frame, write_camera_bag
 from hiseg_ros.replay.frame_messages import PARTS
 from hiseg_ros.taxonomy import load_mapping
 

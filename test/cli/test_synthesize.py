@@ -10,8 +10,8 @@ import pytest
 
 from hiseg_ros.cli import synthesize
 from hiseg_ros.cli.__main__ import main
-from hiseg_ros.training.datasets import drawn_export, open_dataset
-from hiseg_ros.training.datasets.drawn_formats import FORMATS
+from hiseg_ros.datasets import drawn_export, open_dataset
+from hiseg_ros.datasets.drawn_formats import FORMATS
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,6 @@ import pytest
 
 if any(importlib.util.find_spec(name) is None for name in ('onnx', 'onnxruntime', 'numba')):
     pytest.skip('no module onnx, onnxruntime or numba', allow_module_level=True)
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'inference'))
 from flat_networks import MEAN, STD, write_network  # noqa: E402
 
 from hiseg_ros.cli import wrap as verb  # noqa: E402

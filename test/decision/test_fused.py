@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = pytest.mark.needs('torch', 'triton')
 
-CASES = Path(__file__).with_name('fused_cases.py')
+CASES = Path(__file__).resolve().parents[1] / 'support' / 'fused_cases.py'
 
 
 def outcome(device: str, cases: int, **variables: str) -> dict[str, float]:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.decision import decide
 from hiseg_ros.decision.sparse import DecisionTables, decide_sparse
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint
 from hiseg_ros.resources import default_model
-from hiseg_ros.training.datasets.synthetic import draw_scene
 
 pytest.importorskip('numba')
 

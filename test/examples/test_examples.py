@@ -55,7 +55,7 @@ def test_segment_image(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint
 @pytest.mark.needs('torch')
 def test_segment_video(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> None:
     """Every second frame is there, at its time."""
-    from hiseg_ros.replay.video import STRIP_HEIGHT, VideoWriter
+    from hiseg_ros.reports.video import STRIP_HEIGHT, VideoWriter
 
     source, output = tmp_path / 'drive.mp4', tmp_path / 'overlay.mp4'
     with VideoWriter(source, 10) as video:

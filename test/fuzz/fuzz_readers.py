@@ -22,14 +22,14 @@ with atheris.instrument_imports(include=['hiseg_ros', 'rosbags', 'yaml']):
     import hostile
     import numpy as np
 
+    from hiseg_ros.bags.bag import Bag
+    from hiseg_ros.bags.camera_image import rgb_of
+    from hiseg_ros.bags.image_message import array_of
+    from hiseg_ros.bags.recording import open_recording, read_file
     from hiseg_ros.errors import HisegError
+    from hiseg_ros.images.image_message import ENCODINGS, decode_compressed, decode_image
     from hiseg_ros.inference.model_file import read_info
-    from hiseg_ros.pictures.image_message import ENCODINGS, decode_compressed, decode_image
-    from hiseg_ros.replay.bag import Bag
-    from hiseg_ros.replay.camera_image import rgb_of
-    from hiseg_ros.replay.image_message import array_of
-    from hiseg_ros.replay.recording import open_recording, read_file
-    from hiseg_ros.ros.result_codec import decode_mask, decode_probability_map
+    from hiseg_ros.messages.codec import decode_mask, decode_probability_map
     from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 
 STREET = load_taxonomy('street')
@@ -169,7 +169,7 @@ def seeds(name: str) -> Path:
         found = [b'\0' + files.onnx_file(), b'\1' + files.archive()]
         found += [b'\2' + files.safetensors_file()]
         if name == 'bag':
-            from hiseg_ros.replay.footage import Frame, write_camera_bag
+            from hiseg_ros.bags.footage import Frame, write_camera_bag
 
             found = []
             for kind, storage in enumerate(('mcap', 'sqlite3')):

@@ -92,7 +92,7 @@ def test_graphs_in_graphs_without_end_are_refused(tmp_path: Path) -> None:
 
 def test_a_wrapped_networks_source_cannot_read_outside_its_folder(tmp_path: Path) -> None:
     """Nor can what `hiseg wrap` is given."""
-    from hiseg_ros.inference.flat_network import open_flat_network
+    from hiseg_ros.export.flat.network import open_flat_network
 
     path = tmp_path / 'x.onnx'
     path.write_bytes(b'\x08\x08' + in_graph(external('../secret')))

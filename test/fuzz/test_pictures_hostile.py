@@ -16,13 +16,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hiseg_ros.bags.camera_image import ENCODINGS, rgb_of
+from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.errors import ImageError
-from hiseg_ros.pictures import read_picture, write_picture
-from hiseg_ros.pictures.header import MAX_SCANS
-from hiseg_ros.pictures.image_message import decode_compressed, decode_image
-from hiseg_ros.replay.camera_image import ENCODINGS, rgb_of
-from hiseg_ros.replay.image_message import array_of
+from hiseg_ros.images import read_picture, write_picture
+from hiseg_ros.images.header import MAX_SCANS
+from hiseg_ros.images.image_message import decode_compressed, decode_image
 
+HERE = Path(__file__).resolve().parent
+MODULES = f'{HERE}:{HERE.parent / "support"}'
 LIES = {
     'header': lambda: hostile.claiming(hostile.jpeg(), 60000, 60000),
     'header below the limit of OpenCV': lambda: hostile.claiming(hostile.jpeg(), 30000, 30000),
@@ -69,7 +71,7 @@ def test_a_claim_of_60000_x_60000_pixels_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / 'small.png').write_bytes(hostile.png())
     result = subprocess.run(
         [sys.executable, '-c', MEASURED], cwd=tmp_path, capture_output=True, text=True,
-        timeout=120, env={'PYTHONPATH': str(Path(__file__).parent), 'OMP_NUM_THREADS': '1'},
+        timeout=120, env={'PYTHONPATH': MODULES, 'OMP_NUM_THREADS': '1'},
     )
     *errors, mebibytes = result.stdout.split()
     assert errors == ['ImageError'] * len(LIES) * len(READERS), result.stderr

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.ros.result_codec import (
+from hiseg_ros.messages.codec import (
     MASK_ENCODINGS,
     PROBABILITY_ENCODINGS,
     decode_mask,

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -79,37 +77,14 @@ def unmatched(names: set[str], rules: set[str]) -> tuple[set[str], set[str]]:
     )
 
 
-@pytest.fixture
-def private_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    """Return a ROS graph of its own, as the tests of the room ros have it."""
-    import os
-    import sys
-
-    from hiseg_ros.ros.isolation import Isolation
-
-    before, path = dict(os.environ), list(sys.path)
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'ros'))
-    with Isolation() as isolation:
-        os.environ.update(isolation.environment())
-        os.environ['ROS_LOG_DIR'] = str(tmp_path_factory.mktemp('ros_log'))
-        from ros_graph import Graph
-
-        graph = Graph()
-        yield graph
-        graph.close()
-        os.environ.clear()
-        os.environ.update(before)
-        sys.path[:] = path
-
-
 @pytest.mark.needs('ros')
-def test_the_policy_is_the_nodes_real_interface(private_graph: Graph) -> None:
+def test_the_policy_is_the_nodes_real_interface(graph: Graph) -> None:
     """Every topic and service of the active node is allowed, and every rule serves one."""
     from node_support import HeldEngine, start_node, wait_active
 
-    start_node(private_graph, HeldEngine().load, autostart=True, use_sim_time=True)
-    wait_active(private_graph)
-    peer = private_graph.peer
+    start_node(graph, HeldEngine().load, autostart=True, use_sim_time=True)
+    wait_active(graph)
+    peer = graph.peer
 
     def interface() -> dict[tuple[str, str], set[str]]:
         found = {
@@ -120,7 +95,7 @@ def test_the_policy_is_the_nodes_real_interface(private_graph: Graph) -> None:
         }
         return {key: {name for name, _ in ask('segmentation', '/')} for key, ask in found.items()}
 
-    seen = private_graph.until(
+    seen = graph.until(
         lambda: (i := interface())[('topics', 'subscribe')] >= {'/image', '/clock'} and i,
         'the node has subscribed',
     )

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.errors import HisegError, MappingError, TaxonomyError
-from hiseg_ros.replay.recording import open_recording
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.taxonomy.plain_yaml import MAX_VALUES, read_yaml
+from hiseg_ros.yaml_file import MAX_VALUES, read_yaml
 
 STREET = load_taxonomy('street')
 READERS: tuple[Callable[[Path], Any], ...] = (

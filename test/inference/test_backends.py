@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
-from hiseg_ros.inference import choice
-from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.export.export import export_network
+from hiseg_ros.inference import open_model as choice
+from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.engine import Engine
-from hiseg_ros.inference.export import export_network
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.resources import default_model
 
@@ -163,7 +163,7 @@ def test_a_closed_runtime_says_so(name: str, onnx_file: Path) -> None:
 @pytest.mark.parametrize('backend', ['eager', 'openvino'])
 def test_bfloat16_decides_nearly_the_same(backend: str, tmp_path: Path) -> None:
     """With the shipped weights: an untrained network has no margins for rounding to spare."""
-    from hiseg_ros.training.datasets.synthetic import draw_scene
+    from hiseg_ros.datasets.scenes import draw_scene
 
     path = default_model()
     if backend == 'openvino':
@@ -338,7 +338,7 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import numpy as np
-from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.engine import Engine
 
 engine = Engine(sys.argv[1], backend=sys.argv[2])

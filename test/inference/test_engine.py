@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, ImageError
-from hiseg_ros.inference import choice
 from hiseg_ros.inference import engine as engine_module
+from hiseg_ros.inference import open_model as choice
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.resources import default_model
-from hiseg_ros.training.datasets.synthetic import draw_scene
 from hiseg_ros.types import Segmentation, Wanted
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.decision import decide
 from hiseg_ros.inference.backends.fast_network import fast_network
 from hiseg_ros.inference.backends.torch_step import eager_step
@@ -19,7 +20,6 @@ from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.resources import default_model
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.training.datasets.synthetic import draw_scene
 
 
 def norms_in(network: nn.Module) -> int:

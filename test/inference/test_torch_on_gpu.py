@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.resources import default_model
-from hiseg_ros.training.datasets.synthetic import draw_scene
 from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation
 
 pytestmark = pytest.mark.needs('gpu')

@@ -91,8 +91,8 @@ def test_a_network_without_these_classifiers_runs_as_its_file_says(tmp_path: Pat
     pytest.importorskip('openvino')
     torch = pytest.importorskip('torch')
     pytest.importorskip('onnx')
+    from hiseg_ros.export.export import export_network
     from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.inference.export import export_network
     from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
     from hiseg_ros.model.config import NetworkConfig
     from hiseg_ros.model.network import HierarchicalNetwork

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from hiseg_ros.errors import ConfigError, DeviceError
-from hiseg_ros.inference import choice, weights
+from hiseg_ros.inference import open_model as choice
+from hiseg_ros.inference import weights
 from hiseg_ros.inference.backends.torch_network import TorchBackend
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.preprocessing import Preprocessing

@@ -121,7 +121,7 @@ def test_the_option_replaces_the_source_of_the_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`hiseg train --backbone-weights FILE`."""
-    run_module = pytest.importorskip('hiseg_ros.training.run')
+    run_module = pytest.importorskip('hiseg_ros.training.run.train')
     from hiseg_ros.cli.__main__ import main
 
     seen: list[str] = []

@@ -17,7 +17,7 @@ from hiseg_ros.model.decoder import FusionDecoder, resize
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.training.config import load_training_config
+from hiseg_ros.training.config.experiment import load_training_config
 
 EXPERIMENTS = sorted(config_path('experiments').glob('*.yaml'))
 IV2018 = NetworkConfig('resnet50', 8, 'projection', 256, 'conditional', 'bottleneck')

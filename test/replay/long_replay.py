@@ -15,12 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from live_support import LiveCamera, write_live
 from replay_support import SIZE, replay
 
-from hiseg_ros.replay.html_report import write_report
+from hiseg_ros.reports.replay_page import write_report
 
 
 def resident_mib(field: str = 'VmRSS') -> float:

@@ -27,10 +27,10 @@ from replay_support import (
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
+from hiseg_ros.bags.bag import Bag, read_images, read_taxonomy
+from hiseg_ros.bags.footage import EPOCH_NS, Frame, write_camera_bag
+from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.replay.bag import Bag, read_images, read_taxonomy
-from hiseg_ros.replay.footage import EPOCH_NS, Frame, write_camera_bag
-from hiseg_ros.replay.node_types import node_types
 
 pytestmark = pytest.mark.needs('torch')
 

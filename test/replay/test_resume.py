@@ -15,8 +15,8 @@ import pytest
 from replay_support import TRUTH, contents, records, replay, write_drive
 
 import hiseg_ros
+from hiseg_ros.bags.bag import read_images
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.replay.bag import read_images
 from hiseg_ros.replay.replay_folder import PARTS_OF_A_LENGTH, part_frames
 
 pytestmark = pytest.mark.needs('torch')
@@ -82,8 +82,8 @@ def test_a_kill_at_any_step_of_keeping_is_resumed_to_the_same_bytes(
     bag: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Each file comes into being by a rename: the process is killed before some of them."""
-    here = Path(__file__).parent
-    folders = (here, here.parent, Path(hiseg_ros.__file__).parent.parent)
+    support = Path(__file__).resolve().parents[1] / 'support'
+    folders = (support, Path(hiseg_ros.__file__).parent.parent)
     path = os.pathsep.join(map(str, folders))
     # Before the first part, before its state, within the second and third, before metrics.json.
     for step in (2, 4, 8, 7):

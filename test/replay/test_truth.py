@@ -12,12 +12,12 @@ import pytest
 from replay_support import CAMERA, SIZE, TRUTH, drive, write_drive
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from hiseg_ros.bags.bag import Bag
+from hiseg_ros.bags.footage import EPOCH_NS
+from hiseg_ros.bags.hiseg_types import node_types
+from hiseg_ros.bags.message_stream import Damage
+from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.errors import BagError, ConfigError
-from hiseg_ros.replay.bag import Bag
-from hiseg_ros.replay.footage import EPOCH_NS
-from hiseg_ros.replay.message_stream import Damage
-from hiseg_ros.replay.node_types import node_types
-from hiseg_ros.replay.recording import open_recording
 from hiseg_ros.replay.truth import Truth, TruthFolder, TruthTopic, one_byte
 
 FRAMES = 8

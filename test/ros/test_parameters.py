@@ -25,7 +25,7 @@ def make_store(graph: Graph) -> Iterator[Any]:
     from rclpy.node import Node
     from rclpy.parameter import Parameter
 
-    from hiseg_ros.ros.parameter_store import ParameterStore
+    from hiseg_ros.ros.node.parameter_store import ParameterStore
 
     nodes = []
 

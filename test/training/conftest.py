@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from hiseg_ros.training.config import TrainingConfig
+    from hiseg_ros.training.config.experiment import TrainingConfig
 
 
 @pytest.fixture(scope='session')
@@ -32,7 +32,7 @@ def config(camvid: Path) -> TrainingConfig:
 @pytest.fixture(scope='session')
 def complete(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a complete run; tests that change it take a copy."""
-    from hiseg_ros.training.run import train
+    from hiseg_ros.training.run.train import train
 
     run_dir = tmp_path_factory.mktemp('complete')
     train(config, run_dir, accelerator='cpu')

@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'replay'))
 
 
 @pytest.fixture(scope='session')
@@ -17,7 +14,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a replay of twelve frames with ground truth."""
     from replay_support import TRUTH, mapping, replay, tree, write_drive
 
-    from hiseg_ros.replay.html_report.label_set import mapping_facts
+    from hiseg_ros.replay.label_set import mapping_facts
 
     folder = tmp_path_factory.mktemp('replayed')
     facts = {'name': 'test', 'mapping': mapping_facts(mapping(tree()))}

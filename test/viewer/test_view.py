@@ -13,7 +13,7 @@ import pytest
 from replay_support import CAMERA, SIZE, TRUTH, mapping, tree
 from viewer_support import Saved, view
 
-from hiseg_ros.replay.bag import Bag, read_images
+from hiseg_ros.bags.bag import Bag, read_images
 
 pytestmark = pytest.mark.needs('torch')
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The most common classes can be told apart whatever colours a person sees (docs/pictures.md)."""
+"""The most common classes can be told apart whatever colours a person sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_COMMON = (
     'Sky', 'Road', 'Vegetation', 'Building', 'Service Lane', 'Car', 'Sidewalk', 'Fence',
     'Lane Marking - Crosswalk', 'Terrain',
 )  # fmt: skip
-"""By mean share of the pixels that the shipped weights give them, see docs/pictures.md."""
+"""By mean share of the pixels that the shipped weights give them, see docs/visualization.md."""
 
 WITH_THE_NEXT = (*MOST_COMMON, 'Lane Marking - General', 'Pole', 'Person', 'Bicycle')
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.inference.backends.picture import network_bytes
+from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.types import ImageSize, RgbImage
 

@@ -18,7 +18,7 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import LabelImage
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.outputs import Product
+    from hiseg_ros.ros.node.publishers import Product
 
 MASK = 'autoware/mask'
 _RUN = np.dtype([('value', 'u1'), ('length', '<i4')])

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.outputs import Product
+    from hiseg_ros.ros.node.publishers import Product
 
 
 class Group(Protocol):

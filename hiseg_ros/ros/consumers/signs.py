@@ -14,13 +14,13 @@ from std_msgs.msg import Header
 
 from hiseg_ros.msg import SubclassMasks
 from hiseg_ros.regions import subclass_masks
-from hiseg_ros.ros import messages
 from hiseg_ros.ros.consumers.installed import FOXGLOVE, VISION, message_type
+from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import SubclassMask
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.outputs import Product
+    from hiseg_ros.ros.node.publishers import Product
 
 MASKS = 'traffic_signs'
 DETECTIONS = 'traffic_signs/detections'

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
 from hiseg_ros.msg import ProbabilityMap, SubclassMasks
-from hiseg_ros.ros.live_run import SEGMENTATION
+from hiseg_ros.ros.harness.live_run import SEGMENTATION
 from hiseg_ros.ros.soak.cameras import BURST
 from hiseg_ros.srv import LoadModel
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from sensor_msgs.msg import Image
 
-from hiseg_ros.ros.child_process import interrupt_with_parent
-from hiseg_ros.ros.program import run_program
-from hiseg_ros.ros.segmentation_node import SegmentationNode
+from hiseg_ros.ros.harness.child_process import interrupt_with_parent
+from hiseg_ros.ros.node.program import run_program
+from hiseg_ros.ros.node.segmentation_node import SegmentationNode
 
 
 class TalliedNode(SegmentationNode):

@@ -27,14 +27,14 @@ from std_srvs.srv import SetBool
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats
-from hiseg_ros.ros.camera_health import LABELS
-from hiseg_ros.ros.child_process import report, run_child
-from hiseg_ros.ros.live_run import SEGMENTATION
+from hiseg_ros.ros.harness.child_process import report, run_child
+from hiseg_ros.ros.harness.live_run import SEGMENTATION
+from hiseg_ros.ros.harness.spinning import spinning
+from hiseg_ros.ros.health.camera_health import LABELS
+from hiseg_ros.ros.health.stamps import nanoseconds
 from hiseg_ros.ros.soak.cameras import Sender, SoakCamera
 from hiseg_ros.ros.soak.faults import FAULTS, UnexpectedError
 from hiseg_ros.ros.soak.plan import SoakPlan
-from hiseg_ros.ros.spinning import spinning
-from hiseg_ros.ros.stamps import nanoseconds
 from hiseg_ros.srv import LoadModel
 
 STATS_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)

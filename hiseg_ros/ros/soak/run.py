@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.ros.benchmark_camera import processor_s
-from hiseg_ros.ros.child_process import ChildProcess, end_all
-from hiseg_ros.ros.isolation import Isolation
+from hiseg_ros.ros.benchmark.cameras import processor_s
+from hiseg_ros.ros.harness.child_process import ChildProcess, end_all
+from hiseg_ros.ros.harness.isolation import Isolation
 from hiseg_ros.ros.soak.audit import CameraBooks, Ledger, Sample, Sent, balance, growth
 from hiseg_ros.ros.soak.plan import SoakPlan
 from hiseg_ros.types import RgbImage

@@ -8,8 +8,8 @@ import torch
 
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.training.label_table import LabelTable
-from hiseg_ros.training.losses.rows import present_rows
+from hiseg_ros.training.data.label_table import LabelTable
+from hiseg_ros.training.losses.label_rows import present_rows
 
 
 def gate_nodes(table: LabelTable, taxonomy: Taxonomy) -> torch.Tensor:

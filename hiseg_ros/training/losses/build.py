@@ -7,9 +7,9 @@ from __future__ import annotations
 from torch import nn
 
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.training.label_table import LabelTable
+from hiseg_ros.training.config.loss import LossConfig
+from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.losses.box_gate import BoxGate
-from hiseg_ros.training.losses.config import LossConfig
 from hiseg_ros.training.losses.flat import FlatLoss
 from hiseg_ros.training.losses.iv2018 import Iv2018Loss
 from hiseg_ros.training.losses.set_loss import SetLoss

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.training.label_table import IGNORED, LabelTable
+from hiseg_ros.training.data.label_table import IGNORED, LabelTable
 from hiseg_ros.training.losses.set_loss import SetLoss
 
 

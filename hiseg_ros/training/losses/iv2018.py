@@ -12,11 +12,11 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.classifier_tree import HeadOutput
 from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.training.config.loss import PUBLISHED_CLASSIFIER_WEIGHTS
+from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.distributed import global_mean
-from hiseg_ros.training.label_table import LabelTable
 from hiseg_ros.training.losses.box_gate import gate_nodes
-from hiseg_ros.training.losses.config import PUBLISHED_CLASSIFIER_WEIGHTS
-from hiseg_ros.training.losses.rows import MixtureLayers, present_rows, row_weights
+from hiseg_ros.training.losses.label_rows import MixtureLayers, present_rows, row_weights
 from hiseg_ros.types import ImageSize
 
 

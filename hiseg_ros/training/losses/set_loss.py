@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from hiseg_ros.model.classifier_tree import HeadOutput
+from hiseg_ros.training.data.label_table import IGNORED, LabelTable
 from hiseg_ros.training.distributed import global_mean
-from hiseg_ros.training.label_table import IGNORED, LabelTable
 from hiseg_ros.training.losses.box_gate import BoxGate
-from hiseg_ros.training.losses.rows import MixtureLayers, present_rows, row_weights
+from hiseg_ros.training.losses.label_rows import MixtureLayers, present_rows, row_weights
 
 SMALLEST_PROBABILITY = 1e-6
 """Below this the logarithm goes on as its tangent: finite, and a lost pixel still learns."""

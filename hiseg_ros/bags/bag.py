@@ -1,0 +1,275 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Reading rosbag2 recordings (SQLite or MCAP, folder or file) without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader, storage_mcap
+
+from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
+from hiseg_ros.bags.compression import chunk_bytes, message_bytes
+from hiseg_ros.bags.image_message import array_of
+from hiseg_ros.bags.message_types import MessageTypes
+from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.taxonomy import Node, Taxonomy
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of a bag."""
+
+    name: str
+    message_type: str
+    """As in 'sensor_msgs/msg/Image'."""
+    count: int
+    """Number of messages."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its messages are pictures."""
+        return self.message_type in IMAGE_TYPES
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its messages are CompressedImage."""
+        return self.message_type == IMAGE_TYPES[1]
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it lies in the bag."""
+
+    topic: str
+    time_ns: int
+    """When it was recorded, in nanoseconds since the epoch."""
+    data: bytes
+    """Serialised (CDR), with the four bytes of encapsulation."""
+
+
+# The reader's own unpack first and compare the size then: a few bytes can stand for gigabytes.
+storage_mcap.DECOMPRESSORS.update(
+    zstd=lambda data, size: chunk_bytes(data, 'zstd', size),
+    lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
+)
+
+class Bag:
+    """An open rosbag2; use as a context manager.
+
+    Whatever the reader raises on a damaged file becomes a BagError.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a bag.
+
+        Args:
+            path: A bag's folder, or a single .mcap or .db3 file.
+
+        Raises:
+            BagError: There is no bag, it is of ROS 1, or it is damaged.
+            ConfigError: Its files are compressed, and there is no room to unpack them.
+        """
+        self.path = Path(path)
+        self._check_path()
+        self._types = MessageTypes()
+        # Open files outlive their names: once the reader has them, nothing can be left behind.
+        with ExitStack() as unpacked, self._reading():
+            self._reader = Reader(readable(self.path, unpacked))
+            self._reader.open()
+            # Messages that are compressed one by one are unpacked below, up to a limit.
+            storage = self._reader.storage
+            if storage.metadata.compression_mode == 'message':
+                storage.metadata = storage.metadata._replace(compression_mode=None)
+
+    def _check_path(self) -> None:
+        path, expected = self.path, EXPECTED_BAG
+        check_bag_path(path)
+        if path.is_dir() and not (path / 'metadata.yaml').is_file():
+            raise BagError(
+                f'The folder {path} has no metadata.yaml, so it is no rosbag2 or its recording '
+                f'was cut off; {expected}: name the folder that holds metadata.yaml, or one of '
+                'its files.'
+            )
+        if path.is_file() and path.suffix not in ('.mcap', '.db3'):
+            raise BagError(f'{path} is no bag file; {expected}.')
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except HisegError:
+            raise
+        except Exception as error:  # noqa: BLE001  a damaged file makes the reader raise anything
+            reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+            raise BagError(
+                f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
+                'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'
+            ) from error
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Of all topics, with the definitions of their messages."""
+        return self._reader.connections
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics, in the bag's order."""
+        found: dict[str, Topic] = {}
+        for connection in self._reader.connections:
+            known = found.get(connection.topic)
+            count = connection.msgcount + (known.count if known else 0)
+            found[connection.topic] = Topic(connection.topic, connection.msgtype, count)
+        return tuple(found.values())
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between the first and the last message; 0 for an empty bag."""
+        return max(0.0, self._reader.duration / 1e9) if self._reader.message_count else 0.0
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic by name.
+
+        Raises:
+            BagError: The bag has no such topic.
+        """
+        for topic in self.topics:
+            if topic.name == name:
+                return topic
+        names = ', '.join(topic.name for topic in self.topics) or 'none'
+        raise BagError(
+            f'The bag {self.path} has no topic {name}; its topics are: {names}. Choose one.'
+        )
+
+    def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
+        """Yield serialised messages in the order of time.
+
+        Args:
+            topics: Names of the topics wanted; all where empty.
+
+        Raises:
+            BagError: The bag is damaged.
+        """
+        connections = [c for c in self._reader.connections if not topics or c.topic in topics]
+        if not connections:
+            return
+        with self._reading():
+            messages = self._reader.messages(connections)
+        while True:
+            with self._reading():
+                item = next(messages, None)
+                if item is None:
+                    return
+                connection, time_ns, data = item
+                plain = message_bytes(bytes(data))
+            yield RawMessage(connection.topic, time_ns, plain)
+
+    def decode(self, message: RawMessage) -> Any:
+        """Return a message as an object with the fields of its type.
+
+        Raises:
+            BagError: The bytes do not fit the type.
+        """
+        with self._reading():
+            connection = next(c for c in self._reader.connections if c.topic == message.topic)
+            return self._types.decode(connection.msgtype, connection.msgdef, message.data)
+
+    def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
+        """Yield (recording time in ns, message) of one topic.
+
+        Raises:
+            BagError: The bag has no such topic, or it is damaged.
+        """
+        self.topic(topic)
+        for message in self.raw([topic]):
+            yield message.time_ns, self.decode(message)
+
+    def images(self, topic: str) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
+        """Yield (header stamp in ns, pixels) of an image topic, see `read_images`.
+
+        Raises:
+            BagError: The topic is not there or holds no images, or the bag is damaged.
+            ImageError: A message is no valid image.
+        """
+        if not self.topic(topic).is_image:
+            raise BagError(
+                f'Topic {topic} of {self.path} has the type {self.topic(topic).message_type}; '
+                f'expected one of {", ".join(IMAGE_TYPES)}: choose an image topic.'
+            )
+        for _, message in self.messages(topic):
+            stamp = message.header.stamp
+            yield stamp.sec * 1_000_000_000 + stamp.nanosec, array_of(message)
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._reader.close()
+
+    def __enter__(self) -> Bag:
+        """Return the bag itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the bag."""
+        self.close()
+
+
+def read_images(
+    path: str | Path, topic: str
+) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
+    """Yield (header stamp in ns, pixels) of an image topic in the order of recording.
+
+    Pixels are (H, W) uint8 or uint16 for one channel (mono8 label images and PNG label ids keep
+    every value), (H, W, 3) uint8 rgb for colour.
+
+    Args:
+        path: A bag's folder, or a single .mcap or .db3 file.
+        topic: Name of a topic with sensor_msgs/Image or CompressedImage.
+
+    Raises:
+        BagError: There is no such bag or topic, or the bag is damaged.
+        ImageError: A message is no valid image.
+    """
+    with Bag(path) as bag:
+        yield from bag.images(topic)
+
+
+def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
+    """Return the label tree that the node published.
+
+    Raises:
+        BagError: The recording has none.
+        TaxonomyError: It is no valid tree.
+    """
+    with Bag(recording) as bag:
+        for _, message in bag.messages(f'{node}/taxonomy'):
+            root = int(message.subclass_root)
+            return Taxonomy(
+                message.name,
+                message.version,
+                tuple(_node(entry) for entry in message.nodes),
+                None if root >= len(message.nodes) else root,
+            )
+    raise BagError(
+        f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
+        'tree of the node: record from before the first frame on.'
+    )
+
+
+def _node(entry: Any) -> Node:
+    parent = None if entry.id == 0 else int(entry.parent_id)
+    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))

@@ -1,0 +1,95 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Message types as a bag defines them, and today's where it defines none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat, Nodetype
+from rosbags.interfaces.typing import FieldDesc, Typesdict
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
+from rosbags.typesys.store import Typestore
+
+from hiseg_ros.bags.hiseg_types import node_types
+from hiseg_ros.errors import BagError
+
+
+class MessageTypes:
+    """Decodes messages; one odd type in a bag does no harm while nobody asks for it."""
+
+    def __init__(self) -> None:
+        """Know nothing yet; types are looked at when they are asked for."""
+        self._stores: dict[tuple[str, MessageDefinition], Typestore] = {}
+
+    def decode(self, message_type: str, definition: MessageDefinition, data: bytes) -> Any:
+        """Return a serialised message as an object with the fields of its type.
+
+        Args:
+            message_type: As in 'sensor_msgs/msg/Image'.
+            definition: Of it, as the bag holds it.
+            data: The message (CDR).
+
+        Raises:
+            BagError: The bag does not define the type, and it is not known.
+            Exception: The bytes do not fit the type, or its definition cannot be read.
+        """
+        key = (message_type, definition)
+        if key not in self._stores:
+            self._stores[key] = _store_of(message_type, definition)
+        return self._stores[key].deserialize_cdr(data, message_type)
+
+
+def _store_of(message_type: str, definition: MessageDefinition) -> Typestore:
+    """Return today's types where the definition agrees with them, else a store of its own."""
+    today = node_types()
+    if definition.format == MessageDefinitionFormat.NONE:  # before Iron bags held none
+        if message_type not in today.fielddefs:
+            raise BagError(
+                f'The bag holds no definition of {message_type}; expected one, as rosbag2 '
+                'writes it since Iron: convert the bag on the machine it comes from.'
+            )
+        return today
+    try:
+        found = _parsed(message_type, definition)
+    except Exception:  # a damaged definition makes the parser raise anything
+        if message_type in today.fielddefs:
+            return today
+        raise
+    if all(_fields(name, found) == _fields(name, today.fielddefs) for name in found):
+        return today
+    store = Typestore()
+    store.register({**_missing(found, today.fielddefs), **found})
+    return store
+
+
+def _parsed(message_type: str, definition: MessageDefinition) -> Typesdict:
+    if definition.format == MessageDefinitionFormat.MSG:
+        return get_types_from_msg(definition.data, message_type)
+    return get_types_from_idl(definition.data)
+
+
+def _fields(name: str, types: Typesdict) -> Any:
+    return types[name][1] if name in types else None
+
+
+def _missing(found: Typesdict, today: Typesdict) -> Typesdict:
+    """Return today's types that the found ones consist of and the definition left out."""
+    added: Typesdict = {}
+    waiting = [name for _, fields in found.values() for _, field in fields for name in _of(field)]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in added and name in today:
+            added[name] = today[name]
+            waiting += [below for _, field in today[name][1] for below in _of(field)]
+    return added
+
+
+def _of(field: FieldDesc) -> list[str]:
+    """Return the message types that a field consists of: one, or none."""
+    kind, about = field
+    if kind == Nodetype.NAME:
+        return [str(about)]
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return _of(about[0])  # type: ignore[arg-type]
+    return []

@@ -1,0 +1,184 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recording as its files in order: a rosbag2 folder, whole or cut off, or a single file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rosbags.interfaces import Connection
+
+from hiseg_ros.bags.bag import Bag, RawMessage, Topic
+from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, check_bag_path
+from hiseg_ros.bags.compression import ZSTD_SUFFIX, message_bytes, unpack_file
+from hiseg_ros.bags.salvage import salvage
+from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.yaml_file import read_yaml
+
+_EXPECTED = 'expected a rosbag2 folder, or one .mcap or .db3 file, .zstd or not'
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is known of a recording before its messages are read."""
+
+    path: Path
+    files: tuple[Path, ...]
+    """In the order of recording; some may be missing."""
+    topics: tuple[Topic, ...]
+    fault: str | None = None
+    """What is wrong with its metadata.yaml."""
+
+
+def open_recording(path: Path) -> Recording:
+    """Find the files and topics of a recording.
+
+    Raises:
+        BagError: There is none.
+    """
+    check_bag_path(path, _EXPECTED)
+    if path.is_file():
+        if not _is_bag_file(path):
+            raise BagError(f'{path} is no bag file; {_EXPECTED}.')
+        return Recording(path, (path,), _topics_of([path]))
+    try:
+        return _described(path)
+    except (
+        OSError, BagError, KeyError, TypeError, ValueError, AttributeError, OverflowError
+    ) as error:
+        is_there = (path / METADATA).is_file()
+        kind = f'cannot be read ({type(error).__name__})' if is_there else 'is missing'
+    files = sorted((p for p in path.iterdir() if _is_bag_file(p)), key=_natural)
+    if not files:
+        raise BagError(f'The folder {path} has neither metadata.yaml nor a bag file; {_EXPECTED}.')
+    fault = f'metadata.yaml {kind}, so the recording was cut off'
+    return Recording(path, tuple(files), _topics_of(files), fault)
+
+
+def _described(folder: Path) -> Recording:
+    """Return the recording that a metadata.yaml describes."""
+    about = read_yaml(folder / METADATA, 'File', BagError, *MAX_METADATA)[
+        'rosbag2_bagfile_information'
+    ]
+    paths = [folder / Path(name).name for name in about['relative_file_paths']]
+    packed = [path.with_name(path.name + ZSTD_SUFFIX) for path in paths]
+    files = tuple(
+        other if other.is_file() and not path.is_file() else path
+        for path, other in zip(paths, packed, strict=True)
+    )
+    if not files:
+        raise ValueError('no files')
+    counts: dict[tuple[str, str], int] = {}
+    for entry in about['topics_with_message_count']:
+        key = (str(entry['topic_metadata']['name']), str(entry['topic_metadata']['type']))
+        counts[key] = counts.get(key, 0) + int(entry['message_count'])
+    topics = tuple(Topic(*key, count) for key, count in counts.items())
+    return Recording(folder, files, topics)
+
+
+def _topics_of(files: list[Path]) -> tuple[Topic, ...]:
+    """Return the topics of files, counted in the files themselves."""
+    counts: dict[tuple[str, str], int] = {}
+    for path in files:
+        with plain_file(path) as (plain, _):
+            try:
+                with Bag(plain) as bag:
+                    found = [(topic.name, topic.message_type, topic.count) for topic in bag.topics]
+            except BagError:
+                found = [(item.topic, item.message_type, 1) for item in salvage(plain)]
+        for name, message_type, count in found:
+            counts[name, message_type] = counts.get((name, message_type), 0) + count
+    return tuple(Topic(*key, count) for key, count in counts.items())
+
+
+def _is_bag_file(path: Path) -> bool:
+    return path.name.removesuffix(ZSTD_SUFFIX).endswith(('.mcap', '.db3'))
+
+
+def _natural(path: Path) -> list[Any]:
+    """Return a key by which bag_2 comes before bag_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
+
+
+@contextmanager
+def plain_file(path: Path) -> Iterator[tuple[Path, str | None]]:
+    """Give a bag file without file compression, and what is wrong with its compressed data.
+
+    Raises:
+        ConfigError: There is no room for it, which says nothing about the recording.
+    """
+    if not path.name.endswith(ZSTD_SUFFIX):
+        yield path, None
+        return
+    # One file at a time: a long recording would not fit beside itself.
+    with TemporaryDirectory(prefix='hiseg_replay_') as folder:
+        plain = Path(folder) / path.name.removesuffix(ZSTD_SUFFIX)
+        try:
+            fault = unpack_file(path, plain)
+        except OSError as error:
+            raise ConfigError(
+                f'The file {path} cannot be unpacked to {folder} ({error}); expected room for it '
+                'there: set TMPDIR to another folder.'
+            ) from error
+        yield plain, fault
+
+
+def read_file(
+    path: Path,
+    topics: frozenset[str],
+    note: Callable[[Sequence[Connection]], object] = lambda connections: None,
+) -> Iterator[RawMessage]:
+    """Yield the messages of some topics of one file, up to where it is damaged.
+
+    Args:
+        path: The file.
+        topics: Which are wanted.
+        note: Is given the connections of a whole file, which define its messages.
+
+    Raises:
+        BagError: After the last whole message, where the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise BagError('the file is missing')
+    with plain_file(path) as (plain, fault):
+        try:
+            yield from _whole_messages(plain, topics, note)
+        except BagError as error:
+            raise BagError(fault or _reason(error, plain)) from error
+        if fault:
+            raise BagError(fault)
+
+
+def _whole_messages(
+    path: Path, topics: frozenset[str], note: Callable[[Sequence[Connection]], object]
+) -> Iterator[RawMessage]:
+    try:
+        bag = Bag(path)
+    except BagError:
+        for item in salvage(path):
+            if item.topic in topics:
+                yield RawMessage(item.topic, item.time_ns, _plain(item.data))
+        raise
+    with bag:
+        note(bag.connections)
+        for message in bag.raw(topics):
+            yield RawMessage(message.topic, message.time_ns, _plain(message.data))
+
+
+def _plain(data: bytes) -> bytes:
+    try:
+        return message_bytes(data)
+    except Exception as error:  # noqa: BLE001  each compressor has errors of its own
+        raise BagError(f'a compressed message is damaged: {error}') from error
+
+
+def _reason(error: BagError, path: Path) -> str:
+    """Return what went wrong, without this machine's folders: results are to be comparable."""
+    text = ' '.join(str(error.__cause__ or error).split()).rstrip('.')
+    return text.replace(f'{path.parent}/', '') or type(error).__name__

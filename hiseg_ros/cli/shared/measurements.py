@@ -1,0 +1,169 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What `hiseg benchmark` measures: engines, the node, the layers of a network, or everything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.benchmark.engines import (
+    EngineChoice,
+    EngineJob,
+    Reference,
+    file_for,
+    find_reference,
+    measure_engines,
+)
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.types import ImageSize
+
+PICTURES = 3
+PREFIX = 'hiseg_benchmark_'
+
+Rows = list[dict[str, Any]]
+
+
+def drawn(size: ImageSize) -> NDArray[np.uint8]:
+    """Return (N, H, W, 3) uint8 streets of a size."""
+    from hiseg_ros.datasets.scenes import draw_scene
+
+    return np.stack([draw_scene(seed, size).rgb for seed in range(PICTURES)])
+
+
+def choices_of(text: str) -> list[EngineChoice]:
+    """Return the choices of --backend."""
+    return [EngineChoice.parse(part) for part in text.split(',')]
+
+
+def engines(options: argparse.Namespace) -> Rows:
+    """Return a row for every size, back-end and number of cameras."""
+    rows: Rows = []
+    with TemporaryDirectory(prefix=PREFIX) as scratch:
+        for size in options.sizes:
+            job = EngineJob(
+                drawn(size), Path(scratch), options.model, options.device, options.frames,
+                options.warm_up, options.camera_counts, options.input_height,
+            )
+            choices = choices_of(options.backend)
+            rows += measure_engines(job, choices, find_reference(job, choices))
+        if options.dataset:
+            for row in rows:
+                if 'error' not in row:
+                    row['miou'] = _miou(options, row, Path(scratch) / 'scores.json')
+    return rows
+
+
+def _miou(options: argparse.Namespace, row: dict[str, Any], target: Path) -> float:
+    """Return the mIoU that `hiseg evaluate` finds for a row's engine."""
+    command = [sys.executable, '-m', 'hiseg_ros.cli', 'evaluate', '--dataset', options.dataset]
+    command += ['--root', str(options.root), '--limit', str(options.limit)]
+    command += ['--backend', row['backend'], '--precision', row['precision']]
+    command += ['--device', row['device'], '--json', str(target)]
+    command += ['--input-height', str(row['input_height'])]
+    if options.model:
+        command += ['--model', str(options.model.with_name(row['model']))]
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        raise ConfigError(process.stderr.strip().splitlines()[-1].partition(': ')[2])
+    return float(json.loads(target.read_text())['summed']['miou'])
+
+
+def node(options: argparse.Namespace) -> Rows:
+    """Return rows of the node in a ROS graph.
+
+    Raises:
+        ConfigError: ROS or the messages are missing, or the node cannot be configured.
+    """
+    rows: Rows = []
+    for size in options.sizes:
+        with TemporaryDirectory(prefix=PREFIX) as scratch:
+            job = EngineJob(drawn(size), Path(scratch), options.model, options.device)
+            reference = find_reference(job)
+            for choice in choices_of(options.backend):
+                for cameras in options.camera_counts:
+                    rows += _node(options, job, reference, choice, cameras)
+    return rows
+
+
+def _node(
+    options: argparse.Namespace, job: EngineJob, reference: Reference, choice: EngineChoice,
+    cameras: int,
+) -> Rows:
+    try:
+        from hiseg_ros.ros.benchmark.run import GraphPlan, measure
+    except ModuleNotFoundError as problem:
+        raise ConfigError(
+            f'The Python module {problem.name} is not here; expected ROS 2 and the built '
+            'messages: source the ROS installation and the install folder, or run `make setup`.'
+        ) from problem
+    height, width = job.pictures.shape[1:3]
+    plan = GraphPlan(
+        size=(height, width), backend=choice.backend, precision=choice.precision,
+        model=str(job.model or ''), device=options.device, seconds=options.seconds,
+        input_height=options.input_height, parameters=options.parameter,
+        results=options.results.split(','), cameras=cameras, pictures=str(job.shown),
+        rates=tuple(float(rate) for rate in options.rates.split(',')),
+        reference=str(reference.labels) if reference.name else '',
+    )
+    return [{**row, 'reference': reference.name} for row in measure(plan)]
+
+
+def profiles(options: argparse.Namespace) -> Rows:
+    """Return where time goes in each network, at each size.
+
+    Raises:
+        ConfigError: A back-end is not OpenVINO.
+    """
+    from hiseg_ros.benchmark.layer_times import layer_times
+
+    found = []
+    for size in options.sizes:
+        for choice in choices_of(options.backend):
+            if choice.backend != 'openvino':
+                raise ConfigError(
+                    f'--profile is given with back-end {choice.backend!r}; expected openvino, '
+                    'such as openvino:int8.'
+                )
+            path = file_for(options.model, choice)
+            found.append(layer_times(
+                Path(path) if path else None, choice.precision, drawn(size)[0],
+                frames=options.frames, warm_up=options.warm_up,
+                input_height=options.input_height,
+            ))
+    return found
+
+
+def everything(
+    options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Return all that is to be known of a machine; `keep` gets what there is after each step."""
+    from hiseg_ros.benchmark.everything import EverythingPlan, measure_everything
+
+    plan = EverythingPlan(
+        options.sizes, choices_of(options.backend), choices_of(options.node_backend),
+        options.camera_counts, options.device, options.frames, options.warm_up,
+        options.experiment,
+    )
+    with TemporaryDirectory(prefix=PREFIX) as scratch:
+        def tell(found: dict[str, Rows]) -> None:
+            row = (found['graph'] or found['engines'])[-1]
+            height, width = row['size']
+            print(
+                f'{"node" if found["graph"] else "engine"}: {row["network"]}, {height}x{width}, '
+                f'{row["cameras"]} cameras, {row["backend"]} {row["precision"]}',
+                file=sys.stderr, flush=True,
+            )
+            keep(found)
+
+        return measure_everything(plan, Path(scratch), drawn, partial(_node, options), tell)

@@ -1,0 +1,160 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn scenes written as a folder of a published data set, drawn on all processors."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import count as numbers_from
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from hiseg_ros.datasets.drawn_formats import FORMATS
+from hiseg_ros.datasets.gtsdb import TEST_NUMBERS
+from hiseg_ros.datasets.scenes import draw_scene
+from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.types import ImageSize
+
+SPLITS = ('train', 'val')
+
+HELD_OUT_EVERY = 5
+"""One scene in so many goes to val; for GTSDB the same rule parts train from held out."""
+
+MIN_SIDE = 32
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """One scene to draw and write."""
+
+    layout: str
+    folder: Path
+    split: str
+    number: int
+    """The image's number in its file name."""
+    seed: int
+    size: ImageSize
+
+
+def write_drawn_scenes(
+    layout: str,
+    folder: Path,
+    count: int,
+    size: ImageSize | None = None,
+    seed: int = 0,
+    split: str | None = None,
+) -> dict[str, int]:
+    """Draw scenes and write them as a data set, with a progress bar.
+
+    Args:
+        layout: One of FORMATS.
+        folder: Where to; it must be empty or not there yet.
+        count: Number of scenes.
+        size: (height, width) in pixels, None for that of the data set.
+        seed: Other seeds give other scenes; the splits never share one.
+        split: 'train' or 'val' for all of them; None puts every fifth into val.
+
+    Returns:
+        The number of scenes by split.
+
+    Raises:
+        ConfigError: A value cannot be used.
+        DatasetError: The folder is not empty or cannot be written, or a process was killed.
+    """
+    jobs = plan_scenes(layout, folder, count, size, seed, split)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise DatasetError(
+                f'{folder} is not an empty folder; expected one for the drawn scenes alone: '
+                'choose another or empty it.'
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = _draw_all(jobs)
+        FORMATS[layout].write_list(folder, lines)
+    except OSError as problem:
+        raise DatasetError(
+            f'The drawn scenes cannot be written to {folder} ({problem}); expected a folder with '
+            'the right to write and room on its disk: delete what is there and try again.'
+        ) from problem
+    return {name: sum(job.split == name for job in jobs) for name in SPLITS}
+
+
+def plan_scenes(
+    layout: str, folder: Path, count: int, size: ImageSize | None, seed: int, split: str | None
+) -> list[SceneJob]:
+    """Return what to draw, in the order of the images' numbers.
+
+    Raises:
+        ConfigError: A value cannot be used.
+    """
+    if layout not in FORMATS:
+        raise ConfigError(f'The format is {layout!r}; expected one of {list(FORMATS)}.')
+    if split not in (None, *SPLITS):
+        raise ConfigError(f'The split is {split!r}; expected one of {list(SPLITS)}, or none.')
+    least = 1 if split else 2
+    if count < least:
+        raise ConfigError(
+            f'The number of scenes is {count}; expected at least {least}, one for each split.'
+        )
+    if seed < 0:
+        raise ConfigError(f'The seed is {seed}; expected 0 or more.')
+    size = size or FORMATS[layout].size
+    if min(size) < MIN_SIDE:
+        raise ConfigError(f'The size is {size}; expected at least {MIN_SIDE} pixels a side.')
+    chosen: list[SceneJob] = []
+    numbers = numbers_from()
+    while len(chosen) < count:
+        number = next(numbers)
+        name = 'val' if number % HELD_OUT_EVERY == 0 else 'train'
+        if number not in TEST_NUMBERS and split in (None, name):
+            chosen.append(
+                SceneJob(layout, folder, name, number, scene_seed(layout, seed, number), size)
+            )
+    return chosen
+
+
+def scene_seed(layout: str, seed: int, number: int) -> int:
+    """Return the seed of a scene: another one for every format, seed and number.
+
+    Splits differ in their numbers, so that they share no scene, written together or not.
+    """
+    place = list(FORMATS).index(layout)
+    return int(np.random.SeedSequence([place, seed, number]).generate_state(1)[0])
+
+
+def draw_and_write(job: SceneJob) -> list[str]:
+    """Draw a scene, write its files and return its lines of the data set's list."""
+    scene = draw_scene(job.seed, job.size)
+    return FORMATS[job.layout].write_scene(job.folder, job.split, job.number, scene)
+
+
+def _draw_all(jobs: list[SceneJob]) -> list[str]:
+    # Started afresh, since a fork of a process with threads may hang; deaf to Ctrl-C, which the
+    # parent hears and answers below.
+    pool = ProcessPoolExecutor(
+        min(os.cpu_count() or 1, len(jobs)),
+        get_context('spawn'),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        written = pool.map(draw_and_write, jobs)
+        return [
+            line
+            for lines in tqdm(written, 'drawing scenes', len(jobs), unit='scene')
+            for line in lines
+        ]
+    except BrokenProcessPool as problem:
+        raise DatasetError(
+            'A process that draws scenes was killed; expected about 500 MiB of memory for each '
+            'processor: close other programs and try again.'
+        ) from problem
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,165 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A drawn scene as a file of a published data set: its names, its encoding, its label ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
+from hiseg_ros.errors import DatasetError
+from hiseg_ros.taxonomy import load_mapping, load_taxonomy
+from hiseg_ros.types import UNLABELED, ImageSize
+
+MIN_BOX_SIDE = 2
+"""A box of gt.txt has its last column and row in it and is at least two wide and high."""
+
+
+def _cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
+    name = f'drawn_{number:06d}_000019'  # Cityscapes labels the 20th frame of each sequence
+    picture = folder / f'leftImg8bit/{split}/drawn/{name}_leftImg8bit.png'
+    label_file = folder / f'gtFine/{split}/drawn/{name}_gtFine_labelIds.png'
+    _save(picture, _encoded('.png', scene.rgb[..., ::-1]))
+    _save(label_file, _encoded('.png', label_ids_of_leaves('cityscapes', 0)[scene.labels]))
+    return []
+
+
+def _vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
+    name, split = f'drawn_{number:06d}', {'train': 'training', 'val': 'validation'}[split]
+    _save(folder / f'{split}/images/{name}.jpg', _encoded('.jpg', scene.rgb[..., ::-1]))
+    labels = Image.fromarray(label_ids_of_leaves('vistas', len(vistas_labels()) - 1)[scene.labels])
+    labels.putpalette(np.array([label['color'] for label in vistas_labels()], np.uint8).tobytes())
+    path = folder / f'{split}/v1.2/labels/{name}.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels.save(path)
+    return []
+
+
+def _gtsdb(folder: Path, _split: str, number: int, scene: DrawnScene) -> list[str]:
+    height, width = scene.labels.shape
+    header = f'P6\n{width} {height}\n255\n'.encode()
+    _save(folder / f'FullIJCNN2013/{number:05d}.ppm', header + scene.rgb.tobytes())
+    return [
+        f'{number:05d}.ppm;{box.x1};{box.y1};{box.x2 - 1};{box.y2 - 1};'
+        f'{SIGN_TYPES.index(box.name)}\n'
+        for box in scene.boxes
+        if min(box.x2 - box.x1, box.y2 - box.y1) >= MIN_BOX_SIDE
+    ]
+
+
+def _nothing_more(_folder: Path, _lines: list[str]) -> None:
+    pass
+
+
+def _vistas_config(folder: Path, _lines: list[str]) -> None:
+    config = {
+        'version': '1.2',
+        'mapping': 'public',
+        'folder_structure': {
+            'images': '{split:}/images/{image_id:}.jpg',
+            'labels': '{split:}/v1.2/labels/{image_id:}.png',
+        },
+        'labels': vistas_labels(),
+    }
+    _save(folder / 'config_v1.2.json', json.dumps(config, indent=2).encode())
+
+
+def _gtsdb_boxes(folder: Path, lines: list[str]) -> None:
+    if not lines:
+        raise DatasetError(
+            f'The scenes in {folder} show no sign of the 43 types; expected at least one: draw '
+            'more scenes or larger ones.'
+        )
+    _save(folder / 'FullIJCNN2013' / 'gt.txt', ''.join(lines).encode())
+
+
+@dataclass(frozen=True)
+class DrawnFormat:
+    """How scenes are written as files of one data set."""
+
+    size: ImageSize
+    """(height, width) in pixels where no other is asked for: as in the data set, or close."""
+    write_scene: Callable[[Path, str, int, DrawnScene], list[str]]
+    """Takes folder, split, number and scene; returns lines of the data set's list."""
+    write_list: Callable[[Path, list[str]], None]
+    """Takes the folder and the lines of all scenes in order, when these are written."""
+
+
+FORMATS: Mapping[str, DrawnFormat] = {
+    'cityscapes': DrawnFormat((1024, 2048), _cityscapes, _nothing_more),
+    'vistas': DrawnFormat((1536, 2048), _vistas, _vistas_config),
+    'gtsdb': DrawnFormat((800, 1360), _gtsdb, _gtsdb_boxes),
+}
+
+
+@cache
+def label_ids_of_leaves(mapping_name: str, void: int) -> NDArray[np.uint8]:
+    """Return the (256,) table from drawn leaf to the label id that allows it.
+
+    Args:
+        mapping_name: A mapping in config/mappings.
+        void: What leaves without a label, and pixels without a leaf, become.
+    """
+    taxonomy = load_taxonomy('street')
+    label_id_of_node = load_mapping(mapping_name, taxonomy).label_id_of_node_id(taxonomy)
+    table = np.full(UNLABELED + 1, void, np.uint8)
+    for leaf, name in enumerate(LEAF_NAMES):
+        label_id = label_id_of_node[taxonomy.node_id(name)]
+        table[leaf] = label_id if label_id >= 0 else void
+    return table
+
+
+_VISTAS_GROUPS = {
+    0: 'animal', 2: 'construction--barrier', 7: 'construction--flat',
+    16: 'construction--structure', 19: 'human', 20: 'human--rider', 23: 'marking', 25: 'nature',
+    32: 'object', 45: 'object--support', 48: 'object', 52: 'object--vehicle', 63: 'void',
+}  # fmt: skip
+"""Beginning of the label names in the configuration, by the first label id that has it."""
+
+_VISTAS_ENDINGS = {
+    'Barrier': 'other-barrier', 'Crosswalk - Plain': 'crosswalk-plain',
+    'Lane Marking - Crosswalk': 'crosswalk-zebra', 'Lane Marking - General': 'general',
+    'Traffic Sign (Back)': 'traffic-sign--back', 'Traffic Sign (Front)': 'traffic-sign--front',
+}  # fmt: skip
+
+
+@cache
+def vistas_labels() -> tuple[dict[str, object], ...]:
+    """Return the entries of config_v1.2.json: the 65 labels in their order and "Unlabeled"."""
+    taxonomy = load_taxonomy('street')
+    entries: list[dict[str, object]] = []
+    group = ''
+    for label in load_mapping('vistas', taxonomy).labels:
+        group = _VISTAS_GROUPS.get(label.label_id, group)
+        ending = _VISTAS_ENDINGS.get(label.name, label.name.lower().replace(' ', '-'))
+        entries.append({
+            'name': f'{group}--{ending}',
+            'readable': label.name,
+            'color': list(taxonomy.nodes[taxonomy.node_id(label.name)].color),
+            'instances': False,
+            'evaluate': True,
+        })
+    void = {'name': 'void--unlabeled', 'readable': 'Unlabeled', 'color': [0, 0, 0]}
+    return (*entries, {**void, 'instances': False, 'evaluate': False})
+
+
+def _encoded(ending: str, image: NDArray[np.uint8]) -> bytes:
+    """Return the bytes of a file of one channel, or of three with blue first."""
+    written, data = cv2.imencode(ending, np.ascontiguousarray(image))
+    if not written:
+        raise DatasetError(f'A drawn scene cannot be encoded as {ending}.')
+    return data.tobytes()
+
+
+def _save(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

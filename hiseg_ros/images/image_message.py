@@ -1,0 +1,205 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages, of the graph or of a bag, to RGB pictures: every encoding a camera driver sends.
+
+cv_bridge and rosbags-image do part of this: the latter ignores row padding and the second plane
+of NV12. What both do right is the colour conversion of OpenCV, which is used here directly; the
+tests compare with rosbags-image wherever it reads an encoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.errors import ImageError
+from hiseg_ros.images.header import MAX_PIXELS, check_claim, check_size
+from hiseg_ros.types import RgbImage
+
+__all__ = ['ENCODINGS', 'MAX_PIXELS', 'Encoding', 'decode_compressed', 'decode_image']
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a row make pixels."""
+
+    channels: int
+    """Samples per pixel, in the first plane where there are two."""
+    conversion: int | None
+    """OpenCV's code for the way to RGB, None for none."""
+    sample_bytes: int = 1
+    smallest_side: int = 1
+    """Height and width below this hold no colour."""
+    even_width: bool = False
+    has_chroma_plane: bool = False
+    """Whether half as many rows of chroma follow, which also needs an even height."""
+
+
+def _encodings() -> dict[str, Encoding]:
+    gray = Encoding(1, cv2.COLOR_GRAY2RGB)
+    bgr = Encoding(3, cv2.COLOR_BGR2RGB)
+    bgra = Encoding(4, cv2.COLOR_BGRA2RGB)
+    eight = {
+        'rgb8': Encoding(3, None),
+        'bgr8': bgr,
+        'rgba8': Encoding(4, cv2.COLOR_RGBA2RGB),
+        'bgra8': bgra,
+        'mono8': gray,
+        '8UC1': gray,
+        '8UC3': bgr,  # the order of OpenCV
+        '8UC4': bgra,
+        # ROS names the pattern by its first two rows, OpenCV by the second row's middle.
+        'bayer_rggb8': Encoding(1, cv2.COLOR_BayerBG2RGB, smallest_side=3),
+        'bayer_bggr8': Encoding(1, cv2.COLOR_BayerRG2RGB, smallest_side=3),
+        'bayer_gbrg8': Encoding(1, cv2.COLOR_BayerGR2RGB, smallest_side=3),
+        'bayer_grbg8': Encoding(1, cv2.COLOR_BayerGB2RGB, smallest_side=3),
+    }
+    sixteen = {
+        name.replace('8', '16'): Encoding(e.channels, e.conversion, 2, e.smallest_side)
+        for name, e in eight.items()
+    }
+    uyvy = Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even_width=True)
+    yuyv = Encoding(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True)
+    return {
+        **eight,
+        **sixteen,
+        'yuv422': uyvy,
+        'uyvy': uyvy,
+        'yuv422_yuy2': yuyv,
+        'yuyv': yuyv,
+        'nv12': Encoding(1, cv2.COLOR_YUV2RGB_NV12, even_width=True, has_chroma_plane=True),
+        'nv21': Encoding(1, cv2.COLOR_YUV2RGB_NV21, even_width=True, has_chroma_plane=True),
+    }
+
+
+ENCODINGS = _encodings()
+"""By the names of sensor_msgs/image_encodings."""
+
+
+def decode_image(message: Any) -> RgbImage:
+    """Return the picture of a sensor_msgs/msg/Image, of rclpy or rosbags.
+
+    Of 16-bit samples the high byte is taken. The YUV encodings are BT.601 with limited range, as
+    in OpenCV and cv_bridge.
+
+    Returns:
+        (H, W, 3) uint8, red first, contiguous; for rgb8 without row padding a view of the
+        message's data, which is not to be written to.
+
+    Raises:
+        ImageError: The encoding is unknown, the size is zero, absurd or odd where it must be
+            even, the step is too small, or the data ends early.
+    """
+    name, height, width, step = message.encoding, message.height, message.width, message.step
+    encoding = ENCODINGS.get(name)
+    if encoding is None:
+        raise ImageError(
+            f'An image has the encoding {name!r}; expected one of {", ".join(ENCODINGS)}: set '
+            "the camera driver's pixel format to one of them."
+        )
+    check_size(height, width, f'An image in {name}')
+    if min(height, width) < encoding.smallest_side:
+        raise ImageError(
+            f'An image in {name} has {width}x{height} pixels; expected at least '
+            f'{encoding.smallest_side} along each side, since fewer do not show all colours.'
+        )
+    if (encoding.even_width and width % 2) or (encoding.has_chroma_plane and height % 2):
+        sides = 'width and height' if encoding.has_chroma_plane else 'width'
+        raise ImageError(
+            f'An image in {name} has {width}x{height} pixels; expected an even {sides}, since two '
+            'pixels share one colour: correct what the camera driver announces.'
+        )
+    row_bytes = width * encoding.channels * encoding.sample_bytes
+    if step < row_bytes:
+        raise ImageError(
+            f'An image in {name} of {width}x{height} pixels has a step of {step} bytes; expected '
+            f'at least {row_bytes} for a row: correct what the camera driver announces.'
+        )
+    rows = height + height // 2 if encoding.has_chroma_plane else height
+    expected = step * (rows - 1) + row_bytes  # the last row may lack its padding
+    data = _bytes_of(message.data)
+    if len(data) < expected:
+        raise ImageError(
+            f'An image in {name} of {width}x{height} pixels has {len(data)} bytes of data; '
+            f'expected {step * rows}, {rows} rows of {step}: it was cut off on its way, skip it.'
+        )
+    samples = _samples(data, encoding, (rows, width, encoding.channels), step, message)
+    return _to_rgb(samples, encoding.conversion)
+
+
+def decode_compressed(message: Any) -> RgbImage:
+    """Return the picture of a sensor_msgs/msg/CompressedImage, a JPEG or PNG.
+
+    The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
+    mosaic, and the colours of 'rgb8; jpeg compressed ' were stored in the wrong order unless it
+    says 'compressed bgr8' there. An orientation tag is ignored, as camera_info knows nothing of
+    it. What changed inside a JPEG without ending it early cannot be noticed.
+
+    Returns:
+        (H, W, 3) uint8, red first, contiguous.
+
+    Raises:
+        ImageError: The data is no JPEG or PNG, is cut off or damaged, or its size is absurd.
+    """
+    data = _bytes_of(message.data)
+    header = check_claim(data.data)
+    color = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
+    try:
+        pixels = cv2.imdecode(data, color | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise _undecodable(header.kind, len(data), message.format, str(error)) from error
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no picture')
+    picture = cast(NDArray[np.uint8], pixels)
+    origin, separator, compression = message.format.partition(';')
+    if header.is_gray:
+        if origin.startswith('bayer_') and origin in ENCODINGS and min(picture.shape) >= 3:
+            return _to_rgb(picture, ENCODINGS[origin].conversion)
+        return _to_rgb(picture, cv2.COLOR_GRAY2RGB)
+    if separator and _is_color(origin) and 'compressed bgr' not in compression:
+        return picture
+    return _to_rgb(picture, cv2.COLOR_BGR2RGB)
+
+
+def _is_color(encoding: str) -> bool:
+    return encoding in ENCODINGS and encoding.startswith(('rgb', 'bgr'))
+
+
+def _samples(
+    data: NDArray[np.uint8],
+    encoding: Encoding,
+    shape: tuple[int, int, int],
+    step: int,
+    message: Any,
+) -> NDArray[np.uint8]:
+    rows, width, channels = shape
+    size = encoding.sample_bytes
+    strides = (step, channels * size, size)
+    # Of two bytes the high one: the first where the camera is big-endian.
+    offset = 1 if size == 2 and not message.is_bigendian else 0
+    samples: NDArray[np.uint8] = np.ndarray(
+        (rows, width, channels), np.uint8, buffer=data, offset=offset, strides=strides
+    )
+    return samples[:, :, 0] if channels == 1 else samples
+
+
+def _to_rgb(pixels: NDArray[np.uint8], conversion: int | None) -> RgbImage:
+    pixels = np.ascontiguousarray(pixels)
+    if conversion is None:
+        return pixels
+    return cast(RgbImage, cv2.cvtColor(pixels, conversion))
+
+
+def _bytes_of(data: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+
+
+def _undecodable(kind: str, size: int, form: str, reason: str) -> ImageError:
+    return ImageError(
+        f'A {kind} of {size} bytes and format {form!r} cannot be decoded ({reason}); expected an '
+        'undamaged picture: it was changed on its way, skip it.'
+    )

@@ -1,0 +1,261 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""From a model file and the names of back-end, device and precision to what runs them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.inference.cuda_driver import has_cuda_driver
+from hiseg_ros.inference.decisions import SparseDecision
+from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
+from hiseg_ros.inference.plane_decision import FlatDecision
+from hiseg_ros.model.info import ModelInfo
+from hiseg_ros.pipeline import Backend, Decision
+from hiseg_ros.resources import default_model
+
+BACKENDS = {
+    'eager': (SAFETENSORS, 'torch'),
+    'compile': (SAFETENSORS, 'torch'),
+    'cuda_graph': (SAFETENSORS, 'torch'),
+    'onnx_runtime': (ONNX, 'onnxruntime'),
+    'tensorrt': (ONNX, 'onnxruntime'),
+    'openvino': (ONNX, 'openvino'),
+}
+"""Kind of file and Python module of every back-end."""
+
+PRECISIONS = {
+    'float32': tuple(BACKENDS),
+    'bfloat16': ('eager', 'compile', 'cuda_graph', 'openvino'),
+    'float16': ('eager', 'compile', 'cuda_graph', 'tensorrt'),
+    'int8': ('onnx_runtime', 'openvino'),
+}
+"""Back-ends that compute in each precision."""
+
+INT8_FLAG = 'avx2'
+"""Of a CPU that multiplies bytes faster than floats: 1.5 times as fast with AVX2 alone, more with
+VNNI or AMX, which come with it."""
+
+INT8_FILE = '_int8.onnx'
+"""End of a quantized file's name."""
+
+
+def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
+    """Return the shipped network as the file that back-end and precision take.
+
+    'auto' takes weights where torch may find a CUDA device, and on the CPU the exported network,
+    which is faster there; its precision may be int8 where OpenVINO is and the CPU has the
+    instructions.
+    """
+    if precision == 'int8' and backend in ('auto', *PRECISIONS['int8']):
+        return default_model(INT8_FILE)
+    file = _shipped_kind(backend, device)
+    if file.suffix != ONNX:
+        return file
+    on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
+    is_fastest = (
+        precision == 'auto' and backend in ('auto', 'openvino') and on_cpu
+        and find_spec('openvino') is not None and has_int8()
+    )
+    return default_model(INT8_FILE) if is_fastest else file
+
+
+def _shipped_kind(backend: str, device: str) -> Path:
+    if backend in BACKENDS:
+        return default_model(BACKENDS[backend][0])
+    runtimes = [module for kind, module in BACKENDS.values() if kind == ONNX]
+    on_cuda = device.startswith('cuda') or (device == 'auto' and has_cuda_driver())
+    if not any(map(find_spec, runtimes)) or (on_cuda and find_spec('torch')):
+        return default_model(SAFETENSORS)
+    return default_model(ONNX)
+
+
+def has_int8() -> bool:
+    """Return whether this CPU multiplies bytes faster than floats."""
+    try:
+        return INT8_FLAG in Path('/proc/cpuinfo').read_text().split()
+    except OSError:
+        return False
+
+
+def open_backend(
+    path: Path, *, backend: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load a model file.
+
+    Args:
+        path: A .safetensors or .onnx file.
+        backend: One of `BACKENDS`, or 'auto'.
+        device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, 16 bits where they
+            are faster and the back-end may be chosen or computes in them, else float32.
+        input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
+
+    Returns:
+        Back-end, the decision for its arrays, and what the file says about itself.
+
+    Raises:
+        CheckpointError: The file cannot be used.
+        ConfigError: A name is unknown, the back-end is not installed or does not fit file or
+            precision, or the input height is out of range.
+        DeviceError: The device does not exist, or not for this back-end.
+    """
+    _check_names(backend, precision)
+    kind = kind_of(path)
+    if kind != ONNX:
+        return _of_weights(path, kind, backend, device, precision, input_height)
+    info = read_info(path)
+    precision = _precision_of_file(path, info, precision)
+    if precision == 'auto':
+        precision = _automatic_precision(backend, device)
+    name = _automatic(path, device, precision) if backend == 'auto' else backend
+    _check_fit(path, kind, name, precision)
+    return _of_exported(path, info, name, device, precision, input_height)
+
+
+def _precision_of_file(path: Path, info: ModelInfo, precision: str) -> str:
+    """Return the precision; that of a quantized file is its own."""
+    if info.is_quantized and precision not in ('auto', 'int8'):
+        raise ConfigError(
+            f'{path} is quantized to int8, and the precision is {precision!r}; expected '
+            "'auto' or 'int8' for it, or the file that it was made from."
+        )
+    if precision == 'int8' and not info.is_quantized:
+        raise ConfigError(
+            f'{path} is not quantized, and the precision is int8; expected a file of '
+            '`hiseg quantize`, or another precision.'
+        )
+    return 'int8' if info.is_quantized else precision
+
+
+def _check_names(backend: str, precision: str) -> None:
+    if backend not in ('auto', *BACKENDS):
+        raise ConfigError(
+            f'The back-end is {backend!r}; expected one of {["auto", *BACKENDS]}.'
+        )
+    if precision not in ('auto', *PRECISIONS):
+        raise ConfigError(
+            f'The precision is {precision!r}; expected one of {["auto", *PRECISIONS]}.'
+        )
+
+
+def _check_fit(path: Path, kind: str, name: str, precision: str) -> None:
+    wanted, module = BACKENDS[name]
+    if kind != wanted:
+        fitting = [other for other, (suffix, _) in BACKENDS.items() if suffix == kind]
+        advice = f'choose one of {fitting}' if fitting else 'choose another file'
+        if wanted == ONNX:
+            advice += ', or write one with `hiseg export`'
+        raise ConfigError(
+            f'Back-end {name!r} cannot run {path}; expected a {wanted} file: {advice}.'
+        )
+    if find_spec(module) is None:
+        raise ConfigError(
+            f'Python has no module {module}, which back-end {name!r} needs; expected it in this '
+            f'environment: pip install {module}.'
+        )
+    if name not in PRECISIONS[precision]:
+        raise ConfigError(
+            f'Back-end {name!r} does not compute in {precision}; expected one of '
+            f'{list(PRECISIONS[precision])} for it.'
+        )
+
+
+def _automatic(path: Path, device: str, precision: str) -> str:
+    """Return the fastest back-end that is installed for an exported file, device and precision.
+
+    OpenVINO leaves the tree's arithmetic to a loop of its own, has bfloat16, and uses it around
+    int8 too.
+    """
+    order = ['openvino', 'onnx_runtime']
+    if device.startswith('cuda') or (device == 'auto' and _onnx_runtime_has_cuda()):
+        order = ['onnx_runtime']
+    order = [name for name in order if name in PRECISIONS[precision]]
+    if not order:
+        raise ConfigError(
+            f'No back-end runs {path} on device {device!r} in {precision}; expected another '
+            f'precision for it, or weights ({SAFETENSORS}) on a GPU.'
+        )
+    for name in order:
+        if find_spec(BACKENDS[name][1]) is not None:
+            return name
+    modules = [BACKENDS[name][1] for name in order]
+    raise ConfigError(
+        f'No back-end is installed for {path} on device {device!r} in {precision}; expected one '
+        f'of the Python modules {modules}: install one with pip.'
+    )
+
+
+def _automatic_precision(backend: str, device: str) -> str:
+    """Return bfloat16 for an exported file where OpenVINO may be taken and the CPU has it."""
+    may_be_openvino = backend == 'openvino' or (
+        backend == 'auto'
+        and (device == 'cpu' or (device == 'auto' and not _onnx_runtime_has_cuda()))
+    )
+    if may_be_openvino and find_spec('openvino') is not None:
+        from hiseg_ros.inference.backends.openvino_cpu import has_bfloat16
+
+        return 'bfloat16' if has_bfloat16() else 'float32'
+    return 'float32'
+
+
+def _onnx_runtime_has_cuda() -> bool:
+    """Return whether ONNX Runtime can use a GPU here; its own list is what it was built with."""
+    if not has_cuda_driver() or find_spec('onnxruntime') is None:
+        return False
+    import onnxruntime
+
+    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+
+
+def _of_weights(
+    path: Path, kind: str, backend: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load torch weights."""
+    if precision == 'int8':
+        raise ConfigError(
+            f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
+            'precision int8: export and quantize it, or choose another precision.'
+        )
+    _check_fit(
+        path, kind,
+        'eager' if backend == 'auto' else backend,
+        'float32' if precision == 'auto' else precision,
+    )
+    # What 'auto' means is known once torch has found the device.
+    from hiseg_ros.inference.weights import open_weights
+
+    return open_weights(
+        path, backend=backend, device=device, precision=precision, input_height=input_height
+    )
+
+
+def _of_exported(
+    path: Path, info: ModelInfo, name: str, device: str, precision: str, input_height: int
+) -> tuple[Backend, Decision, ModelInfo]:
+    """Load an exported network; without torch."""
+    from hiseg_ros.inference.exported_input import ExportedInput
+
+    info.preprocessing.input_size((480, 640), input_height)
+    inputs = ExportedInput(info.preprocessing, input_height)
+    # First, since it names numba where that is missing; the others need it as well.
+    decision: Decision = (
+        FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
+    )
+    backend: Backend
+    if name == 'openvino':
+        from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
+
+        # A flat network's leaves come out of one softmax of its own.
+        taxonomy = None if info.walk else info.taxonomy
+        backend = OpenVinoBackend(path, inputs, device, precision, taxonomy)
+    else:
+        from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
+
+        backend = OnnxRuntimeBackend(path, inputs, device, precision, name)
+    from hiseg_ros.inference.backends.reduction import warm_up
+
+    warm_up()
+    return backend, decision, info

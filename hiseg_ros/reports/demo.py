@@ -1,0 +1,141 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded run as an overlay video and as pictures with a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hiseg_ros.bags.bag import read_images, read_taxonomy
+from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.images import write_picture
+from hiseg_ros.replay.summary import Run, stamp_ns_of
+from hiseg_ros.reports.video import VideoWriter, with_strip
+from hiseg_ros.visualization import (
+    PlacedName,
+    draw_names,
+    place_names,
+    to_height,
+    with_legend,
+)
+from hiseg_ros.visualization.legend import MIN_HEIGHT
+
+
+def write_video(
+    recording: Path,
+    run: Run,
+    path: Path,
+    *,
+    node: str = '/segmentation',
+    on_frame: Callable[[], object] = lambda: None,
+) -> int:
+    """Write the recorded overlays as a video, with names, and figures in a strip below.
+
+    Args:
+        recording: The recorded bag.
+        run: What was read from it.
+        path: The video; ends in .mp4.
+        node: Name of the recorded node.
+        on_frame: Called after each frame.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        BagError: The recording has no overlays or no label tree.
+        ConfigError: The video cannot be written.
+    """
+    stats = {stamp_ns_of(message): message for message in run.stats}
+    arrival = {record.stamp_ns: record.received_ns for record in run.labels}
+    position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
+    stamps = sorted(position)
+    span_s = (stamps[-1] - stamps[0]) / 1e9 if stamps else 0.0
+    rate_hz = (len(stamps) - 1) / span_s if span_s > 0 else 15.0
+    taxonomy = read_taxonomy(recording, node)
+    labels = read_images(recording, f'{node}/labels')
+    current, names = next(labels, None), tuple[PlacedName, ...]()
+    with VideoWriter(path, rate_hz) as video:
+        for stamp_ns, rgb in read_images(recording, f'{node}/overlay/image'):
+            picture = rgb.astype(np.uint8, copy=False)
+            while current is not None and current[0] < stamp_ns:
+                current = next(labels, None)
+            if current is not None and current[0] == stamp_ns:
+                ids = current[1].astype(np.uint8, copy=False)
+                names = place_names(ids, taxonomy, names)
+                picture = draw_names(picture, names, taxonomy)
+            text = f'frame {position.get(stamp_ns, 0)} of {len(stamps)}'
+            if stamp_ns in arrival:
+                text += f'   latency {(arrival[stamp_ns] - stamp_ns) / 1e6:.0f} ms'
+            if stamp_ns in stats:
+                text += _stages(stats[stamp_ns])
+            video.write(with_strip(picture, text), stamp_ns)
+            on_frame()
+    if not video.frames:
+        raise BagError(
+            f'The recording {recording} has no overlays on {node}/overlay/image; expected one for '
+            'each processed frame: run it again.'
+        )
+    return video.frames
+
+
+def _stages(stats: Any) -> str:
+    parts = [
+        f'{name} {getattr(stats, f"{name}_ms"):.0f}'
+        for name in ('decode', 'network', 'decision', 'messages', 'publish')
+        if np.isfinite(getattr(stats, f'{name}_ms'))
+    ]
+    return f'   ({", ".join(parts)} ms)' if parts else ''
+
+
+def write_pictures(
+    recording: Path, run: Run, folder: Path, *, count: int = 4, node: str = '/segmentation'
+) -> tuple[Path, ...]:
+    """Write overlays from all over the run, each with names and the legend of what is in it.
+
+    Args:
+        recording: The recorded bag.
+        run: What was read from it.
+        folder: Gets overlay_1.png, overlay_2.png, ...
+        count: How many; fewer where fewer frames were processed.
+        node: Name of the recorded node.
+
+    Raises:
+        BagError: The recording lacks overlays, labels or the label tree.
+        ConfigError: A picture cannot be written.
+    """
+    taxonomy = read_taxonomy(recording, node)
+    stamps = sorted(record.stamp_ns for record in run.labels)
+    chosen = {stamps[i] for i in evenly_spaced(len(stamps), count)}
+    labels_of = {
+        stamp: labels.astype(np.uint8, copy=False)
+        for stamp, labels in read_images(recording, f'{node}/labels')
+        if stamp in chosen
+    }
+    paths: list[Path] = []
+    for stamp, rgb in read_images(recording, f'{node}/overlay/image'):
+        if stamp not in labels_of:
+            continue
+        path = folder / f'overlay_{len(paths) + 1}.png'
+        height = max(MIN_HEIGHT, rgb.shape[0])
+        picture, labels = to_height(rgb.astype(np.uint8, copy=False), labels_of[stamp], height)
+        picture = draw_names(picture, place_names(labels, taxonomy), taxonomy)
+        picture = with_legend(picture, labels, taxonomy)
+        try:
+            write_picture(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        except ImageError as problem:
+            raise ConfigError(
+                f'{path} cannot be written; expected a writable folder.'
+            ) from problem
+        paths.append(path)
+    return tuple(paths)
+
+
+def evenly_spaced(total: int, count: int) -> tuple[int, ...]:
+    """Return the middles of `count` equal parts of `total` items; fewer where fewer are there."""
+    count = min(total, count)
+    return tuple((2 * i + 1) * total // (2 * count) for i in range(count))

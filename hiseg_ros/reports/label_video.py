@@ -1,0 +1,194 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded labels as a film for people: overlay or side by side, with names and a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hiseg_ros.bags.bag import Topic
+from hiseg_ros.bags.message_stream import Damage
+from hiseg_ros.bags.recording import Recording
+from hiseg_ros.errors import BagError
+from hiseg_ros.reports.labelled_frames import (
+    LabelledFrame,
+    label_images,
+    labelled_frames,
+    stream_of,
+)
+from hiseg_ros.reports.video import VideoWriter, with_strip
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import RgbImage
+from hiseg_ros.visualization import (
+    PlacedName,
+    draw_names,
+    legend_strip,
+    overlay,
+    place_names,
+    to_height,
+)
+
+MIN_HEIGHT, MAX_HEIGHT = 720, 1080
+"""Rows of the picture where none are asked for: smaller and larger ones are scaled."""
+LEGEND_SHARE = 0.001
+"""Nodes on a smaller share of all pixels of the film are left out of its legend."""
+
+
+@dataclass(frozen=True)
+class FilmStyle:
+    """How a film looks."""
+
+    side_by_side: bool = False
+    """Camera picture left and overlay right, instead of the overlay alone."""
+    names: bool = True
+    """Whether names stand in large regions."""
+    legend: bool = True
+    """Whether a legend of the most common nodes stands below the picture."""
+    alpha: float = 0.5
+    """Share of colour in the overlay, 0 to 1."""
+    height: int = 0
+    """Rows of the picture; 0 keeps the camera's within 720 to 1080."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """What of a recording becomes a film."""
+
+    recording: Recording
+    picture: Topic
+    """The camera, or the node's overlays where the camera was not recorded."""
+    is_overlay: bool
+    labels: Topic
+    """Of the node."""
+    taxonomy: Taxonomy
+
+
+@dataclass(frozen=True)
+class LabelSurvey:
+    """What a first look at the labels tells about the whole film."""
+
+    frames: int
+    rate_hz: float
+    shares: dict[int, float]
+    """Share of all pixels in [0, 1] by node id."""
+
+
+def survey(footage: Footage) -> LabelSurvey:
+    """Go through the labels once, so that legend and rate are those of the whole film.
+
+    Raises:
+        BagError: The recording has no labels.
+    """
+    counts, frames, first_ns, last_ns = np.zeros(256), 0, 0, 0
+    stream = stream_of(footage.recording, footage.labels)
+    for stamp_ns, labels in label_images(stream):
+        counts += np.bincount(labels.ravel(), minlength=256) / labels.size
+        first_ns, last_ns = first_ns or stamp_ns, stamp_ns
+        frames += 1
+    if not frames:
+        raise BagError(
+            f'The recording {footage.recording.path} has no readable labels on '
+            f'{footage.labels.name}; expected one image for each processed picture: replay or '
+            'record it again.'
+        )
+    span_s = (last_ns - first_ns) / 1e9
+    rate_hz = (frames - 1) / span_s if span_s > 0 else 15.0
+    shares = counts[: len(footage.taxonomy)] / frames
+    return LabelSurvey(frames, rate_hz, {int(i): float(shares[i]) for i in np.flatnonzero(shares)})
+
+
+def write_film(
+    path: Path,
+    footage: Footage,
+    style: FilmStyle | None = None,
+    *,
+    on_frame: Callable[[], object] = lambda: None,
+    known: LabelSurvey | None = None,
+) -> tuple[int, list[Damage]]:
+    """Write a film of the recorded labels over their pictures.
+
+    Frames keep their distance in time; where the node dropped a picture the one before it stands
+    longer.
+
+    Args:
+        path: The film; ends in .mp4.
+        footage: What is shown.
+        style: How.
+        on_frame: Called after each frame.
+        known: Of this footage, where it was surveyed before.
+
+    Returns:
+        The number of frames written, and where the recording is damaged.
+
+    Raises:
+        BagError: No picture has labels, or the camera was not recorded and is asked for.
+        ConfigError: The film cannot be written.
+        ImageError: A picture and its labels differ in size.
+    """
+    style, known = style or FilmStyle(), known or survey(footage)
+    if style.side_by_side and footage.is_overlay:
+        raise BagError(
+            f'The recording {footage.recording.path} has overlays but not the pictures below '
+            'them; expected the camera topic for a view side by side: leave that out, or replay '
+            'without `--omit camera`.'
+        )
+    common = sorted(known.shares, key=lambda node_id: (-known.shares[node_id], node_id))
+    common = [node_id for node_id in common if known.shares[node_id] >= LEGEND_SHARE]
+    stream = stream_of(footage.recording, footage.picture, footage.labels)
+    names: tuple[PlacedName, ...] = ()
+    first_ns = None
+    with VideoWriter(path, known.rate_hz) as video:
+        for frame in labelled_frames(stream, footage.picture, footage.labels):
+            first_ns = frame.stamp_ns if first_ns is None else first_ns
+            picture, names = compose(frame, footage, style, names)
+            if style.legend:
+                strip = legend_strip(footage.taxonomy, common, picture.shape[1])
+                picture = np.concatenate([picture, strip])
+            seconds = (frame.stamp_ns - first_ns) / 1e9
+            text = f'{footage.picture.name}   {seconds:.2f} s'
+            text += f'   frame {video.frames + 1} of {known.frames}'
+            video.write(with_strip(picture, text), frame.stamp_ns)
+            on_frame()
+    if not video.frames:
+        path.unlink(missing_ok=True)
+        raise BagError(
+            f'No picture on {footage.picture.name} of {footage.recording.path} has the stamp of '
+            f'labels on {footage.labels.name}; expected the camera that these labels belong to: '
+            'choose another with --topic.'
+        )
+    return video.frames, stream.damages
+
+
+def compose(
+    frame: LabelledFrame,
+    footage: Footage,
+    style: FilmStyle,
+    previous: Sequence[PlacedName] = (),
+) -> tuple[RgbImage, tuple[PlacedName, ...]]:
+    """Return a frame's picture without its strips, and where names stand in it.
+
+    Args:
+        frame: Picture and labels.
+        footage: It comes from.
+        style: How it looks.
+        previous: Names of the frame before.
+
+    Raises:
+        ImageError: Picture and labels differ in size.
+    """
+    height = style.height or min(max(frame.rgb.shape[0], MIN_HEIGHT), MAX_HEIGHT)
+    rgb, labels = to_height(frame.rgb, frame.labels, height)
+    painted = rgb
+    if not footage.is_overlay:
+        painted = overlay(rgb, labels, footage.taxonomy, style.alpha)
+    names: tuple[PlacedName, ...] = ()
+    if style.names:
+        names = place_names(labels, footage.taxonomy, previous)
+        painted = draw_names(painted, names, footage.taxonomy)
+    if style.side_by_side:
+        painted = np.concatenate([rgb, painted], axis=1)
+    return painted, names

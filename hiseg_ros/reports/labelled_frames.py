@@ -1,0 +1,93 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a recording together with the labels that were made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hiseg_ros.bags.bag import RawMessage, Topic
+from hiseg_ros.bags.camera_image import rgb_of
+from hiseg_ros.bags.image_message import array_of
+from hiseg_ros.bags.message_stream import MessageStream, StreamMessage
+from hiseg_ros.bags.recording import Recording
+from hiseg_ros.errors import ImageError
+from hiseg_ros.replay.summary import stamp_of
+from hiseg_ros.types import LabelImage, RgbImage
+
+MAX_WAITING = 64
+"""Pictures that wait for their labels at one time: memory for two seconds of a camera."""
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """A picture and its labels."""
+
+    stamp_ns: int
+    rgb: RgbImage
+    labels: LabelImage
+
+
+def labelled_frames(
+    stream: MessageStream, picture: Topic, labels: Topic
+) -> Iterator[LabelledFrame]:
+    """Yield every picture whose labels were recorded too, in the order in which both are there.
+
+    Pictures without labels, such as those that a busy node dropped, are passed over, and so is
+    what cannot be decoded; `stream.damages` says so afterwards.
+
+    Args:
+        stream: Of the topics `picture` and `labels`.
+        picture: With the camera's pictures, or the node's overlays.
+        labels: With images of node ids under the pictures' own stamps.
+    """
+    waiting: dict[str, dict[int, StreamMessage]] = {picture.name: {}, labels.name: {}}
+    for message in stream:
+        stamp = _stamp(message.raw)
+        if stamp is None:
+            stream.damages.append(message.damage('the message is too short for a header'))
+            continue
+        here = message.raw.topic
+        other = labels.name if here == picture.name else picture.name
+        partner = waiting[other].pop(stamp, None)
+        if partner is None:
+            waiting[here][stamp] = message
+            if len(waiting[here]) > MAX_WAITING:
+                del waiting[here][min(waiting[here])]
+            continue
+        pair = {here: message, other: partner}
+        try:
+            rgb = rgb_of(pair[picture.name].decode())
+            ids = array_of(pair[labels.name].decode())
+        except ImageError as error:
+            stream.damages.append(message.damage(str(error)))
+            continue
+        # A node works on one picture after the other: older ones were dropped.
+        for names in waiting.values():
+            for old in [key for key in names if key < stamp]:
+                del names[old]
+        yield LabelledFrame(stamp, rgb, ids.astype(np.uint8, copy=False))
+
+
+def label_images(stream: MessageStream) -> Iterator[tuple[int, LabelImage]]:
+    """Yield (stamp in ns, labels) of a stream of one topic, but for what is damaged."""
+    for message in stream:
+        stamp = _stamp(message.raw)
+        try:
+            ids = array_of(message.decode())
+        except ImageError:
+            continue
+        if stamp is not None:
+            yield stamp, ids.astype(np.uint8, copy=False)
+
+
+def stream_of(recording: Recording, *topics: Topic) -> MessageStream:
+    """Return the messages of some topics of one recording."""
+    return MessageStream([recording], [topic.name for topic in topics])
+
+
+def _stamp(message: RawMessage) -> int | None:
+    return stamp_of(message) if len(message.data) >= 12 else None

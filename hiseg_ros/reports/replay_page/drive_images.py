@@ -1,0 +1,106 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures of a camera's drive: frames that stand out first, then as many as there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hiseg_ros.reports.replay_page.frame_choice import FrameGroup, evenly, frame_groups
+from hiseg_ros.reports.replay_page.frame_source import FrameSource, Shot, ShotTopics
+from hiseg_ros.reports.replay_page.frame_table import FrameTable
+from hiseg_ros.reports.replay_page.layers import Painter
+
+MAX_PICTURES = 100
+"""Frames of all cameras together."""
+MIN_PICTURES = 12
+"""Of each camera, where there are many."""
+MAX_GROUP = 6
+"""Frames of a group."""
+MAX_BYTES = 7_000_000
+"""Of all pictures together; a page is to stay below 10 MB."""
+
+
+def drive_pictures(
+    topics: ShotTopics,
+    table: FrameTable,
+    painter: Painter,
+    source: FrameSource,
+    cameras: int,
+) -> dict[str, Any]:
+    """Return the pictures of one camera.
+
+    Args:
+        topics: Where they are in the bag.
+        table: The camera's frames.
+        painter: Paints them.
+        source: The bag.
+        cameras: How many cameras share the room.
+
+    Returns:
+        'pictures': by time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
+        'stamp_ns' as text, 'size' [height, width], 'values', 'layers', 'legend'. 'groups': frames
+        that stand out, each with 'title', 'series' and 'pictures', their positions in the list.
+
+    Raises:
+        BagError: The bag is damaged.
+    """
+    share = max(MIN_PICTURES, MAX_PICTURES // cameras)
+    room = MAX_BYTES // cameras
+    groups = frame_groups(table, min(MAX_GROUP, share // 4))
+    time_s = table.drive_time_s()
+    found: dict[int, dict[str, Any]] = {}
+
+    def take(rows: Iterable[int], room: int) -> int:
+        """Take what there is room for and return the rest of it."""
+        for row in sorted(set(rows) - set(found)):
+            picture = _picture(topics, table, row, painter, source)
+            size = sum(map(len, picture['layers'].values()))
+            if 0 < size <= room:
+                picture['time_s'] = round(float(time_s[row]), 3)
+                found[row], room = picture, room - size
+        return room
+
+    left = take({row for group in groups for row in group.rows}, room)
+    # What is left goes to frames from all over the drive, as many as will fit.
+    average = (room - left) / max(1, len(found))
+    count = min(share - len(found), int(left / max(1.0, 1.1 * average)))
+    take(evenly(table, count), left)
+    rows = sorted(found)
+    return {
+        'pictures': [found[row] for row in rows],
+        'groups': [_group(group, rows) for group in groups if set(group.rows) & set(rows)],
+    }
+
+
+def _picture(
+    topics: ShotTopics, table: FrameTable, row: int, painter: Painter, source: FrameSource
+) -> dict[str, Any]:
+    stamp_ns = int(table.stamp_ns[row])
+    shot = source.shot(topics, int(table.time_ns[row]), stamp_ns)
+    return {
+        'row': row,
+        'frame': int(table.frame[row]),
+        'stamp_ns': str(stamp_ns),  # more digits than a number of JavaScript has
+        'size': _size(shot),
+        'values': {
+            name: round(float(column[row]), 4)
+            for name, column in table.values.items()
+            if not np.isnan(column[row])
+        },
+        'layers': painter.layers(shot),
+        'legend': painter.legend(shot),
+    }
+
+
+def _size(shot: Shot) -> list[int]:
+    images = (shot.rgb, shot.labels, shot.truth, shot.confidence)
+    return next((list(image.shape[:2]) for image in images if image is not None), [0, 0])
+
+
+def _group(group: FrameGroup, rows: Sequence[int]) -> dict[str, Any]:
+    kept = [rows.index(row) for row in group.rows if row in rows]
+    return {'title': group.title, 'series': group.series, 'pictures': kept}

@@ -1,0 +1,139 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Single frames out of the new bag: camera picture, labels, confidence, ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.rosbag2 import Reader
+
+from hiseg_ros.bags.bag import RawMessage
+from hiseg_ros.bags.camera_image import rgb_of
+from hiseg_ros.bags.image_message import array_of
+from hiseg_ros.bags.message_types import MessageTypes
+from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.replay.summary import stamp_of
+from hiseg_ros.replay.truth import WINDOW_S
+from hiseg_ros.types import LabelImage, RgbImage
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame of a camera; what the bag was written without is None."""
+
+    rgb: RgbImage | None
+    labels: LabelImage | None
+    confidence: NDArray[np.uint8] | None
+    truth: NDArray[np.uint8] | None
+    """(H, W) label ids."""
+
+
+@dataclass(frozen=True)
+class ShotTopics:
+    """Where a camera's images are in the new bag."""
+
+    camera: str
+    node: str
+    truth: str | None
+
+
+class FrameSource:
+    """The open bag of a replay; use as a context manager.
+
+    Frames are looked up by their recording time: asked for in the order of time, a long bag is
+    gone through once and most of it not read at all.
+    """
+
+    def __init__(self, bag: Path) -> None:
+        """Open the bag.
+
+        Raises:
+            BagError: It is damaged.
+        """
+        self._path, self._types = bag, MessageTypes()
+        try:
+            self._reader = Reader(bag)
+            self._reader.open()
+        except Exception as error:  # a damaged bag makes the reader raise anything
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> BagError:
+        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+        return BagError(
+            f'The bag {self._path} cannot be read ({reason}); expected it as `hiseg replay` wrote '
+            'it: replay the recording again with --restart.'
+        )
+
+    def shot(self, topics: ShotTopics, time_ns: int, stamp_ns: int) -> Shot:
+        """Return the images of one frame.
+
+        Args:
+            topics: Of its camera.
+            time_ns: Recording time.
+            stamp_ns: Header stamp.
+
+        Raises:
+            BagError: The bag is damaged.
+        """
+        labels, confidence = f'{topics.node}/labels', f'{topics.node}/confidence'
+        names = [topics.camera, labels, confidence]
+        found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
+        if topics.truth is not None and topics.truth not in found:
+            # The truth may have been recorded a little earlier or later than its picture.
+            window_ns = int(WINDOW_S * 1e9)
+            begin, end = time_ns - window_ns, time_ns + window_ns + 1
+            found |= self._images([topics.truth], begin, end, stamp_ns)
+        truth = found.get(topics.truth or '')
+        return Shot(
+            found.get(topics.camera), found.get(labels), found.get(confidence),
+            None if truth is None else truth.astype(np.uint8, copy=False),
+        )  # fmt: skip
+
+    def picture(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
+        """Return a camera picture, or None where the bag was written without.
+
+        Raises:
+            BagError: The bag is damaged.
+        """
+        return self._images([topic], time_ns, time_ns + 1, stamp_ns).get(topic)
+
+    def _images(
+        self, topics: list[str | None], begin_ns: int, end_ns: int, stamp_ns: int
+    ) -> dict[str, Any]:
+        connections = [c for c in self._reader.connections if c.topic in topics]
+        found: dict[str, Any] = {}
+        if not connections:
+            return found
+        try:
+            for connection, time_ns, data in self._reader.messages(connections, begin_ns, end_ns):
+                message = RawMessage(connection.topic, time_ns, bytes(data))
+                if stamp_of(message) == stamp_ns:
+                    is_camera = connection.topic == topics[0]
+                    image = self._types.decode(
+                        connection.msgtype, connection.msgdef, message.data
+                    )
+                    found[connection.topic] = rgb_of(image) if is_camera else array_of(image)
+        except HisegError:
+            raise
+        except Exception as error:  # a damaged bag makes the reader raise anything
+            raise self._damaged(error) from error
+        return found
+
+    def __enter__(self) -> FrameSource:
+        """Return the source itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the bag."""
+        self._reader.close()

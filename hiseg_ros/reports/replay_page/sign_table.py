@@ -1,0 +1,136 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The signs of a camera as rows with a crop each: what was seen, how long, and what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hiseg_ros.reports.replay_page.frame_source import FrameSource
+from hiseg_ros.reports.replay_page.frame_table import FrameTable
+from hiseg_ros.reports.replay_page.layers import hex_color, shrunk, webp
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import RgbImage
+
+MAX_ROWS = 200
+"""Rows of all cameras together; of more tracks those with most sightings are shown."""
+
+MARGIN = 0.3
+"""Of a sign's longer side, shown around it."""
+CROP, SMALLEST, QUALITY = 112, 72, 78
+"""Pixels of a crop's longer side at most, below which it is enlarged, and of WebP."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One type that a sign was taken for."""
+
+    name: str
+    frames: int
+    """In which it had the largest vote."""
+    share: float
+    """Of all votes, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class SignRow:
+    """One sign that was followed."""
+
+    track: int
+    name: str
+    color: str
+    """'#rrggbb' of its type."""
+    crop: str | None
+    """Data URI; None where the bag was written without camera pictures."""
+    crop_size: tuple[int, int]
+    """(width, height) of the crop."""
+    first_s: float
+    """Drive time."""
+    last_s: float
+    first_frame: int
+    last_frame: int
+    sightings: int
+    score: float
+    """Of its best sighting."""
+    best_row: int
+    """Row of that sighting's frame in the camera's table."""
+    votes: Sequence[Vote]
+    """Most votes first."""
+
+
+def sign_rows(
+    camera: dict[str, Any],
+    table: FrameTable,
+    taxonomy: Taxonomy,
+    source: FrameSource,
+    count: int,
+) -> tuple[SignRow, ...]:
+    """Return the signs of a camera, in the order in which they were first seen.
+
+    Args:
+        camera: Its part of metrics.json.
+        table: Its frames.
+        taxonomy: The label tree.
+        source: The bag with its pictures.
+        count: Most rows.
+
+    Raises:
+        BagError: The bag is damaged.
+    """
+    tracks = sorted(camera['sign_tracks'], key=lambda t: (-t['sightings'], t['track']))[:count]
+    time_s = table.drive_time_s()
+    # In the order of the bag, which is the quickest.
+    crops = {
+        track['track']: _crop(camera['topic'], track, table, source)
+        for track in sorted(tracks, key=lambda t: int(t['best']['frame']))
+    }
+    rows = []
+    for track in sorted(tracks, key=lambda t: int(t['track'])):
+        total = sum(vote['vote'] for vote in track['votes']) or 1.0
+        first, last = (table.index_of(track[f'{end}_frame']) for end in ('first', 'last'))
+        crop = crops[track['track']]
+        rows.append(
+            SignRow(
+                track['track'],
+                track['name'],
+                hex_color(taxonomy.nodes[track['node_id']].color),
+                None if crop is None else webp(crop[..., ::-1], QUALITY),
+                (0, 0) if crop is None else (crop.shape[1], crop.shape[0]),
+                float(time_s[first]),
+                float(time_s[last]),
+                track['first_frame'],
+                track['last_frame'],
+                track['sightings'],
+                track['best']['score'],
+                table.index_of(track['best']['frame']),
+                [Vote(v['name'], v['frames'], v['vote'] / total) for v in track['votes']],
+            )
+        )
+    return tuple(rows)
+
+
+def _crop(
+    topic: str, track: dict[str, Any], table: FrameTable, source: FrameSource
+) -> RgbImage | None:
+    best = track['best']
+    time_ns = int(table.time_ns[table.index_of(best['frame'])])
+    picture = source.picture(topic, time_ns, best['stamp_ns'])
+    return None if picture is None else cut_out(picture, tuple(best['roi']))
+
+
+def cut_out(picture: RgbImage, roi: tuple[int, int, int, int]) -> RgbImage:
+    """Return a box (y, x, height, width) of a picture with a margin, at a legible size."""
+    y, x, height, width = roi
+    margin = max(2, round(MARGIN * max(height, width)))
+    top, left = max(0, y - margin), max(0, x - margin)
+    part = picture[top : y + height + margin, left : x + width + margin]
+    if max(part.shape[:2]) < SMALLEST:
+        scale = SMALLEST / max(part.shape[:2])
+        size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return shrunk(part, CROP)

@@ -1,0 +1,244 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras and consumer of `hiseg benchmark --ros`, in one process.
+
+python -m hiseg_ros.ros.benchmark.cameras SETTINGS (JSON, see `main`)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from hiseg_ros.benchmark.graph_run import LABELS, Run, summary
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.msg import FrameStats, ProbabilityMap
+from hiseg_ros.ros.harness.child_process import report, run_child
+from hiseg_ros.ros.harness.live_run import SEGMENTATION
+from hiseg_ros.ros.harness.spinning import spinning
+
+IN_FLIGHT = 2
+"""Images of each camera that are sent ahead to find out how fast the node is: one in work, one
+waiting."""
+
+FLOOD = 2.0
+"""Factor on the rate found so far, to find out what the node makes of too many images."""
+
+LOSS = 0.01
+"""Share of images that may be lost at a rate that is called sustained."""
+
+TRIES = (0.97, 0.92, 0.85, 0.75, 0.6)
+"""Shares of the fastest rate, tried in this order."""
+
+DRAIN_S = 3.0
+QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+CLOCK_TICKS = os.sysconf('SC_CLK_TCK')
+
+
+class Cameras(Node):
+    """Publishes prepared images and notes when their results arrive."""
+
+    def __init__(
+        self, shown: Sequence[NDArray[np.uint8]], results: Sequence[str], names: Sequence[str]
+    ) -> None:
+        """Create publishers and subscriptions.
+
+        Args:
+            shown: (H, W, 3) uint8 pictures, sent in turn.
+            results: Names of the node's outputs: images and probabilities.
+            names: Of the cameras, as the node's parameter has them.
+        """
+        super().__init__('hiseg_benchmark_camera', enable_rosout=False)
+        self._results = tuple(results)
+        self._run = Run()
+        self._lock = threading.Condition()
+        self._messages = [_message(picture) for picture in shown]
+        self._cameras = []
+        self._topics = []
+        for camera in names:
+            prefix = f'{camera}/' if camera else ''
+            self._cameras.append(self.create_publisher(Image, f'{prefix}image', QOS))
+            for name in results:
+                kind = ProbabilityMap if name.endswith('/probabilities') else Image
+                self._topics.append(f'{SEGMENTATION}/{prefix}{name}')
+                self.create_subscription(kind, self._topics[-1], self._noter(name), QOS)
+            stats = f'{SEGMENTATION}/{prefix}stats'
+            self.create_subscription(FrameStats, stats, self._on_stats, QOS)
+
+    def _noter(self, name: str) -> Callable[[Image | ProbabilityMap], None]:
+        def note(message: Image | ProbabilityMap) -> None:
+            now = time.monotonic()
+            with self._lock:
+                run, stamp = self._run, _nanoseconds(message.header.stamp)
+                if stamp in run.sent:
+                    run.arrived.setdefault(stamp, {})[name] = now
+                    if name == LABELS:
+                        run.labels.setdefault(run.picture[stamp], message)
+                    self._lock.notify_all()
+
+        return note
+
+    def _on_stats(self, message: FrameStats) -> None:
+        with self._lock:
+            if _nanoseconds(message.header.stamp) in self._run.sent:
+                self._run.stats.append(message)
+
+    def wait_for_node(self, patience_s: float) -> None:
+        """Wait until the node reads the images and its results are read.
+
+        Raises:
+            ConfigError: It does not come.
+        """
+        deadline = time.monotonic() + patience_s
+        while not all(camera.get_subscription_count() for camera in self._cameras) or not all(
+            self.count_publishers(topic) for topic in self._topics
+        ):
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f'The node does not read images after {patience_s:.0f} s; expected it to '
+                    'be configured by then.'
+                )
+            time.sleep(0.1)
+
+    def _send(self, index: int) -> None:
+        """Send an image of each camera."""
+        picture = index % len(self._messages)
+        message = self._messages[picture]
+        now = time.time_ns()
+        for number, camera in enumerate(self._cameras):
+            stamp = now + number  # of its own, by which its results are told apart
+            message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+            with self._lock:
+                self._run.sent[stamp] = time.monotonic()
+                self._run.picture[stamp] = picture
+            camera.publish(message)
+
+    def _complete(self) -> int:
+        return sum(len(found) == len(self._results) for found in self._run.arrived.values())
+
+    def as_fast_as_results_come(self, seconds: float) -> Run:
+        """Send images whenever fewer than `IN_FLIGHT` of each camera wait for their results."""
+        self._run = run = Run()
+        until = time.monotonic() + seconds
+        index, most = 0, (IN_FLIGHT - 1) * len(self._cameras)
+        while time.monotonic() < until:
+            with self._lock:
+                self._lock.wait_for(
+                    lambda: len(run.sent) - self._complete() <= most, timeout=DRAIN_S
+                )
+            self._send(index)
+            index += 1
+        self._drain(run)
+        return run
+
+    def at_rate(self, hertz: float, seconds: float) -> Run:
+        """Send an image of each camera at a fixed rate."""
+        self._run = run = Run()
+        began = time.monotonic()
+        for index in range(max(1, round(hertz * seconds))):
+            time.sleep(max(0.0, began + index / hertz - time.monotonic()))
+            self._send(index)
+        self._drain(run)
+        return run
+
+    def _drain(self, run: Run) -> None:
+        """Wait for results that are on their way: images are lost, but the last ones are not."""
+        last = list(run.sent)[-len(self._cameras) :]
+        with self._lock:
+            self._lock.wait_for(
+                lambda: all(
+                    len(run.arrived.get(stamp, ())) == len(self._results) for stamp in last
+                ),
+                timeout=DRAIN_S,
+            )
+
+
+def _message(picture: NDArray[np.uint8]) -> Image:
+    height, width = picture.shape[:2]
+    message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
+    message.header.frame_id = 'camera'
+    data = array('B')
+    data.frombytes(picture.tobytes())
+    message.data = data
+    return message
+
+
+def _nanoseconds(stamp: Time) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def processor_s(process_id: int) -> float:
+    """Return the processor time that a process has used, in seconds of one core."""
+    fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
+    """Do the runs and report each."""
+    seconds, process_id = float(settings['seconds']), int(settings['node'])
+    count = len(settings['cameras'])
+    reference = np.load(settings['reference']) if settings['reference'] else None
+
+    def measured(send: Callable[[], Run]) -> dict[str, Any]:
+        before = processor_s(process_id)
+        run = send()
+        cores_s = processor_s(process_id) - before
+        return summary(run, settings['results'], cores_s, process_id, reference)
+
+    # The first frames are slower.
+    cameras.as_fast_as_results_come(min(2.0, seconds))
+    fastest = measured(partial(cameras.as_fast_as_results_come, seconds))['frames_per_s'] / count
+    # Waiting for results leaves the node idle for moments; under too many images it is not.
+    flooded = measured(partial(cameras.at_rate, max(1.0, FLOOD * fastest), seconds))
+    fastest = max(fastest, flooded['frames_per_s'] / count)
+    if not fastest:
+        raise ConfigError('The node returned no results; expected labels: see its diagnostics.')
+    for share in TRIES:
+        hertz = share * fastest
+        row = measured(partial(cameras.at_rate, hertz, seconds))
+        if row['lost'] < LOSS or share == TRIES[-1]:
+            sustained = row['lost'] < LOSS
+            report('measured', camera_hz=round(hertz, 2), is_sustained=sustained, **row)
+            break
+    for hertz in settings['rates']:
+        row = measured(partial(cameras.at_rate, hertz, seconds))
+        report('measured', camera_hz=hertz, is_sustained=False, **row)
+
+
+def main() -> int:
+    """Run until all is measured.
+
+    The settings: 'pictures' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with
+    their labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each
+    camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
+    """
+    settings = json.loads(sys.argv[1])
+    rclpy.init()
+    shown = list(np.load(settings['pictures']))
+    cameras = Cameras(shown, settings['results'], settings['cameras'])
+    with spinning(cameras):
+        cameras.wait_for_node(float(settings['patience_s']))
+        measure_all(cameras, settings)
+        report('finished')
+        sys.stdin.buffer.read()  # the parent closes it
+    return 0
+
+
+if __name__ == '__main__':
+    run_child(main)

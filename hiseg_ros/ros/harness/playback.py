@@ -1,0 +1,76 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Playing a recording into the ROS graph, from joining it to leaving it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
+
+from hiseg_ros.ros.harness.bag_player import BagPlayer, Played, Readers, TimedMessage, Track
+
+LINGER_S = 1.0
+"""How long the last messages may be on their way to their readers."""
+
+
+@dataclass(frozen=True)
+class PlayPlan:
+    """How to play a recording."""
+
+    camera: str
+    """The recorded topic of the images."""
+    tracks: Mapping[str, Track]
+    """By recorded topic, the camera's included."""
+    start_ns: int
+    """Recording time of the first message."""
+    rate: float = 1.0
+    is_simulated: bool = False
+    readers: Readers = Readers()
+    timeout_s: float = 180.0
+    """How long to wait for the readers."""
+    stays: bool = False
+    """Whether to stay in the graph after the end, until asked to stop."""
+
+
+def play_bag(
+    rounds: Iterable[Iterable[TimedMessage]],
+    plan: PlayPlan,
+    stop: threading.Event,
+    tell: Callable[[str, Played], object],
+) -> None:
+    """Join the ROS graph, wait for the readers, replay, and leave.
+
+    Args:
+        rounds: The recording, as often as it is to be played.
+        plan: How.
+        stop: Ends the replay early.
+        tell: Called with 'playing', 'progress' and 'played'.
+
+    Raises:
+        BagError: A message is damaged.
+        ConfigError: The readers did not come in time, or a message type is not installed.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # signals are the caller's
+    try:
+        player = BagPlayer(plan.camera, plan.tracks, is_simulated=plan.is_simulated)
+        try:
+            if player.wait_for_readers(plan.readers, stop, plan.timeout_s, plan.start_ns):
+                tell('playing', Played())
+                played = player.play(
+                    rounds, plan.rate, stop, lambda played: tell('progress', played)
+                )
+                tell('played', played)
+                if plan.stays and not stop.is_set():
+                    stop.wait()
+                else:
+                    time.sleep(LINGER_S)
+        finally:
+            player.close()
+    finally:
+        try_shutdown()

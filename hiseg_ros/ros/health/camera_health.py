@@ -1,0 +1,263 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the node knows about one camera: frames by fate, rate, latency, what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from hiseg_ros.ros.health.stamps import FUTURE, OVERTAKEN, StampWatch
+
+WINDOW = 60
+"""Frames over which rate and latency are averaged."""
+
+RECENT_S = 5.0
+"""Seconds for which a bad or a lost frame keeps the diagnostics at WARN."""
+
+LABELS = {
+    'received': 'frames received',
+    'processed': 'frames processed',
+    'busy': 'frames dropped busy',
+    'stale': 'frames dropped stale',
+    'bad': 'frames dropped malformed',
+    'unwanted': 'frames dropped unwanted',
+    'stopped': 'frames dropped stopped',
+    'lost': 'messages lost',
+}
+"""Names of the counters in diagnostics."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What became of the frames since the node was configured.
+
+    Each frame that was received is processed, dropped for exactly one cause, or still waiting or
+    in work.
+    """
+
+    received: int = 0
+    processed: int = 0
+    busy: int = 0
+    """Pushed out by a newer one of the same camera before work on them began."""
+    stale: int = 0
+    """Older than max_age_s when work on them began, or overtaken by a newer one on their way."""
+    bad: int = 0
+    """Malformed: they could not be read."""
+    unwanted: int = 0
+    """Nobody subscribed to anything."""
+    stopped: int = 0
+    """Waiting or in work when the node was deactivated or disabled, the clock jumped back, or the
+    network failed."""
+    lost: int = 0
+    """Not received: published, but lost on their way or replaced by a newer one before the node
+    took them."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped for any cause."""
+        return self.busy + self.stale + self.bad + self.unwanted + self.stopped
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return the counts of two cameras together."""
+        sums = (
+            getattr(self, field.name) + getattr(other, field.name)
+            for field in dataclasses.fields(self)
+        )
+        return Counters(*sums)
+
+
+@dataclass
+class _Fault:
+    """The last time something went wrong, and what it was."""
+
+    text: str = ''
+    time_s: float = -math.inf
+
+
+@dataclass
+class CameraHealth:
+    """Counts, times and faults of a camera; written by all threads, read for messages.
+
+    All times are of the monotonic clock, except the latency, which compares ROS stamps.
+    """
+
+    topic: str = 'image'
+    """Where its images come from."""
+
+    now: Callable[[], float] = time.monotonic
+    _faults: dict[str, _Fault] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Start with nothing counted."""
+        self._lock = threading.Lock()
+        self._counters = Counters()
+        self._done: deque[float] = deque(maxlen=WINDOW)
+        self._latency_ms: deque[float] = deque(maxlen=WINDOW)
+        self._stamps = StampWatch()
+        self._last_image = -math.inf
+        self._active_since = self.now()
+        self._incompatible = ''
+        self._last_error = ''
+        self._largest: dict[str, int] = {}
+
+    def reset_times(self) -> None:
+        """Forget rate, latency and stamps, as after the clock jumped back."""
+        with self._lock:
+            self._done.clear()
+            self._latency_ms.clear()
+            self._stamps.forget()
+            self._active_since = self.now()
+
+    def received(self, stamp_ns: int, now_ns: int) -> bool:
+        """Note an image that arrived.
+
+        Args:
+            stamp_ns: Its stamp; 0 for none.
+            now_ns: The node's clock.
+
+        Returns:
+            False where it is to be dropped, and was counted so: a newer one has overtaken it.
+        """
+        with self._lock:
+            self._count('received')
+            self._last_image = self.now()
+            found = self._stamps.see(stamp_ns, now_ns)
+            if found == FUTURE:
+                ahead_s = (stamp_ns - now_ns) / 1e9
+                self._note('stamps', f'stamps lie {ahead_s:.1f} s ahead of the clock of the node')
+            if found == OVERTAKEN:
+                self._count('stale')
+            return found != OVERTAKEN
+
+    def processed(self, latency_ms: float, message_bytes: Mapping[str, int]) -> Counters:
+        """Note a finished frame and the sizes of its messages by topic.
+
+        A latency that is negative, as of a stamp that lies ahead, is not averaged.
+        """
+        with self._lock:
+            self._count('processed')
+            self._done.append(self.now())
+            if latency_ms >= 0.0:  # false for NaN
+                self._latency_ms.append(latency_ms)
+            for topic, size in message_bytes.items():
+                self._largest[topic] = max(size, self._largest.get(topic, 0))
+            return self._counters
+
+    def dropped(self, cause: str, reason: str = '') -> Counters:
+        """Count a frame that comes to nothing.
+
+        Args:
+            cause: 'busy', 'stale', 'bad', 'unwanted' or 'stopped'.
+            reason: A sentence that makes the diagnostics warn for a while.
+        """
+        with self._lock:
+            self._count(cause)
+            if reason:
+                self._note(cause, f'unreadable image: {reason}' if cause == 'bad' else reason)
+                self._last_error = reason
+            return self._counters
+
+    def missed(self, count: int) -> None:
+        """Count images that were published and that the node never received."""
+        with self._lock:
+            self._count('lost', count)
+
+    def lost(self, count: int) -> None:
+        """Count images that the middleware tells were lost on their way, and warn of it.
+
+        Args:
+            count: Those that were not counted before.
+        """
+        with self._lock:
+            self._count('lost', count)
+            self._note('lost', f'messages of {self.topic} were lost on their way')
+
+    def warn(self, kind: str, reason: str) -> None:
+        """Make the diagnostics warn for a while; a later reason of the same kind replaces it."""
+        with self._lock:
+            self._note(kind, reason)
+
+    @property
+    def incompatible(self) -> str:
+        """Why a publisher of the topic is not heard; '' where all are."""
+        return self._incompatible
+
+    @incompatible.setter
+    def incompatible(self, reason: str) -> None:
+        self._incompatible = reason
+
+    def _count(self, name: str, count: int = 1) -> None:
+        changed = {name: getattr(self._counters, name) + count}
+        self._counters = dataclasses.replace(self._counters, **changed)
+
+    def _note(self, kind: str, text: str) -> None:
+        self._faults[kind] = _Fault(text, self.now())
+
+    @property
+    def counters(self) -> Counters:
+        """Counts of now."""
+        with self._lock:
+            return self._counters
+
+    @property
+    def last_error(self) -> str:
+        """The newest reason a frame was dropped for; '' before the first."""
+        with self._lock:
+            return self._last_error
+
+    @property
+    def largest(self) -> Mapping[str, int]:
+        """Bytes of the largest message of each topic."""
+        with self._lock:
+            return dict(self._largest)
+
+    @property
+    def rate_hz(self) -> float:
+        """Finished frames per second; 0 where none was finished lately."""
+        with self._lock:
+            if not self._done or self.now() - self._done[-1] > RECENT_S:
+                return 0.0
+            span_s = self._done[-1] - self._done[0]
+            return (len(self._done) - 1) / span_s if span_s > 0.0 else 0.0
+
+    def condition(self, is_expected: bool, timeout_s: float) -> tuple[bytes, str]:
+        """Return the diagnostic level, OK, WARN or STALE, and its sentence.
+
+        Args:
+            is_expected: Whether images should be arriving.
+            timeout_s: Silence beyond this is STALE.
+        """
+        with self._lock:
+            now = self.now()
+            silent_s = now - max(self._last_image, self._active_since)
+            texts = [f.text for f in self._faults.values() if now - f.time_s < RECENT_S]
+            if self._incompatible:
+                texts.insert(0, self._incompatible)
+        if is_expected and silent_s > timeout_s:
+            texts.insert(0, f'no image on {self.topic} for {silent_s:.1f} s')
+            return DiagnosticStatus.STALE, '; '.join(texts)
+        if texts:
+            return DiagnosticStatus.WARN, '; '.join(texts)
+        return DiagnosticStatus.OK, f'{self.rate_hz:.1f} Hz'
+
+    def values(self) -> dict[str, str]:
+        """Return what diagnostics tell in numbers."""
+        with self._lock:
+            latency = sorted(self._latency_ms)
+            counters, stamps = self._counters, self._stamps.counts
+        return {
+            'rate [Hz]': f'{self.rate_hz:.1f}',
+            'latency median [ms]': f'{latency[len(latency) // 2]:.1f}' if latency else 'none',
+            'latency max [ms]': f'{latency[-1]:.1f}' if latency else 'none',
+            **{label: str(getattr(counters, name)) for name, label in LABELS.items()},
+            **{f'stamps {kind}': str(count) for kind, count in stamps.items()},
+            'last error': self.last_error or 'none',
+        }

@@ -1,0 +1,73 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The process around the node: signals, spinning, and an end in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions
+
+from hiseg_ros.ros.health.shared_memory import remove_dead_segments
+from hiseg_ros.ros.node.executor import NodeExecutor
+
+SIGNAL_PERIOD_S = 0.2
+
+PATIENCE_S = 0.7
+"""How long the end of the process waits for the frame in work, or for a transition under way."""
+
+
+def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -> int:
+    """Run a node until SIGINT, SIGTERM or a shutdown of its context.
+
+    Args:
+        make_node: Makes the node; its `close(timeout_s)` returns whether it ended in time.
+        arguments: For rclpy; the command line's by default.
+
+    Returns:
+        The exit code: 0, or 1 after an unforeseen fault in a callback.
+    """
+    # Not rclpy's handlers: they invalidate the context at once, under the hands of the worker
+    # that publishes or of a transition that is under way.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    removed = remove_dead_segments()  # a node that was killed and starts again finds room
+    rclpy.init(
+        args=None if arguments is None else list(arguments),
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    node = make_node()
+    if removed:
+        node.get_logger().info(
+            f'Removed the shared memory of processes that were killed: {", ".join(removed)}.'
+        )
+    executor = NodeExecutor()
+    executor.add_node(node)
+    code = 0
+    try:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=SIGNAL_PERIOD_S)
+    except ExternalShutdownException:
+        pass
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    executor.shutdown()
+    has_ended = executor.wait_slow(PATIENCE_S) and node.close(PATIENCE_S)
+    rclpy.try_shutdown()
+    if not has_ended:
+        # Weights that load and a network that runs cannot be interrupted, and the interpreter
+        # would wait for their threads: a robot that is switched off does not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

@@ -1,0 +1,276 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of one camera's results: from topic to message, built where somebody listens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import LifecycleNodeMixin
+from rclpy.publisher import Publisher
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.msg import FrameStats, ProbabilityMap
+from hiseg_ros.ros.consumers import signs
+from hiseg_ros.ros.consumers.chosen import chosen_groups
+from hiseg_ros.ros.consumers.group import Group
+from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages import preserialized as large_message
+from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import RgbImage, Segmentation, Wanted
+
+_DEFAULTS = NodeParameters()
+
+_HEADER_BYTES = 64
+"""Lower bound of what a serialised message holds beside its data."""
+
+STATS = 'stats'
+
+_FROM_LABELS = re.compile(
+    rf'labels|level_\d+/labels|overlay/image|{signs.MASKS}|{signs.DETECTIONS}|{signs.ANNOTATIONS}'
+)
+
+_WITHOUT_PROBABILITIES = re.compile(
+    rf'labels|confidence|level_\d+/labels|overlay/image|overlay/camera_info|{STATS}'
+)
+
+
+@dataclass(frozen=True)
+class Product:
+    """One segmented frame and all that its messages are built from."""
+
+    header: Header
+    rgb: RgbImage
+    segmentation: Segmentation
+    parameters: NodeParameters
+    camera_info: CameraInfo | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What went out for one frame."""
+
+    message_bytes: Mapping[str, int]
+    """Size of each message by topic."""
+
+    messages_ms: float
+    publish_ms: float
+
+
+Builder = Callable[[Product, Any], Any]
+"""Builds a message, in the memory of its topic's last one where there is one."""
+
+
+class Outputs:
+    """Publishers of one camera in one configuration of the node."""
+
+    def __init__(
+        self,
+        node: LifecycleNodeMixin,
+        taxonomy: Taxonomy,
+        camera: str = '',
+        incompatible: Callable[[str], None] = lambda reason: None,
+        parameters: NodeParameters = _DEFAULTS,
+    ) -> None:
+        """Create all publishers.
+
+        Args:
+            node: The node to publish with.
+            taxonomy: Tree of the labels.
+            camera: Comes between ~ and the topics; empty for the only camera.
+            incompatible: Told of a reader whose QoS a publisher cannot serve.
+            parameters: Which label sets and formats of other projects there are.
+
+        Raises:
+            ConfigError: A qos_overrides parameter has a value that ROS does not know, or a
+                parameter of the label sets cannot be used.
+            MappingError: A mapping of the label sets is missing or does not fit the taxonomy.
+        """
+        self._node = node
+        self._taxonomy = taxonomy
+        self._prefix = f'~/{camera}/' if camera else '~/'
+        self._incompatible = incompatible
+        self._builders: dict[str, Builder] = {}
+        self._groups: list[Group] = []
+        # The last message of each topic: once it is published all of it was copied.
+        self._last: dict[str, Any] = {}
+        self._publishers: dict[str, Publisher] = {}
+        try:
+            self._create(camera, parameters)
+        except Exception:
+            self.destroy()
+            raise
+
+    def _create(self, camera: str, parameters: NodeParameters) -> None:
+        self._add('labels', Image, self._labels)
+        self._add('confidence', Image, self._confidence)
+        for level in range(1, self._taxonomy.depth + 1):
+            self._add(f'level_{level}/labels', Image, self._level_labels(level))
+        self._add('overlay/image', Image, self._overlay)
+        self._add('overlay/camera_info', CameraInfo, self._camera_info)
+        for level in range(1, self._taxonomy.depth + 1):
+            build = self._level_probabilities(level)
+            self._add(f'level_{level}/probabilities', ProbabilityMap, build)
+        self._groups = chosen_groups(self._node, camera, self._taxonomy, parameters)
+        for group in self._groups:
+            for topic, kind in group.kinds.items():
+                self._publishers[topic] = self._publisher(topic, kind)
+        self._publishers[STATS] = self._publisher(STATS, FrameStats)
+
+    def _add(self, topic: str, kind: type, build: Builder) -> None:
+        self._builders[topic] = build
+        self._publishers[topic] = self._publisher(topic, kind)
+
+    def _publisher(self, topic: str, kind: type) -> Publisher:
+        name = self._prefix + topic
+
+        def warn(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            self._incompatible(
+                f'a reader of {name} asks for a {policy} that it does not have and gets nothing'
+            )
+
+        try:
+            return self._node.create_lifecycle_publisher(
+                kind,
+                name,
+                _frame_qos(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=PublisherEventCallbacks(incompatible_qos=warn),
+            )
+        except (InvalidQosOverridesError, ParameterException, RuntimeError, ValueError) as error:
+            if type(error) is not RuntimeError and isinstance(error, RuntimeError):
+                raise  # of the middleware, not of an override
+            raise ConfigError(
+                f'A qos_overrides parameter of {name} cannot be used ({error}); expected '
+                'reliability reliable or best_effort, history keep_last or keep_all and a '
+                'positive depth: correct it in the parameter file.'
+            ) from error
+
+    def wanted(self) -> frozenset[str]:
+        """Return the topics somebody subscribes to."""
+        return frozenset(
+            topic for topic, p in self._publishers.items() if p.get_subscription_count() > 0
+        )
+
+    def publish(self, wanted: frozenset[str], product: Product) -> Published:
+        """Build and publish the wanted topics of a frame, except the statistics."""
+        message_bytes = {}
+        messages_s = publish_s = 0.0
+        started = perf_counter()
+        for topic, message in self._messages(wanted, product):
+            built = perf_counter()
+            messages_s += built - started
+            large_message.publish(self._publishers[topic], message)
+            started = perf_counter()
+            publish_s += started - built
+            message_bytes[topic] = _HEADER_BYTES + len(getattr(message, 'data', b''))
+        messages_s += perf_counter() - started
+        return Published(message_bytes, 1e3 * messages_s, 1e3 * publish_s)
+
+    def _messages(
+        self, wanted: frozenset[str], product: Product
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield topic and message, each built when the one before is on its way."""
+        for topic, build in self._builders.items():
+            message = build(product, self._last.pop(topic, None)) if topic in wanted else None
+            if message is not None:
+                self._last[topic] = message
+                yield topic, message
+        for group in self._groups:
+            yield from group.build(product, wanted)
+
+    def publish_stats(self, message: FrameStats) -> None:
+        """Publish a frame's statistics."""
+        self._publishers[STATS].publish(message)
+
+    def destroy(self) -> None:
+        """Take all publishers out of the graph."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+        for group in self._groups:
+            group.destroy()
+        self._groups.clear()
+
+    def _labels(self, product: Product, again: Image | None) -> Image:
+        return messages.labels_message(product.header, product.segmentation.labels, again)
+
+    def _confidence(self, product: Product, again: Image | None) -> Image:
+        return messages.confidence_message(product.header, product.segmentation.confidence, again)
+
+    def _level_labels(self, level: int) -> Builder:
+        table = self._taxonomy.node_id_at_level(level)
+
+        def build(product: Product, again: Image | None) -> Image:
+            labels = product.segmentation.labels
+            return messages.level_labels_message(product.header, labels, table, again)
+
+        return build
+
+    def _level_probabilities(self, level: int) -> Builder:
+        node_ids = self._taxonomy.level_nodes(level)
+
+        def build(product: Product, again: ProbabilityMap | None) -> ProbabilityMap:
+            return messages.probability_map_message(
+                product.header,
+                product.segmentation.probabilities,
+                node_ids,
+                self._taxonomy,
+                encoding=product.parameters.probabilities_encoding,
+                stride=product.parameters.probabilities_stride,
+                again=again,
+            )
+
+        return build
+
+    def _overlay(self, product: Product, again: Image | None) -> Image:
+        return messages.overlay_message(
+            product.header,
+            product.rgb,
+            product.segmentation.labels,
+            self._taxonomy,
+            product.parameters.overlay_alpha,
+            again,
+        )
+
+    def _camera_info(self, product: Product, again: CameraInfo | None) -> CameraInfo | None:
+        if product.camera_info is None:
+            return None
+        size = product.segmentation.probabilities.image_size
+        return messages.camera_info_message(product.header, product.camera_info, size)
+
+
+def _frame_qos() -> QoSProfile:
+    """Return a new profile, since rclpy writes overrides into the one it is given.
+
+    Reliable serves rviz2, which asks for it, and best-effort readers alike.
+    """
+    return QoSProfile(
+        reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2
+    )
+
+
+def needed_results(topics: frozenset[str]) -> Wanted:
+    """Return the results that messages of these topics are made from."""
+    return Wanted(
+        labels=any(map(_FROM_LABELS.fullmatch, topics)),
+        confidence='confidence' in topics,
+        probabilities=not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
+    )

@@ -1,0 +1,173 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A camera's subscriptions, with a QoS that matches what its driver offers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+    qos_profile_sensor_data,
+)
+from rclpy.subscription import Subscription
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from hiseg_ros.ros.health.camera_health import CameraHealth
+from hiseg_ros.ros.health.lost_messages import LossCount
+from hiseg_ros.ros.parameters import NodeParameters
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image message on its way to the worker."""
+
+    message: Image | CompressedImage
+
+    arrived: Time
+    """Arrival by the node's clock."""
+
+    arrived_s: float
+    """Arrival by `time.perf_counter`."""
+
+
+class CameraInput:
+    """Subscriptions to one camera while the node is active."""
+
+    def __init__(
+        self,
+        node: Node,
+        camera: str,
+        parameters: NodeParameters,
+        health: CameraHealth,
+        on_frame: Callable[[Frame], None],
+    ) -> None:
+        """Resolve the topics; `open` subscribes.
+
+        Args:
+            node: The node to subscribe with.
+            camera: Namespace of its topics; empty for image and camera_info.
+            parameters: Transport and reliability of the images.
+            health: Gets the topic's name, and is told of incompatible publishers and losses.
+            on_frame: Called for each image in the executor's thread.
+        """
+        self._node = node
+        self._health = health
+        self._on_frame = on_frame
+        self._reliability = parameters.image_reliability
+        prefix = f'{camera}/' if camera else ''
+        base = node.resolve_topic_name(f'{prefix}image')
+        self._info_topic = f'{prefix}camera_info'
+        self._kind: type[Image] | type[CompressedImage] = Image
+        self.image_topic = base
+        if parameters.image_transport == 'compressed':
+            # As image_transport does: the suffix follows the remapped name of the raw topic.
+            self._kind = CompressedImage
+            suffix = '' if base.endswith('/compressed') else '/compressed'
+            self.image_topic = node.resolve_topic_name(base + suffix)
+        health.topic = self.image_topic
+        self._images: Subscription | None = None
+        self._infos: Subscription | None = None
+        self._current = ReliabilityPolicy.RELIABLE
+        self._losses = LossCount(self._publishers)
+        self.camera_info: CameraInfo | None = None
+        """The newest camera_info, None before the first."""
+
+    def open(self) -> None:
+        """Subscribe, where it is not done."""
+        if self._images is not None:
+            return
+        self._subscribe(self._matching())
+        self._infos = self._node.create_subscription(
+            CameraInfo, self._info_topic, self._on_camera_info, qos_profile_sensor_data
+        )
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        subscriptions = (self._images, self._infos)
+        self._images = self._infos = self.camera_info = None
+        for subscription in subscriptions:
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._health.incompatible = ''
+
+    def match_publishers(self) -> None:
+        """Subscribe anew where the publishers' reliability is no longer what was matched."""
+        images = self._images
+        if images is None:
+            return
+        if self._health.incompatible and not self._best_effort_publishers():
+            self._health.incompatible = ''
+        wanted = self._matching()
+        if wanted != self._current:
+            self._node.destroy_subscription(images)
+            self._subscribe(wanted)
+            self._node.get_logger().info(
+                f'Subscribed to {self.image_topic} {wanted.name.lower()}, as its publishers are.'
+            )
+
+    def _matching(self) -> ReliabilityPolicy:
+        if self._reliability != 'auto':
+            return ReliabilityPolicy[self._reliability.upper()]
+        # Reliable while nobody publishes yet: best effort loses images beyond half a megabyte on
+        # the default shared-memory segment.
+        reliable = not self._best_effort_publishers()
+        return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+
+    def _best_effort_publishers(self) -> int:
+        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
+        return sum(p.qos_profile.reliability != ReliabilityPolicy.RELIABLE for p in publishers)
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
+        qos = QoSProfile(reliability=reliability, history=HistoryPolicy.KEEP_LAST, depth=1)
+        self._current = reliability
+        self._health.incompatible = ''
+        self._losses = LossCount(self._publishers)
+        for on_lost in (self._on_lost, None):
+            events = SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible, message_lost=on_lost
+            )
+            try:
+                self._images = self._node.create_subscription(
+                    self._kind, self.image_topic, self._on_image, qos, event_callbacks=events
+                )
+                return
+            except UnsupportedEventTypeError:
+                continue  # a middleware that does not tell of lost messages
+
+    def _publishers(self) -> frozenset[Hashable]:
+        if not self._node.context.ok():
+            return frozenset()  # ROS was shut down around the image that is being taken
+        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
+        return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
+
+    def _on_image(
+        self, message: Image | CompressedImage, info: Mapping[str, int | None]
+    ) -> None:
+        if missing := self._losses.arrived(info.get('publication_sequence_number')):
+            self._health.missed(missing)
+        self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self.camera_info = message
+
+    def _on_incompatible(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        if self._reliability == 'auto' and policy == 'RELIABILITY':
+            return  # match_publishers is about to subscribe as the publisher offers
+        self._health.incompatible = (
+            f'a publisher of {self.image_topic} is not heard, since its {policy} is incompatible '
+            'with what parameter image_reliability asks for: set it to auto'
+        )
+
+    def _on_lost(self, event: Any) -> None:
+        self._health.lost(self._losses.told(event.total_count_change))

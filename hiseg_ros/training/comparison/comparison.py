@@ -1,0 +1,173 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison of IV 2018: one network, one budget, several ways to learn from data sets."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.training.config.experiment import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to learn."""
+
+    name: str
+    title: str
+    head: str
+    loss: str
+    alone: str = ''
+    """Name of the only data set, or empty for all together."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Scores of one trained network."""
+
+    variant: str
+    seed: int
+    scores: dict[str, float]
+    """By 'test set: score', in [0, 1]."""
+    minutes: float
+    """Training time."""
+
+
+def variants(dataset_names: Sequence[str], head: str = 'conditional') -> list[Variant]:
+    """Return what is compared: four ways to learn together, and each data set alone.
+
+    Args:
+        dataset_names: Names of the experiment's data sets.
+        head: Head of the networks that see one data set alone.
+    """
+    title = {'conditional': 'conditional head', 'leaf': 'leaf head'}
+    return [
+        Variant('flat', 'flat: one softmax, ambiguous labels ignored', 'leaf', 'flat'),
+        Variant('iv2018', 'as published in 2018', 'conditional', 'iv2018'),
+        Variant('set_leaf', 'set loss, leaf head', 'leaf', 'set'),
+        Variant('set_conditional', 'set loss, conditional head', 'conditional', 'set'),
+        *(
+            Variant(f'alone_{name}', f'{name} alone, set loss, {title[head]}', head, 'set', name)
+            for name in dataset_names
+        ),
+    ]
+
+
+def variant_config(base: TrainingConfig, variant: Variant, seed: int) -> TrainingConfig:
+    """Return the experiment of one variant: same network, images per batch and steps.
+
+    Raises:
+        ConfigError: The variant names a data set that the experiment lacks.
+    """
+    datasets = dict(base.datasets)
+    if variant.alone:
+        if variant.alone not in datasets:
+            raise ConfigError(
+                f'Variant {variant.name} is of data set {variant.alone!r}; expected one of '
+                f'{list(datasets)}.'
+            )
+        images = sum(item.share for item in datasets.values())
+        datasets = {variant.alone: replace(datasets[variant.alone], share=images)}
+    return replace(
+        base,
+        name=variant.name,
+        seed=seed,
+        network=replace(base.network, head=variant.head),
+        loss=base.loss.with_kind(variant.loss),
+        datasets=datasets,
+    )
+
+
+Trainer = Callable[[TrainingConfig, Path], Path]
+"""Trains in a run folder and returns the weights file."""
+
+Scorer = Callable[[Path], dict[str, float]]
+"""Measures a weights file and returns scores by name."""
+
+
+def compare(
+    base: TrainingConfig,
+    seeds: Sequence[int],
+    folder: Path,
+    train: Trainer,
+    score: Scorer,
+    only: Sequence[str] = (),
+    measured_on: str = 'all images',
+) -> list[Result]:
+    """Train and score every variant with every seed; what is done already is taken from disk.
+
+    Seeds are the outer loop: an interrupted comparison has whole rounds.
+
+    Args:
+        base: The experiment; its head, loss, seed and name are replaced.
+        seeds: One training run of each variant per seed.
+        folder: Gets a run folder for each run, and results.json.
+        train: Trains in a run folder and returns the weights file.
+        score: Measures weights.
+        only: Names of the variants wanted; empty takes all.
+        measured_on: What `score` measures on; scores from elsewhere are not taken from disk.
+
+    Raises:
+        ConfigError: A wanted variant does not exist, or results in the folder are of other
+            settings.
+        HisegError: As `train` and `score`.
+    """
+    known = variants(list(base.datasets))
+    unknown = set(only) - {variant.name for variant in known}
+    if unknown:
+        raise ConfigError(
+            f'There are no variants {sorted(unknown)}; expected some of '
+            f'{[variant.name for variant in known]}.'
+        )
+    chosen = [variant for variant in known if not only or variant.name in only]
+    results = []
+    for seed in seeds:
+        for variant in chosen:
+            run_dir = folder / f'{variant.name}_{seed}'
+            config = variant_config(base, variant, seed)
+            key = f'{config!r} measured on {measured_on}'
+            results.append(_one(config, key, run_dir, train, score))
+            _write_json(folder / 'results.json', [asdict(result) for result in results])
+    return results
+
+
+def _one(
+    config: TrainingConfig,
+    key: str,
+    run_dir: Path,
+    train: Trainer,
+    score: Scorer,
+) -> Result:
+    done = run_dir / 'scores.json'
+    if done.is_file():
+        stored = json.loads(done.read_text())
+        if stored['settings'] != key:
+            raise ConfigError(
+                f'{done} has the scores of other settings; expected those of this comparison: '
+                'choose another output folder or delete this one.'
+            )
+        return Result(config.name, config.seed, stored['scores'], stored['minutes'])
+    started = time.monotonic()
+    weights = train(config, run_dir)
+    # Trainer and data refer to each other: left to itself Python keeps the pictures of three runs.
+    gc.collect()
+    minutes = (time.monotonic() - started) / 60
+    scores = score(weights)
+    _write_json(done, {'settings': key, 'scores': scores, 'minutes': minutes})
+    # A run's checkpoints are ten times its weights, and nobody goes on with a finished run.
+    shutil.rmtree(run_dir / 'checkpoints', ignore_errors=True)
+    return Result(config.name, config.seed, scores, minutes)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    partial = path.with_suffix('.partial')
+    partial.write_text(json.dumps(value, indent=2) + '\n')
+    partial.replace(path)

@@ -1,0 +1,114 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a comparison measures: every network on the kept-out part of every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hiseg_ros.datasets import mapping_of, open_dataset
+from hiseg_ros.datasets.sample import SegmentationDataset
+from hiseg_ros.datasets.true_signs import true_signs
+from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
+from hiseg_ros.inference.engine import Engine
+from hiseg_ros.training.config.experiment import DatasetConfig
+
+TEST_OPTIONS: dict[str, dict[str, Any]] = {
+    'camvid': {'split': 'val'},
+    'gtsdb': {'part': 'held_out'},
+    'cityscapes': {'split': 'val'},
+    'vistas': {'split': 'val'},
+}
+"""Options of the part that is kept out of training, by kind."""
+
+SIGN_SCORES = (
+    ('recall', 'sign recall'),
+    ('found_with_right_type', 'found with right type'),
+    ('precision', 'region precision'),
+)
+"""Keys of a sign summary and what they are called."""
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """One test set of a comparison."""
+
+    name: str
+    kind: str
+    dataset: SegmentationDataset
+    options: dict[str, Any]
+    """Arguments of the loader."""
+
+
+def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
+    """Open the kept-out parts of all data sets, and drives that training leaves out.
+
+    Raises:
+        DatasetError: A folder lacks something.
+    """
+    tests = []
+    for name, config in datasets.items():
+        if config.kind not in TEST_OPTIONS:
+            continue
+        options = TEST_OPTIONS[config.kind]
+        kept = {key: value for key, value in config.options.items() if key == 'held_out_every'}
+        tests.append(_open(name, config, options | kept))
+        drives = config.options.get('without_drives')
+        if drives:
+            held_out = {'split': config.options.get('split', 'train'), 'drives': drives}
+            tests.append(_open(f'{name} held-out drive', config, held_out))
+    return tests
+
+
+def _open(name: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
+    dataset = open_dataset(config.kind, config.root, options)
+    return TestSet(name, config.kind, dataset, options)
+
+
+def score_weights(
+    weights: Path, tests: list[TestSet], *, limit: int = 0, device: str = 'auto'
+) -> dict[str, float]:
+    """Measure one network on every test set.
+
+    Args:
+        weights: File to measure.
+        tests: Where.
+        limit: Images of each test set that are taken, evenly spread; 0 takes all.
+        device: Of the engine.
+
+    Returns:
+        By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and
+        recall, type accuracy of found signs, both together and precision for boxes.
+    """
+    engine = Engine(weights, device=device)
+    scores: dict[str, float] = {}
+    for test in tests:
+        count = min(limit or len(test.dataset), len(test.dataset))
+        chosen = np.linspace(0, len(test.dataset) - 1, count).round().astype(int).tolist()
+        indices = tqdm(chosen, f'measuring on {test.name}', unit='image', leave=False)
+        if test.kind == 'gtsdb':
+            scores |= _sign_scores(engine, test, indices)
+        else:
+            scores[f'{test.name}: mIoU'] = _pixel_score(engine, test, indices)
+    return scores
+
+
+def _pixel_score(engine: Engine, test: TestSet, indices: Iterable[int]) -> float:
+    mapping = mapping_of(test.kind, engine.taxonomy, test.options)
+    samples = (test.dataset[index] for index in indices)
+    pairs = ((sample.image, sample.label_ids) for sample in samples)
+    return float(evaluate_pixels(engine, pairs, mapping)['summed']['miou'])
+
+
+def _sign_scores(engine: Engine, test: TestSet, indices: Iterable[int]) -> dict[str, float]:
+    mapping = mapping_of(test.kind, engine.taxonomy, test.options)
+    samples = (test.dataset[index] for index in indices)
+    pairs = ((sample.image, true_signs(sample.boxes, mapping)) for sample in samples)
+    summary = evaluate_signs(engine, pairs, mapping)
+    return {f'{test.name}: {title}': float(summary[key] or 0.0) for key, title in SIGN_SCORES}

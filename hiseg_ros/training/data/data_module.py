@@ -1,0 +1,236 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The data of a run: every data set, in memory or read on demand, one loader per epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from hiseg_ros.datasets import mapping_of, open_dataset
+from hiseg_ros.datasets.sample import SegmentationDataset
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
+from hiseg_ros.taxonomy.mirror import load_mirror_images
+from hiseg_ros.training.config.experiment import DatasetConfig, SecondLabelsConfig, TrainingConfig
+from hiseg_ros.training.data.label_table import LabelTable, Narrowing
+from hiseg_ros.training.data.mixing import MixedSamples, TrainingItem
+from hiseg_ros.training.data.second_labels import SecondLabels
+from hiseg_ros.training.data.sign_library import sign_library
+from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.transforms import SignCutout
+
+DRAWN_SIGNS_PER_TYPE = 24
+
+
+def _label_weights(
+    config: TrainingConfig, mappings: dict[str, Mapping]
+) -> dict[str, dict[str, float]]:
+    """Return the pixel weights by mapping; data sets of one kind share one mapping."""
+    weights: dict[str, dict[str, float]] = {}
+    for name, item in config.datasets.items():
+        if weights.setdefault(mappings[name].name, item.label_weights) != item.label_weights:
+            raise ConfigError(
+                f'Data set {name} has the label weights {item.label_weights}, another one of kind '
+                f'{item.kind} has others; expected the same.'
+            )
+    return weights
+
+
+def _narrowings(
+    config: TrainingConfig, mappings: dict[str, Mapping], taxonomy: Taxonomy
+) -> dict[str, Narrowing]:
+    """Return the second labels by mapping; data sets of one kind share theirs.
+
+    Raises:
+        ConfigError: They do not.
+        MappingError: A mapping cannot be read.
+    """
+    found: dict[str, SecondLabelsConfig | None] = {}
+    for name, item in config.datasets.items():
+        second = item.second_labels
+        other = found.setdefault(mappings[name].name, second)
+        # Their folders and sources may differ, as those of the data sets do.
+        same = second and other and replace(second, root=other.root, source=other.source)
+        if other != same:
+            raise ConfigError(
+                f'Data set {name} has the second labels {second}, another one of kind {item.kind} '
+                f'has {other}; expected the same mapping and weight.'
+            )
+    return {
+        name: Narrowing(load_mapping(second.mapping, taxonomy), second.weight)
+        for name, second in found.items()
+        if second
+    }
+
+
+def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
+    try:
+        return open_dataset(config.kind, config.root, config.options)
+    except ConfigError as problem:
+        raise ConfigError(f'Data set {name} cannot be opened: {problem}') from problem
+
+
+ValidationItem = tuple[torch.Tensor, torch.Tensor, bool]
+"""Image (H, W, 3) uint8, label ids (H, W) uint8, and whether it counts."""
+
+
+class WholeImages(Dataset[ValidationItem]):
+    """Validation images as they are, every process the same number of them."""
+
+    def __init__(self, dataset: SegmentationDataset, first: int = 0, stride: int = 1) -> None:
+        """Take the images of one process.
+
+        Args:
+            dataset: All images.
+            first: Number of the process.
+            stride: Processes; the last round shows an image again where they do not come out even.
+        """
+        self.dataset = dataset
+        self.first = first
+        self.stride = stride
+
+    def __len__(self) -> int:
+        """Return the number of images that each process sees."""
+        return -(-len(self.dataset) // self.stride)
+
+    def __getitem__(self, index: int) -> ValidationItem:
+        """Return an image; one that is shown again does not count."""
+        position = self.first + index * self.stride
+        sample = self.dataset[min(position, len(self.dataset) - 1)]
+        counts = position < len(self.dataset)
+        return torch.from_numpy(sample.image), torch.from_numpy(sample.label_ids), counts
+
+
+class BatchParts(Sampler[list[int]]):
+    """The batches of an epoch that are still to come, as one process's part of each."""
+
+    def __init__(
+        self, batch_size: int, batches: int, done: int = 0, process: int = 0, processes: int = 1
+    ) -> None:
+        """Lay out the batches.
+
+        Args:
+            batch_size: Images of a whole batch, those of all processes.
+            batches: Batches in the epoch.
+            done: Batches that have been trained already.
+            process: Number of this process.
+            processes: Number of processes; a batch's images are dealt to them in turn.
+        """
+        self.slots = range(process, batch_size, processes)
+        self.batch_size = batch_size
+        self.batches = batches
+        self.done = done
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the numbers of samples, batch by batch."""
+        for batch in range(self.done, self.batches):
+            yield [batch * self.batch_size + slot for slot in self.slots]
+
+    def __len__(self) -> int:
+        """Return the batches of the whole epoch: the trainer counts those that are done itself."""
+        return self.batches
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A loader that begins where the trainer is; the trainer asks for these two methods."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the place follows from the trainer's count of batches."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take nothing."""
+
+
+def batches_of_run(config: TrainingConfig) -> int:
+    """Return the number of batches of a whole run."""
+    return config.steps * config.accumulate_batches
+
+
+def batch_sizes(config: TrainingConfig) -> list[int]:
+    """Return every size that batches have in a run; they grow as data sets join."""
+    starts = sorted({item.from_epoch for item in config.datasets.values()})
+    return [
+        sum(item.share for item in config.datasets.values() if item.from_epoch <= start)
+        for start in starts
+    ]
+
+
+class MixedData(lightning.LightningDataModule):
+    """The data sets of a run, one loader per epoch."""
+
+    def __init__(self, config: TrainingConfig, taxonomy: Taxonomy) -> None:
+        """Read what is kept in memory, with progress bars.
+
+        Raises:
+            ConfigError: A data set has options or label weights that it does not know.
+            MappingError: A mapping or the mirror images do not fit the taxonomy.
+            DatasetError: A folder or a file is missing or wrong.
+        """
+        super().__init__()
+        self.config = config
+        mappings = {
+            name: mapping_of(item.kind, taxonomy, item.options)
+            for name, item in config.datasets.items()
+        }
+        unique = {mapping.name: mapping for mapping in mappings.values()}
+        narrowings = _narrowings(config, mappings, taxonomy)
+        self.table = LabelTable(
+            taxonomy, list(unique.values()), _label_weights(config, mappings), narrowings
+        )
+        self.sources: list[Source] = []
+        self.library: Sequence[Sequence[SignCutout]] = ()
+        mirror = None
+        if any(item.flips for item in config.datasets.values()):
+            mirror = load_mirror_images(config.mirror_images, taxonomy)
+        for name, item in config.datasets.items():
+            dataset = _open(name, item)
+            second = None
+            if item.second_labels:
+                narrowing = narrowings[mappings[name].name]
+                second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
+            source = Source.load(item, dataset, self.table, mirror, second)
+            self.sources.append(source)
+            if item.kind == 'gtsdb':
+                rows = self.table.row_of_label_id(mappings[name].name)
+                self.library = sign_library(source, rows, DRAWN_SIGNS_PER_TYPE, config.seed)
+        self.validation: SegmentationDataset | None = None
+        self.validation_mapping: Mapping | None = None
+        chosen = config.validation_set
+        if chosen is not None:
+            item = replace(config.datasets[chosen.dataset], options=chosen.options)
+            self.validation = _open(f'{chosen.dataset} for validation', item)
+            self.validation_mapping = mappings[chosen.dataset]
+
+    def train_dataloader(self) -> DataLoader[TrainingItem]:
+        """Return what is left of the current epoch; it follows from the number of batches done."""
+        config, trainer = self.config, self.trainer
+        per_epoch = config.steps_per_epoch * config.accumulate_batches
+        total = trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0
+        epoch, done = divmod(total, per_epoch)
+        samples = MixedSamples(
+            self.sources, config.crop, per_epoch, epoch, config.seed, self.library
+        )
+        parts = BatchParts(
+            samples.batch_size,
+            # The last epoch may be a short one.
+            min(per_epoch, max(0, batches_of_run(config) - epoch * per_epoch)),
+            done,
+            trainer.global_rank if trainer else 0,
+            trainer.world_size if trainer else 1,
+        )
+        return ResumableLoader(samples, batch_sampler=parts, num_workers=config.workers)
+
+    def val_dataloader(self) -> Any:
+        """Return whole validation images, unchanged."""
+        if self.validation is None:
+            return []
+        process = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return DataLoader(WholeImages(self.validation, *process), batch_size=None)

@@ -1,0 +1,93 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong while a network trains, said in one sentence each."""
+
+from __future__ import annotations
+
+import errno
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning
+import torch
+
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError
+from hiseg_ros.training.run.run_folder import last_checkpoint
+
+_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM
+)
+"""What the system says when a file cannot be written."""
+
+
+@contextmanager
+def sentences(trainer: lightning.Trainer, run_dir: Path) -> Iterator[None]:
+    """Turn what stops a run from outside into errors with one sentence.
+
+    Args:
+        trainer: Its run.
+        run_dir: Where the last checkpoint lies, which stays what it is.
+
+    Raises:
+        HisegError: The disk, the device's memory or a worker gave up; or one that was raised in a
+            worker, without the worker's traceback.
+        KeyboardInterrupt: The user stopped it; the text says how to go on.
+    """
+    # Lightning takes a second Ctrl-C away from the user while it closes, and for ever after.
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except HisegError as problem:
+        sentence = _said_in_worker(problem)
+        if sentence is None:
+            raise
+        raise type(problem)(sentence) from problem
+    except torch.OutOfMemoryError as problem:
+        raise DeviceError(
+            f'The device has not enough memory for a batch ({_first_line(problem)}); expected '
+            'room for it: lower the shares and raise accumulate_batches, or take a smaller crop.'
+        ) from problem
+    except RuntimeError as problem:
+        if 'DataLoader worker' not in str(problem):
+            raise
+        raise ConfigError(
+            f'A process that loads images ended ({_first_line(problem)}); expected it to live as '
+            f'long as the run: it may lack memory, so set fewer workers. {_how_to_go_on(run_dir)}'
+        ) from problem
+    except OSError as problem:
+        if problem.errno not in _DISK:
+            raise
+        raise CheckpointError(
+            f'The run folder {run_dir} cannot be written ({problem}); expected free space and '
+            f'the right to write. {_how_to_go_on(run_dir)}'
+        ) from problem
+    except SystemExit as problem:
+        if not trainer.interrupted or problem.code != 1:
+            raise
+        raise KeyboardInterrupt(
+            f'interrupted after step {trainer.global_step}. {_how_to_go_on(run_dir)}'
+        ) from problem
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _how_to_go_on(run_dir: Path) -> str:
+    last = last_checkpoint(run_dir)
+    where = f'goes on from {last}' if last.is_file() else 'begins anew: there is no checkpoint yet'
+    return f'The same command {where}.'
+
+
+def _first_line(problem: BaseException) -> str:
+    return str(problem).strip().split('\n')[0][:200]
+
+
+def _said_in_worker(problem: HisegError) -> str | None:
+    """Return the sentence of an error from a loading process, which torch hides in a traceback."""
+    text = str(problem)
+    if 'Original Traceback' not in text:
+        return None
+    found = re.search(rf'^[\w.]*\b{type(problem).__name__}: (.*)\Z', text.strip(), re.M | re.S)
+    return found.group(1) if found else None

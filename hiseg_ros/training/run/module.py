@@ -1,0 +1,173 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The training step, the schedule and the validation, as Lightning runs them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import lightning
+import torch
+
+from hiseg_ros.decision import decide
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
+from hiseg_ros.model.dataset_norm import (
+    add_dataset_norms,
+    dataset_norms_for,
+    remove_dataset_norms,
+)
+from hiseg_ros.model.network import HierarchicalNetwork
+from hiseg_ros.taxonomy import Mapping, Taxonomy
+from hiseg_ros.training.config.experiment import TrainingConfig
+from hiseg_ros.training.data.data_module import ValidationItem
+from hiseg_ros.training.data.label_table import LabelTable
+from hiseg_ros.training.distributed import sum_over_processes
+from hiseg_ros.training.losses import build_loss
+from hiseg_ros.training.run.optimization import build_optimizer, build_schedule
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class SegmentationModule(lightning.LightningModule):
+    """A network with its loss, optimiser and validation."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        taxonomy: Taxonomy,
+        table: LabelTable,
+        validation_mapping: Mapping | None = None,
+    ) -> None:
+        """Build the network with random weights.
+
+        Raises:
+            ConfigError: The network cannot be built.
+        """
+        super().__init__()
+        self.config = config
+        self.taxonomy = taxonomy
+        self.network = HierarchicalNetwork(config.network, taxonomy)
+        if config.dataset_norm:
+            add_dataset_norms(self.network, [item.share for item in config.datasets.values()])
+        self.network.to(memory_format=torch.channels_last)
+        self.loss = build_loss(config.loss, table, taxonomy, config.network.head)
+        weights = torch.tensor([dataset.weight for dataset in config.datasets.values()])
+        self.register_buffer('dataset_weights', weights, persistent=False)
+        self.dataset_weights: torch.Tensor
+        self.validation_mapping = validation_mapping
+        self._confusion: Confusion | None = None
+
+    def on_fit_start(self) -> None:
+        """Check what depends on the number of processes.
+
+        Raises:
+            ConfigError: A process would see no image of a data set that has its own statistics.
+        """
+        least = min(item.share for item in self.config.datasets.values())
+        if self.config.dataset_norm and least < self.trainer.world_size:
+            raise ConfigError(
+                f'The smallest share of a data set is {least} for {self.trainer.world_size} '
+                'processes with dataset_norm; expected an image of each data set for each '
+                'process: raise the shares or turn dataset_norm off.'
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        images, targets, dataset_index = batch
+        inputs = self.config.preprocessing.normalize(images)
+        with dataset_norms_for(self.network, dataset_index):
+            output = self.network.head_output(inputs.contiguous(memory_format=torch.channels_last))
+        loss: torch.Tensor = self.loss(output, targets, dataset_index, self.dataset_weights)
+        self._check_finite(loss, dataset_index)
+        self.log('loss', loss, prog_bar=True, sync_dist=True)
+        return loss
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let random numbers follow from the number of the batch: a resumed run draws the same."""
+        number = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(hash((self.config.seed, number, self.global_rank)))
+
+    def _check_finite(self, loss: torch.Tensor, dataset_index: torch.Tensor) -> None:
+        """Stop before a loss that is no number reaches the weights, in all processes at once.
+
+        Raises:
+            ConfigError: It is not finite.
+        """
+        # What one process finds all of them have to know: the others would wait for it for ever.
+        if bool(sum_over_processes((~loss.detach().isfinite()).float()) == 0):
+            return
+        names = list(self.config.datasets)
+        counts = torch.bincount(dataset_index, minlength=len(names)).tolist()
+        images = ', '.join(f'{n} {name}' for name, n in zip(names, counts, strict=True) if n)
+        rates = [group['lr'] for group in self.trainer.optimizers[0].param_groups]
+        raise ConfigError(
+            f'The loss of step {self.global_step} is {loss.item()} (images: {images}; learning '
+            f'rate {max(rates):.3g}, precision {self.config.precision}); expected a finite '
+            'number: lower learning_rate, lengthen warmup_steps or take precision 32-true, and '
+            'start again. The last checkpoint is untouched.'
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting."""
+        if self.validation_mapping is not None:
+            self._confusion = Confusion(self.validation_mapping)
+
+    def validation_step(self, batch: ValidationItem, batch_idx: int) -> dict[str, Any]:
+        """Count the pixels of a whole image at its own size; return it with its labels."""
+        assert self._confusion is not None
+        assert self.validation_mapping is not None
+        image, label_ids = (tensor.cpu().numpy() for tensor in batch[:2])
+        inputs = self.config.preprocessing.prepare(image, self.device)
+        # Not `forward`, which under autocast multiplies in half precision.
+        with dataset_norms_for(self.network, self._exported_norm):
+            probabilities = self.network.head_output(inputs).leaf_probabilities
+        with torch.autocast(self.device.type, enabled=False):
+            nodes = self.network.node_probabilities(probabilities)[0]
+        labels = decide(nodes, self.taxonomy, (image.shape[0], image.shape[1]))[0].cpu().numpy()
+        if batch[2]:
+            predicted = label_ids_of_nodes(labels, self.validation_mapping, self.taxonomy)
+            self._confusion.add(label_ids, predicted)
+        return {'image': image, 'labels': labels}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mIoU and every IoU, in [0, 1]."""
+        assert self._confusion is not None
+        counts = torch.from_numpy(self._confusion.counts).to(self.device)
+        self._confusion.counts = sum_over_processes(counts).cpu().numpy()
+        summary = self._confusion.summary()
+        self.log('val_miou', float(str(summary['miou'])), prog_bar=True)
+        ious = summary['iou']
+        assert isinstance(ious, dict)
+        self.log_dict({f'val_iou/{name}': float(v) for name, v in ious.items() if v is not None})
+
+    @property
+    def _exported_norm(self) -> int | None:
+        """The data set whose norm statistics the written network has; None for all of them."""
+        name = self.config.exported_norm
+        return list(self.config.datasets).index(name) if name else None
+
+    def finished_networks(self) -> dict[str, HierarchicalNetwork]:
+        """Return the networks to write, by file name without its ending.
+
+        The first is the run's result. With `dataset_norm` one for each data set follows, with its
+        statistics, for those who know which camera they have.
+        """
+        name = self.config.name
+        if not self.config.dataset_norm:
+            return {name: self.network}
+        networks = {name: remove_dataset_norms(self.network, self._exported_norm)}
+        for index, dataset in enumerate(self.config.datasets):
+            suffix = re.sub(r'[^\w-]', '_', dataset)
+            networks[f'{name}.{suffix}'] = remove_dataset_norms(self.network, index)
+        return networks
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and its schedule, which advances with each optimiser step."""
+        optimizer = build_optimizer(self.network, self.config)
+        scheduler = build_schedule(optimizer, self.config)
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': scheduler, 'interval': 'step'},
+        }

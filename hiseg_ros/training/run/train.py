@@ -1,0 +1,281 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""A training run from its configuration: data, trainer, checkpoints, final weights."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from timm.layers.norm_act import convert_sync_batchnorm
+
+from hiseg_ros.allocator import TRAINING, keep_freed_memory
+from hiseg_ros.errors import CheckpointError, DeviceError
+from hiseg_ros.model.backbone import IMAGENET
+from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
+from hiseg_ros.training.distributed import check_divisible, launched_processes
+from hiseg_ros.training.run.callbacks import (
+    Folder,
+    Pictures,
+    RunProgressBar,
+    Speed,
+    TimedCheckpoint,
+)
+from hiseg_ros.training.run.faults import sentences
+from hiseg_ros.training.run.module import SegmentationModule
+from hiseg_ros.training.run.processor import speed_up_depthwise
+from hiseg_ros.training.run.run_folder import (
+    SETTINGS,
+    check_run_folder,
+    last_checkpoint,
+    merge_metrics,
+    plain,
+    settings_text,
+)
+from hiseg_ros.training.run.saving import AtomicCheckpoints, load_averaged, replace_file
+
+CHECKPOINT_INTERVAL = timedelta(minutes=10)
+"""Longest time between two checkpoints, where epochs are longer."""
+
+
+def train(
+    config: TrainingConfig,
+    run_dir: Path,
+    *,
+    accelerator: str = 'auto',
+    force_config: bool = False,
+) -> Path:
+    """Train a network, or go on where an earlier run in the same folder stopped.
+
+    A run that is complete and has the same configuration is left as it is. Started by torchrun or
+    SLURM, all processes train one network together and the first one writes.
+
+    Args:
+        config: What to train.
+        run_dir: Gets config.yaml, environment.json, metrics.csv, checkpoints/, tensorboard/ and
+            <name>.safetensors.
+        accelerator: Lightning's name of the device kind.
+        force_config: Go on although the folder's run began with other settings.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        CheckpointError: The run folder's checkpoint is damaged or of another network, or the disk
+            is full.
+        DeviceError: There is no such accelerator.
+        HisegError: The configuration, a data set or the run folder cannot be used.
+        KeyboardInterrupt: The user stopped it; the text says how to go on.
+    """
+    if accelerator == 'gpu' and not torch.cuda.is_available():
+        raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
+    weights = run_dir / f'{config.name}.safetensors'
+    settings = run_dir / SETTINGS
+    if (
+        weights.is_file() and settings.is_file() and settings.read_text() == settings_text(config)
+    ):
+        return weights
+    devices, machines = launched_processes()
+    check_divisible(batch_sizes(config), devices * machines)
+    check_run_folder(run_dir, config, force_config)
+    keep_freed_memory(TRAINING)
+    # What it says of devices is in environment.json; the rest is advice and advertisements.
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    lightning.seed_everything(config.seed, verbose=False)
+    taxonomy = load_taxonomy(config.taxonomy)
+    last = last_checkpoint(run_dir)
+    resumes = last.is_file()
+    initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
+    data = MixedData(config, taxonomy)
+    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
+    if initial is not None:
+        module.network.load_state_dict(initial)
+    elif config.backbone_weights and not resumes:
+        module.network.backbone.load_pretrained(config.backbone_weights)
+    first_step = load_averaged(module, last) if resumes else 0
+    is_on_processor = accelerator == 'cpu' or not torch.cuda.is_available()
+    if is_on_processor:
+        speed_up_depthwise(module.network)
+    elif devices * machines > 1:
+        # torch's own conversion drops the activation that timm's norms carry.
+        module.network = convert_sync_batchnorm(module.network)  # type: ignore[no-untyped-call]
+    speed = Speed()
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=machines,
+        # Every loss reaches every weight, but the norms of a data set that joins later wait.
+        strategy=(
+            DDPStrategy(find_unused_parameters=config.dataset_norm)
+            if devices * machines > 1 else 'auto'
+        ),
+        use_distributed_sampler=False,  # the loaders deal the images out themselves
+        max_epochs=-(-config.steps // config.steps_per_epoch),
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=config.validation_every_epochs if data.validation else None,
+        limit_val_batches=None if data.validation else 0,
+        num_sanity_val_steps=0,
+        accumulate_grad_batches=config.accumulate_batches,
+        gradient_clip_val=config.gradient_clip or None,
+        precision=config.precision,  # type: ignore[arg-type]
+        log_every_n_steps=min(20, config.steps_per_epoch),
+        callbacks=[
+            Folder(run_dir, config, first_step), Pictures(taxonomy),
+            *_callbacks(config, run_dir, speed),
+        ],
+        logger=[
+            # A folder for each part of a run: the logger empties the one that it is given.
+            CSVLogger(run_dir, name='metrics', flush_logs_every_n_steps=20),
+            # Steps that were lost with a killed run are drawn once.
+            TensorBoardLogger(
+                run_dir, name='tensorboard', version='', purge_step=first_step or None
+            ),
+        ],
+        plugins=_plugins(),
+        default_root_dir=run_dir,
+    )
+    with sentences(trainer, run_dir):
+        # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
+        trainer.fit(
+            module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
+        )
+        # After the last epoch this is what the module holds; where no epoch was left, only the
+        # file has the averaged weights.
+        best = last.with_name('best.ckpt')
+        chosen = best if config.final_weights == 'best' and best.is_file() else last
+        load_averaged(module, chosen)
+        if data.validation:  # the card: of these very weights
+            trainer.validate(module, datamodule=data, verbose=False)
+        if trainer.is_global_zero:
+            card = _card(config, trainer, speed)
+            # The run's own file comes last: where it lies, the run is complete.
+            for name, network in reversed(module.finished_networks().items()):
+                write = partial(
+                    save_checkpoint, network=network, taxonomy=taxonomy,
+                    preprocessing=config.preprocessing, card={**card, 'name': name},
+                )
+                replace_file(run_dir / f'{name}.safetensors', write)
+            merge_metrics(run_dir)
+    return weights
+
+
+def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Callback]:
+    callbacks: list[Callback] = [
+        speed,
+        RunProgressBar(speed, batches_of_run(config)),
+        LearningRateMonitor('step'),
+    ]
+    if config.ema_decay:
+        callbacks.append(
+            EMAWeightAveraging(
+                decay=config.ema_decay, update_starting_at_step=config.warmup_steps
+            )
+        )
+    folder = last_checkpoint(run_dir).parent
+    # Two reasons to write one file: an epoch is over, or it takes long.
+    for reason in ({'every_n_epochs': 1}, {'train_time_interval': CHECKPOINT_INTERVAL}):
+        callbacks.append(
+            TimedCheckpoint(
+                folder, filename='last', save_top_k=1, enable_version_counter=False,
+                save_on_train_epoch_end='every_n_epochs' in reason,
+                **reason,
+            )
+        )
+    if config.validation_set:
+        callbacks.append(
+            ModelCheckpoint(
+                folder, filename='best', monitor='val_miou', mode='max', save_top_k=1,
+                enable_version_counter=False, save_on_train_epoch_end=False,
+            )
+        )
+    return callbacks
+
+
+def _plugins() -> list[Any]:
+    plugins: list[Any] = [AtomicCheckpoints()]
+    if SLURMEnvironment.detect():
+        # Its checkpoint at a signal would be taken in the middle of a step: the last one at a
+        # step's end is never more than CHECKPOINT_INTERVAL old.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return plugins
+
+
+def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
+    """Return the weights of an earlier run to start from.
+
+    Raises:
+        CheckpointError: The file cannot be used, or is of another network or taxonomy.
+    """
+    checkpoint = load_checkpoint(config.initial_weights)
+    if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != config.network:
+        raise CheckpointError(
+            f'The initial weights {checkpoint.path} are of another network or taxonomy; expected '
+            f'those of experiment {config.name}: {config.network} on {taxonomy.name!r}.'
+        )
+    return checkpoint.build().state_dict()
+
+
+def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> dict[str, Any]:
+    scores = {
+        name: round(float(value), 4)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith('val_')
+    }
+    return {
+        'name': config.name,
+        'recipe': config.recipe,
+        'training_sets': [
+            {
+                'name': name,
+                'kind': item.kind,
+                'options': plain(item.options),
+                'licence': config.licences.get(name, 'not stated'),
+                **_second_labels_card(item),
+            }
+            for name, item in config.datasets.items()
+        ],
+        'scores': scores,
+        'training': speed.card(),
+        **_backbone_card(config),
+    }
+
+
+def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
+    """Return what the second labels of a data set are; their folder says nothing elsewhere."""
+    second = config.second_labels
+    if second is None:
+        return {}
+    return {
+        'second_labels': {'mapping': second.mapping, 'source': second.source or 'not stated'}
+    }
+
+
+def _backbone_card(config: TrainingConfig) -> dict[str, Any]:
+    """Return where the backbone's first weights come from; a file is not named by its folder."""
+    if not config.backbone_weights:
+        return {}
+    return {
+        'backbone_weights': {
+            'name': f'{config.network.backbone}: {Path(config.backbone_weights).name}',
+            'licence': config.licences.get(IMAGENET, 'not stated'),
+        }
+    }

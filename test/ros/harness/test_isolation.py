@@ -1,0 +1,53 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Two graphs at once never share a domain."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.resources import config_path
+from hiseg_ros.ros.harness import isolation
+from hiseg_ros.ros.harness.isolation import DOMAIN_IDS, Isolation, isolated_environment
+
+
+def test_two_environments_have_different_domains() -> None:
+    domains = {isolated_environment()['ROS_DOMAIN_ID'] for _ in range(5)}
+    assert len(domains) == 5
+    assert all(int(domain) in DOMAIN_IDS for domain in domains)
+
+
+def test_discovery_stays_on_the_loopback_and_messages_fit_the_segment() -> None:
+    base = {'PATH': '/bin', 'ROS_LOCALHOST_ONLY': '0', 'ROS_STATIC_PEERS': '10.0.0.1'}
+    with Isolation() as graph:
+        environment = graph.environment(base)
+    assert environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    assert environment['FASTRTPS_DEFAULT_PROFILES_FILE'] == str(config_path('fastdds_shm.xml'))
+    assert environment['PATH'] == '/bin'
+    assert 'ROS_STATIC_PEERS' not in environment
+    assert 'ROS_LOCALHOST_ONLY' not in environment  # would win over the range
+
+
+def test_on_humble_the_older_variable_keeps_the_loopback() -> None:
+    with Isolation() as graph:
+        assert graph.environment({'ROS_DISTRO': 'humble'})['ROS_LOCALHOST_ONLY'] == '1'
+
+
+def test_a_domain_is_taken_from_other_processes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Isolation() as graph:
+        monkeypatch.setattr(isolation, 'DOMAIN_IDS', range(graph.domain_id, graph.domain_id + 1))
+        with pytest.raises(ConfigError, match='No free ROS domain id'):
+            Isolation()
+        program = (
+            'from hiseg_ros.ros import isolation\n'
+            f'isolation.DOMAIN_IDS = range({graph.domain_id}, {graph.domain_id + 1})\n'
+            'isolation.Isolation()\n'
+        )
+        result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert 'No free ROS domain id' in result.stderr
+    with Isolation() as again:
+        assert again.domain_id == graph.domain_id

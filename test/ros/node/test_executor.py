@@ -1,0 +1,92 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The node's executor: what is slow runs beside the rest, one after the other, and is not lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ros_graph import Graph
+
+pytestmark = pytest.mark.needs('ros')
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def spun(graph: Graph) -> Iterator[Any]:
+    """Return a node with slow and quick guard conditions, and a function that spins it."""
+    from rclpy.callback_groups import ReentrantCallbackGroup
+    from rclpy.node import Node
+
+    from hiseg_ros.ros.node.executor import NodeExecutor
+
+    class Spun(Node):
+        def __init__(self) -> None:
+            super().__init__('spun', context=graph.context)
+            self.slow: list[Any] = []
+            self.executor_of_it = NodeExecutor(context=graph.context)
+            self.executor_of_it.add_node(self)
+
+        def add(self, callback: Callable[[], None], *, slow: bool) -> Any:
+            guard = self.create_guard_condition(callback, ReentrantCallbackGroup())
+            if slow:
+                self.slow.append(guard)
+            return guard
+
+        def is_slow(self, entity: object) -> bool:
+            return entity in self.slow
+
+        def spin_until(self, condition: Callable[[], Any]) -> None:
+            deadline = time.monotonic() + PATIENCE_S
+            while not condition():
+                assert time.monotonic() < deadline
+                self.executor_of_it.spin_once(timeout_sec=0.05)
+
+    node = Spun()
+    yield node
+    node.executor_of_it.shutdown()
+    node.destroy_node()
+
+
+def test_quick_callbacks_run_while_slow_ones_take_their_turn(spun: Any) -> None:
+    may_go = threading.Event()
+    done: list[str] = []
+
+    def slow(name: str) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        may_go.wait(PATIENCE_S)
+        done.append(name)
+
+    guards = [
+        spun.add(lambda: slow('first'), slow=True),
+        spun.add(lambda: slow('second'), slow=True),
+    ]
+    quick = spun.add(lambda: done.append('quick'), slow=False)
+    guards[0].trigger()
+    for _ in range(5):
+        spun.executor_of_it.spin_once(timeout_sec=0.05)
+    guards[1].trigger()
+    quick.trigger()
+    spun.spin_until(lambda: 'quick' in done)
+    assert done == ['quick']
+    assert not spun.executor_of_it.wait_slow(0.01)
+    may_go.set()
+    spun.spin_until(lambda: len(done) == 3)
+    assert done == ['quick', 'first', 'second']
+    assert spun.executor_of_it.wait_slow(PATIENCE_S)
+
+
+def test_what_a_slow_callback_raises_reaches_the_one_who_spins(spun: Any) -> None:
+    def breaks() -> None:
+        raise ZeroDivisionError('nobody thought of this')
+
+    spun.add(breaks, slow=True).trigger()
+    with pytest.raises(ZeroDivisionError, match='nobody thought'):
+        spun.spin_until(lambda: False)
