@@ -20,6 +20,8 @@ from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
+from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
 from hiseg_ros.taxonomy import Node, Taxonomy
 
@@ -45,17 +47,6 @@ class Topic:
     def is_compressed(self) -> bool:
         """Whether its messages are CompressedImage."""
         return self.message_type == IMAGE_TYPES[1]
-
-
-@dataclass(frozen=True)
-class RawMessage:
-    """A message as it lies in the bag."""
-
-    topic: str
-    time_ns: int
-    """When it was recorded, in nanoseconds since the epoch."""
-    data: bytes
-    """Serialised (CDR), with the four bytes of encapsulation."""
 
 
 # The reader's own unpack first and compare the size then: a few bytes can stand for gigabytes.
@@ -207,8 +198,7 @@ class Bag:
                 f'expected one of {", ".join(IMAGE_TYPES)}: choose an image topic.'
             )
         for _, message in self.messages(topic):
-            stamp = message.header.stamp
-            yield stamp.sec * 1_000_000_000 + stamp.nanosec, array_of(message)
+            yield header_stamp_ns(message), array_of(message)
 
     def close(self) -> None:
         """Close the bag."""

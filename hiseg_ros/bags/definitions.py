@@ -9,8 +9,8 @@ from typing import Any
 
 from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.message_types import MessageTypes
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.errors import ImageError
 
 _NONE = MessageDefinition(MessageDefinitionFormat.NONE, '')

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.resources import share_dir
-
-if TYPE_CHECKING:
-    from hiseg_ros.bags.bag import RawMessage
 
 
 @functools.cache

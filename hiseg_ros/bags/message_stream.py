@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.definitions import Definitions
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording, read_file
 from hiseg_ros.errors import BagError
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 
-from hiseg_ros.bags.bag import Bag, RawMessage, Topic
+from hiseg_ros.bags.bag import Bag, Topic
 from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, message_bytes, unpack_file
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.salvage import salvage
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.yaml_file import read_yaml

@@ -1,12 +1,23 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The stamp of a serialised message that starts with its header: read and replaced in place."""
+"""Header stamps in nanoseconds: of messages, and of their serialised bytes."""
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from hiseg_ros.errors import BagError
+
+
+def stamp_ns_of(stamp: Any) -> int:
+    """Return a builtin_interfaces/Time, of rclpy or of rosbags, in nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def header_stamp_ns(message: Any) -> int:
+    """Return the header stamp of a message, of rclpy or of rosbags, in nanoseconds."""
+    return stamp_ns_of(message.header.stamp)
 
 
 def read_stamp_ns(data: bytes) -> int:

@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiseg_ros.bags.bag import Bag, RawMessage, Topic
+from hiseg_ros.bags.bag import Bag, Topic
 from hiseg_ros.bags.camera_topic import choose_image_topic, companions
 from hiseg_ros.bags.footage import CAMERA_TOPIC
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import add_pace, repeated
 from hiseg_ros.errors import BagError

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.bag_part import BagPart, OutputTopic
 from hiseg_ros.bags.cameras import Camera
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult, frame_messages, node_topics
 from hiseg_ros.replay.node_messages import png_message, taxonomy_message
 from hiseg_ros.replay.stopwatch import Stopwatch

@@ -14,6 +14,7 @@ from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.recording import Recording
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.replay.camera_track import CameraTrack
@@ -24,7 +25,6 @@ from hiseg_ros.replay.recorded_node import LiveRun
 from hiseg_ros.replay.replay_folder import PART_FRAMES, ReplayFolder, part_frames
 from hiseg_ros.replay.sign_tracks import Moment
 from hiseg_ros.replay.stopwatch import Stopwatch
-from hiseg_ros.replay.summary import stamp_ns_of
 from hiseg_ros.replay.truth import Truth, TruthSource
 from hiseg_ros.replay.truth_scores import TruthScores
 from hiseg_ros.taxonomy import Mapping as LabelMapping
@@ -177,7 +177,7 @@ class Replay:
     ) -> dict[str, Any]:
         """Count and write one whole frame; return the rest of its record."""
         taxonomy = self._engine.taxonomy
-        moment = Moment(self.frames, stamp_ns_of(picture))
+        moment = Moment(self.frames, header_stamp_ns(picture))
         track.saw(moment.stamp_ns, (rgb.shape[0], rgb.shape[1]))
         truth, scores = None, None
         with self._watch.stage('truth'):

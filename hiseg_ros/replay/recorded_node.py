@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.bags.bag import RawMessage, Topic
+from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.message_stream import StreamMessage
 from hiseg_ros.bags.node_results import STATS, result_places
+from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
 from hiseg_ros.replay.recorded_figures import LiveData, live_figures
-from hiseg_ros.replay.summary import stamp_of
 
 TIMES = (
     'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
@@ -46,7 +47,7 @@ class _Arrivals:
 
     def add(self, message: RawMessage) -> None:
         is_whole = len(message.data) >= _SHORTEST and 0 <= message.time_ns < _LATEST
-        if is_whole and (stamp_ns := stamp_of(message)):  # zero stands for none
+        if is_whole and (stamp_ns := read_stamp_ns(message.data)):  # zero stands for none
             self._stamps.append(stamp_ns)
             self._times.append(message.time_ns)
 

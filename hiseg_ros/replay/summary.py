@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hiseg_ros.bags.bag import Bag, RawMessage
+from hiseg_ros.bags.bag import Bag
+from hiseg_ros.bags.stamps import header_stamp_ns, read_stamp_ns
 from hiseg_ros.errors import BagError
 
 STAGES = ('queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish')
@@ -42,18 +43,6 @@ class Run:
     """Messages by topic, of the whole recording."""
 
 
-def stamp_of(message: RawMessage) -> int:
-    """Return the stamp in ns of a serialised message that starts with its header."""
-    data, order = message.data, '<' if message.data[1] & 1 else '>'
-    seconds, nanoseconds = np.frombuffer(data, np.dtype(f'{order}u4'), 2, 4).tolist()
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-
-def stamp_ns_of(message: Any) -> int:
-    """Return the header stamp in ns of a decoded message."""
-    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
-
-
 def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
     """Read what the figures need from a recording.
 
@@ -73,7 +62,7 @@ def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
         counts = {topic.name: topic.count for topic in bag.topics}
         for message in bag.raw([*frames, f'{node}/stats']):
             if message.topic in frames:
-                record = FrameRecord(stamp_of(message), message.time_ns)
+                record = FrameRecord(read_stamp_ns(message.data), message.time_ns)
                 frames[message.topic].append(record)
             else:
                 stats.append(bag.decode(message))
@@ -100,7 +89,7 @@ def summarize(run: Run) -> dict[str, Any]:
     """
     camera = {record.stamp_ns for record in run.camera}
     labelled = {record.stamp_ns for record in run.labels}
-    processed = labelled | {stamp_ns_of(stats) for stats in run.stats}
+    processed = labelled | {header_stamp_ns(stats) for stats in run.stats}
     if not camera:
         raise BagError('The recording has no camera images; expected at least one: run it again.')
     # On an overloaded machine the recorder may miss an image that the node has seen.

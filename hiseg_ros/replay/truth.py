@@ -13,14 +13,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.bags.bag import IMAGE_TYPES, RawMessage
+from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import read_picture
-from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.taxonomy import Mapping
 
 WINDOW_S = 2.0
@@ -101,7 +102,7 @@ class TruthTopic:
         window_ns = int(WINDOW_S * 1e9)
         while self._next is not None and self._next.raw.time_ns <= time_ns + window_ns:
             if self._next.raw.time_ns >= time_ns - window_ns:
-                self._window[stamp_of(self._next.raw)] = self._next
+                self._window[read_stamp_ns(self._next.raw.data)] = self._next
             self._next = next(self._messages, None)
         message = self._window.pop(stamp_ns, None)
         old = [s for s, m in self._window.items() if m.raw.time_ns < time_ns - window_ns]

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from hiseg_ros.bags.bag import read_images, read_taxonomy
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import write_picture
-from hiseg_ros.replay.summary import Run, stamp_ns_of
+from hiseg_ros.replay.summary import Run
 from hiseg_ros.reports.video import VideoWriter, with_strip
 from hiseg_ros.visualization import (
     PlacedName,
@@ -50,7 +51,7 @@ def write_video(
         BagError: The recording has no overlays or no label tree.
         ConfigError: The video cannot be written.
     """
-    stats = {stamp_ns_of(message): message for message in run.stats}
+    stats = {header_stamp_ns(message): message for message in run.stats}
     arrival = {record.stamp_ns: record.received_ns for record in run.labels}
     position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
     stamps = sorted(position)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hiseg_ros.bags.bag import RawMessage, Topic
+from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import MessageStream, StreamMessage
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
-from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.types import LabelImage, RgbImage
 
 MAX_WAITING = 64
@@ -90,4 +91,4 @@ def stream_of(recording: Recording, *topics: Topic) -> MessageStream:
 
 
 def _stamp(message: RawMessage) -> int | None:
-    return stamp_of(message) if len(message.data) >= 12 else None
+    return read_stamp_ns(message.data) if len(message.data) >= 12 else None

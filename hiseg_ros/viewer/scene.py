@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import StreamMessage
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import ImageError
-from hiseg_ros.replay.summary import stamp_ns_of
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED
 from hiseg_ros.viewer.batches import Batches
@@ -100,7 +100,7 @@ class Scene:
             ImageError: The message is damaged.
         """
         message = found.decode()
-        self._stamp_ns = stamp_ns_of(message) or found.raw.time_ns
+        self._stamp_ns = header_stamp_ns(message) or found.raw.time_ns
         self._stream.set_time(TIMELINE, timestamp=np.datetime64(self._stamp_ns, 'ns'))
         self._logs[found.raw.topic](message)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import rerun as rr
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.message_stream import Damage, MessageStream
+from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import find_cameras
 from hiseg_ros.viewer.figures import log_figures
@@ -143,7 +143,7 @@ class Show:
 
     def _is_wanted(self, raw: RawMessage) -> bool:
         """Return whether a message's frame is shown; all messages of a frame share its stamp."""
-        camera, stamp_ns = self._camera_of[raw.topic], stamp_of(raw)
+        camera, stamp_ns = self._camera_of[raw.topic], read_stamp_ns(raw.data)
         known = self._is_shown.get((camera, stamp_ns))
         if known is not None:
             return known

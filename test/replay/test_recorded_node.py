@@ -15,9 +15,10 @@ from live_support import LiveCamera, write_live
 from replay_support import TRUTH, contents, replay, write_drive
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from hiseg_ros.bags.bag import RawMessage, Topic
+from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.cameras import choose_cameras
 from hiseg_ros.bags.node_results import result_places
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.replay.recorded_node import LiveRun
 from hiseg_ros.reports.replay_page import write_report
 from hiseg_ros.reports.replay_page.live_charts import BOTTOM, LEFT, RIGHT, TOP, live_charts

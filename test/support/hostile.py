@@ -15,8 +15,8 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.hiseg_types import decode, node_types
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.messages.codec import decode_mask, decode_probability_map
 from hiseg_ros.replay.node_messages import probability_message, signs_message
 from hiseg_ros.taxonomy import load_taxonomy

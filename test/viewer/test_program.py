@@ -16,7 +16,7 @@ import pytest
 from replay_support import CAMERA
 from viewer_support import Saved
 
-from hiseg_ros.bags.bag import RawMessage
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.viewer import program

@@ -19,8 +19,9 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from viewer_support import view
 
-from hiseg_ros.bags.bag import Bag, RawMessage
+from hiseg_ros.bags.bag import Bag
 from hiseg_ros.bags.hiseg_types import node_types
+from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import BagError

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import Reader
 
-from hiseg_ros.bags.bag import RawMessage
 from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
+from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
-from hiseg_ros.replay.summary import stamp_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
 
@@ -113,7 +113,7 @@ class FrameSource:
         try:
             for connection, time_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 message = RawMessage(connection.topic, time_ns, bytes(data))
-                if stamp_of(message) == stamp_ns:
+                if read_stamp_ns(message.data) == stamp_ns:
                     is_camera = connection.topic == topics[0]
                     image = self._types.decode(
                         connection.msgtype, connection.msgdef, message.data

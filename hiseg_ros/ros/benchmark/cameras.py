@@ -26,6 +26,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.benchmark.graph_run import LABELS, Run, summary
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
@@ -85,7 +86,7 @@ class Cameras(Node):
         def note(message: Image | ProbabilityMap) -> None:
             now = time.monotonic()
             with self._lock:
-                run, stamp = self._run, _nanoseconds(message.header.stamp)
+                run, stamp = self._run, header_stamp_ns(message)
                 if stamp in run.sent:
                     run.arrived.setdefault(stamp, {})[name] = now
                     if name == LABELS:
@@ -96,7 +97,7 @@ class Cameras(Node):
 
     def _on_stats(self, message: FrameStats) -> None:
         with self._lock:
-            if _nanoseconds(message.header.stamp) in self._run.sent:
+            if header_stamp_ns(message) in self._run.sent:
                 self._run.stats.append(message)
 
     def wait_for_node(self, patience_s: float) -> None:
@@ -177,10 +178,6 @@ def _message(picture: NDArray[np.uint8]) -> Image:
     data.frombytes(picture.tobytes())
     message.data = data
     return message
-
-
-def _nanoseconds(stamp: Time) -> int:
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def processor_s(process_id: int) -> float:

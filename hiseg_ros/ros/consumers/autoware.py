@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from hiseg_ros.ros.consumers.label_set import label_decision
+from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.taxonomy import Mapping as LabelMapping
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import LabelImage
-
-if TYPE_CHECKING:
-    from hiseg_ros.ros.node.publishers import Product
 
 MASK = 'autoware/mask'
 _RUN = np.dtype([('value', 'u1'), ('length', '<i4')])

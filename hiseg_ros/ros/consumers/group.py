@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from hiseg_ros.ros.node.publishers import Product
+from hiseg_ros.ros.messages.product import Product
 
 
 class Group(Protocol):

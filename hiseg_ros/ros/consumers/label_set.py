@@ -14,13 +14,13 @@ from std_msgs.msg import Header
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.consumers.installed import VISION, message_type
 from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Mapping as LabelMapping
 from hiseg_ros.taxonomy import Taxonomy, load_mapping
 
 if TYPE_CHECKING:
     from hiseg_ros.decision.mapped_sparse import SparseLabelDecision
-    from hiseg_ros.ros.node.publishers import Product
 
 _TOPIC = re.compile(r'[A-Za-z]\w*', re.ASCII)
 _TAKEN = re.compile(r'level_\d+|overlay|traffic_signs|nav2|autoware')

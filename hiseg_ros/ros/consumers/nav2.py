@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -15,13 +15,11 @@ from sensor_msgs.msg import CameraInfo, Image
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.consumers.label_set import label_decision
 from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Mapping as LabelMapping
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
-
-if TYPE_CHECKING:
-    from hiseg_ros.ros.node.publishers import Product
 
 MASK, CONFIDENCE, LABEL_INFO = 'nav2/mask', 'nav2/confidence', 'nav2/label_info'
 CAMERA_INFO = 'nav2/camera_info'

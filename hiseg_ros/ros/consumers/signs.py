@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,11 +16,9 @@ from hiseg_ros.msg import SubclassMasks
 from hiseg_ros.regions import subclass_masks
 from hiseg_ros.ros.consumers.installed import FOXGLOVE, VISION, message_type
 from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import SubclassMask
-
-if TYPE_CHECKING:
-    from hiseg_ros.ros.node.publishers import Product
 
 MASKS = 'traffic_signs'
 DETECTIONS = 'traffic_signs/detections'

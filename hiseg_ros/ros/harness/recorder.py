@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
+from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.harness.bag_sink import BagSink
 from hiseg_ros.ros.harness.child_process import report, run_child, stop_requested
@@ -141,7 +142,7 @@ class Recorder(Node):
         def keep(data: bytes, info: Mapping[str, int]) -> None:
             # The time the middleware took it in: not delayed by this process being busy.
             received_ns = _received_ns(info)
-            stamp = stamp_ns(data) if has_header else None
+            stamp = read_stamp_ns(data) if has_header else None
             if not self._is_repeated(topic, stamp):
                 time_ns = self._simulated_ns() if self._is_simulated else received_ns
                 self._sink.put(topic, time_ns, data)
@@ -176,13 +177,6 @@ class Recorder(Node):
 
 def _received_ns(info: Mapping[str, int]) -> int:
     return int(info['received_timestamp']) or time.time_ns()
-
-
-def stamp_ns(data: bytes) -> int:
-    """Return the stamp in ns of a serialised message whose first field is its header."""
-    order = 'little' if data[1] & 1 else 'big'
-    seconds = int.from_bytes(data[4:8], order, signed=True)  # type: ignore[arg-type]
-    return seconds * 1_000_000_000 + int.from_bytes(data[8:12], order)  # type: ignore[arg-type]
 
 
 def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s: float) -> bool:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 RESTART_NS = 1_000_000_000
 """A stamp that lies further back than this is no image that was overtaken on its way: the source
@@ -17,11 +16,6 @@ by NTP differ by less."""
 
 ZERO, FUTURE = 'zero', 'future'
 REPEATED, OVERTAKEN, RESTARTED = 'repeated', 'overtaken', 'restarted'
-
-
-def nanoseconds(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time in ns; 0, which means none, for a negative one."""
-    return max(0, int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec))
 
 
 class StampWatch:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.health.stamps import nanoseconds
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.publishers import Outputs
 from hiseg_ros.ros.node.subscriptions import CameraInput, Frame
@@ -50,7 +50,7 @@ class Camera:
         self._slots = slots
 
     def _on_frame(self, frame: Frame) -> None:
-        stamp_ns = nanoseconds(frame.message.header.stamp)
+        stamp_ns = max(0, header_stamp_ns(frame.message))
         if not self.health.received(stamp_ns, frame.arrived.nanoseconds):
             return
         replaced = self._slots.put(self, frame)

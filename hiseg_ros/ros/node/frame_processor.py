@@ -16,16 +16,17 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from hiseg_ros.bags.stamps import stamp_ns_of
 from hiseg_ros.errors import DeviceMemoryError, ImageError
 from hiseg_ros.images.image_message import decode_compressed, decode_image
 from hiseg_ros.inference.memory_relief import MemoryRelief
-from hiseg_ros.ros.health.stamps import nanoseconds
 from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.product import Product, Published
 from hiseg_ros.ros.node.camera import Camera, drop
 from hiseg_ros.ros.node.engine_loader import SegmentationEngine
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.publish_thread import Publishing
-from hiseg_ros.ros.node.publishers import STATS, Product, Published, needed_results
+from hiseg_ros.ros.node.publishers import STATS, needed_results
 from hiseg_ros.ros.node.subscriptions import Frame
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.types import RgbImage, Segmentation
@@ -276,8 +277,8 @@ class FrameProcessor:
 
 def _since_stamp_ms(header: Header, moment: Time) -> float:
     """Return the milliseconds from a header's stamp to a moment; NaN where it has no stamp."""
-    stamp_ns = nanoseconds(header.stamp)
-    return (moment.nanoseconds - stamp_ns) / 1e6 if stamp_ns else math.nan
+    stamp_ns = stamp_ns_of(header.stamp)
+    return (moment.nanoseconds - stamp_ns) / 1e6 if stamp_ns > 0 else math.nan
 
 
 def _decode(frame: Frame) -> RgbImage:

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +21,6 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
@@ -31,9 +29,10 @@ from hiseg_ros.ros.consumers.chosen import chosen_groups
 from hiseg_ros.ros.consumers.group import Group
 from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.messages import preserialized as large_message
+from hiseg_ros.ros.messages.product import Builder, Product, Published
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import RgbImage, Segmentation, Wanted
+from hiseg_ros.types import Wanted
 
 _DEFAULTS = NodeParameters()
 
@@ -49,32 +48,6 @@ _FROM_LABELS = re.compile(
 _WITHOUT_PROBABILITIES = re.compile(
     rf'labels|confidence|level_\d+/labels|overlay/image|overlay/camera_info|{STATS}'
 )
-
-
-@dataclass(frozen=True)
-class Product:
-    """One segmented frame and all that its messages are built from."""
-
-    header: Header
-    rgb: RgbImage
-    segmentation: Segmentation
-    parameters: NodeParameters
-    camera_info: CameraInfo | None
-
-
-@dataclass(frozen=True)
-class Published:
-    """What went out for one frame."""
-
-    message_bytes: Mapping[str, int]
-    """Size of each message by topic."""
-
-    messages_ms: float
-    publish_ms: float
-
-
-Builder = Callable[[Product, Any], Any]
-"""Builds a message, in the memory of its topic's last one where there is one."""
 
 
 class Outputs:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -18,10 +17,8 @@ from std_srvs.srv import SetBool
 from hiseg_ros.msg import ProbabilityMap, SubclassMasks
 from hiseg_ros.ros.harness.live_run import SEGMENTATION
 from hiseg_ros.ros.soak.cameras import BURST
+from hiseg_ros.ros.soak.rig import Rig, UnexpectedError
 from hiseg_ros.srv import LoadModel
-
-if TYPE_CHECKING:
-    from hiseg_ros.ros.soak.rig import Rig
 
 SETTLE_S = 1.0
 STALE_SLACK_S = 2.0
@@ -31,10 +28,6 @@ CONSUMERS = (
     ('labels', Image), ('confidence', Image), ('overlay/image', Image),
     ('level_1/probabilities', ProbabilityMap), ('traffic_signs', SubclassMasks),
 )  # fmt: skip
-
-
-class UnexpectedError(Exception):
-    """The node did not do what it has to do."""
 
 
 @dataclass(frozen=True)

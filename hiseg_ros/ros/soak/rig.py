@@ -1,39 +1,27 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras, consumer and faults of a soak run, in one process beside the node's.
-
-python -m hiseg_ros.ros.soak.rig PLAN (JSON) PICTURES.npz RECORD.json
-"""
+"""Cameras and consumer of a soak test, in one process beside the node's."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from std_srvs.srv import SetBool
 
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.msg import FrameStats
-from hiseg_ros.ros.harness.child_process import report, run_child
 from hiseg_ros.ros.harness.live_run import SEGMENTATION
-from hiseg_ros.ros.harness.spinning import spinning
 from hiseg_ros.ros.health.camera_health import LABELS
-from hiseg_ros.ros.health.stamps import nanoseconds
 from hiseg_ros.ros.soak.cameras import Sender, SoakCamera
-from hiseg_ros.ros.soak.faults import FAULTS, UnexpectedError
 from hiseg_ros.ros.soak.plan import SoakPlan
 from hiseg_ros.srv import LoadModel
 
@@ -44,6 +32,10 @@ LEVELS = {
     DiagnosticStatus.OK: 'OK', DiagnosticStatus.WARN: 'WARN',
     DiagnosticStatus.ERROR: 'ERROR', DiagnosticStatus.STALE: 'STALE',
 }  # fmt: skip
+
+
+class UnexpectedError(Exception):
+    """The node did not do what it has to do."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class Rig(Node):
 
         def note(message: FrameStats) -> None:
             self.results[camera].append(Result(
-                time.monotonic(), nanoseconds(message.header.stamp), message.latency_ms,
+                time.monotonic(), header_stamp_ns(message), message.latency_ms,
                 message.queue_ms, message.network_ms,
                 (message.image_height, message.image_width), message.processed,
             ))  # fmt: skip
@@ -222,48 +214,3 @@ class Rig(Node):
             'away': self.away,
             'facts': self.statuses['segmentation'].values,
         }
-
-
-def run(rig: Rig) -> None:
-    """Break something every period, in turn, until the time is over."""
-    rig.begin()
-    began = time.monotonic()
-    report('began', at_s=began)
-    rig.all_work()
-    names = list(rig.cameras)
-    for index in range(1, int(rig.plan.seconds / rig.plan.period_s)):
-        fault = FAULTS[(index - 1) % len(FAULTS)]
-        camera = names[sum(divmod(index - 1, len(FAULTS))) % len(names)]
-        time.sleep(max(0.0, began + index * rig.plan.period_s - time.monotonic()))
-        at_s, problem, found = time.monotonic() - began, '', ''
-        try:
-            found = fault.inject(rig, camera)
-            rig.all_work()
-        except UnexpectedError as unexpected:
-            problem = str(unexpected)
-        report('fault', name=fault.name, camera=camera if fault.is_of_camera else '',
-               at_s=at_s, took_s=time.monotonic() - began - at_s, found=found,
-               problem=problem)  # fmt: skip
-    time.sleep(max(0.0, began + rig.plan.seconds - time.monotonic()))
-    rig.finish()
-
-
-def main() -> int:
-    """Run until the time is over, then write the record."""
-    plan, record = SoakPlan.of_json(sys.argv[1]), Path(sys.argv[3])
-    rclpy.init()
-    with np.load(sys.argv[2]) as pictures:
-        rig = Rig(plan, dict(pictures))
-    try:
-        with spinning(rig):
-            run(rig)
-            record.write_text(json.dumps(rig.record()))
-            report('finished')
-            sys.stdin.buffer.read()  # the parent closes it
-    except UnexpectedError as unexpected:
-        raise ConfigError(f'The soak run broke off: {unexpected}.') from unexpected
-    return 0
-
-
-if __name__ == '__main__':
-    run_child(main)

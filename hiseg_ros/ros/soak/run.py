@@ -85,7 +85,7 @@ def soak(
                 NODE, _node_command(plan, tally), environment, logs / 'node.log', events
             )
             children.append(node)
-            rig = [sys.executable, '-m', 'hiseg_ros.ros.soak.rig', plan.to_json(),
+            rig = [sys.executable, '-m', 'hiseg_ros.ros.soak.schedule', plan.to_json(),
                    str(logs / 'pictures.npz'), str(record)]  # fmt: skip
             children.append(ChildProcess(RIG, rig, environment, logs / 'rig.log', events))
             watch = _Watch(plan, node, events, tell)
