@@ -139,8 +139,11 @@ def segment_batch(
     for numbers in numbers_of_size.values():
         if len(numbers) == 1 or not isinstance(backend, BatchBackend):
             for number in numbers:
-                yield number, segment(
-                    rgbs[number], backend, decision, threshold=threshold, wanted=wanted[number]
+                yield (
+                    number,
+                    segment(
+                        rgbs[number], backend, decision, threshold=threshold, wanted=wanted[number]
+                    ),
                 )
             continue
         prepared, preprocess_s = [], []

@@ -40,18 +40,22 @@ def generate_launch_description() -> LaunchDescription:
             'bag', description='rosbag2 to replay: a folder, or one .mcap or .db3 file.'
         ),
         DeclareLaunchArgument(
-            'topic', default_value='',
+            'topic',
+            default_value='',
             description="Camera topic of the bag (empty: the bag's first).",
         ),
         DeclareLaunchArgument(
             'rate', default_value='1.0', description='Factor on the speed of the replay.'
         ),
         DeclareLaunchArgument(
-            'loop', default_value='1',
+            'loop',
+            default_value='1',
             description=f'How often the recording is replayed: a number, or {FOREVER}.',
         ),
         DeclareLaunchArgument(
-            'clock', default_value='true', choices=['true', 'false'],
+            'clock',
+            default_value='true',
+            choices=['true', 'false'],
             description='Keep the recorded stamps and publish /clock, which the node then '
             'follows; false stamps the images with the time of now.',
         ),
@@ -59,7 +63,9 @@ def generate_launch_description() -> LaunchDescription:
             'seconds', default_value='', description='Replay only so much (empty: all of it).'
         ),
         DeclareLaunchArgument(
-            'at_end', default_value='stay', choices=['stay', 'shutdown'],
+            'at_end',
+            default_value='stay',
+            choices=['stay', 'shutdown'],
             description='What the launch does after the last round.',
         ),
     ]

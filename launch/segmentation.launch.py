@@ -45,59 +45,76 @@ def generate_launch_description() -> LaunchDescription:
             description='Parameter file; the arguments below that are not empty win over it.',
         ),
         DeclareLaunchArgument(
-            'use_sim_time', default_value='', choices=flag,
+            'use_sim_time',
+            default_value='',
+            choices=flag,
             description=f'Take the time from /clock ({FROM_FILE}).',
         ),
         DeclareLaunchArgument(
-            'autostart', default_value='', choices=flag,
+            'autostart',
+            default_value='',
+            choices=flag,
             description=f'Configure and activate at start-up ({FROM_FILE}, which is true).',
         ),
         DeclareLaunchArgument(
-            'use_respawn', default_value='false', choices=flag[1:],
+            'use_respawn',
+            default_value='false',
+            choices=flag[1:],
             description='Start the node again two seconds after it ended.',
         ),
         DeclareLaunchArgument(
-            'log_level', default_value='info',
+            'log_level',
+            default_value='info',
             choices=['debug', 'info', 'warn', 'error', 'fatal'],
             description='Least severity that is logged.',
         ),
         DeclareLaunchArgument(
-            'rviz', default_value='false', choices=flag[1:],
+            'rviz',
+            default_value='false',
+            choices=flag[1:],
             description='Start rviz2 with overlay, confidence and camera.',
         ),
         DeclareLaunchArgument(
             'rviz_config', default_value=config('hiseg.rviz'), description='Layout for rviz2.'
         ),
         DeclareLaunchArgument(
-            'image_topic', default_value='image',
+            'image_topic',
+            default_value='image',
             description='Camera topic (sensor_msgs/Image); with image_transport:=compressed '
             'still the raw name, without /compressed. With cameras the name below each of them, '
             'or with {camera} for its name, e.g. /sensors/{camera}/image_raw.',
         ),
         DeclareLaunchArgument(
-            'cameras', default_value='',
+            'cameras',
+            default_value='',
             description='Names of cameras that share the network, with commas between them, e.g. '
             f'front,left,rear ({FROM_FILE}, which is one camera without a name).',
         ),
         DeclareLaunchArgument(
-            'camera_info_topic', default_value='',
+            'camera_info_topic',
+            default_value='',
             description='Calibration (sensor_msgs/CameraInfo) for the overlay; empty: camera_info '
             'beside the camera topic.',
         ),
         DeclareLaunchArgument(
-            'model', default_value='',
+            'model',
+            default_value='',
             description=f'Weights file ({FROM_FILE}, which is the shipped one).',
         ),
         DeclareLaunchArgument(
-            'device', default_value='',
+            'device',
+            default_value='',
             description=f'Where the network runs: auto, cpu, cuda or cuda:N ({FROM_FILE}).',
         ),
         DeclareLaunchArgument(
-            'image_transport', default_value='', choices=['', 'raw', 'compressed'],
+            'image_transport',
+            default_value='',
+            choices=['', 'raw', 'compressed'],
             description=f'How images arrive ({FROM_FILE}, which is raw).',
         ),
         DeclareLaunchArgument(
-            'threshold', default_value='',
+            'threshold',
+            default_value='',
             description='Smallest probability of a child given its parent, 0 to 1 '
             f'({FROM_FILE}, which is 0).',
         ),

@@ -319,7 +319,10 @@ def main() -> int:
         '--this-python', action='store_true', help='use the interpreter that runs this, no other'
     )
     parser.add_argument(
-        '--with', dest='packages', choices=list(SETS), default='robot',
+        '--with',
+        dest='packages',
+        choices=list(SETS),
+        default='robot',
         help='packages to install (default: %(default)s, without torch)',
     )
     options = parser.parse_args()

@@ -153,11 +153,14 @@ def small_taxonomy() -> Taxonomy:
     from random_trees import named_tree
 
     return named_tree(
-        ('scene', [
-            ('ground', ['road', 'walk']),
-            ('sign', ['stop', ('limit', ['limit_30', 'limit_50']), 'other sign']),
-            'sky',
-        ]),
+        (
+            'scene',
+            [
+                ('ground', ['road', 'walk']),
+                ('sign', ['stop', ('limit', ['limit_30', 'limit_50']), 'other sign']),
+                'sky',
+            ],
+        ),
         subclass_root='sign',
     )
 

@@ -64,7 +64,10 @@ def test_what_a_frame_frees_the_next_one_takes() -> None:
     """Without a page fault, of which a picture of 6 MB alone has 1,500."""
     result = subprocess.run(
         [sys.executable, '-c', FRAME_AFTER_FRAME],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert all(int(faults) < 100 for faults in result.stdout.split())
 

@@ -44,8 +44,12 @@ def backend(taxonomy: Taxonomy) -> TorchBackend:
     """Return the network behind the preprocessing."""
     network = ColourReader(taxonomy)
     return TorchBackend(
-        'eager', lambda images: network.node_probabilities(network(images)), SETTINGS,
-        device=torch.device('cpu'), precision='float32', input_height=0,
+        'eager',
+        lambda images: network.node_probabilities(network(images)),
+        SETTINGS,
+        device=torch.device('cpu'),
+        precision='float32',
+        input_height=0,
     )
 
 
@@ -79,8 +83,6 @@ def test_no_gradient_and_no_grad_tensors_leave_the_pipeline(
 ) -> None:
     """Everything in the result is numpy."""
     image = np.zeros((32, 32, 3), np.uint8)
-    result = segment(
-        image, backend(small_taxonomy), decision(small_taxonomy), threshold=0.5
-    )
+    result = segment(image, backend(small_taxonomy), decision(small_taxonomy), threshold=0.5)
     for array in (result.labels, result.confidence, result.probabilities.values):
         assert isinstance(array, np.ndarray)

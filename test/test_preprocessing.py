@@ -111,7 +111,8 @@ def test_any_memory_layout_gives_the_same_input(layout: str) -> None:
     """Views with negative strides, as `bgr[..., ::-1]`, and read-only views are pictures too."""
     base = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
     view = {
-        'reversed channels': base[..., ::-1], 'flipped': base[::-1, ::-1],
+        'reversed channels': base[..., ::-1],
+        'flipped': base[::-1, ::-1],
         'read-only': np.frombuffer(base.tobytes(), np.uint8).reshape(base.shape),
         'strided': base[::2, ::2],
     }[layout]
@@ -130,8 +131,11 @@ def test_preparing_leaves_the_image_as_it_was() -> None:
 @pytest.mark.parametrize(
     ('settings', 'word'),
     [
-        ({'mean': (0.5, 0.5)}, 'mean'), ({'mean': (0.5, 0.5, 124.0)}, 'mean'),
-        ({'std': (0.2, 0.0, 0.2)}, 'std'), ({'std': 'x'}, 'std'), ({'std': None}, 'std'),
+        ({'mean': (0.5, 0.5)}, 'mean'),
+        ({'mean': (0.5, 0.5, 124.0)}, 'mean'),
+        ({'std': (0.2, 0.0, 0.2)}, 'std'),
+        ({'std': 'x'}, 'std'),
+        ({'std': None}, 'std'),
         ({'largest_height': 0}, 'largest_height'),
         ({'smallest_height': 900}, 'smallest_height'),
         ({'smallest_height': -1}, 'smallest_height'),

@@ -41,8 +41,13 @@ class Place:
     def run(self, command: list[str], expected: int = 0) -> str:
         """Run a command here; return what it printed."""
         result = subprocess.run(
-            command, cwd=self.folder, env=self.environment, timeout=SECONDS,
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            timeout=SECONDS,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
         assert result.returncode == expected, result.stdout + result.stderr
         return result.stdout + result.stderr

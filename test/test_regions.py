@@ -133,7 +133,8 @@ def test_two_signs_give_two_masks_and_crops_reproduce_the_labels(
     """Pasting the crops back gives exactly the sign pixels of the label image."""
     labels = labels_with(
         small_taxonomy,
-        (slice(2, 8), slice(3, 9), 'stop'), (slice(10, 15), slice(12, 20), 'limit_30'),
+        (slice(2, 8), slice(3, 9), 'stop'),
+        (slice(10, 15), slice(12, 20), 'limit_30'),
         (slice(12, 14), slice(13, 15), 'sky'),  # a hole stays a hole
     )
     found = subclass_masks(segmentation(small_taxonomy, labels), small_taxonomy)
@@ -153,7 +154,9 @@ def drawn(size: tuple[int, int], *shapes: tuple[str, int, int, int]) -> np.ndarr
         corners = {
             'triangle': [(x, y - radius), (x + radius, y + radius), (x - radius, y + radius)],
             'square': [
-                (x - radius, y - radius), (x + radius, y - radius), (x + radius, y + radius),
+                (x - radius, y - radius),
+                (x + radius, y - radius),
+                (x + radius, y + radius),
                 (x - radius, y + radius),
             ],
         }
@@ -191,8 +194,11 @@ def test_signs_that_touch_are_parted_at_the_waist(shapes: list[tuple[str, int, i
 @pytest.mark.parametrize(
     'mask',
     [
-        drawn((24, 24), ('disc', 12, 12, 10)), drawn((24, 24), ('triangle', 12, 12, 10)),
-        np.ones((40, 20), bool), np.ones((1, 9), bool), np.ones((1, 1), bool),
+        drawn((24, 24), ('disc', 12, 12, 10)),
+        drawn((24, 24), ('triangle', 12, 12, 10)),
+        np.ones((40, 20), bool),
+        np.ones((1, 9), bool),
+        np.ones((1, 1), bool),
     ],
 )
 def test_one_sign_is_not_parted(mask: np.ndarray) -> None:
@@ -220,8 +226,10 @@ def test_a_sign_decided_in_parts_is_one_region(small_taxonomy: Taxonomy) -> None
     """Pixels of several types, of a category and of the root touch: they vote together."""
     labels = labels_with(
         small_taxonomy,
-        (slice(2, 4), slice(3, 9), 'stop'), (slice(4, 6), slice(3, 9), 'limit'),
-        (slice(6, 8), slice(3, 9), 'sign'), (slice(8, 10), slice(9, 12), 'limit_50'),
+        (slice(2, 4), slice(3, 9), 'stop'),
+        (slice(4, 6), slice(3, 9), 'limit'),
+        (slice(6, 8), slice(3, 9), 'sign'),
+        (slice(8, 10), slice(9, 12), 'limit_50'),
     )
     (mask,) = subclass_masks(segmentation(small_taxonomy, labels), small_taxonomy)
     assert mask.roi == (2, 3, 8, 9)
@@ -230,17 +238,18 @@ def test_a_sign_decided_in_parts_is_one_region(small_taxonomy: Taxonomy) -> None
 
 def test_the_vote_is_for_the_whole_region_not_for_most_pixels(small_taxonomy: Taxonomy) -> None:
     """A few sure pixels outweigh many undecided ones."""
-    leaf = {name: i for i, name in enumerate(
-        ('road', 'walk', 'stop', 'limit_30', 'limit_50', 'other sign', 'sky')
-    )}
+    leaf = {
+        name: i
+        for i, name in enumerate(
+            ('road', 'walk', 'stop', 'limit_30', 'limit_50', 'other sign', 'sky')
+        )
+    }
     p = np.full((7, 1, 10), 1e-4, np.float32)
     p[leaf['limit_30'], 0, :7], p[leaf['limit_50'], 0, :7] = 0.45, 0.40
     p[leaf['limit_30'], 0, 7:], p[leaf['limit_50'], 0, 7:] = 0.01, 0.95
     p /= p.sum(0)
     labels = np.full((1, 10), small_taxonomy.node_id('sign'), np.uint8)
-    (mask,) = subclass_masks(
-        segmentation(small_taxonomy, labels, p), small_taxonomy, min_area=1
-    )
+    (mask,) = subclass_masks(segmentation(small_taxonomy, labels, p), small_taxonomy, min_area=1)
     assert small_taxonomy.nodes[mask.node_id].name == 'limit_50'
 
 
@@ -248,7 +257,8 @@ def test_small_regions_are_left_out_and_the_largest_are_kept(small_taxonomy: Tax
     """`min_area` counts pixels, `max_masks` keeps the largest."""
     labels = labels_with(
         small_taxonomy,
-        (slice(0, 3), slice(0, 5), 'stop'), (slice(5, 9), slice(0, 4), 'stop'),
+        (slice(0, 3), slice(0, 5), 'stop'),
+        (slice(5, 9), slice(0, 4), 'stop'),
         (slice(11, 16), slice(0, 4), 'stop'),
     )
     segmented = segmentation(small_taxonomy, labels)
@@ -326,7 +336,8 @@ def test_regions_where_no_sign_is_probable_are_left_out(small_taxonomy: Taxonomy
     """One sure pixel keeps a region, and what is left out takes no place among the masks."""
     labels = labels_with(
         small_taxonomy,
-        (slice(0, 10), slice(0, 12), 'stop'), (slice(12, 20), slice(20, 28), 'limit_30'),
+        (slice(0, 10), slice(0, 12), 'stop'),
+        (slice(12, 20), slice(20, 28), 'limit_30'),
     )
     root = small_taxonomy.subclass_root
     assert root is not None

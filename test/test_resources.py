@@ -86,8 +86,12 @@ def test_missing_data_files_are_said_with_the_places_searched(
 @pytest.mark.parametrize(
     ('value', 'expected'),
     [
-        ('street', None), ('mine.yaml', 'mine.yaml'), ('mine.yml', 'mine.yml'),
-        ('folder/mine', 'folder/mine'), (Path('a/b.yaml'), 'a/b.yaml'), ('/abs/x', '/abs/x'),
+        ('street', None),
+        ('mine.yaml', 'mine.yaml'),
+        ('mine.yml', 'mine.yml'),
+        ('folder/mine', 'folder/mine'),
+        (Path('a/b.yaml'), 'a/b.yaml'),
+        ('/abs/x', '/abs/x'),
     ],
 )
 def test_a_bare_name_is_the_packages_and_anything_else_a_path(

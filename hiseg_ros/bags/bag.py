@@ -55,6 +55,7 @@ storage_mcap.DECOMPRESSORS.update(
     lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
 )
 
+
 class Bag:
     """An open rosbag2; use as a context manager.
 

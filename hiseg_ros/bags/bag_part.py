@@ -77,9 +77,7 @@ class BagPart:
         self._connections: dict[str, Connection] = {}
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._writer = Writer(
-                self._folder, version=VERSION, storage_plugin=StoragePlugin.MCAP
-            )
+            self._writer = Writer(self._folder, version=VERSION, storage_plugin=StoragePlugin.MCAP)
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
         except OSError as error:

@@ -68,14 +68,18 @@ def choose_cameras(
                 f'{" or ".join(IMAGE_TYPES)}, found: {listed}.'
             )
     nodes = node_namespaces(Topic(*key, count) for key, count in counts.items())
-    chosen = [name for name in images if name in wanted] if wanted else [
-        name
-        for name in images
-        if name != truth
-        and not name.startswith((GROUND_TRUTH, *nodes))
-        and 'depth' not in name.lower()
-        and (name == base_topic(name) or base_topic(name) not in images)
-    ]
+    chosen = (
+        [name for name in images if name in wanted]
+        if wanted
+        else [
+            name
+            for name in images
+            if name != truth
+            and not name.startswith((GROUND_TRUTH, *nodes))
+            and 'depth' not in name.lower()
+            and (name == base_topic(name) or base_topic(name) not in images)
+        ]
+    )
     if not chosen:
         raise BagError(
             f'The recording has no camera; expected a topic with {" or ".join(IMAGE_TYPES)}, '

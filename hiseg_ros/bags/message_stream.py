@@ -88,9 +88,7 @@ class MessageStream:
             try:
                 for raw in read_file(path, self._topics, definitions.note):
                     number, time_ns = number + 1, raw.time_ns
-                    yield StreamMessage(
-                        raw, recording.path.name, path.name, number, definitions
-                    )
+                    yield StreamMessage(raw, recording.path.name, path.name, number, definitions)
             except BagError as error:
                 self.damages.append(
                     Damage(recording.path.name, path.name, number + 1, time_ns, str(error))

@@ -27,9 +27,11 @@ def node_namespaces(topics: Iterable[Topic]) -> tuple[str, ...]:
     }
     for place in _places(kinds):
         # Beside labels that may be another's only what a node of ours would publish there.
-        found |= {f'{place}/'} if place.endswith(NODE) else {
-            f'{place}/{name}' for name in ('labels', 'level_', 'overlay/', *_BESIDE_LABELS)
-        }
+        found |= (
+            {f'{place}/'}
+            if place.endswith(NODE)
+            else {f'{place}/{name}' for name in ('labels', 'level_', 'overlay/', *_BESIDE_LABELS)}
+        )
     return tuple(sorted(found - {'/'}))  # topics that were renamed tell nothing about others
 
 

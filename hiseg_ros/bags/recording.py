@@ -51,7 +51,13 @@ def open_recording(path: Path) -> Recording:
     try:
         return _described(path)
     except (
-        OSError, BagError, KeyError, TypeError, ValueError, AttributeError, OverflowError
+        OSError,
+        BagError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
     ) as error:
         is_there = (path / METADATA).is_file()
         kind = f'cannot be read ({type(error).__name__})' if is_there else 'is missing'

@@ -80,8 +80,15 @@ class EngineJob:
         """
         np.save(self.shown, self.pictures)
         settings = EngineSettings(
-            str(self.shown), str(labels), file_for(self.model, choice), choice.backend,
-            choice.precision, self.device, self.warm_up, self.frames, sorted(self.cameras),
+            str(self.shown),
+            str(labels),
+            file_for(self.model, choice),
+            choice.backend,
+            choice.precision,
+            self.device,
+            self.warm_up,
+            self.frames,
+            sorted(self.cameras),
             self.input_height,
         )
         rows = run_module('hiseg_ros.benchmark.engine_run', settings, self.scratch, self.timeout_s)
@@ -138,9 +145,13 @@ def measure_engines(
     labels = job.scratch / 'labels.npy'
     for choice in choices:
         for row in reference.measured.get(choice) or job.run(choice, labels):
-            row = {**asdict(choice), 'size': list(job.pictures.shape[1:3]),
-                   'input_height': job.input_height,
-                   'reference': reference.name, **row}
+            row = {
+                **asdict(choice),
+                'size': list(job.pictures.shape[1:3]),
+                'input_height': job.input_height,
+                'reference': reference.name,
+                **row,
+            }
             if 'error' not in row:
                 row['labels_equal_to_reference'] = None
                 if reference.name:
@@ -171,16 +182,20 @@ def run_module(
     try:
         process = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        return [{
-            'error': f'It did not end within {timeout_s:.0f} s; expected it to: measure fewer '
-            'frames or a smaller size.'
-        }]
+        return [
+            {
+                'error': f'It did not end within {timeout_s:.0f} s; expected it to: measure fewer '
+                'frames or a smaller size.'
+            }
+        ]
     if not target.is_file():
         said = process.stderr.strip().splitlines()
-        return [{
-            'error': f'Its process ended with {process.returncode} '
-            f'({said[-1] if said else "nothing was said"}); expected figures.'
-        }]
+        return [
+            {
+                'error': f'Its process ended with {process.returncode} '
+                f'({said[-1] if said else "nothing was said"}); expected figures.'
+            }
+        ]
     rows: list[dict[str, Any]] = json.loads(target.read_text())
     return rows
 
@@ -192,7 +207,7 @@ def file_for(model: Path | None, choice: EngineChoice) -> str | None:
     if model is None or not model.name or choice.backend not in BACKENDS:
         return None if model is None else str(model)
     stem = model.name.removesuffix(INT8_FILE) if model.name.endswith(INT8_FILE) else model.stem
-    beside = model.with_name(stem + (
-        INT8_FILE if choice.precision == 'int8' else BACKENDS[choice.backend][0]
-    ))
+    beside = model.with_name(
+        stem + (INT8_FILE if choice.precision == 'int8' else BACKENDS[choice.backend][0])
+    )
     return str(beside if beside.is_file() else model)

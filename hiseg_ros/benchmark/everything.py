@@ -92,8 +92,10 @@ def measure_everything(
     models = _models(plan, scratch, found['arithmetic'])
     weights = [str(model or default_model()) for model in models.values()]
     found['arithmetic'] += run_module(
-        'hiseg_ros.benchmark.arithmetic', ArithmeticSettings(weights, plan.sizes, plan.device),
-        scratch, TIMEOUT_S,
+        'hiseg_ros.benchmark.arithmetic',
+        ArithmeticSettings(weights, plan.sizes, plan.device),
+        scratch,
+        TIMEOUT_S,
     )
     shown: dict[str, tuple[EngineJob, Reference]] = {}
     for size in plan.sizes:
@@ -101,7 +103,13 @@ def measure_everything(
         for name, model in models.items():
             folder = Path(mkdtemp(dir=scratch))
             job = EngineJob(
-                pictures, folder, model, plan.device, plan.frames, plan.warm_up, plan.cameras,
+                pictures,
+                folder,
+                model,
+                plan.device,
+                plan.frames,
+                plan.warm_up,
+                plan.cameras,
                 timeout_s=TIMEOUT_S,
             )
             reference = find_reference(job, plan.choices)
@@ -116,10 +124,14 @@ def measure_everything(
                 try:
                     rows = measure_node(job, reference, choice, cameras)
                 except HisegError as problem:
-                    rows = [{
-                        'size': list(plan.sizes[0]), 'cameras': cameras, **asdict(choice),
-                        'error': str(problem),
-                    }]
+                    rows = [
+                        {
+                            'size': list(plan.sizes[0]),
+                            'cameras': cameras,
+                            **asdict(choice),
+                            'error': str(problem),
+                        }
+                    ]
                 found['graph'] += [{'network': name, **row} for row in rows]
                 keep(found)
     return found
@@ -140,10 +152,12 @@ def _models(plan: EverythingPlan, scratch: Path, arithmetic: Rows) -> dict[str, 
 def _limit(arithmetic: Rows, model: Path, size: ImageSize) -> tuple[float | None, float | None]:
     """Return GFLOP of a network at a size, and TFLOP/s of the device."""
     gflop = next(
-        (row['gflop'] for row in arithmetic
-         if 'gflop' in row and row['model'] == model.name and row['size'] == list(size)), None,
+        (
+            row['gflop']
+            for row in arithmetic
+            if 'gflop' in row and row['model'] == model.name and row['size'] == list(size)
+        ),
+        None,
     )
-    tflops = next(
-        (row['peak_tflops'] for row in arithmetic if 'peak_tflops' in row), None
-    )
+    tflops = next((row['peak_tflops'] for row in arithmetic if 'peak_tflops' in row), None)
     return gflop, tflops

@@ -37,7 +37,10 @@ class Run:
 
 
 def summary(
-    run: Run, results: Sequence[str], cores_s: float, process_id: int,
+    run: Run,
+    results: Sequence[str],
+    cores_s: float,
+    process_id: int,
     reference: NDArray[np.uint8] | None = None,
 ) -> dict[str, Any]:
     """Return a run's figures; see `graph_benchmark.measure`.

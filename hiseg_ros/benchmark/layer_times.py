@@ -18,7 +18,12 @@ MOST = 15
 
 
 def layer_times(
-    model: Path | None, precision: str, rgb: RgbImage, *, frames: int, warm_up: int,
+    model: Path | None,
+    precision: str,
+    rgb: RgbImage,
+    *,
+    frames: int,
+    warm_up: int,
     input_height: int = 0,
 ) -> dict[str, Any]:
     """Run the network with counters.

@@ -14,11 +14,25 @@ from hiseg_ros import __version__
 from hiseg_ros.threads import thread_count
 
 PACKAGES = (
-    'torch', 'triton', 'onnxruntime', 'onnxruntime-gpu', 'tensorrt', 'openvino',
-    'numba', 'numpy', 'opencv-python-headless', 'ros-jazzy-rclpy',
+    'torch',
+    'triton',
+    'onnxruntime',
+    'onnxruntime-gpu',
+    'tensorrt',
+    'openvino',
+    'numba',
+    'numpy',
+    'opencv-python-headless',
+    'ros-jazzy-rclpy',
 )
 NUMBER_FORMATS = (
-    'avx2', 'avx_vnni', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8',
+    'avx2',
+    'avx_vnni',
+    'avx512f',
+    'avx512_bf16',
+    'avx512_vnni',
+    'amx_bf16',
+    'amx_int8',
 )
 """Of a CPU's flags those that decide how fast networks run."""
 

@@ -64,11 +64,13 @@ class Gpu:
 
         None also where NVML knows the process by another id, as in most containers.
         """
-        return self._read(lambda: next(
-            round(process.usedGpuMemory / 2**20)
-            for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-            if process.pid == os.getpid() and process.usedGpuMemory is not None
-        ))
+        return self._read(
+            lambda: next(
+                round(process.usedGpuMemory / 2**20)
+                for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+                if process.pid == os.getpid() and process.usedGpuMemory is not None
+            )
+        )
 
     def _read(self, reading: Callable[[], Figure]) -> Figure | None:
         if self._handle is None:
@@ -88,7 +90,8 @@ def device_uuid(index: int) -> str | None:
     try:
         driver = CDLL('libcuda.so.1')
         answers = (
-            driver.cuInit(0), driver.cuDeviceGet(byref(device), index),
+            driver.cuInit(0),
+            driver.cuDeviceGet(byref(device), index),
             driver.cuDeviceGetUuid(found, device),
         )
     except (OSError, AttributeError):

@@ -43,9 +43,22 @@ def _caption(what: str, rows: Sequence[Row]) -> str:
 
 
 def _engines(rows: Sequence[Row]) -> str:
-    title = ('size', 'back-end', 'images/s', 'frame ms (p95)', 'prepare', 'network', 'decision',
-             'decision share', 'host MiB', 'device MiB', 'J/frame', 'labels as reference', 'mIoU',
-             'frame / limit')
+    title = (
+        'size',
+        'back-end',
+        'images/s',
+        'frame ms (p95)',
+        'prepare',
+        'network',
+        'decision',
+        'decision share',
+        'host MiB',
+        'device MiB',
+        'J/frame',
+        'labels as reference',
+        'mIoU',
+        'frame / limit',
+    )
     lines = []
     for row in rows:
         size, name = _size(row), _name(row)
@@ -53,36 +66,65 @@ def _engines(rows: Sequence[Row]) -> str:
             lines.append([size, name, f'not here: {row["error"]}'])
             continue
         stages = row['stages_ms']
-        lines.append([
-            size, name, _number(row['images_per_s']),
-            f'{stages["frame"]["median"]:.1f} ({stages["frame"]["p95"]:.1f})',
-            *(f'{stages[stage]["median"]:.1f}' for stage in ('preprocess', 'network', 'decision')),
-            _percent(row['decision_share']), _number(row['host_peak_mib']),
-            _number(row['device_peak_mib']), _number(row['joules_per_frame']),
-            _percent(row['labels_equal_to_reference'], 2), _percent(row.get('miou'), 1),
-            _number(row.get('frame_over_limit')),
-        ])
+        lines.append(
+            [
+                size,
+                name,
+                _number(row['images_per_s']),
+                f'{stages["frame"]["median"]:.1f} ({stages["frame"]["p95"]:.1f})',
+                *(
+                    f'{stages[stage]["median"]:.1f}'
+                    for stage in ('preprocess', 'network', 'decision')
+                ),
+                _percent(row['decision_share']),
+                _number(row['host_peak_mib']),
+                _number(row['device_peak_mib']),
+                _number(row['joules_per_frame']),
+                _percent(row['labels_equal_to_reference'], 2),
+                _percent(row.get('miou'), 1),
+                _number(row.get('frame_over_limit')),
+            ]
+        )
     return _table(title, lines)
 
 
 def _graph(rows: Sequence[Row]) -> str:
-    title = ('size', 'back-end', 'camera Hz', 'labelled frames/s', 'lost', 'latency ms (p95)',
-             'engine ms', 'around it ms', 'node CPU, cores', 'node MiB', 'device MiB',
-             'labels as reference')
+    title = (
+        'size',
+        'back-end',
+        'camera Hz',
+        'labelled frames/s',
+        'lost',
+        'latency ms (p95)',
+        'engine ms',
+        'around it ms',
+        'node CPU, cores',
+        'node MiB',
+        'device MiB',
+        'labels as reference',
+    )
     lines = []
     for row in rows:
         if 'error' in row:
             lines.append([_size(row), _name(row), f'not here: {row["error"]}'])
             continue
         latency = row['latency_ms'] or {'median': float('nan'), 'p95': float('nan')}
-        lines.append([
-            _size(row), _name(row),
-            f'{row["camera_hz"]:.1f}{" (sustained)" if row["is_sustained"] else ""}',
-            _number(row['frames_per_s']), _percent(row['lost']),
-            f'{latency["median"]:.1f} ({latency["p95"]:.1f})', _number(row['engine_ms']),
-            _number(row['overhead_ms']), _number(row['cores']), _number(row['host_peak_mib']),
-            _number(row.get('device_used_mib')), _percent(row.get('labels_equal_to_reference'), 2),
-        ])
+        lines.append(
+            [
+                _size(row),
+                _name(row),
+                f'{row["camera_hz"]:.1f}{" (sustained)" if row["is_sustained"] else ""}',
+                _number(row['frames_per_s']),
+                _percent(row['lost']),
+                f'{latency["median"]:.1f} ({latency["p95"]:.1f})',
+                _number(row['engine_ms']),
+                _number(row['overhead_ms']),
+                _number(row['cores']),
+                _number(row['host_peak_mib']),
+                _number(row.get('device_used_mib')),
+                _percent(row.get('labels_equal_to_reference'), 2),
+            ]
+        )
     return _table(title, lines)
 
 
@@ -93,9 +135,7 @@ def _profile(profile: Row) -> str:
         f'Layers of {profile["model"]} in {profile["precision"]} at {height}x{width}, by '
         f"OpenVINO's counters; a run took {profile['network_ms']['median']:.1f} ms:"
     )
-    lines = [
-        [layer['kind'], layer['kernel'], f'{layer["ms"]:.2f}'] for layer in profile['layers']
-    ]
+    lines = [[layer['kind'], layer['kernel'], f'{layer["ms"]:.2f}'] for layer in profile['layers']]
     return f'{caption}\n\n{_table(("layer", "kernel", "ms"), lines)}'
 
 

@@ -60,8 +60,12 @@ def write_untrained(experiment: str, folder: Path) -> Path:
     torch.manual_seed(0)
     network = HierarchicalNetwork(config, taxonomy).eval()
     path = folder / f'{source.stem}.safetensors'
-    card = {'name': f'{source.stem}, untrained', 'recipe': 'random numbers, to measure speed',
-            'training_sets': [], 'scores': {}}
+    card = {
+        'name': f'{source.stem}, untrained',
+        'recipe': 'random numbers, to measure speed',
+        'training_sets': [],
+        'scores': {},
+    }
     save_checkpoint(path, network, taxonomy, Preprocessing(), card)
     return path
 

@@ -25,24 +25,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('--model', type=Path, help='model file (default: the shipped network)')
     parser.add_argument(
-        '--size', metavar='HxW,...',
+        '--size',
+        metavar='HxW,...',
         help=f'sizes of the camera image (default: {DEFAULTS["size"]}; with --everything '
         f'{everything.SIZES})',
     )
     parser.add_argument(
-        '--backend', metavar='NAME[:PRECISION],...',
+        '--backend',
+        metavar='NAME[:PRECISION],...',
         help='back-ends with their precisions, float32 where none is named; "auto:auto" is what '
         f'the node takes (default: {CHOICES}; with --profile {PROFILED}; with --everything all '
         'of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
-        '--input-height', type=int, default=0, metavar='PX',
+        '--input-height',
+        type=int,
+        default=0,
+        metavar='PX',
         help="shorter side of the network's input (default: the weights' rule); labels are still "
         'compared with those of the reference at its own',
     )
     parser.add_argument(
-        '--cameras', metavar='N,...',
+        '--cameras',
+        metavar='N,...',
         help='images at hand together, a batch where that pays (default: '
         f'{DEFAULTS["cameras"]}; with --everything {everything.CAMERAS})',
     )
@@ -50,55 +56,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--frames', type=int, default=50, metavar='N', help='timed frames (default: %(default)s)'
     )
     parser.add_argument(
-        '--warm-up', type=int, default=10, metavar='N',
+        '--warm-up',
+        type=int,
+        default=10,
+        metavar='N',
         help='frames before those (default: %(default)s)',
     )
     parser.add_argument(
-        '--dataset', choices=['camvid', 'cityscapes', 'vistas'],
+        '--dataset',
+        choices=['camvid', 'cityscapes', 'vistas'],
         help='also measure the mIoU on this data set, below --root',
     )
     parser.add_argument('--root', type=Path, help='folder of the data set')
     parser.add_argument('--limit', type=int, default=0, help='images of the data set (0: all)')
     parser.add_argument(
-        '--ros', action='store_true',
+        '--ros',
+        action='store_true',
         help='measure the node in a ROS graph of its own instead: sustained rate, latency, loss',
     )
     parser.add_argument(
-        '--profile', action='store_true',
+        '--profile',
+        action='store_true',
         help="measure instead which layers take the time, by OpenVINO's counters",
     )
     parser.add_argument(
-        '--everything', action='store_true',
+        '--everything',
+        action='store_true',
         help='measure all of a machine in one call: back-ends of torch with the shipped network '
         'and a large one, how far they are from what the device can compute, and the node; the '
         'files are written after each step',
     )
     parser.add_argument(
-        '--experiment', default=everything.EXPERIMENT, metavar='NAME',
+        '--experiment',
+        default=everything.EXPERIMENT,
+        metavar='NAME',
         help='--everything: experiment whose network, untrained, is the large one '
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--rates', default=RATES, metavar='HZ,...',
+        '--rates',
+        default=RATES,
+        metavar='HZ,...',
         help='--ros: camera rates whose latency is measured (default: %(default)s)',
     )
     parser.add_argument(
-        '--seconds', type=float, default=10.0, metavar='S',
+        '--seconds',
+        type=float,
+        default=10.0,
+        metavar='S',
         help='--ros: length of each run (default: %(default)s)',
     )
     parser.add_argument(
-        '--results', default=RESULTS, metavar='TOPIC,...',
+        '--results',
+        default=RESULTS,
+        metavar='TOPIC,...',
         help='--ros: outputs that are read, such as overlay/image and level_3/probabilities '
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--parameter', action='append', default=[], metavar='NAME:=VALUE',
+        '--parameter',
+        action='append',
+        default=[],
+        metavar='NAME:=VALUE',
         help='--ros: a parameter of the node, such as overlap:=false; may be given again',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
-    parser.add_argument(
-        '--markdown', type=Path, metavar='FILE', help='also write the tables here'
-    )
+    parser.add_argument('--markdown', type=Path, metavar='FILE', help='also write the tables here')
 
 
 def run(options: argparse.Namespace) -> None:
@@ -110,7 +133,8 @@ def run(options: argparse.Namespace) -> None:
     fill_in(options)
     check(options)
     result: dict[str, Any] = {
-        'command': command_line(options), 'machine': describe_machine(),
+        'command': command_line(options),
+        'machine': describe_machine(),
     }
 
     def keep(found: dict[str, Any]) -> None:
@@ -137,8 +161,11 @@ def fill_in(options: argparse.Namespace) -> None:
     """
     defaults = DEFAULTS
     if options.everything:
-        defaults = {'size': everything.SIZES, 'backend': everything.CHOICES,
-                    'cameras': everything.CAMERAS}
+        defaults = {
+            'size': everything.SIZES,
+            'backend': everything.CHOICES,
+            'cameras': everything.CAMERAS,
+        }
         options.node_backend = options.backend or everything.GRAPH
     elif options.profile:
         defaults = {**DEFAULTS, 'backend': PROFILED}
@@ -164,8 +191,7 @@ def write(path: Path | None, text: str) -> None:
             path.write_text(text)
         except OSError as problem:
             raise ConfigError(
-                f'{path} cannot be written ({problem}); expected a file in a folder that is '
-                'there.'
+                f'{path} cannot be written ({problem}); expected a file in a folder that is there.'
             ) from problem
 
 
@@ -196,7 +222,8 @@ def check(options: argparse.Namespace) -> None:
         ConfigError: Options do not fit together or are out of range.
     """
     if (
-        options.frames < 1 or options.warm_up < 0
+        options.frames < 1
+        or options.warm_up < 0
         or not all(1 <= count <= 64 for count in options.camera_counts)
     ):
         raise ConfigError(
@@ -205,7 +232,8 @@ def check(options: argparse.Namespace) -> None:
         )
     given = [name for name in ('ros', 'profile', 'everything') if getattr(options, name)]
     given += [
-        name for name in LEFT_OUT.get(given[0] if given else '', ())
+        name
+        for name in LEFT_OUT.get(given[0] if given else '', ())
         if (name in options.given if name in DEFAULTS else getattr(options, name))
     ]
     if len(given) > 1:

@@ -29,11 +29,16 @@ PICTURES = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        'bag', type=Path, nargs='?',
+        'bag',
+        type=Path,
+        nargs='?',
         help='rosbag2 to replay: a folder, or one .mcap or .db3 file (default: a drawn drive)',
     )
     parser.add_argument(
-        '--output', type=Path, default=Path('demo'), metavar='DIR',
+        '--output',
+        type=Path,
+        default=Path('demo'),
+        metavar='DIR',
         help='gets video, pictures, summary.json and the recording (default: %(default)s)',
     )
     parser.add_argument(
@@ -41,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--topic', help="image topic of the bag (default: the bag's first)")
     parser.add_argument(
-        '--seconds', type=positive, metavar='S',
+        '--seconds',
+        type=positive,
+        metavar='S',
         help='replay only so much from the start; for the drawn drive its length',
     )
     add_pace(parser)

@@ -25,13 +25,16 @@ from hiseg_ros.errors import BagError, ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--dataset', required=True, choices=(*SPLITS, 'folder', 'recording'),
+        '--dataset',
+        required=True,
+        choices=(*SPLITS, 'folder', 'recording'),
         help="what --root holds; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
         "with the node's labels and the ground truth of its images",
     )
     parser.add_argument('--root', type=Path, required=True, help='folder of the data set, or bag')
     parser.add_argument(
-        '--split', default='val',
+        '--split',
+        default='val',
         help="'val' (default), 'train', ...; gtsdb: 'val' is every fifth image, held out of "
         "training; drawn: 'val' draws scenes of its own",
     )
@@ -44,25 +47,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
-        '--backend', default='auto',
+        '--backend',
+        default='auto',
         help="what runs the network: 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino' "
         "or 'auto' (default), the fastest that is installed",
     )
     parser.add_argument(
-        '--precision', default='float32',
+        '--precision',
+        default='float32',
         help="'float32' (default), 'bfloat16', 'float16', 'int8' or 'auto'",
     )
     parser.add_argument('--input-height', type=int, default=0, help='as in `hiseg predict`')
     parser.add_argument('--threshold', type=float, default=0.0, help='as in `hiseg predict`')
     parser.add_argument(
-        '--mapping', help="labels of the ground truth (default: the data set's own; a recording's "
+        '--mapping',
+        help="labels of the ground truth (default: the data set's own; a recording's "
         'are camvid); a name or a YAML file',
     )
     parser.add_argument(
         '--labels-topic', default='/segmentation/labels', help='recording: topic of the labels'
     )
     parser.add_argument(
-        '--ground-truth', default='/ground_truth/label_ids/compressed',
+        '--ground-truth',
+        default='/ground_truth/label_ids/compressed',
         help='recording: topic of the ground truth',
     )
     parser.add_argument('--json', type=Path, help='also write the scores to this file')
@@ -155,9 +162,7 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     report = _report(options, engine, evaluate_pixels(engine, pairs(), mapping, keep))
-    return replace(
-        report, colors=album.colors, worst=album.book.worst(), best=album.book.best()
-    )
+    return replace(report, colors=album.colors, worst=album.book.worst(), best=album.book.best())
 
 
 def _signs(options: argparse.Namespace) -> Any:

@@ -13,24 +13,31 @@ from hiseg_ros.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        'name', choices=['heterogeneous'],
+        'name',
+        choices=['heterogeneous'],
         help='heterogeneous: flat, as published in 2018, set loss with either head, and each '
         'data set alone',
     )
     parser.add_argument(
-        '--data', type=Path, default=Path(), metavar='DIR',
+        '--data',
+        type=Path,
+        default=Path(),
+        metavar='DIR',
         help='folder against which relative data set folders are taken (default: here)',
     )
     parser.add_argument(
-        '--base', default='heterogeneous',
+        '--base',
+        default='heterogeneous',
         help='experiment that says network, data sets and budget: name in config/experiments or '
         'path (default: heterogeneous; heterogeneous_drawn needs no downloads)',
     )
     parser.add_argument('--seeds', type=int, default=3, help='training runs of each variant')
     parser.add_argument('--steps', type=int, default=0, help='instead of those of the experiment')
     parser.add_argument(
-        '--limit', type=int, default=0,
-        help='images of each test set, spread evenly (default: all)'
+        '--limit',
+        type=int,
+        default=0,
+        help='images of each test set, spread evenly (default: all)',
     )
     parser.add_argument(
         '--only', action='append', default=[], metavar='VARIANT', help='only some variants'
@@ -41,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
     )
-    parser.add_argument(
-        '--backbone-weights', metavar='FILE', help='as in `hiseg train`'
-    )
+    parser.add_argument('--backbone-weights', metavar='FILE', help='as in `hiseg train`')
 
 
 def run(options: argparse.Namespace) -> None:

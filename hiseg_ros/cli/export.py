@@ -19,12 +19,18 @@ PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='FILE',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='FILE',
         help='FILE.onnx for ONNX Runtime, OpenVINO and TensorRT, or FILE.pt2 for torch.export',
     )
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument(
-        '--size', type=_size, default=None, metavar='HxW',
+        '--size',
+        type=_size,
+        default=None,
+        metavar='HxW',
         help="height and width of the network's input, or 'dynamic' (default), which leaves them "
         'open at no cost in speed; pictures of other sizes are resized to it',
     )

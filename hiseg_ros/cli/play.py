@@ -36,22 +36,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seconds', type=positive, metavar='S', help='replay only so much from the start'
     )
     parser.add_argument(
-        '--wait-for', action='append', default=[], metavar='NODE',
+        '--wait-for',
+        action='append',
+        default=[],
+        metavar='NODE',
         help='start when a node of this name reads the images; may be repeated',
     )
     parser.add_argument(
-        '--wait-for-all', action='append', default=[], metavar='NODE',
+        '--wait-for-all',
+        action='append',
+        default=[],
+        metavar='NODE',
         help='start when a node of this name reads all that is replayed; may be repeated',
     )
     parser.add_argument(
-        '--timeout', type=positive, default=180.0, metavar='S',
+        '--timeout',
+        type=positive,
+        default=180.0,
+        metavar='S',
         help='how long to wait for them, in seconds (default %(default)s)',
     )
     parser.add_argument(
         '--list', action='store_true', help='only say what would be replayed, and on which topics'
     )
     parser.add_argument(
-        '--child', action='store_true',
+        '--child',
+        action='store_true',
         help='for a parent process: report by lines of JSON, and end when it closes the standard '
         'input',
     )

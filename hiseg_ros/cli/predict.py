@@ -22,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
-        '--backend', default='auto',
+        '--backend',
+        default='auto',
         help="what runs the network: 'eager', 'compile' or 'cuda_graph' for weights, "
         "'onnx_runtime' or 'openvino' for a .onnx file (default: the fastest that is installed)",
     )
     parser.add_argument(
-        '--precision', default='float32',
+        '--precision',
+        default='float32',
         help="of the convolutions: 'float32', 'bfloat16', 'float16', 'int8' or 'auto' "
         '(default %(default)s)',
     )
@@ -35,27 +37,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"
     )
     parser.add_argument(
-        '--min-probability', type=float, default=0.0, metavar='P',
+        '--min-probability',
+        type=float,
+        default=0.0,
+        metavar='P',
         help='with --mapping: pixels whose label is less probable are written as unlabeled, 255 '
         '(default 0), for pseudo labels',
     )
     parser.add_argument(
-        '--threshold', type=float, default=0.0,
+        '--threshold',
+        type=float,
+        default=0.0,
         help='least conditional probability of a child, 0 (always a leaf) to 1 (default 0)',
     )
     parser.add_argument(
-        '--input-height', type=int, default=0,
+        '--input-height',
+        type=int,
+        default=0,
         help="shorter side of the network input in pixels (default 0: the weights' rule)",
     )
     parser.add_argument(
         '--alpha', type=float, default=0.5, help='share of colour in the overlay (default 0.5)'
     )
     parser.add_argument(
-        '--names', action=argparse.BooleanOptionalAction, default=True,
+        '--names',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='names of the classes in large regions of the overlay (default: with)',
     )
     parser.add_argument(
-        '--legend', action='store_true',
+        '--legend',
+        action='store_true',
         help='beside the overlay, the classes that are in it and their shares',
     )
 

@@ -30,27 +30,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, required=True, metavar='FILE', help='the .onnx file to write'
     )
     parser.add_argument(
-        '--model', type=Path,
+        '--model',
+        type=Path,
         help='a .onnx file of `hiseg export` or `hiseg wrap` (default: the shipped network)',
     )
     parser.add_argument(
-        '--calibration', type=Path, required=True, metavar='DIR',
+        '--calibration',
+        type=Path,
+        required=True,
+        metavar='DIR',
         help='folder with pictures such as the camera will take, also in folders below; the '
         'ranges of int8 come from them',
     )
     parser.add_argument(
-        '--images', type=int, default=120, metavar='N',
+        '--images',
+        type=int,
+        default=120,
+        metavar='N',
         help='pictures to take of that folder, spread over it (default: %(default)s)',
     )
     parser.add_argument(
-        '--dataset', choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
+        '--dataset',
+        choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
         help='also measure the mIoU in float32 and int8 on this data set, and keep the file only '
         f'if int8 loses at most {100 * LARGEST_LOSS:g} points',
     )
     parser.add_argument('--root', type=Path, help='folder of the data set')
-    parser.add_argument(
-        '--split', default='val', help='of the data set (default: %(default)s)'
-    )
+    parser.add_argument('--split', default='val', help='of the data set (default: %(default)s)')
     parser.add_argument('--mapping', help='labels of the data set, as in `hiseg evaluate`')
     parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
     parser.set_defaults(drive=[])
@@ -182,5 +188,6 @@ def _miou(options: argparse.Namespace, engines: Sequence[Any]) -> dict[str, Any]
         )
     return {
         'measured_on': f'{options.dataset} {options.split}',
-        'miou_float32': round(in_float, 4), 'miou_int8': round(in_int8, 4),
+        'miou_float32': round(in_float, 4),
+        'miou_int8': round(in_int8, 4),
     }

@@ -21,44 +21,58 @@ DAMAGED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        'bags', type=Path, nargs='+', metavar='BAG',
+        'bags',
+        type=Path,
+        nargs='+',
+        metavar='BAG',
         help='rosbag2: a folder, or one .mcap or .db3 file; several are merged by time',
     )
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='DIR',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='DIR',
         help='gets the new bag, figures and report.html; the same command resumes there',
     )
     parser.add_argument(
-        '--topic', action='append', default=[],
+        '--topic',
+        action='append',
+        default=[],
         help='camera topic, may be repeated (default: all cameras)',
     )
     truth = parser.add_mutually_exclusive_group()
     truth.add_argument(
-        '--ground-truth', metavar='TOPIC',
+        '--ground-truth',
+        metavar='TOPIC',
         help='topic with label ids (PNG or mono8) under the stamps of the pictures',
     )
     truth.add_argument(
-        '--labels', type=Path, metavar='DIR',
+        '--labels',
+        type=Path,
+        metavar='DIR',
         help='PNG files of label ids, named by stamps in ns or one for each picture in order',
     )
-    parser.add_argument(
-        '--mapping', help="what the label ids mean: 'camvid', ... or a YAML file"
-    )
+    parser.add_argument('--mapping', help="what the label ids mean: 'camvid', ... or a YAML file")
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
     )
     parser.add_argument(
-        '--backend', default='auto',
+        '--backend',
+        default='auto',
         help="what runs the network, as the node's parameter (default: %(default)s)",
     )
     parser.add_argument(
-        '--precision', default='auto',
+        '--precision',
+        default='auto',
         help="'float32', 'bfloat16', 'float16', 'int8' or 'auto', the fastest "
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--omit', action='append', default=[], choices=PARTS,
+        '--omit',
+        action='append',
+        default=[],
+        choices=PARTS,
         help='leave these messages out of the new bag, may be repeated',
     )
     parser.add_argument(
@@ -103,7 +117,9 @@ def _replay(
     from hiseg_ros.taxonomy import load_mapping
 
     engine = Engine(
-        options.model, device=options.device, backend=options.backend,
+        options.model,
+        device=options.device,
+        backend=options.backend,
         precision=options.precision,
     )
     model = engine.model_path
@@ -121,9 +137,7 @@ def _replay(
         truth = TruthTopic(recordings, options.ground_truth)
     elif options.labels:
         truth = TruthFolder(options.labels, frames)
-    plan = ReplayPlan(
-        recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts
-    )
+    plan = ReplayPlan(recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts)
     replay = Replay(engine, plan, folder)
     for camera in cameras:
         print(f'{camera.topic} -> {camera.node} ({camera.count} pictures)')

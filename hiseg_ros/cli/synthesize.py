@@ -19,12 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='empty folder')
     parser.add_argument('--count', type=int, required=True, metavar='N', help='number of scenes')
     parser.add_argument(
-        '--size', type=_size, metavar='HxW',
+        '--size',
+        type=_size,
+        metavar='HxW',
         help="height and width in pixels (default: the data set's)",
     )
     parser.add_argument('--seed', type=int, default=0, help='another seed, other scenes')
     parser.add_argument(
-        '--split', choices=['train', 'val'],
+        '--split',
+        choices=['train', 'val'],
         help='split of all scenes (default: every fifth goes to val); gtsdb has no folders of '
         'splits: there every fifth number is held out',
     )

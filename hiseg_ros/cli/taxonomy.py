@@ -40,18 +40,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--level', type=int, metavar='N', help='leave out what lies below this level'
     )
     legend.add_argument(
-        '--labels', type=Path, nargs='+', metavar='PNG',
+        '--labels',
+        type=Path,
+        nargs='+',
+        metavar='PNG',
         help='draw only the classes in these label images, with their shares',
     )
     legend.add_argument(
-        '--height', type=int, default=1080, metavar='ROWS',
+        '--height',
+        type=int,
+        default=1080,
+        metavar='ROWS',
         help='largest height in pixels; what is longer goes on in another column '
         '(default %(default)s)',
     )
     check = actions.add_parser('check', help='check a tree, and mappings onto it')
     check.add_argument('taxonomy', help=TAXONOMY_HELP)
     check.add_argument(
-        '--mapping', nargs='+', action='extend', default=[], metavar='M',
+        '--mapping',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='M',
         help="also check these: names in config/mappings ('camvid', ...) or paths of YAML files",
     )
 

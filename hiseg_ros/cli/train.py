@@ -18,18 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, help='run folder (default runs/<name>); an earlier run goes on'
     )
     parser.add_argument(
-        '--data', type=Path, default=Path(), metavar='DIR',
+        '--data',
+        type=Path,
+        default=Path(),
+        metavar='DIR',
         help='folder against which relative data set folders are taken (default: here)',
     )
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
     )
     parser.add_argument(
-        '--force-config', action='store_true',
+        '--force-config',
+        action='store_true',
         help='go on with an earlier run whose settings were others',
     )
     parser.add_argument(
-        '--backbone-weights', metavar='FILE',
+        '--backbone-weights',
+        metavar='FILE',
         help="file with the backbone's weights in timm's names, where the experiment would fetch "
         'them and there is no network',
     )

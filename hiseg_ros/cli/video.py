@@ -24,7 +24,9 @@ MAX_ROWS = 2160
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        'recording', type=Path, metavar='REPLAY_DIR',
+        'recording',
+        type=Path,
+        metavar='REPLAY_DIR',
         help='folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with pictures and labels',
     )
     parser.add_argument('--output', type=Path, required=True, metavar='FILE.mp4', help='the video')
@@ -32,23 +34,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--topic', help="camera topic, or name of the node (default: the recording's only one)"
     )
     parser.add_argument(
-        '--side-by-side', action='store_true',
+        '--side-by-side',
+        action='store_true',
         help='camera picture and overlay next to each other (default: the overlay alone)',
     )
     parser.add_argument(
-        '--names', action=argparse.BooleanOptionalAction, default=True,
+        '--names',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='names of the classes in large regions (default: with)',
     )
     parser.add_argument(
-        '--legend', action=argparse.BooleanOptionalAction, default=True,
+        '--legend',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='the most common classes below the picture (default: with)',
     )
     parser.add_argument(
-        '--alpha', type=float, default=0.5,
+        '--alpha',
+        type=float,
+        default=0.5,
         help='share of colour in the overlay (default %(default)s)',
     )
     parser.add_argument(
-        '--height', type=int, default=0, metavar='ROWS',
+        '--height',
+        type=int,
+        default=0,
+        metavar='ROWS',
         help="height of the picture in pixels (default: the camera's, at least 720, at most 1080)",
     )
 

@@ -27,7 +27,9 @@ LEAST_ROOM = 100_000_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        'recording', type=Path, metavar='BAG_OR_REPLAY',
+        'recording',
+        type=Path,
+        metavar='BAG_OR_REPLAY',
         help='output folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with the topics of '
         'the node',
     )
@@ -35,16 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--save', type=Path, metavar='FILE.rrd', help='write a file instead of opening the viewer'
     )
     parser.add_argument(
-        '--start', type=from_zero, default=0.0, metavar='S',
+        '--start',
+        type=from_zero,
+        default=0.0,
+        metavar='S',
         help='begin so many seconds after the first message (default: %(default)s)',
     )
     parser.add_argument('--seconds', type=positive, metavar='S', help='show so much of it')
     parser.add_argument(
-        '--every', type=whole, default=1, metavar='N',
+        '--every',
+        type=whole,
+        default=1,
+        metavar='N',
         help='show one frame of N: the viewer keeps what it shows in memory',
     )
     parser.add_argument(
-        '--level', type=whole, action='append', metavar='N',
+        '--level',
+        type=whole,
+        action='append',
+        metavar='N',
         help='show the probabilities of this level of the tree, may be repeated (default: all)',
     )
 

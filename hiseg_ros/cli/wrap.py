@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--onnx', type=Path, required=True, metavar='FILE', help='the flat network, an ONNX file'
     )
     parser.add_argument(
-        '--mapping', required=True,
+        '--mapping',
+        required=True,
         help="what its classes are: 'cityscapes', 'vistas', 'camvid', ... or a YAML file",
     )
     parser.add_argument(
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     meaning = parser.add_argument_group('what the channels mean')
     meaning.add_argument(
-        '--classes', type=Path, metavar='FILE',
+        '--classes',
+        type=Path,
+        metavar='FILE',
         help='text file with the label of each channel, one a line (default: the order of the '
         "mapping; 19 of Cityscapes are in the order of train ids); 'unlabeled' for none",
     )
@@ -54,42 +57,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--label-ids', action='store_true', help="channel i is the mapping's label id i"
     )
     meaning.add_argument(
-        '--node', type=_label_and_node, action='append', default=[], metavar='LABEL=NODE',
+        '--node',
+        type=_label_and_node,
+        action='append',
+        default=[],
+        metavar='LABEL=NODE',
         help='give a label this node of the taxonomy',
     )
     meaning.add_argument(
-        '--softmax', choices=('auto', 'yes', 'no'), default='auto',
+        '--softmax',
+        choices=('auto', 'yes', 'no'),
+        default='auto',
         help='whether the output still needs one (default: found out)',
     )
     source = parser.add_argument_group('what it takes')
     for option, values in (('--mean', MEAN), ('--std', STD)):
         source.add_argument(
-            option, type=float, nargs=3, default=values, metavar=('R', 'G', 'B'),
+            option,
+            type=float,
+            nargs=3,
+            default=values,
+            metavar=('R', 'G', 'B'),
             help=f'of each colour in [0, 1] (default {" ".join(map(str, values))}); a network '
             'that takes bytes gets them as they are',
         )
     source.add_argument('--bgr', action='store_true', help='it takes blue first')
     source.add_argument(
-        '--size', type=_size, metavar='HxW', help='only input size, where the network leaves it '
+        '--size',
+        type=_size,
+        metavar='HxW',
+        help='only input size, where the network leaves it '
         'open; pictures of other sizes are resized to it',
     )
     source.add_argument(
-        '--height', type=int, default=HEIGHT, metavar='N',
+        '--height',
+        type=int,
+        default=HEIGHT,
+        metavar='N',
         help='pictures whose shorter side is larger are reduced to N pixels, where the network '
         f'leaves the size open (default {HEIGHT})',
     )
     result = parser.add_argument_group('what it gives')
     result.add_argument(
-        '--output-name', default='', metavar='NAME',
+        '--output-name',
+        default='',
+        metavar='NAME',
         help='tensor with the classes, where the graph has several outputs, or one inside',
     )
     result.add_argument(
-        '--keep-tail', action='store_true',
+        '--keep-tail',
+        action='store_true',
         help="start from the output itself, not from the tensor before the graph's last argmax "
         'and enlargement',
     )
     result.add_argument(
-        '--stride', type=int, choices=(1, 2, 4, 8), default=4,
+        '--stride',
+        type=int,
+        choices=(1, 2, 4, 8),
+        default=4,
         help='pixels along each side of a cell, where the output is finer (default 4); 1 takes '
         'seconds for a picture',
     )
@@ -97,7 +122,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument('--name', default='', help="default: the file's")
     card.add_argument('--licence', default='', help='of its weights')
     card.add_argument(
-        '--pictures', type=Path, nargs='+', default=[], metavar='IMAGE',
+        '--pictures',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='IMAGE',
         help='pictures for the proof (default: two drawn scenes)',
     )
 
@@ -137,7 +166,10 @@ def run(options: argparse.Namespace) -> None:
         tuple(options.mean), tuple(options.std), largest_height=options.height
     )
     wrapped = wrap_flat(
-        options.onnx, options.output, taxonomy, _pictures(options.pictures),
+        options.onnx,
+        options.output,
+        taxonomy,
+        _pictures(options.pictures),
         WrapOptions(
             mapping=options.mapping,
             classes=options.classes,
@@ -190,8 +222,10 @@ def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print('  '.join(cells).strip())
     meaning, network = wrapped.meaning, wrapped.network
-    kind = 'a label map' if meaning.is_label_map else (
-        'scores' if meaning.needs_softmax else 'probabilities'
+    kind = (
+        'a label map'
+        if meaning.is_label_map
+        else ('scores' if meaning.needs_softmax else 'probabilities')
     )
     taken = network.source.name
     before = '' if taken == network.output.name else f' before {network.output.name!r}'

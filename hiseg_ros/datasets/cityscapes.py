@@ -51,9 +51,7 @@ class Cityscapes(PairedFiles):
         """
         root = Path(root)
         if labels not in LABEL_FOLDERS:
-            raise DatasetError(
-                f"Cityscapes labels are {labels!r}; expected 'fine' or 'coarse'."
-            )
+            raise DatasetError(f"Cityscapes labels are {labels!r}; expected 'fine' or 'coarse'.")
         keep = check_names(cities, 'Cityscapes cities')
         leave = check_names(without_cities, 'Cityscapes without_cities')
         truth = LABEL_FOLDERS[labels]

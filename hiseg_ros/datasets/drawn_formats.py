@@ -141,13 +141,15 @@ def vistas_labels() -> tuple[dict[str, object], ...]:
     for label in load_mapping('vistas', taxonomy).labels:
         group = _VISTAS_GROUPS.get(label.label_id, group)
         ending = _VISTAS_ENDINGS.get(label.name, label.name.lower().replace(' ', '-'))
-        entries.append({
-            'name': f'{group}--{ending}',
-            'readable': label.name,
-            'color': list(taxonomy.nodes[taxonomy.node_id(label.name)].color),
-            'instances': False,
-            'evaluate': True,
-        })
+        entries.append(
+            {
+                'name': f'{group}--{ending}',
+                'readable': label.name,
+                'color': list(taxonomy.nodes[taxonomy.node_id(label.name)].color),
+                'instances': False,
+                'evaluate': True,
+            }
+        )
     void = {'name': 'void--unlabeled', 'readable': 'Unlabeled', 'color': [0, 0, 0]}
     return (*entries, {**void, 'instances': False, 'evaluate': False})
 

@@ -129,7 +129,8 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
             f'{root} has no file {images}; expected {what} with {images} and {labels}.'
         )
     for found, others, pattern in (
-        (pictures, label_files, labels), (label_files, pictures, images),
+        (pictures, label_files, labels),
+        (label_files, pictures, images),
     ):
         alone = sorted(set(found) - set(others))
         if alone:

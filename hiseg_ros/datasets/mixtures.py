@@ -98,9 +98,7 @@ def _of_boxes(boxes: Sequence[RelativeBox]) -> WeakLabels:
     values = np.array([value_of.get(row, UNLABELED) for row in parts], np.uint8)
     mixtures = {
         value_of[row]: {
-            label_id: count / sum(row)
-            for label_id, count in zip(ids, row, strict=True)
-            if count
+            label_id: count / sum(row) for label_id, count in zip(ids, row, strict=True) if count
         }
         for row in kept
     }

@@ -68,9 +68,7 @@ def sign_shape(label_id: int, height: int, width: int) -> NDArray[np.bool_]:
     elif label_id == TRIANGLE_DOWN:
         points = [(0.0, 0.0), (right, 0.0), (right / 2, bottom)]
     elif label_id == DIAMOND:
-        points = [
-            (right / 2, 0.0), (right, bottom / 2), (right / 2, bottom), (0.0, bottom / 2)
-        ]
+        points = [(right / 2, 0.0), (right, bottom / 2), (right / 2, bottom), (0.0, bottom / 2)]
     elif label_id == OCTAGON:
         cut = 1 - 1 / np.sqrt(2)
         a, b = cut * right, cut * bottom
@@ -79,8 +77,7 @@ def sign_shape(label_id: int, height: int, width: int) -> NDArray[np.bool_]:
     else:
         angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
         points = [
-            (right / 2 * (1 + np.cos(angle)), bottom / 2 * (1 + np.sin(angle)))
-            for angle in angles
+            (right / 2 * (1 + np.cos(angle)), bottom / 2 * (1 + np.sin(angle))) for angle in angles
         ]
     cv2.fillPoly(mask, [np.round(np.array(points)).astype(np.int32)], 1)
     return mask.astype(bool)

@@ -43,7 +43,9 @@ class DeviceTables:
         lists = [taxonomy.children(node) for node in taxonomy.inner]
         counts = [len(children) for children in lists]
         arrays = (
-            np.array(taxonomy.inner), np.cumsum([0, *counts[:-1]]), np.array(counts),
+            np.array(taxonomy.inner),
+            np.cumsum([0, *counts[:-1]]),
+            np.array(counts),
             np.concatenate(lists),
         )
         return DeviceTables(
@@ -69,16 +71,38 @@ def _at_pixels(  # type: ignore[no-untyped-def]
 # batch that do not lie at such a multiple: the kernel that is proven at the start serves all.
 @triton.jit(
     do_not_specialize=[
-        'inner_count', 'height', 'width', 'grid_h', 'grid_w', 'node_stride', 'image_stride',
+        'inner_count',
+        'height',
+        'width',
+        'grid_h',
+        'grid_w',
+        'node_stride',
+        'image_stride',
     ],
     do_not_specialize_on_alignment=['values', 'labels', 'confidence'],
 )
 def _walk(  # type: ignore[no-untyped-def]
-    values, labels, confidence, inner, first, count, children, inner_count,
-    height, width, grid_h, grid_w, scale_y, scale_x, threshold,
-    node_stride, image_stride,
-    want_labels: tl.constexpr, want_confidence: tl.constexpr,
-    tile_h: tl.constexpr, tile_w: tl.constexpr,
+    values,
+    labels,
+    confidence,
+    inner,
+    first,
+    count,
+    children,
+    inner_count,
+    height,
+    width,
+    grid_h,
+    grid_w,
+    scale_y,
+    scale_x,
+    threshold,
+    node_stride,
+    image_stride,
+    want_labels: tl.constexpr,
+    want_confidence: tl.constexpr,
+    tile_h: tl.constexpr,
+    tile_w: tl.constexpr,
 ):
     number = tl.arange(0, tile_h * tile_w)
     y = tl.program_id(1) * tile_h + number // tile_w
@@ -172,7 +196,8 @@ def decide_fused(
     labels, confidence = (
         torch.empty(
             (count, height, width) if is_wanted else (0, 0, 0),
-            dtype=torch.uint8, device=tables.inner.device,
+            dtype=torch.uint8,
+            device=tables.inner.device,
         )
         for is_wanted in (want_labels, want_confidence)
     )

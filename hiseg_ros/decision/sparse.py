@@ -153,10 +153,27 @@ def _decide(
     )
     walked = side_by_side(
         lambda worker, workers: fill(
-            values, *tree, tables.common, least, nodes, chosen, sure,
-            rows.cell, rows.near, rows.far, rows.start,
-            columns.cell, columns.near, columns.far, columns.start,
-            want_labels, want_confidence, label_image, confidence_image, worker, workers,
+            values,
+            *tree,
+            tables.common,
+            least,
+            nodes,
+            chosen,
+            sure,
+            rows.cell,
+            rows.near,
+            rows.far,
+            rows.start,
+            columns.cell,
+            columns.near,
+            columns.far,
+            columns.start,
+            want_labels,
+            want_confidence,
+            label_image,
+            confidence_image,
+            worker,
+            workers,
         )
     )
     return (label_image, confidence_image), sum(walked) / nodes.size

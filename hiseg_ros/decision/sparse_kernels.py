@@ -155,8 +155,18 @@ def walk_grid(
     # Every worker takes rows from top to bottom: the sky is less work than the street.
     for row in range(worker, height, workers):
         _walk_row(
-            values, row, child_start, children, threshold, nodes, chosen, sure,
-            best, low, index, stack,
+            values,
+            row,
+            child_start,
+            children,
+            threshold,
+            nodes,
+            chosen,
+            sure,
+            best,
+            low,
+            index,
+            stack,
         )
 
 
@@ -371,18 +381,31 @@ def fill(
             other = common[
                 common[here, nodes[i, right]], common[nodes[below, j], nodes[below, right]]
             ]
-            if safe and (
-                here == nodes[i, right] == nodes[below, j] == nodes[below, right]
-            ):
+            if safe and (here == nodes[i, right] == nodes[below, j] == nodes[below, right]):
                 continue
             walked += 1
             corners[0], corners[1], corners[2], corners[3] = i, below, j, right
             x0, x1 = start_x[j], start_x[j + 1]
             _walk_cell(
-                values, corners, other if safe else 0, child_start, children, threshold,
-                near_y[begin:end], far_y[begin:end], near_x[x0:x1], far_x[x0:x1],
-                cell_labels, cell_chosen, best, index, upper, lower, rivals,
-                candidates, stack,
+                values,
+                corners,
+                other if safe else 0,
+                child_start,
+                children,
+                threshold,
+                near_y[begin:end],
+                far_y[begin:end],
+                near_x[x0:x1],
+                far_x[x0:x1],
+                cell_labels,
+                cell_chosen,
+                best,
+                index,
+                upper,
+                lower,
+                rivals,
+                candidates,
+                stack,
             )
             wide = x1 - x0
             for y in range(begin, end):

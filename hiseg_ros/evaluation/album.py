@@ -55,9 +55,7 @@ class SignAlbum:
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start empty."""
         self.taxonomy = taxonomy
-        self.types = frozenset(
-            leaf for label in mapping.evaluated_labels for leaf in label.leaves
-        )
+        self.types = frozenset(leaf for label in mapping.evaluated_labels for leaf in label.leaves)
         self.book = PictureBook()
 
     def add(self, name: str, one: SignImage) -> None:
@@ -145,6 +143,12 @@ def _frame(
     scale = max(1, round(canvas.shape[1] / WIDTH))
     cv2.rectangle(canvas, (x - 2, y - 2), (x + width + 1, y + height + 1), color, scale)
     cv2.putText(
-        canvas, text, (max(0, x - 2), max(12 * scale, y - 4)), cv2.FONT_HERSHEY_SIMPLEX,
-        0.4 * scale, color, scale, cv2.LINE_AA,
+        canvas,
+        text,
+        (max(0, x - 2), max(12 * scale, y - 4)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        0.4 * scale,
+        color,
+        scale,
+        cv2.LINE_AA,
     )

@@ -47,9 +47,7 @@ class NodeScores:
     def summary(self) -> dict[str, Any]:
         """Return the scores in the data set's labels and at every level of the tree."""
         levels = [
-            level_summary(
-                groups.level, merge_nodes(groups, self.counts.counts, self.taxonomy)
-            )
+            level_summary(groups.level, merge_nodes(groups, self.counts.counts, self.taxonomy))
             for groups in self._groups
         ]
         return {**self.counts.confusion().summary(), 'by_level': levels}
@@ -97,9 +95,7 @@ class PixelScores:
             truth, np.where(choice.is_outside, OUTSIDE, choice.label_ids.astype(np.int16))
         )
         counted = self._is_evaluated[truth]
-        self.calibration.add(
-            choice.probability[counted], (choice.label_ids == truth)[counted]
-        )
+        self.calibration.add(choice.probability[counted], (choice.label_ids == truth)[counted])
         self.images += 1
         return choice.label_ids
 

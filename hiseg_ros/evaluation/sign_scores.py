@@ -169,4 +169,3 @@ class SignScores:
             {'true': true, 'predicted': predicted, 'signs': count}
             for (true, predicted), count in counts.most_common(COMMON_ERRORS)
         ]
-

@@ -104,9 +104,7 @@ def _rounded(side: int, multiple: int) -> int:
     return max(1, round(side / multiple)) * multiple
 
 
-def _write_onnx(
-    network: ExportedNetwork, output: Path, size: ImageSize | None, info: str
-) -> None:
+def _write_onnx(network: ExportedNetwork, output: Path, size: ImageSize | None, info: str) -> None:
     if find_spec('onnx') is None:
         raise ConfigError(
             'Python has no module onnx, which writes ONNX files; expected it in this environment: '
@@ -115,18 +113,28 @@ def _write_onnx(
     import onnx
 
     image = torch.zeros((1, *(size or TRACED_SIZE), 3), dtype=torch.uint8)
-    axes = {} if size else {
-        INPUT: {0: 'n', 1: 'height', 2: 'width'},
-        OUTPUT: {0: 'n', 2: 'grid_height', 3: 'grid_width'},
-    }
+    axes = (
+        {}
+        if size
+        else {
+            INPUT: {0: 'n', 1: 'height', 2: 'width'},
+            OUTPUT: {0: 'n', 2: 'grid_height', 3: 'grid_width'},
+        }
+    )
     with warnings.catch_warnings():
         # The tracing exporter is the older of torch's two: its file runs as fast as the newer
         # one's, is written in a twentieth of the time, and it needs one package less. It warns of
         # its age, and of sizes that it takes for constant; the proof would find a wrong one.
         warnings.simplefilter('ignore')
         torch.onnx.export(
-            network, (image,), str(output), dynamo=False, opset_version=OPSET,
-            input_names=[INPUT], output_names=[OUTPUT], dynamic_axes=axes,
+            network,
+            (image,),
+            str(output),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes=axes,
         )
     model = onnx.load(output)
     onnx.helper.set_model_props(model, {INFO_KEY: info})
@@ -140,18 +148,22 @@ def _write_program(
 
     # torch.export takes a batch of one for a constant.
     image = torch.zeros((1 if size else 2, *(size or TRACED_SIZE), 3), dtype=torch.uint8)
-    sides = None if size else ({
-        0: Dim('n', min=1, max=64),
-        1: 32 * Dim('rows', min=1, max=256),
-        2: 32 * Dim('columns', min=1, max=256),
-    },)
+    sides = (
+        None
+        if size
+        else (
+            {
+                0: Dim('n', min=1, max=64),
+                1: 32 * Dim('rows', min=1, max=256),
+                2: 32 * Dim('columns', min=1, max=256),
+            },
+        )
+    )
     program = torch.export.export(network, (image,), dynamic_shapes=sides)
     torch.export.save(program, output, extra_files={INFO_KEY: info})
 
 
-def prove(
-    checkpoint: Checkpoint, output: Path, pictures: Sequence[RgbImage]
-) -> list[Agreement]:
+def prove(checkpoint: Checkpoint, output: Path, pictures: Sequence[RgbImage]) -> list[Agreement]:
     """Run an exported file beside the reference.
 
     Args:
@@ -223,9 +235,7 @@ def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
     if find_spec(BACKENDS['openvino'][1]) is not None:
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
-        opened.append(
-            OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy)
-        )
+        opened.append(OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy))
     if not opened:
         raise ConfigError(
             f'{output.name} cannot be proven: Python has neither onnxruntime nor openvino; '

@@ -50,9 +50,9 @@ class ExportedNetwork(nn.Module):
         else:
             assert isinstance(network.head, ConditionalHead)
             self.head = ConditionalNodes(network.head, taxonomy)
-        mean, std = (torch.tensor(values) * 255 for values in (
-            preprocessing.mean, preprocessing.std
-        ))
+        mean, std = (
+            torch.tensor(values) * 255 for values in (preprocessing.mean, preprocessing.std)
+        )
         self.register_buffer('mean', mean)
         self.register_buffer('scale', 1 / std)
         self.mean: torch.Tensor
@@ -84,9 +84,7 @@ class ConditionalNodes(nn.Module):
             packs = _packs(head.widths, PACKS)
             self.counts = [[head.counts[i] for i in pack] for pack in packs]
             self.branches = nn.ModuleList(_branches(head, packs))
-            self.logits = nn.ModuleList(
-                _side_by_side([logits[i] for i in pack]) for pack in packs
-            )
+            self.logits = nn.ModuleList(_side_by_side([logits[i] for i in pack]) for pack in packs)
         else:
             self.counts = [[count] for count in head.counts]
             self.branches = nn.ModuleList(_Bottleneck(branch) for branch in _modules(head.branch))

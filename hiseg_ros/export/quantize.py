@@ -108,9 +108,20 @@ def add_facts(path: Path, facts: Mapping[str, Any]) -> None:
 
     info = read_info(path)
     known = info.card[QUANTIZATION]
-    _write(onnx.load(path), path, replace(info, card={**info.card, QUANTIZATION: {
-        **known, **facts,
-    }}))
+    _write(
+        onnx.load(path),
+        path,
+        replace(
+            info,
+            card={
+                **info.card,
+                QUANTIZATION: {
+                    **known,
+                    **facts,
+                },
+            },
+        ),
+    )
 
 
 def float_nodes(graph: Any) -> list[str]:
@@ -131,8 +142,10 @@ def float_nodes(graph: Any) -> list[str]:
             is_followed[source] |= is_convolution[index] or is_followed[index]
     first = [index for index, is_one in enumerate(is_convolution) if is_one][:FIRST_CONVOLUTIONS]
     return [
-        node.name for index, node in enumerate(nodes)
-        if index in first or not is_followed[index]
+        node.name
+        for index, node in enumerate(nodes)
+        if index in first
+        or not is_followed[index]
         or not (follows[index] or is_convolution[index])
     ]
 

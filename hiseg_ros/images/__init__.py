@@ -12,6 +12,11 @@ from hiseg_ros.images.header import (
 )
 
 __all__ = [
-    'MAX_PIXELS', 'PictureHeader', 'check_claim', 'check_size', 'read_header', 'read_picture',
+    'MAX_PIXELS',
+    'PictureHeader',
+    'check_claim',
+    'check_size',
+    'read_header',
+    'read_picture',
     'write_picture',
 ]

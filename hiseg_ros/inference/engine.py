@@ -65,8 +65,8 @@ class Engine:
             DeviceError: The device does not exist, or has too little memory.
             ImageError: The image size is too large.
         """
-        self.model_path = Path(model_path) if model_path else shipped_file(
-            backend, device, precision
+        self.model_path = (
+            Path(model_path) if model_path else shipped_file(backend, device, precision)
         )
         self.threshold = threshold
         with device_faults(device):

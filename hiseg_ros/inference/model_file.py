@@ -54,9 +54,9 @@ def read_info(path: Path) -> ModelInfo:
     """
     kind = kind_of(path)
     try:
-        text = {
-            SAFETENSORS: _of_safetensors, ONNX: _of_onnx, EXPORTED_PROGRAM: _of_program
-        }[kind](path)
+        text = {SAFETENSORS: _of_safetensors, ONNX: _of_onnx, EXPORTED_PROGRAM: _of_program}[kind](
+            path
+        )
     except (OSError, ValueError) as problem:
         raise CheckpointError(
             f'{path} is not a readable {kind} file ({problem}); expected one written by '

@@ -16,9 +16,7 @@ _BELOW = {
     'function': {7: 'node', 11: 'attribute'},
     'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
     'node': {5: 'attribute'},
-    'attribute': {
-        5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'
-    },
+    'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
     'sparse': {1: 'tensor', 2: 'tensor'},
 }
 """By kind of message: the fields through which a tensor is reached, and their kinds."""

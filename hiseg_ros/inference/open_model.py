@@ -56,8 +56,11 @@ def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
         return file
     on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
     is_fastest = (
-        precision == 'auto' and backend in ('auto', 'openvino') and on_cpu
-        and find_spec('openvino') is not None and has_int8()
+        precision == 'auto'
+        and backend in ('auto', 'openvino')
+        and on_cpu
+        and find_spec('openvino') is not None
+        and has_int8()
     )
     return default_model(INT8_FILE) if is_fastest else file
 
@@ -132,9 +135,7 @@ def _precision_of_file(path: Path, info: ModelInfo, precision: str) -> str:
 
 def _check_names(backend: str, precision: str) -> None:
     if backend not in ('auto', *BACKENDS):
-        raise ConfigError(
-            f'The back-end is {backend!r}; expected one of {["auto", *BACKENDS]}.'
-        )
+        raise ConfigError(f'The back-end is {backend!r}; expected one of {["auto", *BACKENDS]}.')
     if precision not in ('auto', *PRECISIONS):
         raise ConfigError(
             f'The precision is {precision!r}; expected one of {["auto", *PRECISIONS]}.'
@@ -220,7 +221,8 @@ def _of_weights(
             'precision int8: export and quantize it, or choose another precision.'
         )
     _check_fit(
-        path, kind,
+        path,
+        kind,
         'eager' if backend == 'auto' else backend,
         'float32' if precision == 'auto' else precision,
     )

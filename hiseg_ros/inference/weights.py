@@ -49,7 +49,8 @@ def open_weights(
         device=found, precision=precision, input_height=input_height,
     )  # fmt: skip
     decision: Decision = (
-        SparseDecision(checkpoint.taxonomy) if found.type == 'cpu'
+        SparseDecision(checkpoint.taxonomy)
+        if found.type == 'cpu'
         else decision_on_gpu(checkpoint.taxonomy, found)
     )
     return opened, decision, checkpoint.info
@@ -93,7 +94,8 @@ def _choose_step(
             return 'cuda_graph', _graph_step(network, device, precision)
         except DeviceError as problem:
             warnings.warn(
-                f'The slower eager back-end runs the network: {problem}', RuntimeWarning,
+                f'The slower eager back-end runs the network: {problem}',
+                RuntimeWarning,
                 stacklevel=2,
             )
     if backend == 'cuda_graph':
@@ -103,9 +105,7 @@ def _choose_step(
     return 'eager', eager_step(_placed(network, device), precision)
 
 
-def _graph_step(
-    network: HierarchicalNetwork, device: torch.device, precision: str
-) -> GraphStep:
+def _graph_step(network: HierarchicalNetwork, device: torch.device, precision: str) -> GraphStep:
     """Return a step that was proven against the eager one.
 
     Raises:

@@ -48,11 +48,14 @@ class TimmBackbone(nn.Module):
             # timm would fetch 'hf-hub:...' from elsewhere, so only names that it knows get there.
             if not timm.is_model(name):
                 raise LookupError('timm has no such model')
-            model: Any = timm.create_model(
-                name, features_only=True, pretrained=False, **dilation
-            )
+            model: Any = timm.create_model(name, features_only=True, pretrained=False, **dilation)
         except (
-            LookupError, RuntimeError, TypeError, ValueError, AttributeError, AssertionError
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            AssertionError,
         ) as problem:
             raise ConfigError(
                 f'Backbone {name!r} cannot be built at output stride {output_stride} '

@@ -130,6 +130,4 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(
             f'The info block of {path} names no network; expected one written by `hiseg train`.'
         )
-    return Checkpoint(
-        path, info.network, info.preprocessing, info.taxonomy, info.card, state
-    )
+    return Checkpoint(path, info.network, info.preprocessing, info.taxonomy, info.card, state)

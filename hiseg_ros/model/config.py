@@ -62,9 +62,7 @@ class NetworkConfig:
                 f'Network setting backbone is {self.backbone!r}; expected the name of a timm '
                 'model.'
             )
-        for key, size in (
-            ('channels', self.channels), ('branch_channels', self.branch_channels)
-        ):
+        for key, size in (('channels', self.channels), ('branch_channels', self.branch_channels)):
             if type(size) is not int or not 1 <= size <= MAX_CHANNELS:
                 raise ConfigError(
                     f'Network setting {key} is {size!r}; expected a positive whole number, at '

@@ -96,7 +96,9 @@ class DatasetNorm(nn.Module):
             features = features.index_select(0, grouping.order)
         parts = [
             self._call(
-                part, self.running_mean[dataset], self.running_var[dataset],
+                part,
+                self.running_mean[dataset],
+                self.running_var[dataset],
                 self.seen_batches[dataset],
             )
             for dataset, part in zip(
@@ -144,9 +146,7 @@ class DatasetNorm(nn.Module):
         return self.norm
 
 
-def _spread_plain_state(
-    module: nn.Module, state: dict[str, Any], prefix: str, *_: object
-) -> None:
+def _spread_plain_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     """Take the state of an ordinary batch norm: its statistics become those of every data set."""
     assert isinstance(module, DatasetNorm)
     plain_mean = state.get(f'{prefix}running_mean')

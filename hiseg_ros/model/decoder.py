@@ -18,9 +18,7 @@ def convolution(
     """Return convolution, batch norm and ReLU."""
     padding = kernel // 2
     return nn.Sequential(
-        nn.Conv2d(
-            in_channels, out_channels, kernel, padding=padding, groups=groups, bias=False
-        ),
+        nn.Conv2d(in_channels, out_channels, kernel, padding=padding, groups=groups, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )

@@ -48,15 +48,17 @@ class ModelInfo:
 def dump_info(info: ModelInfo) -> str:
     """Return the block as JSON; the card must be serialisable."""
     walk = {'walk': [astuple(entry) for entry in info.walk]} if info.walk else {}
-    return json.dumps({
-        'format': FORMAT,
-        'network': asdict(info.network) if info.network else None,
-        'preprocessing': asdict(info.preprocessing),
-        'taxonomy': dump_taxonomy(info.taxonomy),
-        'taxonomy_digest': info.taxonomy.digest,
-        'card': dict(info.card),
-        **walk,
-    })
+    return json.dumps(
+        {
+            'format': FORMAT,
+            'network': asdict(info.network) if info.network else None,
+            'preprocessing': asdict(info.preprocessing),
+            'taxonomy': dump_taxonomy(info.taxonomy),
+            'taxonomy_digest': info.taxonomy.digest,
+            'card': dict(info.card),
+            **walk,
+        }
+    )
 
 
 def parse_info(text: str, path: Path) -> ModelInfo:
@@ -84,7 +86,13 @@ def parse_info(text: str, path: Path) -> ModelInfo:
         if not isinstance(card, dict):
             raise TypeError(f'card is {card!r}; expected keys and values')
     except (
-        KeyError, TypeError, ValueError, AttributeError, RecursionError, ConfigError, TaxonomyError
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        ConfigError,
+        TaxonomyError,
     ) as problem:
         raise CheckpointError(
             f'The info block of {path} cannot be used ({type(problem).__name__}: {problem}); '

@@ -65,9 +65,7 @@ class ReplayPlan:
 class Replay:
     """One replay, from the beginning or from where an earlier run was ended."""
 
-    def __init__(
-        self, engine: SegmentationEngine, plan: ReplayPlan, folder: ReplayFolder
-    ) -> None:
+    def __init__(self, engine: SegmentationEngine, plan: ReplayPlan, folder: ReplayFolder) -> None:
         """Prepare, and load the state of an earlier run.
 
         Raises:

@@ -215,9 +215,7 @@ def moved(roi: Roi, motion: Motion, image_size: ImageSize) -> Roi:
     return roi[0] + round(float(y) * scale_y), roi[1] + round(float(x) * scale_x), roi[2], roi[3]
 
 
-def iou(
-    one: Roi, one_mask: NDArray[np.bool_], other: Roi, other_mask: NDArray[np.bool_]
-) -> float:
+def iou(one: Roi, one_mask: NDArray[np.bool_], other: Roi, other_mask: NDArray[np.bool_]) -> float:
     """Return intersection over union of two masks, each inside its box."""
     top, left = max(one[0], other[0]), max(one[1], other[1])
     bottom = min(one[0] + one[2], other[0] + other[2])

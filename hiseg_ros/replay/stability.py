@@ -19,9 +19,7 @@ class Stability:
     def __init__(self, taxonomy: Taxonomy) -> None:
         """Start at zero."""
         self._taxonomy = taxonomy
-        self._tables = [
-            taxonomy.node_id_at_level(level) for level in range(1, taxonomy.depth + 1)
-        ]
+        self._tables = [taxonomy.node_id_at_level(level) for level in range(1, taxonomy.depth + 1)]
         self.pairs = 0
         self.steady = np.zeros(256, np.int64)
         """By node in the frame before."""

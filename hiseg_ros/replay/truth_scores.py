@@ -40,9 +40,7 @@ class TruthScores:
             self.frames_without += 1
             return None
         check_label_ids(truth.label_ids, self.mapping, 'the recording')
-        predicted = self._all.add(
-            truth.label_ids, segmentation.labels, segmentation.probabilities
-        )
+        predicted = self._all.add(truth.label_ids, segmentation.labels, segmentation.probabilities)
         one = NodeCounts(self.mapping, self._taxonomy)
         one.add(truth.label_ids, segmentation.labels)
         summed = Confusion(self.mapping)

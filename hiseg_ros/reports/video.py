@@ -88,8 +88,9 @@ class VideoWriter:
         try:
             if self._stream is None:
                 self._first_ns = stamp_ns
-                self._stream = self._open_stream(rgb.shape[0] + rgb.shape[0] % 2,
-                                                 rgb.shape[1] + rgb.shape[1] % 2)
+                self._stream = self._open_stream(
+                    rgb.shape[0] + rgb.shape[0] % 2, rgb.shape[1] + rgb.shape[1] % 2
+                )
             rgb = _fitted(rgb, self._stream.height, self._stream.width)
             frame = av.VideoFrame.from_ndarray(rgb, format='rgb24')
             pts = round((stamp_ns - self._first_ns) * TICKS_PER_S / 1e9)

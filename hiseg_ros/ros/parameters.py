@@ -81,7 +81,13 @@ class NodeParameters:
         'or openvino for a .onnx file; auto takes the fastest that is installed, for weights '
         'cuda_graph on a GPU that proves to run it, else eager.',
         choices=(
-            'auto', 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'tensorrt', 'openvino',
+            'auto',
+            'eager',
+            'compile',
+            'cuda_graph',
+            'onnx_runtime',
+            'tensorrt',
+            'openvino',
         ),
     )
     precision: str = _parameter(
@@ -93,8 +99,10 @@ class NodeParameters:
         choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
     input_height: int = _parameter(
-        0, 'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
-        low=0, high=4096,
+        0,
+        'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
+        low=0,
+        high=4096,
     )
     image_sizes: tuple[str, ...] = _parameter(
         ('',),
@@ -112,13 +120,17 @@ class NodeParameters:
         0,
         'Most images in one run of the network; 0 for all cameras where a batch takes less time '
         'than its images one by one (a GPU), else 1.',
-        low=0, high=64, live=True,
+        low=0,
+        high=64,
+        live=True,
     )
     max_batch_wait_ms: float = _parameter(
         5.0,
         'How long an image waits at most for those of other cameras, where several are run at '
         'once; nobody waits for a camera that does not deliver.',
-        low=0.0, high=1000.0, live=True,
+        low=0.0,
+        high=1000.0,
+        live=True,
     )
     overlap: bool = _parameter(
         True,
@@ -129,7 +141,9 @@ class NodeParameters:
     max_age_s: float = _parameter(
         0.0,
         'Images whose stamp is older when work on them would begin are dropped; 0 drops none.',
-        low=0.0, high=3600.0, live=True,
+        low=0.0,
+        high=3600.0,
+        live=True,
     )
     image_transport: str = _parameter(
         'raw',
@@ -144,41 +158,61 @@ class NodeParameters:
         choices=('auto', 'reliable', 'best_effort'),
     )
     image_timeout: float = _parameter(
-        1.5, 'Diagnostics call a camera stale that delivers no image for so many seconds.',
-        low=0.1, high=3600.0, live=True,
+        1.5,
+        'Diagnostics call a camera stale that delivers no image for so many seconds.',
+        low=0.1,
+        high=3600.0,
+        live=True,
     )
     threshold: float = _parameter(
         0.0,
         'Smallest probability that a child needs, given its parent, for a pixel to be labeled '
         'more finely than the parent; 0 always decides down to a leaf.',
-        low=0.0, high=1.0, live=True,
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     overlay_alpha: float = _parameter(
-        0.5, 'Weight of the label colours over the picture in ~/overlay/image.',
-        low=0.0, high=1.0, live=True,
+        0.5,
+        'Weight of the label colours over the picture in ~/overlay/image.',
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     probabilities_encoding: str = _parameter(
-        'uint8', 'Number format of ~/level_N/probabilities.',
-        choices=('uint8', 'float16'), live=True,
+        'uint8',
+        'Number format of ~/level_N/probabilities.',
+        choices=('uint8', 'float16'),
+        live=True,
     )
     probabilities_stride: int = _parameter(
         0,
         'Image pixels per cell of ~/level_N/probabilities, along both axes; 0 for the grid of '
         'the network, which holds all it knows.',
-        low=0, high=64, live=True,
+        low=0,
+        high=64,
+        live=True,
     )
     signs_min_area: int = _parameter(
-        16, 'Smallest connected region in ~/traffic_signs in pixels.',
-        low=1, high=1_000_000, live=True,
+        16,
+        'Smallest connected region in ~/traffic_signs in pixels.',
+        low=1,
+        high=1_000_000,
+        live=True,
     )
     signs_max_masks: int = _parameter(
-        64, 'Largest number of regions in one ~/traffic_signs message, biggest first.',
-        low=1, high=1000, live=True,
+        64,
+        'Largest number of regions in one ~/traffic_signs message, biggest first.',
+        low=1,
+        high=1000,
+        live=True,
     )
     signs_min_probability: float = _parameter(
         MIN_PROBABILITY,
         'Regions in which a sign is nowhere this probable are left out of ~/traffic_signs.',
-        low=0.0, high=1.0, live=True,
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     label_sets: tuple[str, ...] = _parameter(
         ('',),
@@ -191,17 +225,23 @@ class NodeParameters:
         'as nav2, or the path of a YAML file; empty for no such output.',
     )
     nav2_height: int = _parameter(
-        0, 'Rows of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
-        low=0, high=8192,
+        0,
+        'Rows of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
+        low=0,
+        high=8192,
     )
     nav2_width: int = _parameter(
-        0, 'Columns of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
-        low=0, high=8192,
+        0,
+        'Columns of ~/nav2/mask, those of the point cloud; 0 to follow nav2/camera_info.',
+        low=0,
+        high=8192,
     )
     nav2_min_probability: float = _parameter(
-        0.0, 'Pixels of ~/nav2/mask whose class is less probable are unlabeled, so the layer '
+        0.0,
+        'Pixels of ~/nav2/mask whose class is less probable are unlabeled, so the layer '
         'ignores them.',
-        low=0.0, high=1.0,
+        low=0.0,
+        high=1.0,
     )
     autoware_classes: str = _parameter(
         '',
@@ -213,7 +253,7 @@ class NodeParameters:
 def _ros_name(attribute: str) -> str:
     for group in ('overlay', 'probabilities', 'signs', 'nav2', 'autoware'):
         if attribute.startswith(f'{group}_'):
-            return f'{group}.{attribute[len(group) + 1:]}'
+            return f'{group}.{attribute[len(group) + 1 :]}'
     return attribute
 
 

@@ -16,7 +16,12 @@ from hiseg_ros.taxonomy.tree import MAX_NODES, Node, Taxonomy
 from hiseg_ros.yaml_file import MAX_FILE_BYTES, read_yaml
 
 __all__ = [
-    'MAX_FILE_BYTES', 'dump_taxonomy', 'key_faults', 'load_taxonomy', 'parse_taxonomy', 'read_yaml'
+    'MAX_FILE_BYTES',
+    'dump_taxonomy',
+    'key_faults',
+    'load_taxonomy',
+    'parse_taxonomy',
+    'read_yaml',
 ]
 
 _COLOR = re.compile(r'#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})')
@@ -87,9 +92,7 @@ def key_faults(missing: set[str], unknown: set[str]) -> str:
     return ' and '.join(faults)
 
 
-def _add_nodes(
-    data: Any, parent: int | None, level: int, nodes: list[Node], source: str
-) -> None:
+def _add_nodes(data: Any, parent: int | None, level: int, nodes: list[Node], source: str) -> None:
     if not isinstance(data, Mapping):
         raise TaxonomyError(
             f'{source} has the node {short_repr(data)}; expected the keys name, color and, for an '

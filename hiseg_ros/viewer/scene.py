@@ -207,4 +207,3 @@ def probability_bytes(message: Any) -> NDArray[np.uint8]:
     if message.encoding == 'uint8':
         return data.reshape(shape)
     return np.rint(data.view('<f2').astype(np.float32) * 255).astype(np.uint8).reshape(shape)
-

@@ -172,9 +172,7 @@ def _margin(scale: float) -> int:
     return max(2, round(4 * scale))
 
 
-def draw_names(
-    picture: RgbImage, names: Sequence[PlacedName], taxonomy: Taxonomy
-) -> RgbImage:
+def draw_names(picture: RgbImage, names: Sequence[PlacedName], taxonomy: Taxonomy) -> RgbImage:
     """Write names onto a picture: white letters with a dark line around, legible on any colour.
 
     Args:

@@ -160,8 +160,17 @@ def damaged(path: Path, how: str) -> Path:
 
 @pytest.mark.parametrize(
     'how',
-    ['empty', 'cut', 'noise', 'empty db3', 'cut db3', 'noise db3', 'no file', 'metadata',
-     'metadata of another kind'],
+    [
+        'empty',
+        'cut',
+        'noise',
+        'empty db3',
+        'cut db3',
+        'noise db3',
+        'no file',
+        'metadata',
+        'metadata of another kind',
+    ],
 )
 def test_a_damaged_bag_ends_in_one_sentence(tmp_path: Path, how: str) -> None:
     path = damaged(tmp_path / 'bag', how)

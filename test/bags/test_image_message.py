@@ -23,8 +23,12 @@ def image(encoding: str, pixels: np.ndarray, padding: int = 0, **fields: Any) ->
     rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(len(pixels), -1)
     data = np.pad(rows, ((0, 0), (0, padding)), constant_values=99)
     message = {
-        'encoding': encoding, 'height': pixels.shape[0], 'width': pixels.shape[1],
-        'step': data.shape[1], 'is_bigendian': 0, 'data': data.reshape(-1),
+        'encoding': encoding,
+        'height': pixels.shape[0],
+        'width': pixels.shape[1],
+        'step': data.shape[1],
+        'is_bigendian': 0,
+        'data': data.reshape(-1),
     }
     return SimpleNamespace(**{**message, **fields})
 
@@ -32,8 +36,13 @@ def image(encoding: str, pixels: np.ndarray, padding: int = 0, **fields: Any) ->
 @pytest.mark.parametrize('padding', [0, 3])
 @pytest.mark.parametrize(
     ('encoding', 'pixels'),
-    [('rgb8', RGB), ('bgr8', RGB[:, :, ::-1]), ('8UC3', RGB[:, :, ::-1]),
-     ('rgba8', np.dstack([RGB, MONO])), ('bgra8', np.dstack([RGB[:, :, ::-1], MONO]))],
+    [
+        ('rgb8', RGB),
+        ('bgr8', RGB[:, :, ::-1]),
+        ('8UC3', RGB[:, :, ::-1]),
+        ('rgba8', np.dstack([RGB, MONO])),
+        ('bgra8', np.dstack([RGB[:, :, ::-1], MONO])),
+    ],
 )
 def test_colour_becomes_rgb(encoding: str, pixels: np.ndarray, padding: int) -> None:
     np.testing.assert_array_equal(array_of(image(encoding, pixels, padding)), RGB)

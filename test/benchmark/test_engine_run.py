@@ -36,8 +36,9 @@ class PlayedEngine:
         """Yield the times of each image; the network's are those of the batch."""
         self.batches.append(len(rgbs))
         for number in range(len(rgbs)):
-            yield number, SimpleNamespace(
-                timings_ms={'preprocess': 1.0, 'network': 16.0, 'decision': 2.0}
+            yield (
+                number,
+                SimpleNamespace(timings_ms={'preprocess': 1.0, 'network': 16.0, 'decision': 2.0}),
             )
 
 

@@ -95,9 +95,7 @@ def test_memory_is_that_of_the_process_where_it_is_known(library: Library) -> No
 @pytest.mark.parametrize(
     ('device', 'reason'), [('cpu', 'no CUDA device'), ('cuda', 'the driver knows no device')]
 )
-def test_a_device_that_is_not_there_says_so(
-    library: Library, device: str, reason: str
-) -> None:
+def test_a_device_that_is_not_there_says_so(library: Library, device: str, reason: str) -> None:
     """And gives nothing."""
     gpu = Gpu(device)
     assert reason in gpu.reason
@@ -112,12 +110,14 @@ def test_without_the_library_the_package_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_the_driver_names_its_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen bytes become NVML's name; a driver that refuses names none."""
+
     def uuid_of(target: Any, device: Any) -> int:
         target.raw = bytes(range(16))
         return 0
 
     driver = SimpleNamespace(
-        cuInit=lambda flags: 0, cuDeviceGet=lambda device, index: 0 if index == 1 else 101,
+        cuInit=lambda flags: 0,
+        cuDeviceGet=lambda device, index: 0 if index == 1 else 101,
         cuDeviceGetUuid=uuid_of,
     )
     monkeypatch.setattr(nvml, 'CDLL', lambda name: driver)

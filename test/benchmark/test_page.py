@@ -21,16 +21,36 @@ STAGES = {
     'frame': {'median': 85.5, 'p95': 97.1},
 }
 ENGINE = {
-    'size': [512, 1024], 'backend': 'openvino', 'precision': 'bfloat16', 'stages_ms': STAGES,
-    'cameras': 1, 'images_per_s': 11.5, 'decision_share': 0.047, 'host_peak_mib': 390,
-    'device_peak_mib': None, 'reference': 'eager float32', 'batched': False,
-    'joules_per_frame': None, 'labels_equal_to_reference': 0.98123, 'miou': 0.684,
+    'size': [512, 1024],
+    'backend': 'openvino',
+    'precision': 'bfloat16',
+    'stages_ms': STAGES,
+    'cameras': 1,
+    'images_per_s': 11.5,
+    'decision_share': 0.047,
+    'host_peak_mib': 390,
+    'device_peak_mib': None,
+    'reference': 'eager float32',
+    'batched': False,
+    'joules_per_frame': None,
+    'labels_equal_to_reference': 0.98123,
+    'miou': 0.684,
 }
 GRAPH = {
-    'size': [512, 1024], 'backend': 'openvino', 'precision': 'auto', 'camera_hz': 10.25,
-    'is_sustained': True, 'frames_per_s': 10.2, 'lost': 0.005,
-    'latency_ms': {'median': 95.0, 'p95': 120.0}, 'engine_ms': 85.5, 'overhead_ms': 6.1,
-    'cores': 1.7, 'host_peak_mib': 470, 'cameras': 1, 'reference': 'openvino float32',
+    'size': [512, 1024],
+    'backend': 'openvino',
+    'precision': 'auto',
+    'camera_hz': 10.25,
+    'is_sustained': True,
+    'frames_per_s': 10.2,
+    'lost': 0.005,
+    'latency_ms': {'median': 95.0, 'p95': 120.0},
+    'engine_ms': 85.5,
+    'overhead_ms': 6.1,
+    'cores': 1.7,
+    'host_peak_mib': 470,
+    'cameras': 1,
+    'reference': 'openvino float32',
     'labels_equal_to_reference': 0.99876,
 }
 
@@ -58,12 +78,20 @@ def test_the_machine_is_described_without_naming_it() -> None:
 
 def test_a_page_has_the_machine_and_both_tables() -> None:
     """A back-end that is not here says why, and its row is short."""
-    missing = {'size': [512, 1024], 'backend': 'compile', 'precision': 'float32',
-               'error': 'No compiler.'}
-    page = markdown({
-        'command': 'hiseg benchmark', 'machine': describe_machine(),
-        'engines': [ENGINE, missing], 'graph': [GRAPH],
-    })
+    missing = {
+        'size': [512, 1024],
+        'backend': 'compile',
+        'precision': 'float32',
+        'error': 'No compiler.',
+    }
+    page = markdown(
+        {
+            'command': 'hiseg benchmark',
+            'machine': describe_machine(),
+            'engines': [ENGINE, missing],
+            'graph': [GRAPH],
+        }
+    )
     assert '| 512x1024 | openvino bfloat16 | 11.5 | 85.5 (97.1) | 1.0 | 80.0 | 4.0 |' in page
     assert '| 98.12 % | 68.4 % |' in page
     assert '| compile float32 | not here: No compiler. |' in page
@@ -76,8 +104,11 @@ def test_a_page_has_the_machine_and_both_tables() -> None:
 
 def test_a_page_says_how_images_of_several_cameras_were_run() -> None:
     """In a batch or one by one; a row that failed does not say."""
-    rows = [{**ENGINE, 'cameras': 4, 'batched': True}, {**ENGINE, 'cameras': 4},
-            {'size': [8, 8], 'cameras': 4, 'backend': 'x', 'precision': 'y', 'error': 'No.'}]
+    rows = [
+        {**ENGINE, 'cameras': 4, 'batched': True},
+        {**ENGINE, 'cameras': 4},
+        {'size': [8, 8], 'cameras': 4, 'backend': 'x', 'precision': 'y', 'error': 'No.'},
+    ]
     page = markdown({'command': '', 'machine': describe_machine(), 'engines': rows})
     assert '| 512x1024, 4 cameras in a batch | openvino' in page
     assert '| 512x1024, 4 cameras one by one | openvino' in page
@@ -105,9 +136,14 @@ def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
         {'peak_tflops': 1000.0, 'peak_precision': 'bfloat16'},
         {'error': 'No torch.'},
     ]
-    page = markdown({
-        'command': '', 'machine': describe_machine(), 'engines': [row], 'arithmetic': arithmetic,
-    })
+    page = markdown(
+        {
+            'command': '',
+            'machine': describe_machine(),
+            'engines': [row],
+            'arithmetic': arithmetic,
+        }
+    )
     assert '| 68.4 % | 42.75 |' in page
     assert '| large: openvino bfloat16 |' in page
     assert '- large at 512x1024: 500 GFLOP an image' in page
@@ -118,7 +154,9 @@ def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
 def test_layers_are_listed_with_their_kernels() -> None:
     """And the network that they are of."""
     profile = {
-        'model': 'x.onnx', 'precision': 'int8', 'input_size': [512, 1024],
+        'model': 'x.onnx',
+        'precision': 'int8',
+        'input_size': [512, 1024],
         'network_ms': {'median': 30.0, 'p95': 31.0},
         'layers': [{'kind': 'Convolution', 'kernel': 'brgconv', 'ms': 18.0}],
     }

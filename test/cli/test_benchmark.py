@@ -24,11 +24,27 @@ def test_engines_are_measured_beside_the_reference(
 ) -> None:
     """Figures of every stage, equal labels, and a sentence for a back-end that is not here."""
     target, page = tmp_path / 'figures.json', tmp_path / 'page.md'
-    code = main([
-        'benchmark', '--model', str(tiny_checkpoint), '--size', '96x160', '--backend',
-        'eager,openvino', '--frames', '2', '--warm-up', '1', '--device', 'cpu',
-        '--json', str(target), '--markdown', str(page),
-    ])
+    code = main(
+        [
+            'benchmark',
+            '--model',
+            str(tiny_checkpoint),
+            '--size',
+            '96x160',
+            '--backend',
+            'eager,openvino',
+            '--frames',
+            '2',
+            '--warm-up',
+            '1',
+            '--device',
+            'cpu',
+            '--json',
+            str(target),
+            '--markdown',
+            str(page),
+        ]
+    )
     assert code == 0
     result = json.loads(target.read_text())
     eager, openvino = result['engines']
@@ -53,11 +69,30 @@ def test_images_of_several_cameras_are_measured_together(
 ) -> None:
     """A frame is one image of each camera."""
     target = tmp_path / 'figures.json'
-    assert main([
-        'benchmark', '--model', str(tiny_checkpoint), '--size', '64x96', '--backend', 'eager',
-        '--frames', '2', '--warm-up', '0', '--cameras', '3,1', '--device', 'cpu',
-        '--json', str(target),
-    ]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                '--model',
+                str(tiny_checkpoint),
+                '--size',
+                '64x96',
+                '--backend',
+                'eager',
+                '--frames',
+                '2',
+                '--warm-up',
+                '0',
+                '--cameras',
+                '3,1',
+                '--device',
+                'cpu',
+                '--json',
+                str(target),
+            ]
+        )
+        == 0
+    )
     one, row = json.loads(target.read_text())['engines']
     assert (one['cameras'], row['cameras']) == (1, 3)
     assert row['batched'] is False  # on a CPU it does not pay
@@ -68,10 +103,25 @@ def test_images_of_several_cameras_are_measured_together(
 def test_layers_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their times add up to about the network's."""
     target = tmp_path / 'figures.json'
-    assert main([
-        'benchmark', '--profile', '--size', '64x96', '--backend', 'openvino', '--frames', '2',
-        '--warm-up', '1', '--json', str(target),
-    ]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                '--profile',
+                '--size',
+                '64x96',
+                '--backend',
+                'openvino',
+                '--frames',
+                '2',
+                '--warm-up',
+                '1',
+                '--json',
+                str(target),
+            ]
+        )
+        == 0
+    )
     (profile,) = json.loads(target.read_text())['profile']
     assert profile['model'] == 'street_lite.onnx'
     assert any(layer['kind'] == 'Convolution' for layer in profile['layers'])
@@ -86,11 +136,35 @@ def test_everything_of_a_machine_is_measured_in_one_call(
 ) -> None:
     """Engines of both networks, their limit, and the node with two cameras."""
     target = tmp_path / 'figures.json'
-    assert main([
-        'benchmark', '--everything', '--device', 'cpu', '--size', '64x96', '--backend', 'eager',
-        '--cameras', '2', '--experiment', 'street_lite', '--frames', '1', '--warm-up', '0',
-        '--seconds', '0.3', '--rates', '5', '--json', str(target),
-    ]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                '--everything',
+                '--device',
+                'cpu',
+                '--size',
+                '64x96',
+                '--backend',
+                'eager',
+                '--cameras',
+                '2',
+                '--experiment',
+                'street_lite',
+                '--frames',
+                '1',
+                '--warm-up',
+                '0',
+                '--seconds',
+                '0.3',
+                '--rates',
+                '5',
+                '--json',
+                str(target),
+            ]
+        )
+        == 0
+    )
     result = json.loads(target.read_text())
     networks = ['street_lite, untrained', 'street_lite']
     assert [row['network'] for row in result['engines']] == networks
@@ -112,6 +186,7 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the reason; the rest is measured, and kept after each step."""
+
     def fail(*_: object) -> NoReturn:
         raise ConfigError('No ROS here.')
 
@@ -122,15 +197,29 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
     monkeypatch.setattr(engines, 'run_module', run_module)
     monkeypatch.setattr(everything, 'run_module', run_module)
     target = tmp_path / 'figures.json'
-    assert main([
-        'benchmark', '--everything', '--size', '64x96', '--backend', 'eager,compile:bfloat16',
-        '--json', str(target), '--markdown', str(tmp_path / 'page.md'),
-    ]) == 0
+    assert (
+        main(
+            [
+                'benchmark',
+                '--everything',
+                '--size',
+                '64x96',
+                '--backend',
+                'eager,compile:bfloat16',
+                '--json',
+                str(target),
+                '--markdown',
+                str(tmp_path / 'page.md'),
+            ]
+        )
+        == 0
+    )
     result = json.loads(target.read_text())
     assert [row['error'] for row in result['engines']] == 2 * ['No engine_run here.']
     assert [row['error'] for row in result['graph']] == 4 * ['No ROS here.']
     assert {row['error'] for row in result['arithmetic']} == {
-        'No untrained here.', 'No arithmetic here.'
+        'No untrained here.',
+        'No arithmetic here.',
     }
     assert 'not here: No ROS here.' in (tmp_path / 'page.md').read_text()
 

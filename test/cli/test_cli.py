@@ -24,8 +24,13 @@ def hiseg(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     """Run the command in a process of its own."""
     environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{os.environ.get("PYTHONPATH", "")}'}
     return subprocess.run(
-        [sys.executable, '-m', 'hiseg_ros.cli', *arguments], cwd=cwd, env=environment,
-        capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, '-m', 'hiseg_ros.cli', *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -37,7 +42,8 @@ def test_every_verb_has_a_file_with_arguments_and_run(verb: str) -> None:
     module.add_arguments(parser)
     assert callable(module.run)
     without_help = [
-        action.dest for action in parser._actions
+        action.dest
+        for action in parser._actions
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]
     assert without_help == []
@@ -130,8 +136,12 @@ def test_only_the_chosen_verbs_room_is_imported() -> None:
     cheap = (['--version'], ['--help'], ['train', '--help'], ['taxonomy', 'show', 'street'])
     for arguments in cheap:
         done = subprocess.run(
-            [sys.executable, '-c', code, *arguments], env=environment, capture_output=True,
-            text=True, timeout=120, check=False,
+            [sys.executable, '-c', code, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 
@@ -151,9 +161,7 @@ def test_training_takes_its_folders_from_the_command_line(
     run_module = pytest.importorskip('hiseg_ros.training.run.train')
     calls: list[tuple[dict[str, str], Path, str]] = []
 
-    def remember(
-        config: object, run_dir: Path, *, accelerator: str, force_config: bool
-    ) -> Path:
+    def remember(config: object, run_dir: Path, *, accelerator: str, force_config: bool) -> Path:
         roots = {name: item.root for name, item in config.datasets.items()}  # type: ignore[attr-defined]
         calls.append((roots, run_dir, accelerator))
         return run_dir / 'x.safetensors'
@@ -182,11 +190,20 @@ def test_errors_of_the_family_are_told_apart_by_class() -> None:
     from hiseg_ros import errors
 
     family = {
-        name for name, item in vars(errors).items()
+        name
+        for name, item in vars(errors).items()
         if isinstance(item, type) and issubclass(item, errors.HisegError)
     }
     assert family == {
-        'HisegError', 'TaxonomyError', 'MappingError', 'CheckpointError', 'ConfigError',
-        'ImageError', 'DeviceError', 'DeviceMemoryError', 'DatasetError', 'BagError',
+        'HisegError',
+        'TaxonomyError',
+        'MappingError',
+        'CheckpointError',
+        'ConfigError',
+        'ImageError',
+        'DeviceError',
+        'DeviceMemoryError',
+        'DatasetError',
+        'BagError',
     }
     assert not issubclass(ConfigError, ValueError)

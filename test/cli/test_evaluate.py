@@ -64,8 +64,15 @@ def test_dense_labels_give_every_figure_and_a_report(
     assert scores['run']['images'] == scores['images'] == 4
     for decision in ('summed', 'nodes'):
         assert {
-            'miou', 'pixel_accuracy', 'mean_class_accuracy', 'frequency_weighted_iou', 'iou',
-            'miou_void_dropped', 'by_level', 'by_category', 'confusion',
+            'miou',
+            'pixel_accuracy',
+            'mean_class_accuracy',
+            'frequency_weighted_iou',
+            'iou',
+            'miou_void_dropped',
+            'by_level',
+            'by_category',
+            'confusion',
         } <= set(scores[decision])
     assert len(scores['calibration']['bins']) == 15
     assert 0 < scores['hierarchy']['f1'] < 1
@@ -136,7 +143,12 @@ def test_a_folder_of_pictures_is_measured_with_the_mapping_that_is_named(
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(
-    camvid: Path, gtsdb: Path, tiny_checkpoint: Path, dataset: str, more: list[str], words: str,
+    camvid: Path,
+    gtsdb: Path,
+    tiny_checkpoint: Path,
+    dataset: str,
+    more: list[str],
+    words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And exit code 2."""
@@ -179,7 +191,10 @@ def test_ground_truth_of_another_size_is_refused(
 
 
 def test_a_report_that_cannot_be_written_is_known_before_the_first_image(
-    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    camvid: Path,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Minutes of measuring are not thrown away."""

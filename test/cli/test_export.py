@@ -90,11 +90,15 @@ def test_every_kind_of_network_can_be_exported(
     from hiseg_ros.taxonomy import load_taxonomy
 
     options = {
-        'leaf': {'head': 'leaf'}, 'bottleneck': {'branch': 'bottleneck'},
+        'leaf': {'head': 'leaf'},
+        'bottleneck': {'branch': 'bottleneck'},
         'projection': {'decoder': 'projection'},
     }[head]
     config = NetworkConfig(
-        'mobilenetv4_conv_small_050', channels=8, branch_channels=8, **options  # type: ignore
+        'mobilenetv4_conv_small_050',
+        channels=8,
+        branch_channels=8,
+        **options,  # type: ignore
     )
     torch.manual_seed(5)
     network = HierarchicalNetwork(config, load_taxonomy('street')).eval()
@@ -120,9 +124,7 @@ def test_a_file_that_computes_something_else_is_refused(
     path = tmp_path / 'x.onnx'
     export_network(checkpoint, path)
     model = onnx.load(path)
-    kernel = next(
-        tensor for tensor in model.graph.initializer if len(tensor.dims) == 4
-    )
+    kernel = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
     values = onnx.numpy_helper.to_array(kernel)
     kernel.CopyFrom(onnx.numpy_helper.from_array(1.5 * values, kernel.name))
     onnx.save(model, path)
@@ -137,7 +139,9 @@ def test_a_file_that_computes_something_else_is_refused(
 
 @needs_onnx
 def test_a_file_that_is_not_proven_is_not_kept(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An earlier one stays as it was."""
@@ -162,8 +166,12 @@ def test_a_file_that_is_not_proven_is_not_kept(
     ],
 )
 def test_what_cannot_be_exported_is_refused_in_one_line(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
 ) -> None:
     """Nothing is written."""
     monkeypatch.chdir(tmp_path)

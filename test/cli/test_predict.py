@@ -116,7 +116,8 @@ def test_predict_leaves_unsure_pixels_unlabeled(
     mapping = load_mapping('camvid', engine.taxonomy)
     plain = decide_mapping(probabilities, engine.taxonomy, mapping)
     level = next(
-        level for level in np.arange(0.05, 1, 0.01)
+        level
+        for level in np.arange(0.05, 1, 0.01)
         if (decide_mapping(probabilities, engine.taxonomy, mapping, level) == 255).mean() > 0.3
     )
     arguments = ['predict', str(picture), '--output', str(tmp_path), '--mapping', 'camvid']
@@ -133,7 +134,10 @@ def test_predict_leaves_unsure_pixels_unlabeled(
     [(['--min-probability', '0.5'], '--mapping'), (['--min-probability', '2'], '2.0')],
 )
 def test_predict_refuses_a_least_probability_without_use(
-    tmp_path: Path, picture: Path, arguments: list[str], word: str,
+    tmp_path: Path,
+    picture: Path,
+    arguments: list[str],
+    word: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It needs a mapping and lies between 0 and 1."""
@@ -168,7 +172,11 @@ def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
     ],
 )
 def test_a_bad_argument_is_one_line_and_exit_code_2(
-    tmp_path: Path, picture: Path, tiny_checkpoint: Path, extra: list[str], words: str,
+    tmp_path: Path,
+    picture: Path,
+    tiny_checkpoint: Path,
+    extra: list[str],
+    words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No traceback, no output."""
@@ -191,7 +199,9 @@ def test_an_unreadable_picture_is_named(
 
 
 def test_evaluate_on_camvid_equals_a_count_of_its_own(
-    tmp_path: Path, tiny_checkpoint: Path, street_image: np.ndarray,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    street_image: np.ndarray,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Pixel accuracy of the node labels, counted anew from the engine's labels."""
@@ -215,10 +225,19 @@ def test_evaluate_on_camvid_equals_a_count_of_its_own(
     labels = engine.segment(street_image).labels
     mapping = load_mapping('camvid', engine.taxonomy)
     right = sum(
-        int(((truth == label.label_id) & np.isin(labels, [
-            node.node_id for node in engine.taxonomy.nodes
-            if set(engine.taxonomy.leaves_below(node.node_id)) <= set(label.leaves)
-        ])).sum())
+        int(
+            (
+                (truth == label.label_id)
+                & np.isin(
+                    labels,
+                    [
+                        node.node_id
+                        for node in engine.taxonomy.nodes
+                        if set(engine.taxonomy.leaves_below(node.node_id)) <= set(label.leaves)
+                    ],
+                )
+            ).sum()
+        )
         for label in mapping.labels
     )
     expected = right / int((truth < 11).sum())
@@ -226,7 +245,9 @@ def test_evaluate_on_camvid_equals_a_count_of_its_own(
 
 
 def test_evaluate_on_gtsdb_counts_every_box(
-    tmp_path: Path, tiny_checkpoint: Path, street_image: np.ndarray,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    street_image: np.ndarray,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The held-out part is every fifth image."""

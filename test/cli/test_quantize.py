@@ -78,8 +78,12 @@ def test_a_network_in_int8_labels_nearly_as_before(
     [('LEAST_AGREEMENT', 'int8 does not suit this network'), ('LARGEST_LOSS', 'less: nothing is')],
 )
 def test_a_network_that_loses_too_much_is_not_written(
-    calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, limit: str, message: str,
+    calibration: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    message: str,
 ) -> None:
     """One sentence says how much it lost, and an earlier file stays as it was."""
     monkeypatch.setattr(verb, limit, 1.1 if limit == 'LEAST_AGREEMENT' else -1.0)
@@ -105,8 +109,12 @@ def test_a_network_that_loses_too_much_is_not_written(
     ],
 )
 def test_what_cannot_be_used_is_refused(
-    calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, changed: list[str], message: str,
+    calibration: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changed: list[str],
+    message: str,
 ) -> None:
     """Before anything is computed."""
     monkeypatch.chdir(tmp_path)

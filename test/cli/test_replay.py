@@ -61,7 +61,12 @@ def test_a_drive_becomes_a_bag_and_figures(
     assert 'mIoU' in text
     names = {path.name for path in output.iterdir()}
     assert names == {
-        'replay.mcap', 'metrics.json', 'frames.jsonl', 'timing.json', 'run.json', 'report.html'
+        'replay.mcap',
+        'metrics.json',
+        'frames.jsonl',
+        'timing.json',
+        'run.json',
+        'report.html',
     }
     metrics = json.loads((output / 'metrics.json').read_text())
     assert metrics['run']['weights']['file'] == tiny_checkpoint.name

@@ -18,7 +18,8 @@ from hiseg_ros.datasets.drawn_formats import FORMATS
 def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw without other processes."""
     monkeypatch.setattr(
-        drawn_export, '_draw_all',
+        drawn_export,
+        '_draw_all',
         lambda jobs: [line for job in jobs for line in drawn_export.draw_and_write(job)],
     )
 
@@ -61,6 +62,17 @@ def test_a_size_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str
 ) -> None:
     with pytest.raises(SystemExit):
-        main(['synthesize', '--format', 'vistas', '--output', str(tmp_path), '--count', '2',
-              '--size', size])
+        main(
+            [
+                'synthesize',
+                '--format',
+                'vistas',
+                '--output',
+                str(tmp_path),
+                '--count',
+                '2',
+                '--size',
+                size,
+            ]
+        )
     assert 'expected HxW' in capsys.readouterr().err or size.startswith('-')

@@ -49,10 +49,21 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
     assert 'hardly told apart' not in printed
     assert [one.name for one in model.parent.iterdir()] == ['model.onnx']
     output = tmp_path / 'out'
-    assert main([
-        'predict', str(picture), '--model', str(model), '--output', str(output),
-        '--mapping', 'cityscapes_19',
-    ]) == 0
+    assert (
+        main(
+            [
+                'predict',
+                str(picture),
+                '--model',
+                str(model),
+                '--output',
+                str(output),
+                '--mapping',
+                'cityscapes_19',
+            ]
+        )
+        == 0
+    )
     street = load_taxonomy('street')
     labels = cv2.imread(str(output / 'street_labels.png'), cv2.IMREAD_UNCHANGED)
     label_ids = cv2.imread(str(output / 'street_cityscapes_19.png'), cv2.IMREAD_UNCHANGED)
@@ -91,8 +102,11 @@ def test_drawn_scenes_prove_it_and_a_low_agreement_is_remarked(
     ],
 )
 def test_what_cannot_be_wrapped_is_refused_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str], words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
 ) -> None:
     """Nothing is written."""
     path = write_network(tmp_path / 'flat.onnx', 19)

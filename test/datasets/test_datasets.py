@@ -46,12 +46,19 @@ def write_camvid(root: Path, names: dict[str, tuple[str, ...]]) -> None:
 @pytest.fixture
 def camvid(tmp_path: Path) -> Path:
     """Return a CamVid folder of five train and one val images from three drives."""
-    write_camvid(tmp_path, {
-        'train': (
-            '0001TP_006690', '0006R0_f00930', '0006R0_f00960', '0016E5_00390', '0016E5_00420',
-        ),
-        'val': ('0016E5_07959',),
-    })
+    write_camvid(
+        tmp_path,
+        {
+            'train': (
+                '0001TP_006690',
+                '0006R0_f00930',
+                '0006R0_f00960',
+                '0016E5_00390',
+                '0016E5_00420',
+            ),
+            'val': ('0016E5_07959',),
+        },
+    )
     return tmp_path
 
 
@@ -293,10 +300,19 @@ def test_gtsdb_without_gt_txt_says_what_it_expected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     'line',
     [
-        '', 'x', '00001.ppm;1;2;3;4', '00001.ppm;1;2;3;4;5;6', '00001.ppm;a;2;3;4;5',
-        'picture.ppm;1;2;3;4;5', '00001.ppm;1.5;2;3;4;5', '\xff\xfe;1;2;3;4;5',
-        '00001.ppm;3;2;3;4;5', '00001.ppm;1;9;3;4;5', '00001.ppm;-1;2;3;4;5',
-        '00001.ppm;1;2;3;4;43', '00001.ppm;1;2;3;4;-1',
+        '',
+        'x',
+        '00001.ppm;1;2;3;4',
+        '00001.ppm;1;2;3;4;5;6',
+        '00001.ppm;a;2;3;4;5',
+        'picture.ppm;1;2;3;4;5',
+        '00001.ppm;1.5;2;3;4;5',
+        '\xff\xfe;1;2;3;4;5',
+        '00001.ppm;3;2;3;4;5',
+        '00001.ppm;1;9;3;4;5',
+        '00001.ppm;-1;2;3;4;5',
+        '00001.ppm;1;2;3;4;43',
+        '00001.ppm;1;2;3;4;-1',
     ],
 )
 def test_gtsdb_names_the_line_that_is_wrong(tmp_path: Path, line: str) -> None:

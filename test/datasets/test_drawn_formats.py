@@ -158,7 +158,9 @@ def test_splits_and_formats_and_seeds_never_share_a_scene(tmp_path: Path) -> Non
     """Written together or one after the other."""
     plans = [
         plan_scenes(layout, tmp_path, 40, SIZE, seed, split)
-        for layout in FORMATS for seed in (0, 1) for split in ('train', 'val')
+        for layout in FORMATS
+        for seed in (0, 1)
+        for split in ('train', 'val')
     ]
     seeds = [job.seed for plan in plans for job in plan]
     assert len(set(seeds)) == len(seeds) == 40 * len(plans)

@@ -53,8 +53,10 @@ def cut(path: Path) -> None:
 def cityscapes(tmp_path: Path) -> Path:
     """Return a folder of three train pictures in two cities and one val picture."""
     for name, value in (
-        ('train/aachen/aachen_000000_000019', 10), ('train/aachen/aachen_000001_000019', 20),
-        ('train/bochum/bochum_000000_000313', 30), ('val/lindau/lindau_000000_000019', 40),
+        ('train/aachen/aachen_000000_000019', 10),
+        ('train/aachen/aachen_000001_000019', 20),
+        ('train/bochum/bochum_000000_000313', 30),
+        ('val/lindau/lindau_000000_000019', 40),
     ):
         write_picture(tmp_path / f'leftImg8bit/{name}_leftImg8bit.png', value)
         write_labels(tmp_path / f'gtFine/{name}_gtFine_labelIds.png', value // 10)
@@ -91,7 +93,9 @@ def test_cityscapes_pairs_each_picture_with_its_label_ids(cityscapes: Path) -> N
     assert dataset.mapping_name == 'cityscapes'
     samples = [dataset[index] for index in range(len(dataset))]
     assert [sample.name for sample in samples] == [
-        'aachen_000000_000019', 'aachen_000001_000019', 'bochum_000000_000313',
+        'aachen_000000_000019',
+        'aachen_000001_000019',
+        'bochum_000000_000313',
     ]
     for sample, value in zip(samples, (10, 20, 30), strict=True):
         assert (sample.image == value).all()
@@ -253,7 +257,9 @@ def test_a_folder_of_pairs_needs_a_mapping_and_patterns_only(tmp_path: Path) -> 
     mapping = tmp_path / 'mine.yaml'
     mapping.write_text('name: mine\nlabels:\n  - {id: 3, name: road, nodes: [Driveable]}\n')
     options = {
-        'mapping': str(mapping), 'images': 'rgb/*/*.png', 'labels': 'truth/*-*.labels.png',
+        'mapping': str(mapping),
+        'images': 'rgb/*/*.png',
+        'labels': 'truth/*-*.labels.png',
     }
     dataset = open_dataset('folder', tmp_path, options)
     assert [dataset[i].name for i in range(len(dataset))] == ['a_1', 'a_2', 'b_1']

@@ -59,9 +59,7 @@ def weak(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shares(
-    label_ids: np.ndarray, mixtures: object, y: int, x: int
-) -> dict[int, float]:
+def shares(label_ids: np.ndarray, mixtures: object, y: int, x: int) -> dict[int, float]:
     value = int(label_ids[y, x])
     if value == 255:
         return {}
@@ -74,13 +72,21 @@ def test_two_cars_and_a_bus_over_a_pixel_are_two_thirds_and_a_third(weak: Path) 
     assert len(dataset) == 4, 'e5 has no class of the mapping'
     sample = dataset[0]
     assert sample.name == 'a1'
-    seen = [shares(sample.label_ids, sample.mixtures, y, x)
-            for y, x in ((2, 2), (2, 15), (2, 30), (15, 30))]
-    assert seen == [{CAR: 1.0}, {CAR: pytest.approx(2 / 3), BUS: pytest.approx(1 / 3)},
-                    {BUS: 1.0}, {}]
+    seen = [
+        shares(sample.label_ids, sample.mixtures, y, x)
+        for y, x in ((2, 2), (2, 15), (2, 30), (15, 30))
+    ]
+    assert seen == [
+        {CAR: 1.0},
+        {CAR: pytest.approx(2 / 3), BUS: pytest.approx(1 / 3)},
+        {BUS: 1.0},
+        {},
+    ]
     assert sample.label_ids.dtype == np.uint8
     assert [(box.x1, box.y1, box.x2, box.y2) for box in sample.boxes] == [
-        (0, 0, 19, 19), (0, 0, 19, 19), (10, 0, 39, 9),
+        (0, 0, 19, 19),
+        (0, 0, 19, 19),
+        (10, 0, 39, 9),
     ]
 
 
@@ -119,8 +125,20 @@ def test_the_labels_are_the_14_classes_of_the_paper_in_either_tree() -> None:
         taxonomy = load_taxonomy(tree)
         mapping = load_mapping('openimages', taxonomy)
         assert [label.name for label in mapping.labels] == [
-            'Bicycle', 'Bus', 'Car', 'Motorcycle', 'Train', 'Truck', 'Person', 'Man', 'Woman',
-            'Boy', 'Girl', 'Traffic light', 'Traffic sign', 'Stop sign',
+            'Bicycle',
+            'Bus',
+            'Car',
+            'Motorcycle',
+            'Train',
+            'Truck',
+            'Person',
+            'Man',
+            'Woman',
+            'Boy',
+            'Girl',
+            'Traffic light',
+            'Traffic sign',
+            'Stop sign',
         ]
         assert mapping.from_boxes
         people = {label.leaves for label in mapping.labels[6:11]}
@@ -179,7 +197,8 @@ def test_of_more_than_55_mixtures_the_smallest_are_left_unlabeled() -> None:
     edges = np.cumsum(np.arange(61)) / np.arange(61).sum()
     boxes = [
         RelativeBox(edges[k], 0, edges[k + 1], 1, label_id)
-        for k, pair in enumerate(pairs) for label_id in pair
+        for k, pair in enumerate(pairs)
+        for label_id in pair
     ]
     labels = weak_labels(boxes, [])
     assert sorted(labels.mixtures) == list(range(FIRST_MIXTURE, LAST_MIXTURE + 1))

@@ -30,10 +30,9 @@ def bilinear(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             y0, x0 = int(gy), int(gx)
             y1, x1 = min(y0 + 1, h - 1), min(x0 + 1, w - 1)
             wy, wx = gy - y0, gx - x0
-            out[:, y, x] = (
-                (1 - wy) * ((1 - wx) * values[:, y0, x0] + wx * values[:, y0, x1])
-                + wy * ((1 - wx) * values[:, y1, x0] + wx * values[:, y1, x1])
-            )
+            out[:, y, x] = (1 - wy) * (
+                (1 - wx) * values[:, y0, x0] + wx * values[:, y0, x1]
+            ) + wy * ((1 - wx) * values[:, y1, x0] + wx * values[:, y1, x1])
     return out
 
 
@@ -48,7 +47,8 @@ def walked(
         while not taxonomy.is_leaf(node):
             ranked = sorted(taxonomy.children(node), key=lambda child: -p[child])
             margin[y, x] = min(
-                margin[y, x], p[ranked[0]] - p[ranked[1]],
+                margin[y, x],
+                p[ranked[0]] - p[ranked[1]],
                 abs(p[ranked[0]] - threshold * p[node]) if threshold else np.inf,
             )
             if p[ranked[0]] < threshold * p[node]:

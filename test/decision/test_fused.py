@@ -23,7 +23,11 @@ def outcome(device: str, cases: int, **variables: str) -> dict[str, float]:
     """Run the cases in a process of their own and return what they print."""
     result = subprocess.run(
         [sys.executable, str(CASES), device, str(cases)],
-        env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert result.returncode == 0, result.stderr
     printed: dict[str, float] = json.loads(result.stdout)
@@ -153,7 +157,8 @@ def test_the_kernel_compiles_for_a_gpu(launches: tuple[Any, Launches]) -> None:
         kinds = {name: kind for name, (kind, _) in noted.treatment.items()}
         constants = {
             (place,): noted.arguments[name]
-            for place, (name, kind) in enumerate(kinds.items()) if kind == 'constexpr'
+            for place, (name, kind) in enumerate(kinds.items())
+            if kind == 'constexpr'
         }
         source = ASTSource(fn=kernel, signature=kinds, constexprs=constants)
         program = triton.compile(source, target=noted.target).asm['ptx']

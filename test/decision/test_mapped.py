@@ -34,6 +34,7 @@ def test_summed_labels_equal_a_plain_sum_over_leaves_at_every_pixel() -> None:
     import torch
 
     from hiseg_ros.decision import interpolate
+
     taxonomy = load_taxonomy('street')
     mapping = load_mapping('gtsdb', taxonomy)
     rng = np.random.default_rng(5)
@@ -43,9 +44,9 @@ def test_summed_labels_equal_a_plain_sum_over_leaves_at_every_pixel() -> None:
     )
     probabilities = NodeProbabilities(values.astype(np.float32), (21, 34))
     full = interpolate(torch.from_numpy(values), (21, 34)).numpy()
-    sums = np.stack([
-        full[list(label.leaves)].sum(0) for label in mapping.labels if label.evaluated
-    ])
+    sums = np.stack(
+        [full[list(label.leaves)].sum(0) for label in mapping.labels if label.evaluated]
+    )
     decided = decide_mapping(probabilities, taxonomy, mapping)
     best = np.sort(sums, 0)[-2:]
     clear = best[1] - best[0] > 1e-5

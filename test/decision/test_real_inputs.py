@@ -39,9 +39,7 @@ def nodes_of_scene(size: tuple[int, int]) -> torch.Tensor:
 def test_real_scenes_are_decided_as_densely(size: tuple[int, int], threshold: float) -> None:
     """Label by label but for near ties, which torch's rounding may decide otherwise."""
     nodes, taxonomy = nodes_of_scene(size), shipped().taxonomy
-    labels, confidence = decide_sparse(
-        nodes.numpy(), DecisionTables.of(taxonomy), size, threshold
-    )
+    labels, confidence = decide_sparse(nodes.numpy(), DecisionTables.of(taxonomy), size, threshold)
     expected, probability = decide(nodes, taxonomy, size, threshold)
     assert len(np.unique(labels)) > 10, 'the scene should not be decided trivially'
     differs = labels != expected.numpy()

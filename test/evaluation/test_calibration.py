@@ -63,7 +63,11 @@ def test_the_table_is_json_and_an_empty_bin_has_no_accuracy() -> None:
     calibration.add(np.array([0.9, 0.8], np.float32), np.array([True, False]))
     rows = json.loads(json.dumps(calibration.summary()))['bins']
     assert rows[0] == {
-        'from': 0.0, 'to': 0.5, 'pixels': 0, 'confidence': None, 'accuracy': None,
+        'from': 0.0,
+        'to': 0.5,
+        'pixels': 0,
+        'confidence': None,
+        'accuracy': None,
     }
     assert (rows[1]['pixels'], rows[1]['confidence'], rows[1]['accuracy']) == (2, 0.85, 0.5)
     assert np.isnan(Calibration().expected_error())

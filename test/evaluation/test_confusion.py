@@ -21,7 +21,9 @@ from hiseg_ros.taxonomy import Label, Mapping, load_mapping, load_taxonomy
 MAPPING = Mapping(
     'test',
     (
-        Label(0, 'a', (1,)), Label(5, 'b', (2,)), Label(3, 'not a', (2, 3), False),
+        Label(0, 'a', (1,)),
+        Label(5, 'b', (2,)),
+        Label(3, 'not a', (2, 3), False),
         Label(7, 'c', (3,)),
     ),
     (9,),
@@ -58,9 +60,7 @@ def test_the_scores_equal_the_reference(seed: int) -> None:
     assert summary['pixel_accuracy'] == pytest.approx(accuracy)
     assert summary['miou'] == pytest.approx(np.nanmean(ious))
     assert confusion.counts.sum() == np.isin(truth, IDS).sum()
-    recalls = [
-        (predicted == i)[truth == i].mean() for i in IDS if (truth == i).any()
-    ]
+    recalls = [(predicted == i)[truth == i].mean() for i in IDS if (truth == i).any()]
     assert summary['mean_class_accuracy'] == pytest.approx(np.mean(recalls))
 
 
@@ -180,7 +180,13 @@ def test_a_node_counts_for_the_label_it_lies_below() -> None:
     taxonomy = load_taxonomy('street')
     mapping = load_mapping('camvid', taxonomy)
     names = [
-        'Car', 'Motor Vehicle', 'Vehicle', 'o_stop', 'Traffic Sign', 'Street Scene', 'Ego Vehicle',
+        'Car',
+        'Motor Vehicle',
+        'Vehicle',
+        'o_stop',
+        'Traffic Sign',
+        'Street Scene',
+        'Ego Vehicle',
     ]
     nodes = np.array([[taxonomy.node_id(name) for name in names] + [255]], np.uint8)
     by_id = {label.label_id: label.name for label in mapping.labels}

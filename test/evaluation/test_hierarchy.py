@@ -14,11 +14,14 @@ from hiseg_ros.evaluation.hierarchy import NodeCounts, cover
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 
 TREE = named_tree(
-    ('scene', [
-        ('ground', ['road', 'walk']),
-        ('sign', ['stop', ('limit', ['limit_30', 'limit_50']), 'other sign']),
-        'sky',
-    ]),
+    (
+        'scene',
+        [
+            ('ground', ['road', 'walk']),
+            ('sign', ['stop', ('limit', ['limit_30', 'limit_50']), 'other sign']),
+            'sky',
+        ],
+    ),
     subclass_root='sign',
 )
 
@@ -71,7 +74,9 @@ def reference(mapping: Mapping, truth: np.ndarray, nodes: np.ndarray) -> dict[st
         right += [len(true & decided) >= min(d, len(true)) for d in range(1, TREE.depth + 1)]
     precision, recall = shared_sum / max(1, decided_sum), shared_sum / max(1, truth_sum)
     return {
-        'relative_depth': float(np.mean(relative)), 'precision': precision, 'recall': recall,
+        'relative_depth': float(np.mean(relative)),
+        'precision': precision,
+        'recall': recall,
         'f1': 2 * precision * recall / (precision + recall) if shared_sum else 0.0,
         'right': (right / len(pairs)).tolist(),
     }

@@ -154,7 +154,10 @@ def test_a_heat_map_is_normalised_both_ways() -> None:
 def test_what_is_not_known_is_a_dash() -> None:
     """Neither zero nor NaN."""
     assert [percent(value) for value in (None, float('nan'), 0.0, 0.1234)] == [
-        '–', '–', '0.0', '12.3',
+        '–',
+        '–',
+        '0.0',
+        '12.3',
     ]
 
 

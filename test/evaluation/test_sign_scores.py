@@ -65,7 +65,9 @@ def test_mask_iou_counts_false_pixels_outside_all_boxes_but_no_corners() -> None
         expected.append((true & found).sum() / (true | found).sum())
     np.testing.assert_allclose(masks.iou(), expected)
     jaccard = multiclass_jaccard_index(
-        torch.from_numpy(predicted[counted]).long(), torch.from_numpy(truth[counted]).long(), 10,
+        torch.from_numpy(predicted[counted]).long(),
+        torch.from_numpy(truth[counted]).long(),
+        10,
         average=None,
     )
     np.testing.assert_allclose(masks.iou(), jaccard[[5, 6, 7]], rtol=1e-6)
@@ -97,7 +99,9 @@ def test_types_categories_and_sizes_add_up(small_taxonomy: Taxonomy, mapping: Ma
         TrueSign(thirty, 30, 45, np.ones((10, 10), bool)),
     ]
     regions = [
-        square(stop, 5, 5, 30), square(fifty, 5, 45, 10), square(stop, 45, 70, 8),
+        square(stop, 5, 5, 30),
+        square(fifty, 5, 45, 10),
+        square(stop, 45, 70, 8),
         square(other, 30, 70, 8),
     ]
     scores = SignScores(mapping, small_taxonomy)

@@ -131,8 +131,15 @@ def test_a_sign_under_a_region_that_was_too_small_to_report_is_missed() -> None:
 
 @pytest.mark.parametrize(
     ('side', 'group'),
-    [(16, 'below 24 px'), (23, 'below 24 px'), (24, '24 to 31 px'), (32, '32 to 63 px'),
-     (63, '32 to 63 px'), (64, '64 px and more'), (500, '64 px and more')],
+    [
+        (16, 'below 24 px'),
+        (23, 'below 24 px'),
+        (24, '24 to 31 px'),
+        (32, '32 to 63 px'),
+        (63, '32 to 63 px'),
+        (64, '64 px and more'),
+        (500, '64 px and more'),
+    ],
 )
 def test_signs_are_parted_by_their_longer_side(side: int, group: str) -> None:
     """Every size belongs to exactly one group."""

@@ -106,7 +106,10 @@ def run(program: Path, kind: str, message: Any, folder: Path, cut: int = 0) -> A
 
 @pytest.mark.parametrize('options', [{}, {'encoding': 'float16'}, {'stride': 9}])
 def test_both_examples_read_the_same_probabilities(
-    read_message: Path, python_example: ModuleType, taxonomy: Taxonomy, tmp_path: Path,
+    read_message: Path,
+    python_example: ModuleType,
+    taxonomy: Taxonomy,
+    tmp_path: Path,
     options: dict[str, Any],
 ) -> None:
     message = probability_message(taxonomy, **options)
@@ -120,7 +123,10 @@ def test_both_examples_read_the_same_probabilities(
 
 @pytest.mark.parametrize('encoding', ['packbits', 'raw'])
 def test_both_examples_read_the_same_signs(
-    read_message: Path, python_example: ModuleType, taxonomy: Taxonomy, tmp_path: Path,
+    read_message: Path,
+    python_example: ModuleType,
+    taxonomy: Taxonomy,
+    tmp_path: Path,
     encoding: str,
 ) -> None:
     message = signs_message(taxonomy, encoding)
@@ -168,8 +174,12 @@ def hostile_message(taxonomy: Taxonomy, kind: str, how: str) -> Any:
 @pytest.mark.parametrize('how', HOSTILE)
 @pytest.mark.parametrize('kind', ['probabilities', 'signs'])
 def test_both_examples_refuse_a_message_that_lies(
-    read_message: Path, python_example: ModuleType, taxonomy: Taxonomy, tmp_path: Path,
-    kind: str, how: str,
+    read_message: Path,
+    python_example: ModuleType,
+    taxonomy: Taxonomy,
+    tmp_path: Path,
+    kind: str,
+    how: str,
 ) -> None:
     from hiseg_ros.errors import ImageError
 
@@ -200,7 +210,8 @@ def test_the_c_plus_plus_reader_survives_any_bytes(
             path.write_bytes(content)
             result = subprocess.run(
                 ['prlimit', '--as=536870912', str(read_message), kind, str(path)],
-                capture_output=True, timeout=60,
+                capture_output=True,
+                timeout=60,
             )
             assert result.returncode in (0, 1), (kind, result.returncode, bytes(content))
 

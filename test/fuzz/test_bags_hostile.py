@@ -117,9 +117,7 @@ def test_a_compressed_message_cannot_fill_the_memory(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize('kind', ['zstd', 'lz4'])
-def test_a_chunk_cannot_hold_more_than_it_says(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chunk_cannot_hold_more_than_it_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor, whatever it says, more than the limit."""
     from lz4.frame import compress
 

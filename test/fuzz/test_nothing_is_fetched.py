@@ -33,8 +33,12 @@ def run(program: str, *arguments: str, folder: Path) -> list[str]:
     """Return what a watched program printed."""
     home = {'HOME': str(folder), 'PATH': '/usr/bin:/bin', 'OMP_NUM_THREADS': '1'}
     result = subprocess.run(
-        [sys.executable, '-c', WATCHED + program, *arguments], cwd=folder, env=home,
-        capture_output=True, text=True, timeout=250,
+        [sys.executable, '-c', WATCHED + program, *arguments],
+        cwd=folder,
+        env=home,
+        capture_output=True,
+        text=True,
+        timeout=250,
     )
     assert result.returncode == 0, result.stderr[-1500:]
     return result.stdout.splitlines()
@@ -68,9 +72,7 @@ def test_the_watch_notices_a_connection(tmp_path: Path) -> None:
 
 @pytest.mark.needs('torch')
 @pytest.mark.parametrize('name', ['hf-hub:a/b', 'hf_hub:a/b', 'local-dir:/', 'a/b', '../x', 'a\0'])
-def test_a_backbone_cannot_be_named_into_a_hub(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backbone_cannot_be_named_into_a_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A weights file names its backbone, and timm would fetch what is named so."""
     import timm
 

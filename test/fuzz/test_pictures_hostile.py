@@ -70,8 +70,12 @@ def test_a_claim_of_60000_x_60000_pixels_costs_nothing(tmp_path: Path) -> None:
     """Wherever pictures are decoded; measured in a process of its own."""
     (tmp_path / 'small.png').write_bytes(hostile.png())
     result = subprocess.run(
-        [sys.executable, '-c', MEASURED], cwd=tmp_path, capture_output=True, text=True,
-        timeout=120, env={'PYTHONPATH': MODULES, 'OMP_NUM_THREADS': '1'},
+        [sys.executable, '-c', MEASURED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={'PYTHONPATH': MODULES, 'OMP_NUM_THREADS': '1'},
     )
     *errors, mebibytes = result.stdout.split()
     assert errors == ['ImageError'] * len(LIES) * len(READERS), result.stderr
@@ -88,9 +92,10 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
 @hostile.fuzzed(150)
 @given(
     content=st.one_of(
-        *(hostile.damaged(whole) for whole in (
-            hostile.jpeg(), hostile.jpeg(progressive=True), hostile.png()
-        )),
+        *(
+            hostile.damaged(whole)
+            for whole in (hostile.jpeg(), hostile.jpeg(progressive=True), hostile.png())
+        ),
         st.binary(max_size=200).map(lambda tail: b'\xff\xd8\xff' + tail),
         st.binary(max_size=200).map(lambda tail: b'\x89PNG\r\n\x1a\n' + tail),
     ),
@@ -127,7 +132,11 @@ def test_a_raw_image_is_decoded_or_refused(
 ) -> None:
     """Node and replay agree; label images of a bag, too, raise nothing else."""
     message = SimpleNamespace(
-        encoding=encoding, height=height, width=width, step=step, is_bigendian=is_bigendian,
+        encoding=encoding,
+        height=height,
+        width=width,
+        step=step,
+        is_bigendian=is_bigendian,
         data=np.frombuffer(data, np.uint8),
     )
     answers = []

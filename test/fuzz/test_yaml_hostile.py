@@ -23,7 +23,8 @@ from hiseg_ros.yaml_file import MAX_VALUES, read_yaml
 
 STREET = load_taxonomy('street')
 READERS: tuple[Callable[[Path], Any], ...] = (
-    load_taxonomy, lambda path: load_mapping(path, STREET)
+    load_taxonomy,
+    lambda path: load_mapping(path, STREET),
 )
 
 LISTS = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n' + ''.join(

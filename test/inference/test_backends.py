@@ -22,9 +22,12 @@ from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.resources import default_model
 
 RUNTIMES = [
-    pytest.param(name, marks=pytest.mark.skipif(
-        importlib.util.find_spec(module) is None, reason=f'no module {module}'
-    ))
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(module) is None, reason=f'no module {module}'
+        ),
+    )
     for name, module in (('onnx_runtime', 'onnxruntime'), ('openvino', 'openvino'))
 ]
 needs_onnx = pytest.mark.skipif(importlib.util.find_spec('onnx') is None, reason='no module onnx')
@@ -82,9 +85,15 @@ def test_a_runtime_gives_the_labels_of_the_reference(
 
 @pytest.mark.parametrize(
     ('source', 'size'),
-    [((96, 160), (96, 160)), ((94, 150), (96, 160)), ((301, 500), (96, 160)),
-     ((1080, 1920), (512, 896)), ((50, 70), (96, 128)), ((1, 1), (32, 32)),
-     ((7, 1000), (32, 992))],
+    [
+        ((96, 160), (96, 160)),
+        ((94, 150), (96, 160)),
+        ((301, 500), (96, 160)),
+        ((1080, 1920), (512, 896)),
+        ((50, 70), (96, 128)),
+        ((1, 1), (32, 32)),
+        ((7, 1000), (32, 992)),
+    ],
 )
 def test_pictures_are_resized_as_for_training(
     source: tuple[int, int], size: tuple[int, int], street_image: np.ndarray
@@ -97,9 +106,7 @@ def test_pictures_are_resized_as_for_training(
     assert found.shape == (1, *size, 3)
     assert found.dtype == np.uint8
     pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
-    expected = torch.nn.functional.interpolate(
-        pixels, size=size, mode='bilinear', antialias=True
-    )
+    expected = torch.nn.functional.interpolate(pixels, size=size, mode='bilinear', antialias=True)
     difference = np.abs(found[0] - expected[0].permute(1, 2, 0).numpy())
     assert difference.mean() < 1
 
@@ -212,7 +219,9 @@ def test_signals_arrive_after_an_engine_was_closed_in_another_thread(onnx_file: 
     """OpenVINO gives the thread that opens it a stack for signals, which must stay."""
     result = subprocess.run(
         [sys.executable, '-c', SIGNAL_AFTER_CLOSING, str(onnx_file)],
-        capture_output=True, text=True, timeout=240,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert (result.returncode, result.stdout.strip()) == (0, '[1]'), result.stderr
 
@@ -223,11 +232,11 @@ def test_the_automatic_choice_is_said(
     """Weights run eagerly; a file runs in what is installed, and nothing installed is an error."""
     assert Engine(tiny_checkpoint, device='cpu').backend == 'eager'
     present = {'openvino', 'onnxruntime'}
-    monkeypatch.setattr(
-        choice, 'find_spec', lambda name: object() if name in present else None
-    )
+    monkeypatch.setattr(choice, 'find_spec', lambda name: object() if name in present else None)
     for missing, expected in (
-        (set(), 'openvino'), ({'openvino'}, 'onnx_runtime'), ({'onnxruntime'}, 'openvino'),
+        (set(), 'openvino'),
+        ({'openvino'}, 'onnx_runtime'),
+        ({'onnxruntime'}, 'openvino'),
     ):
         present = {'openvino', 'onnxruntime'} - missing
         assert choice._automatic(onnx_file, 'cpu', 'float32') == expected
@@ -252,7 +261,8 @@ def test_a_gpu_is_not_expected_where_onnx_runtime_was_merely_built_for_one(
     openvino_cpu = pytest.importorskip('hiseg_ros.inference.backends.openvino_cpu')
     monkeypatch.setattr(openvino_cpu, 'has_bfloat16', lambda: True)
     for has_driver, expected in (
-        (False, ('bfloat16', 'openvino')), (True, ('float32', 'onnx_runtime'))
+        (False, ('bfloat16', 'openvino')),
+        (True, ('float32', 'onnx_runtime')),
     ):
         monkeypatch.setattr(choice, 'has_cuda_driver', lambda has_driver=has_driver: has_driver)
         precision = choice._automatic_precision('auto', 'auto')
@@ -289,9 +299,7 @@ def test_weights_do_not_run_in_a_runtime(tiny_checkpoint: Path, backend: str) ->
 
 @pytest.mark.parametrize('name', RUNTIMES)
 @pytest.mark.parametrize('device', ['tpu', '', 'cuda:99', 'CPU'])
-def test_a_runtime_refuses_a_device_that_it_lacks(
-    name: str, device: str, onnx_file: Path
-) -> None:
+def test_a_runtime_refuses_a_device_that_it_lacks(name: str, device: str, onnx_file: Path) -> None:
     """No silent fall back to the CPU."""
     with pytest.raises(DeviceError, match=repr(device) if device else "''"):
         Engine(onnx_file, device=device, backend=name)
@@ -305,9 +313,7 @@ def test_an_input_that_would_be_huge_is_refused_by_every_backend(onnx_file: Path
 
 
 @pytest.mark.parametrize('name', RUNTIMES)
-def test_a_file_with_another_input_is_refused(
-    name: str, onnx_file: Path, tmp_path: Path
-) -> None:
+def test_a_file_with_another_input_is_refused(name: str, onnx_file: Path, tmp_path: Path) -> None:
     """Floats instead of bytes, as another export would have it."""
     import onnx
 
@@ -315,7 +321,8 @@ def test_a_file_with_another_input_is_refused(
     node = onnx.helper.make_node('Identity', ['x'], ['y'])
     sides = [1, 3, 'h', 'w']
     graph = onnx.helper.make_graph(
-        [node], 'other',
+        [node],
+        'other',
         [onnx.helper.make_tensor_value_info('x', onnx.TensorProto.FLOAT, sides)],
         [onnx.helper.make_tensor_value_info('y', onnx.TensorProto.FLOAT, sides)],
     )
@@ -357,7 +364,9 @@ def test_an_exported_file_segments_where_torch_cannot_be_imported(
     np.save(picture, street_image)
     result = subprocess.run(
         [sys.executable, '-c', WITHOUT_TORCH, *map(str, (onnx_file, name, picture, labels))],
-        capture_output=True, text=True, timeout=240,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == [name, 'False']

@@ -112,6 +112,4 @@ def test_an_image_that_cannot_be_segmented_is_an_error_before_any_work(
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
     with pytest.raises(ImageError, match='expected'):
-        engine.segment_batch(
-            [pictures[0], pictures[1][..., :2]], [EVERYTHING] * 2
-        )
+        engine.segment_batch([pictures[0], pictures[1][..., :2]], [EVERYTHING] * 2)

@@ -41,9 +41,7 @@ def test_the_compiled_network_gives_the_labels_of_the_reference(
 ) -> None:
     """Compiled for the size that is told beforehand."""
     eager = Engine(tiny_checkpoint, device='cpu', backend='eager')
-    engine = Engine(
-        tiny_checkpoint, device='cpu', backend='compile', image_size=(96, 160)
-    )
+    engine = Engine(tiny_checkpoint, device='cpu', backend='compile', image_size=(96, 160))
     found, expected = engine.segment(street_image), eager.segment(street_image)
     np.testing.assert_allclose(
         found.probabilities.values, expected.probabilities.values, atol=1e-3
@@ -84,7 +82,10 @@ def test_what_one_process_compiled_the_next_one_finds(tmp_path: Path) -> None:
     ],
 )
 def test_torch_keeps_what_it_compiles_where_a_restart_leaves_it(
-    named: str | None, xdg: str | None, expected: str | None, tmp_path: Path,
+    named: str | None,
+    xdg: str | None,
+    expected: str | None,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unless somebody named a folder, which torch itself does when it is imported."""

@@ -40,8 +40,12 @@ def recorded_engine(tiny_checkpoint: Path, recorder: Recorder) -> Engine:
     checkpoint = load_checkpoint(tiny_checkpoint)
     step = GraphStep(eager_step(fast_network(checkpoint.build()), 'float32'), CPU)
     backend = TorchBackend(
-        'cuda_graph', step, checkpoint.preprocessing,
-        device=CPU, precision='float32', input_height=0,
+        'cuda_graph',
+        step,
+        checkpoint.preprocessing,
+        device=CPU,
+        precision='float32',
+        input_height=0,
     )
     backend._staging = Staging(CPU)
     engine = Engine(tiny_checkpoint, device='cpu', backend='eager')
@@ -58,7 +62,10 @@ def test_recorded_images_and_batches_get_the_labels_of_the_reference(
     """
     eager = Engine(tiny_checkpoint, device='cpu', backend='eager')
     pictures = [
-        street_image, street_image[:64, :64], 255 - street_image[:-3], street_image[:, ::-1]
+        street_image,
+        street_image[:64, :64],
+        255 - street_image[:-3],
+        street_image[:, ::-1],
     ]
     expected = [eager.segment(picture) for picture in pictures]
     for _ in range(2):
@@ -109,6 +116,7 @@ def test_forgotten_graphs_leave_their_pool(recorder: Recorder) -> None:
 
     Also that of a graph that could not be recorded.
     """
+
     def fail_once(images: torch.Tensor) -> torch.Tensor:
         if recorder.is_recording.is_set() and len(recorder.recorded) == 1:
             raise RuntimeError('no memory')
@@ -216,6 +224,7 @@ def test_a_recorded_step_that_computes_something_else_is_refused(
 
 def test_short_memory_stays_short_memory(recorder: Recorder) -> None:
     """The engine knows a remedy for it."""
+
     def full(images: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError('CUDA out of memory.')
 

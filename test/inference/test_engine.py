@@ -162,10 +162,17 @@ def test_what_is_not_wanted_is_not_computed(engine: Engine, street_image: np.nda
 @pytest.mark.parametrize(
     'image',
     [
-        np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 1), np.uint8),
-        np.zeros((1, 4, 4, 3), np.uint8), np.zeros((3, 4, 4), np.uint8),
-        np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 3), np.int64), np.zeros((4, 4, 3), bool),
-        np.zeros((0, 4, 3), np.uint8), np.zeros((4, 0, 3), np.uint8), np.zeros(0, np.uint8),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 3), np.int64),
+        np.zeros((4, 4, 3), bool),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 0, 3), np.uint8),
+        np.zeros(0, np.uint8),
     ],
     ids=lambda image: f'{image.shape}-{image.dtype}',
 )

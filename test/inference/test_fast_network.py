@@ -44,9 +44,7 @@ def test_the_shipped_network_decides_the_same_when_folded(
     size = (256, 512)
     with torch.inference_mode():
         images = checkpoint.preprocessing.prepare(draw_scene(0, size).rgb)
-        nodes = [
-            eager_step(network, 'float32')(images)[0], eager_step(fast, precision)(images)[0]
-        ]
+        nodes = [eager_step(network, 'float32')(images)[0], eager_step(fast, precision)(images)[0]]
     assert nodes[1].dtype == torch.float32
     expected, found = (decide(values, checkpoint.taxonomy, size)[0] for values in nodes)
     assert (found == expected).float().mean() >= least

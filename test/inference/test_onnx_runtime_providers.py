@@ -68,10 +68,17 @@ class Options:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """Put a machine with a GPU in the place of this one."""
     found = Machine()
-    monkeypatch.setattr(onnx_runtime, 'onnxruntime', SimpleNamespace(
-        __version__='1.0', get_available_providers=lambda: found.listed,
-        InferenceSession=found.session, SessionOptions=Options, preload_dlls=found.preload,
-    ))
+    monkeypatch.setattr(
+        onnx_runtime,
+        'onnxruntime',
+        SimpleNamespace(
+            __version__='1.0',
+            get_available_providers=lambda: found.listed,
+            InferenceSession=found.session,
+            SessionOptions=Options,
+            preload_dlls=found.preload,
+        ),
+    )
     monkeypatch.setattr(onnx_runtime, 'has_cuda_driver', lambda: found.has_driver)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return found
@@ -124,15 +131,21 @@ def test_without_driver_or_package_auto_is_the_cpu(
 
 @pytest.mark.parametrize(
     ('words', 'error'),
-    [('Failed to allocate memory for requested buffer', DeviceMemoryError),
-     ('CUDA failure 101: invalid device ordinal', DeviceError),
-     ('Invalid protobuf', CheckpointError)],
+    [
+        ('Failed to allocate memory for requested buffer', DeviceMemoryError),
+        ('CUDA failure 101: invalid device ordinal', DeviceError),
+        ('Invalid protobuf', CheckpointError),
+    ],
 )
 def test_a_device_that_fails_is_not_blamed_on_the_file(
-    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch, words: str,
+    machine: Machine,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
     error: type[Exception],
 ) -> None:
     """Nor the other way round."""
+
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(words)
 
@@ -169,7 +182,9 @@ def test_tensorrt_is_compiled_for_each_size_and_kept_in_the_cache(
     for size in ((64, 96), (64, 96), (32, 32)):
         backend.node_probabilities(np.zeros((1, *size, 3), np.uint8))
     assert machine.closed == [
-        {}, {'n': 1, 'height': 64, 'width': 96}, {'n': 1, 'height': 32, 'width': 32}
+        {},
+        {'n': 1, 'height': 64, 'width': 96},
+        {'n': 1, 'height': 32, 'width': 32},
     ]
     folders = set()
     for (name, options), *others in machine.asked:

@@ -68,8 +68,12 @@ def test_the_copy_before_is_waited_for_and_nothing_else(monkeypatch: pytest.Monk
     with pytest.raises(KeyError), staging.held(picture):
         raise KeyError
     assert log == [
-        'pinned True', 'wait', 'copy', 'record in stream of cuda:1',
-        'wait', 'record in stream of cuda:1',
+        'pinned True',
+        'wait',
+        'copy',
+        'record in stream of cuda:1',
+        'wait',
+        'record in stream of cuda:1',
     ]
 
 

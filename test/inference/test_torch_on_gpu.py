@@ -50,8 +50,11 @@ def engine(backend: str, precision: str = 'float32') -> Engine:
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16', 'float16'])
 @pytest.mark.parametrize('backend', ['eager', 'compile', 'cuda_graph'])
 def test_every_back_end_decides_as_the_reference_in_every_precision(
-    backend: str, precision: str, count: int,
-    scenes: list[RgbImage], expected: list[Segmentation],
+    backend: str,
+    precision: str,
+    count: int,
+    scenes: list[RgbImage],
+    expected: list[Segmentation],
 ) -> None:
     """One image or three at once, twice: the second time in memory that is in use already."""
     opened = engine(backend, precision)
@@ -118,9 +121,7 @@ def test_a_graph_is_recorded_while_another_engine_works(
 def test_a_lower_resolution_and_closing_give_memory_back(scenes: list[RgbImage]) -> None:
     """Graphs keep theirs until they are forgotten."""
     large = np.tile(scenes[0], (4, 4, 1))
-    opened = Engine(
-        default_model(), device='cuda', backend='cuda_graph', input_height=1024
-    )
+    opened = Engine(default_model(), device='cuda', backend='cuda_graph', input_height=1024)
     before = torch.cuda.memory_reserved()
     opened.segment(large)
     usual = torch.cuda.memory_reserved()

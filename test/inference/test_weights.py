@@ -32,14 +32,17 @@ GPU = torch.device('cuda:0')
     ],
 )
 def test_the_automatic_precision_is_what_the_gpu_is_fast_in(
-    has_bfloat16: bool, capability: tuple[int, int], expected: str,
+    has_bfloat16: bool,
+    capability: tuple[int, int],
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of the device that is asked for, without what torch would emulate."""
     asked: list[Any] = []
     monkeypatch.setattr(torch.cuda, 'device', lambda device: asked.append(device) or nullcontext())
     monkeypatch.setattr(
-        torch.cuda, 'is_bf16_supported',
+        torch.cuda,
+        'is_bf16_supported',
         lambda including_emulation: has_bfloat16 and not including_emulation,
     )
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
@@ -101,15 +104,22 @@ def test_float16_needs_cuda(tiny_checkpoint: Path, backend: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'device', 'pays'),
     [
-        ('eager', 'cpu', False), ('compile', 'cpu', False), ('eager', 'cuda:0', True),
-        ('cuda_graph', 'cuda:0', True), ('compile', 'cuda:0', False),
+        ('eager', 'cpu', False),
+        ('compile', 'cpu', False),
+        ('eager', 'cuda:0', True),
+        ('cuda_graph', 'cuda:0', True),
+        ('compile', 'cuda:0', False),
     ],
 )
 def test_a_batch_pays_on_a_gpu_that_need_not_compile_for_it(
     name: str, device: str, pays: bool
 ) -> None:
     backend = TorchBackend(
-        name, lambda images: images, Preprocessing(),
-        device=torch.device(device), precision='float32', input_height=0,
+        name,
+        lambda images: images,
+        Preprocessing(),
+        device=torch.device(device),
+        precision='float32',
+        input_height=0,
     )
     assert backend.batch_pays == pays

@@ -168,9 +168,7 @@ def test_several_cameras_are_launched_on_one_node(
             for publisher in images:
                 publisher.publish(image_message(street_image))
 
-        graph.until(
-            lambda: all(labels) and infos, 'labels of both cameras', meanwhile=publish
-        )
+        graph.until(lambda: all(labels) and infos, 'labels of both cameras', meanwhile=publish)
         end()
 
 

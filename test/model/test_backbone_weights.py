@@ -51,7 +51,8 @@ def test_a_file_of_a_classifier_fills_the_backbone(
     for name, tensor in after.items():
         # timm may rename 'blocks.0' to 'blocks_0' where only features are asked for.
         found = [
-            value for key, value in classifier_state.items()
+            value
+            for key, value in classifier_state.items()
             if key.replace('.', '_') == name.removeprefix('model.').replace('.', '_')
         ]
         assert len(found) == 1, name
@@ -105,10 +106,17 @@ def test_without_a_network_the_error_names_the_option(tmp_path: Path) -> None:
         '    print(problem)\n'
     )
     done = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, timeout=120,
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={
-            **os.environ, 'HF_HUB_OFFLINE': '1', 'HF_HOME': str(tmp_path),
-            'TORCH_HOME': str(tmp_path), 'HF_HUB_CACHE': str(tmp_path), 'OMP_NUM_THREADS': '1',
+            **os.environ,
+            'HF_HUB_OFFLINE': '1',
+            'HF_HOME': str(tmp_path),
+            'TORCH_HOME': str(tmp_path),
+            'HF_HUB_CACHE': str(tmp_path),
+            'OMP_NUM_THREADS': '1',
         },
     )
     (sentence,) = done.stdout.splitlines()
@@ -126,7 +134,8 @@ def test_the_option_replaces_the_source_of_the_experiment(
 
     seen: list[str] = []
     monkeypatch.setattr(
-        run_module, 'train',
+        run_module,
+        'train',
         lambda config, *arguments, **options: seen.append(config.backbone_weights),
     )
     assert main(['train', 'street_lite', '--backbone-weights', str(tmp_path / 'x.pth')]) == 0

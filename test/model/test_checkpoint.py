@@ -92,9 +92,7 @@ def test_half_precision_halves_the_file_and_hardly_changes_the_output(
     assert (half_output - full_output).abs().max() < 0.02
 
 
-def test_a_number_beyond_float16_is_not_lost(
-    network: HierarchicalNetwork, tmp_path: Path
-) -> None:
+def test_a_number_beyond_float16_is_not_lost(network: HierarchicalNetwork, tmp_path: Path) -> None:
     """A statistic of 1e5 would be infinite in float16; its tensor is stored in float32."""
     norm = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
     before = norm.running_var.clone()
@@ -210,9 +208,11 @@ def test_a_missing_key_of_the_info_block_is_named(
     tiny_checkpoint: Path, tmp_path: Path, key: str
 ) -> None:
     """Every key is needed."""
-    path = altered(tiny_checkpoint, tmp_path / 'x.safetensors', lambda info: {
-        name: value for name, value in info.items() if name != key
-    })
+    path = altered(
+        tiny_checkpoint,
+        tmp_path / 'x.safetensors',
+        lambda info: {name: value for name, value in info.items() if name != key},
+    )
     with pytest.raises(CheckpointError, match=key):
         load_checkpoint(path)
 
@@ -223,9 +223,7 @@ def test_a_key_of_the_info_block_with_another_type_is_refused(
     tiny_checkpoint: Path, tmp_path: Path, key: str, value: object
 ) -> None:
     """No type at any key gets past as another kind of error."""
-    path = altered(
-        tiny_checkpoint, tmp_path / 'x.safetensors', lambda info: {**info, key: value}
-    )
+    path = altered(tiny_checkpoint, tmp_path / 'x.safetensors', lambda info: {**info, key: value})
     try:
         checkpoint = load_checkpoint(path)
     except CheckpointError as problem:
@@ -242,9 +240,17 @@ def test_a_key_of_the_info_block_with_another_type_is_refused(
 @pytest.mark.parametrize(
     ('key', 'value'),
     [
-        ('mean', [0.5, 0.5]), ('mean', 0.5), ('mean', ['a', 'b', 'c']), ('std', [1, 1, 0]),
-        ('std', [0.2, -0.2, 0.2]), ('largest_height', 0), ('largest_height', 'tall'),
-        ('multiple', 0), ('multiple', 48), ('multiple', 32.0), ('sharpness', 1),
+        ('mean', [0.5, 0.5]),
+        ('mean', 0.5),
+        ('mean', ['a', 'b', 'c']),
+        ('std', [1, 1, 0]),
+        ('std', [0.2, -0.2, 0.2]),
+        ('largest_height', 0),
+        ('largest_height', 'tall'),
+        ('multiple', 0),
+        ('multiple', 48),
+        ('multiple', 32.0),
+        ('sharpness', 1),
     ],
 )
 def test_a_preprocessing_that_cannot_work_is_refused(
@@ -252,7 +258,8 @@ def test_a_preprocessing_that_cannot_work_is_refused(
 ) -> None:
     """It is found when the file is read, not at the first image."""
     path = altered(
-        tiny_checkpoint, tmp_path / 'x.safetensors',
+        tiny_checkpoint,
+        tmp_path / 'x.safetensors',
         lambda info: info['preprocessing'].__setitem__(key, value),
     )
     with pytest.raises(CheckpointError, match=key):
@@ -261,9 +268,7 @@ def test_a_preprocessing_that_cannot_work_is_refused(
 
 def test_a_newer_format_asks_for_an_update(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The message says what to do."""
-    path = altered(
-        tiny_checkpoint, tmp_path / 'x.safetensors', lambda info: info.update(format=2)
-    )
+    path = altered(tiny_checkpoint, tmp_path / 'x.safetensors', lambda info: info.update(format=2))
     with pytest.raises(CheckpointError, match=r'format 2; expected 1: update hiseg_ros'):
         load_checkpoint(path)
 
@@ -291,7 +296,8 @@ def test_an_altered_tree_does_not_pass_for_the_trained_one(
 def test_new_colours_are_no_new_meaning(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The digest covers names and parents."""
     path = altered(
-        tiny_checkpoint, tmp_path / 'x.safetensors',
+        tiny_checkpoint,
+        tmp_path / 'x.safetensors',
         lambda info: info['taxonomy']['tree'].update(color='#010203'),
     )
     read = load_checkpoint(path)
@@ -327,8 +333,15 @@ def test_tensors_that_do_not_fit_are_refused_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    'network', [{'channels': 24}, {'head': 'leaf'}, {'backbone': 'resnet18'},
-                {'backbone': 'nonsense'}, {'backbone': 'hf-hub:a/b'}, {'branch': 'bottleneck'}],
+    'network',
+    [
+        {'channels': 24},
+        {'head': 'leaf'},
+        {'backbone': 'resnet18'},
+        {'backbone': 'nonsense'},
+        {'backbone': 'hf-hub:a/b'},
+        {'branch': 'bottleneck'},
+    ],
     ids=lambda item: '-'.join(map(str, *item.items())),
 )
 def test_a_network_that_the_tensors_do_not_fit_is_refused(

@@ -109,8 +109,12 @@ def test_the_fused_pointwise_branch_equals_one_convolution_per_classifier(traini
         own = slice(start, start + width)
         x = F.conv2d(features, convolution.weight[own])
         x = F.batch_norm(
-            x, norm.running_mean[own].clone(), norm.running_var[own].clone(),
-            norm.weight[own], norm.bias[own], training,
+            x,
+            norm.running_mean[own].clone(),
+            norm.running_var[own].clone(),
+            norm.weight[own],
+            norm.bias[own],
+            training,
         )
         separate.append(F.conv2d(x.relu(), logits.weight, logits.bias))
         start += width

@@ -38,9 +38,10 @@ def images(index: list[int], seed: int) -> torch.Tensor:
     """Return (N, 4, 5, 6) features, of another brightness in each data set."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(len(index), 4, 5, 6, generator=generator)
-    return noise * (1 + torch.tensor(index)[:, None, None, None]) + 3.0 * torch.tensor(index)[
-        :, None, None, None
-    ]
+    return (
+        noise * (1 + torch.tensor(index)[:, None, None, None])
+        + 3.0 * torch.tensor(index)[:, None, None, None]
+    )
 
 
 @pytest.mark.parametrize('index', [[0, 0, 0, 1, 1, 2], [2, 0, 1, 0, 1, 0], [1, 1]])
@@ -100,9 +101,7 @@ def test_in_evaluation_an_image_uses_its_data_sets_statistics_or_the_mixture() -
         plain = remove_dataset_norms(network, dataset)
         torch.testing.assert_close(plain(features)[dataset], own[dataset])
         with dataset_norms_for(network, dataset):
-            torch.testing.assert_close(
-                network(features[dataset : dataset + 1])[0], own[dataset]
-            )
+            torch.testing.assert_close(network(features[dataset : dataset + 1])[0], own[dataset])
     mixed = remove_dataset_norms(network)
     torch.testing.assert_close(mixed(features), network(features))
     with dataset_norms_for(network, None):
@@ -114,9 +113,7 @@ def test_the_mixture_has_mean_and_variance_of_images_mixed_by_their_shares() -> 
     index = [0, 0, 0, 1, 1, 2]
     plain = remove_dataset_norms(trained_norm(index))[0]
     everything = torch.cat([images(index, 1000 + step) for step in range(200)])
-    torch.testing.assert_close(
-        plain.running_mean, everything.mean((0, 2, 3)), rtol=0.05, atol=0.1
-    )
+    torch.testing.assert_close(plain.running_mean, everything.mean((0, 2, 3)), rtol=0.05, atol=0.1)
     torch.testing.assert_close(plain.running_var, everything.var((0, 2, 3)), rtol=0.05, atol=0.1)
 
 

@@ -157,9 +157,16 @@ def test_a_backbone_from_elsewhere_is_refused_without_asking_there(
 @pytest.mark.parametrize(
     ('setting', 'value'),
     [
-        ('head', 'flat'), ('decoder', ''), ('branch', None), ('output_stride', 4),
-        ('output_stride', '32'), ('channels', 0), ('branch_channels', -1), ('channels', 16.5),
-        ('channels', True), ('backbone', 7),
+        ('head', 'flat'),
+        ('decoder', ''),
+        ('branch', None),
+        ('output_stride', 4),
+        ('output_stride', '32'),
+        ('channels', 0),
+        ('branch_channels', -1),
+        ('channels', 16.5),
+        ('channels', True),
+        ('backbone', 7),
     ],
 )
 def test_a_network_setting_out_of_its_choices_is_named(setting: str, value: object) -> None:

@@ -39,7 +39,10 @@ def a_run(**changes: Any) -> Run:
     every_second = [record.stamp_ns for record in camera[::2]]
     labels = [FrameRecord(stamp, stamp + (30 + i) * MS) for i, stamp in enumerate(every_second)]
     fields: dict[str, Any] = {
-        'camera': camera, 'labels': labels, 'image_size': (12, 34), 'counts': {'/camera': 10},
+        'camera': camera,
+        'labels': labels,
+        'image_size': (12, 34),
+        'counts': {'/camera': 10},
         'stats': [stats(0, 40.0), stats(200 * MS, 42.0), stats(400 * MS, math.nan)],
     }
     return Run(**{**fields, **changes})

@@ -74,7 +74,11 @@ def write_network(
         elif word in ('resize', 'corners'):
             placing = 'align_corners' if word == 'corners' else 'pytorch_half_pixel'
             name = add(
-                'Resize', name, '', enlarged, mode='linear',
+                'Resize',
+                name,
+                '',
+                enlarged,
+                mode='linear',
                 coordinate_transformation_mode=placing,
             )
         elif word == 'argmax':
@@ -90,13 +94,12 @@ def write_network(
         kind = TensorProto.UINT8 if 'cast' in tail else TensorProto.INT64
     rank = 3 if 'argmax' in tail and 'keepdims' not in tail else 4
     graph = helper.make_graph(
-        nodes, 'tiny',
+        nodes,
+        'tiny',
         [helper.make_tensor_value_info('image', dtype, sides)],
         [helper.make_tensor_value_info('classes', kind, [f'o{axis}' for axis in range(rank)])],
         [numpy_helper.from_array(values, key) for key, values in constants.items()],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', opset)], ir_version=8
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)], ir_version=8)
     onnx.save(model, path)
     return path

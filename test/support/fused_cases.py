@@ -46,12 +46,14 @@ def compare(seed: int, device: str) -> dict[str, float]:
     shape = tuple(int(n) for n in rng.integers(1, 9, 2))
     size = (int(rng.integers(1, 40)), int(rng.integers(1, 70)))
     threshold = float(rng.choice([0.0, 0.5, 1.0, rng.random()]))
-    batch = torch.stack([
-        torch.from_numpy(
-            node_values(taxonomy, random_leaf_probabilities(rng, taxonomy, shape, 2.0))
-        )
-        for _ in range(2)
-    ])
+    batch = torch.stack(
+        [
+            torch.from_numpy(
+                node_values(taxonomy, random_leaf_probabilities(rng, taxonomy, shape, 2.0))
+            )
+            for _ in range(2)
+        ]
+    )
     tables = DeviceTables.of(taxonomy, device)
     labels, confidence = decide_fused(batch.to(device), tables, size, threshold)
     wrong = off = 0.0
@@ -98,10 +100,14 @@ def engine_disagreement(device: str) -> float:
 if __name__ == '__main__':
     where = sys.argv[1]
     results = [compare(seed, where) for seed in range(int(sys.argv[2]))]
-    print(json.dumps({
-        'wrong': sum(result['wrong'] for result in results),
-        'confidence_off': max(result['confidence_off'] for result in results),
-        'pixels': sum(result['pixels'] for result in results),
-        'ties_wrong': tie(where),
-        'engine_wrong': engine_disagreement(where),
-    }))
+    print(
+        json.dumps(
+            {
+                'wrong': sum(result['wrong'] for result in results),
+                'confidence_off': max(result['confidence_off'] for result in results),
+                'pixels': sum(result['pixels'] for result in results),
+                'ties_wrong': tie(where),
+                'engine_wrong': engine_disagreement(where),
+            }
+        )
+    )

@@ -147,9 +147,7 @@ class Browser:
             'return [box.x + box.width / 2, box.y + box.height / 2]; })()'
         )
         for kind in ('mousePressed', 'mouseReleased'):
-            self.send(
-                'Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1
-            )
+            self.send('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
 
     def point(self, selector: str, x: float, y: float) -> None:
         """Move the mouse to a place in an element.

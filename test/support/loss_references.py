@@ -111,9 +111,7 @@ def gate_of(taxonomy: Taxonomy, label: Label) -> int:
     return taxonomy.parent(node) or 0
 
 
-def expected_child(
-    taxonomy: Taxonomy, label: Label, is_box: bool, inner: int
-) -> int | None:
+def expected_child(taxonomy: Taxonomy, label: Label, is_box: bool, inner: int) -> int | None:
     """Return the child that `iv2018` trains a classifier towards, None where it does not."""
     if is_box and (not (gate := gate_of(taxonomy, label)) or gate not in taxonomy.path(inner)):
         return None

@@ -38,7 +38,11 @@ def image_message(rgb: RgbImage, number: int = 0) -> Image:
     """Return an rgb8 image message."""
     height, width = rgb.shape[:2]
     return Image(
-        header=header(number), height=height, width=width, encoding='rgb8', step=3 * width,
+        header=header(number),
+        height=height,
+        width=width,
+        encoding='rgb8',
+        step=3 * width,
         data=rgb.tobytes(),
     )
 

@@ -28,17 +28,13 @@ class Graph(TorchDispatchMode):
         self.own: dict[int, torch.Tensor] = {}
         self.pool: list[Graph] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do an operation and note it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         before = {address(one) for one in tensors((args, kwargs))}
         self.operations.append((func, args, kwargs, result))
-        self.own |= {
-            address(one): one for one in tensors(result) if address(one) not in before
-        }
+        self.own |= {address(one): one for one in tensors(result) if address(one) not in before}
         return result
 
     def replay(self) -> None:

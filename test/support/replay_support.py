@@ -94,9 +94,7 @@ def drive(count: int, *, sparse: int = 1, size: tuple[int, int] = SIZE) -> Itera
         shift = number % width
         rgb = taxonomy.palette[labels].astype(np.int64) + texture[:, shift : shift + width]
         truth = np.where(labels == sign, taxonomy.node_id('sign'), labels).astype(np.uint8)
-        yield Frame(
-            np.clip(rgb, 0, 255).astype(np.uint8), truth if number % sparse == 0 else None
-        )
+        yield Frame(np.clip(rgb, 0, 255).astype(np.uint8), truth if number % sparse == 0 else None)
 
 
 def write_drive(path: Path, count: int = 12, **options: Any) -> Path:

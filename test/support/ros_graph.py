@@ -111,9 +111,7 @@ class Graph:
             if subscription.topic_name == topic:
                 self.peer.destroy_subscription(subscription)
 
-    def call(
-        self, kind: type, service: str, request: Any, *, again_s: float = PATIENCE_S
-    ) -> Any:
+    def call(self, kind: type, service: str, request: Any, *, again_s: float = PATIENCE_S) -> Any:
         """Call a service and return its response.
 
         A server that answers before it has found the reader of its answers loses the first one:

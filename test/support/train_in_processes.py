@@ -69,10 +69,18 @@ def main(out: Path) -> dict[str, torch.Tensor]:
         for seed, (name, share) in enumerate((('many', 3), ('one', 1)))
     }
     config = TrainingConfig(
-        name='small', taxonomy='street', datasets=datasets,
+        name='small',
+        taxonomy='street',
+        datasets=datasets,
         network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
-        crop=(64, 64), steps=3, steps_per_epoch=3, warmup_steps=1, learning_rate=0.05,
-        optimizer=OptimizerConfig('sgd'), workers=0, validation_every_epochs=1,
+        crop=(64, 64),
+        steps=3,
+        steps_per_epoch=3,
+        warmup_steps=1,
+        learning_rate=0.05,
+        optimizer=OptimizerConfig('sgd'),
+        workers=0,
+        validation_every_epochs=1,
     )
     run_dir = out / 'run'
     with mock.patch.object(run_module, 'SegmentationModule', ObservedModule):

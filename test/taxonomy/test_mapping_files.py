@@ -90,9 +90,7 @@ def test_the_matrix_says_which_label_allows_which_leaf(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('text', 'message'), FAULTS)
-def test_a_faulty_file_is_refused_in_one_sentence(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_a_faulty_file_is_refused_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(MappingError, match=message) as caught:
         load(tmp_path, text)
     assert '\n' not in str(caught.value)

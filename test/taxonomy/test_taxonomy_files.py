@@ -70,9 +70,7 @@ def test_a_description_is_allowed_and_the_subclass_root_is_a_name(tmp_path: Path
 
 
 @pytest.mark.parametrize(('text', 'message'), FAULTS)
-def test_a_faulty_file_is_refused_in_one_sentence(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_a_faulty_file_is_refused_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(TaxonomyError, match=message) as caught:
         load_taxonomy(path)

@@ -73,9 +73,7 @@ def test_labels_need_not_lie_in_one_piece(
         np.zeros((2, 3), np.int64), np.zeros((2, 3, 1), np.uint8), np.zeros((0, 3), np.uint8),
     ],
 )  # fmt: skip
-def test_what_is_no_label_image_is_refused(
-    taxonomy: Taxonomy, labels: NDArray[np.uint8]
-) -> None:
+def test_what_is_no_label_image_is_refused(taxonomy: Taxonomy, labels: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match='The labels have shape .* expected .H, W. uint8'):
         colorize(labels, taxonomy)
 

@@ -18,8 +18,10 @@ SPLITS: dict[str, dict[str, dict[str, Any]]] = {
     'camvid': {word: {'split': word} for word in ('train', 'val', 'test')},
     'cityscapes': {word: {'split': word} for word in ('train', 'val', 'test')},
     'vistas': {
-        'train': {'split': 'training'}, 'training': {'split': 'training'},
-        'val': {'split': 'validation'}, 'validation': {'split': 'validation'},
+        'train': {'split': 'training'},
+        'training': {'split': 'training'},
+        'val': {'split': 'validation'},
+        'validation': {'split': 'validation'},
     },
     'gtsdb': {
         'val': {'part': 'held_out'},

@@ -52,8 +52,14 @@ def engines(options: argparse.Namespace) -> Rows:
     with TemporaryDirectory(prefix=PREFIX) as scratch:
         for size in options.sizes:
             job = EngineJob(
-                drawn(size), Path(scratch), options.model, options.device, options.frames,
-                options.warm_up, options.camera_counts, options.input_height,
+                drawn(size),
+                Path(scratch),
+                options.model,
+                options.device,
+                options.frames,
+                options.warm_up,
+                options.camera_counts,
+                options.input_height,
             )
             choices = choices_of(options.backend)
             rows += measure_engines(job, choices, find_reference(job, choices))
@@ -97,7 +103,10 @@ def node(options: argparse.Namespace) -> Rows:
 
 
 def _node(
-    options: argparse.Namespace, job: EngineJob, reference: Reference, choice: EngineChoice,
+    options: argparse.Namespace,
+    job: EngineJob,
+    reference: Reference,
+    choice: EngineChoice,
     cameras: int,
 ) -> Rows:
     try:
@@ -109,10 +118,17 @@ def _node(
         ) from problem
     height, width = job.pictures.shape[1:3]
     plan = GraphPlan(
-        size=(height, width), backend=choice.backend, precision=choice.precision,
-        model=str(job.model or ''), device=options.device, seconds=options.seconds,
-        input_height=options.input_height, parameters=options.parameter,
-        results=options.results.split(','), cameras=cameras, pictures=str(job.shown),
+        size=(height, width),
+        backend=choice.backend,
+        precision=choice.precision,
+        model=str(job.model or ''),
+        device=options.device,
+        seconds=options.seconds,
+        input_height=options.input_height,
+        parameters=options.parameter,
+        results=options.results.split(','),
+        cameras=cameras,
+        pictures=str(job.shown),
         rates=tuple(float(rate) for rate in options.rates.split(',')),
         reference=str(reference.labels) if reference.name else '',
     )
@@ -136,11 +152,16 @@ def profiles(options: argparse.Namespace) -> Rows:
                     'such as openvino:int8.'
                 )
             path = file_for(options.model, choice)
-            found.append(layer_times(
-                Path(path) if path else None, choice.precision, drawn(size)[0],
-                frames=options.frames, warm_up=options.warm_up,
-                input_height=options.input_height,
-            ))
+            found.append(
+                layer_times(
+                    Path(path) if path else None,
+                    choice.precision,
+                    drawn(size)[0],
+                    frames=options.frames,
+                    warm_up=options.warm_up,
+                    input_height=options.input_height,
+                )
+            )
     return found
 
 
@@ -151,18 +172,25 @@ def everything(
     from hiseg_ros.benchmark.everything import EverythingPlan, measure_everything
 
     plan = EverythingPlan(
-        options.sizes, choices_of(options.backend), choices_of(options.node_backend),
-        options.camera_counts, options.device, options.frames, options.warm_up,
+        options.sizes,
+        choices_of(options.backend),
+        choices_of(options.node_backend),
+        options.camera_counts,
+        options.device,
+        options.frames,
+        options.warm_up,
         options.experiment,
     )
     with TemporaryDirectory(prefix=PREFIX) as scratch:
+
         def tell(found: dict[str, Rows]) -> None:
             row = (found['graph'] or found['engines'])[-1]
             height, width = row['size']
             print(
                 f'{"node" if found["graph"] else "engine"}: {row["network"]}, {height}x{width}, '
                 f'{row["cameras"]} cameras, {row["backend"]} {row["precision"]}',
-                file=sys.stderr, flush=True,
+                file=sys.stderr,
+                flush=True,
             )
             keep(found)
 

@@ -17,15 +17,24 @@ FOREVER = 0
 def add_pace(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that say how fast, how often and in which time."""
     parser.add_argument(
-        '--rate', type=positive, default=1.0, metavar='FACTOR',
+        '--rate',
+        type=positive,
+        default=1.0,
+        metavar='FACTOR',
         help='factor on the speed of the replay (default: %(default)s)',
     )
     parser.add_argument(
-        '--loop', type=whole, nargs='?', const=FOREVER, default=1, metavar='N',
+        '--loop',
+        type=whole,
+        nargs='?',
+        const=FOREVER,
+        default=1,
+        metavar='N',
         help='replay N times; without a number until Ctrl-C (default: once)',
     )
     parser.add_argument(
-        '--clock', action='store_true',
+        '--clock',
+        action='store_true',
         help='keep the recorded stamps and publish /clock, which jumps back when the recording '
         'begins anew (default: stamp the images with the time of now, as a camera does)',
     )

@@ -108,7 +108,8 @@ class ClassOrders:
 def _in_order(mapping: Mapping, path: Path, taxonomy: Taxonomy) -> list[ClassOrder]:
     """Return what fits without further words, first what is meant most often."""
     beside = [
-        other for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}'))
+        other
+        for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}'))
         if other.stem.removeprefix(f'{path.stem}_').isdecimal()
     ]
     sources = [(load_mapping(other, taxonomy), other) for other in beside]
@@ -225,9 +226,11 @@ def _check(classes: Sequence[FlatClass], taxonomy: Taxonomy, order: ClassOrder) 
 def _node_of(label: Label, taxonomy: Taxonomy, first: MappingABC[str, int]) -> int:
     """Return the node that stands for a label."""
     leaves = set(label.leaves)
-    inside = [node.node_id for node in taxonomy.nodes if leaves.issuperset(
-        taxonomy.leaves_below(node.node_id)
-    )]
+    inside = [
+        node.node_id
+        for node in taxonomy.nodes
+        if leaves.issuperset(taxonomy.leaves_below(node.node_id))
+    ]
     largest = max(inside, key=lambda node: len(taxonomy.leaves_below(node)))
     if 2 * len(taxonomy.leaves_below(largest)) > len(leaves):
         return largest

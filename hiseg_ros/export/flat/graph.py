@@ -120,9 +120,11 @@ def wrapped_model(
         nodes,
         model.graph.name,
         [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [batch, height, width, 3])],
-        [helper.make_tensor_value_info(
-            OUTPUT, TensorProto.FLOAT, [batch, len(weights), 'grid_height', 'grid_width']
-        )],
+        [
+            helper.make_tensor_value_info(
+                OUTPUT, TensorProto.FLOAT, [batch, len(weights), 'grid_height', 'grid_width']
+            )
+        ],
         initializer=[*before.constants, *constants, *after.constants],
         sparse_initializer=model.graph.sparse_initializer,
     )

@@ -28,7 +28,9 @@ RAISED_OPSET = 17
 """What an older graph is raised to."""
 
 INPUT_TYPES = {
-    TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.UINT8: np.uint8
+    TensorProto.FLOAT: np.float32,
+    TensorProto.FLOAT16: np.float16,
+    TensorProto.UINT8: np.uint8,
 }
 
 MARK = 'hiseg_'
@@ -95,9 +97,7 @@ class FlatNetwork:
     """What the wrapped file starts from: before a last argmax or enlargement."""
 
 
-def open_flat_network(
-    path: Path, output_name: str = '', keep_tail: bool = False
-) -> FlatNetwork:
+def open_flat_network(path: Path, output_name: str = '', keep_tail: bool = False) -> FlatNetwork:
     """Read an ONNX file; nothing in it is executed.
 
     Args:
@@ -114,13 +114,16 @@ def open_flat_network(
     graph = model.graph
     producers = {name: node for node in graph.node for name in node.output}
     output = _chosen_output(path, graph, output_name, producers)
-    source = output if keep_tail or not _is_output(graph, output) else before_tail(
-        output, producers
+    source = (
+        output if keep_tail or not _is_output(graph, output) else before_tail(output, producers)
     )
     needed = {name for node in nodes_before(graph, {output}) for name in names_read(node)}
     source_input = _input(path, graph, needed)
     return FlatNetwork(
-        path, model, source_input, FlatOutput(output, kind_of_tensor(output, producers)),
+        path,
+        model,
+        source_input,
+        FlatOutput(output, kind_of_tensor(output, producers)),
         FlatOutput(source, kind_of_tensor(source, producers)),
     )
 
@@ -220,7 +223,8 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
         )
     value = inputs[used[0]].type.tensor_type
     shape = [
-        side.dim_value if side.HasField('dim_value') and side.dim_value > 0
+        side.dim_value
+        if side.HasField('dim_value') and side.dim_value > 0
         else side.dim_param or '?'
         for side in value.shape.dim
     ]

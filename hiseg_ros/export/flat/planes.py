@@ -95,7 +95,8 @@ def _spread(classes: Sequence[FlatClass], taxonomy: Taxonomy) -> NDArray[np.floa
     for column, one in enumerate(classes):
         below = set(taxonomy.leaves_below(one.node_id))
         finer = {
-            leaf for node in nodes & set(taxonomy.nodes_below(one.node_id)) - {one.node_id}
+            leaf
+            for node in nodes & set(taxonomy.nodes_below(one.node_id)) - {one.node_id}
             for leaf in taxonomy.leaves_below(node)
         }
         allowed = below & set(one.leaves) or below

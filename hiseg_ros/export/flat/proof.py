@@ -77,7 +77,8 @@ class Expected:
 def installed_runtimes() -> list[str]:
     """Return the back-ends for .onnx files that are installed."""
     return [  # TensorRT compiles for minutes
-        name for name, (kind, module) in BACKENDS.items()
+        name
+        for name, (kind, module) in BACKENDS.items()
         if kind == ONNX and name != 'tensorrt' and find_spec(module) is not None
     ]
 
@@ -113,8 +114,9 @@ def prove_flat(
             failures.append(str(problem).replace(str(path), str(name)))
     if not agreements:
         raise CheckpointError(
-            f'No runtime runs {name}: {" ".join(failures)}' if failures else
-            f'{name} is not proven: Python has neither onnxruntime nor openvino; expected one.'
+            f'No runtime runs {name}: {" ".join(failures)}'
+            if failures
+            else f'{name} is not proven: neither onnxruntime nor openvino is installed.'
         )
     for one in agreements:
         _check(one, name)
@@ -176,17 +178,15 @@ def _best(
     planes: NDArray[np.float32], size: ImageSize | tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the most probable class at each pixel of a size and its probability."""
-    at_size = np.stack([
-        cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in planes
-    ])
+    at_size = np.stack(
+        [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in planes]
+    )
     return at_size.argmax(0), at_size.max(0)
 
 
 def _check(one: FlatAgreement, name: Path) -> None:
     # Not `>`: a difference that is no number must not pass.
-    if not (
-        one.largest_difference <= LARGEST_DIFFERENCE and one.equal_classes >= LEAST_CLASSES
-    ):
+    if not (one.largest_difference <= LARGEST_DIFFERENCE and one.equal_classes >= LEAST_CLASSES):
         raise CheckpointError(
             f'{name} run by {one.program} differs from the flat network by '
             f'{one.largest_difference:.2g} in probability and has its class in '

@@ -81,8 +81,10 @@ class FlatReference:
                 'network with: pip install onnxruntime.'
             )
         try:
-            self._run = _in_onnx_runtime(content) if program == 'onnxruntime' else _in_openvino(
-                content, self._names
+            self._run = (
+                _in_onnx_runtime(content)
+                if program == 'onnxruntime'
+                else _in_openvino(content, self._names)
             )
         except Exception as problem:  # their errors share no family
             raise CheckpointError(

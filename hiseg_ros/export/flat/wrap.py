@@ -124,23 +124,36 @@ def wrap_flat(
         for image, (start, end) in zip(images, tensors, strict=True)
     ]
     model = wrapped_model(
-        network, meaning, classes, planes.weights,
+        network,
+        meaning,
+        classes,
+        planes.weights,
         FlatOptions(options.preprocessing, options.bgr, size, pooled),
     )
     info = ModelInfo(
-        None, options.preprocessing, taxonomy, _card(path, classes, taxonomy, meaning, options),
+        None,
+        options.preprocessing,
+        taxonomy,
+        _card(path, classes, taxonomy, meaning, options),
         planes.walk,
     )
-    onnx.helper.set_model_props(model, {
-        **{entry.key: entry.value for entry in network.model.metadata_props},
-        INFO_KEY: dump_info(info),
-    })
+    onnx.helper.set_model_props(
+        model,
+        {
+            **{entry.key: entry.value for entry in network.model.metadata_props},
+            INFO_KEY: dump_info(info),
+        },
+    )
     agreements, failures = _save_and_prove(model, output, classes, planes, expected)
     height, width = images[0].shape[1:3]
     cells = expected[0].probabilities.shape[1:]
     return Wrapped(
-        classes, network, meaning, (round(height / cells[0]), round(width / cells[1])),
-        agreements, failures,
+        classes,
+        network,
+        meaning,
+        (round(height / cells[0]), round(width / cells[1])),
+        agreements,
+        failures,
     )
 
 

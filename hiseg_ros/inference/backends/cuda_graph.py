@@ -103,7 +103,9 @@ class GraphStep:
                 graph = torch.cuda.CUDAGraph()
                 # Another thread may use the device meanwhile: it loads weights or segments.
                 with torch.cuda.graph(
-                    graph, pool=self._pool, stream=self._stream,
+                    graph,
+                    pool=self._pool,
+                    stream=self._stream,
                     capture_error_mode='thread_local',
                 ):
                     result = self._step(source)

@@ -78,7 +78,8 @@ def _convolutions_before_norms(
     # Of subclasses with arithmetic of their own nothing is known.
     hooks = [
         module.register_forward_hook(note_output)
-        if type(module) is nn.Conv2d else module.register_forward_pre_hook(note_input)
+        if type(module) is nn.Conv2d
+        else module.register_forward_pre_hook(note_input)
         for module in network.modules()
         if type(module) in (nn.Conv2d, nn.BatchNorm2d, BatchNormAct2d)
     ]

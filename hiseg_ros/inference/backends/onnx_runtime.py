@@ -43,7 +43,11 @@ class OnnxRuntimeBackend(ExportedBackend):
     """
 
     def __init__(
-        self, path: Path, inputs: ExportedInput, device: str, precision: str = 'float32',
+        self,
+        path: Path,
+        inputs: ExportedInput,
+        device: str,
+        precision: str = 'float32',
         name: str = 'onnx_runtime',
     ) -> None:
         """Load the file.

@@ -83,9 +83,7 @@ class OpenVinoBackend(ExportedBackend):
             )
         core = shared_core()
         if precision == 'bfloat16' and not has_bfloat16():
-            raise ConfigError(
-                "This CPU has no bfloat16; expected precision 'float32' on it."
-            )
+            raise ConfigError("This CPU has no bfloat16; expected precision 'float32' on it.")
         try:
             model = core.read_model(path)
         except RuntimeError as problem:
@@ -99,9 +97,7 @@ class OpenVinoBackend(ExportedBackend):
             side.get_length() if side.is_static else None for side in source.get_partial_shape()
         ]
         self.precision = precision
-        self._inputs = inputs.of_file(
-            path, shape, source.get_element_type() == openvino.Type.u8
-        )
+        self._inputs = inputs.of_file(path, shape, source.get_element_type() == openvino.Type.u8)
         self._core = core
         self._model, self._tree = _without_tree(model, taxonomy)
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
@@ -148,9 +144,7 @@ class OpenVinoBackend(ExportedBackend):
         self._tree = None
 
 
-def _without_tree(
-    model: Any, taxonomy: Taxonomy | None
-) -> tuple[Any, TreePlanes | None]:
+def _without_tree(model: Any, taxonomy: Taxonomy | None) -> tuple[Any, TreePlanes | None]:
     """Return a model that ends with the odds of every child, and what makes nodes of them.
 
     Channels come last, as a CPU's convolutions leave them. The model is returned as it is, alone,

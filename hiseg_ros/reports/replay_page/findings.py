@@ -22,9 +22,7 @@ FEW = 5
 """A sign that was seen in so many frames is no passing error."""
 
 
-def findings(
-    metrics: dict[str, Any], tables: Sequence[FrameTable]
-) -> tuple[tuple[str, str], ...]:
+def findings(metrics: dict[str, Any], tables: Sequence[FrameTable]) -> tuple[tuple[str, str], ...]:
     """Return (what, sentence), the most telling first."""
     scores = metrics['scores']
     found = [*_of_truth(scores, tables[0])] if scores and scores['frames_with_truth'] else []

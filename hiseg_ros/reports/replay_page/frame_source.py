@@ -115,9 +115,7 @@ class FrameSource:
                 message = RawMessage(connection.topic, time_ns, bytes(data))
                 if read_stamp_ns(message.data) == stamp_ns:
                     is_camera = connection.topic == topics[0]
-                    image = self._types.decode(
-                        connection.msgtype, connection.msgdef, message.data
-                    )
+                    image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
                     found[connection.topic] = rgb_of(image) if is_camera else array_of(image)
         except HisegError:
             raise

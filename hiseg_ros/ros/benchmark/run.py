@@ -85,12 +85,23 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
                 NODE, _node_command(plan), environment, Path(folder) / 'node.log', events
             )
             children.append(node)
-            camera = [sys.executable, '-m', 'hiseg_ros.ros.benchmark.cameras', json.dumps({
-                'results': list(plan.results), 'rates': list(plan.rates),
-                'seconds': plan.seconds, 'node': node.process_id, 'patience_s': PATIENCE_S,
-                'pictures': plan.pictures, 'reference': plan.reference,
-                'cameras': _camera_names(plan),
-            })]
+            camera = [
+                sys.executable,
+                '-m',
+                'hiseg_ros.ros.benchmark.cameras',
+                json.dumps(
+                    {
+                        'results': list(plan.results),
+                        'rates': list(plan.rates),
+                        'seconds': plan.seconds,
+                        'node': node.process_id,
+                        'patience_s': PATIENCE_S,
+                        'pictures': plan.pictures,
+                        'reference': plan.reference,
+                        'cameras': _camera_names(plan),
+                    }
+                ),
+            ]
             children.append(
                 ChildProcess(CAMERA, camera, environment, Path(folder) / 'camera.log', events)
             )
@@ -99,7 +110,9 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
             end_all(children)
         log = (Path(folder) / 'node.log').read_text(errors='replace')
     named = {
-        'size': list(plan.size), 'input_height': plan.input_height, 'results': list(plan.results),
+        'size': list(plan.size),
+        'input_height': plan.input_height,
+        'results': list(plan.results),
         'cameras': plan.cameras,
         'precision': _configured_precision(log) or plan.precision,
     }
@@ -121,9 +134,13 @@ def _configured_precision(log: str) -> str:
 
 def _node_command(plan: GraphPlan) -> list[str]:
     parameters = {
-        'autostart': 'true', 'model': plan.model or "''", 'device': plan.device,
-        'backend': plan.backend, 'precision': plan.precision,
-        'input_height': str(plan.input_height), 'cameras': json.dumps(_camera_names(plan)),
+        'autostart': 'true',
+        'model': plan.model or "''",
+        'device': plan.device,
+        'backend': plan.backend,
+        'precision': plan.precision,
+        'input_height': str(plan.input_height),
+        'cameras': json.dumps(_camera_names(plan)),
     }
     command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     for name, value in parameters.items():

@@ -109,32 +109,46 @@ def _cost(text: str) -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser('nav2_params', description=__doc__)
     parser.add_argument(
-        '--classes', default='nav2', metavar='M',
+        '--classes',
+        default='nav2',
+        metavar='M',
         help='as the parameter nav2.classes: a name in config/mappings or the path of a YAML file '
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--taxonomy', default='street', metavar='T',
+        '--taxonomy',
+        default='street',
+        metavar='T',
         help='tree of the weights: a name in config/taxonomies or a path (default: %(default)s)',
     )
     parser.add_argument(
-        '--cost', type=_cost, action='append', default=[], metavar='NAME=COST',
+        '--cost',
+        type=_cost,
+        action='append',
+        default=[],
+        metavar='NAME=COST',
         help=f'cost of a class, {FREE} (free) to {LETHAL} (lethal); once for each class',
     )
     parser.add_argument(
         '--node', default='/segmentation', help='full name of the node (default: %(default)s)'
     )
     parser.add_argument(
-        '--cameras', default='', metavar='A,B',
+        '--cameras',
+        default='',
+        metavar='A,B',
         help="as the node's parameter cameras, with commas (default: one without a name)",
     )
     parser.add_argument(
-        '--cloud', default='', metavar='TOPIC',
+        '--cloud',
+        default='',
+        metavar='TOPIC',
         help='point clouds, organised and aligned with the image; {camera} for its name '
         '(default: /camera/depth/points, /{camera}/depth/points with cameras)',
     )
     parser.add_argument(
-        '--costmap', default='local_costmap', choices=('local_costmap', 'global_costmap'),
+        '--costmap',
+        default='local_costmap',
+        choices=('local_costmap', 'global_costmap'),
         help='whose layer it is (default: %(default)s)',
     )
     parser.add_argument('--output', type=Path, metavar='FILE', help='instead of standard output')

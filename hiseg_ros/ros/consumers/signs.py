@@ -65,9 +65,7 @@ class Signs:
         """Do nothing: it subscribes to nothing."""
 
 
-def detections_message(
-    header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy
-) -> Any:
+def detections_message(header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy) -> Any:
     """Return a vision_msgs/Detection2DArray: the box of each region and its best subclasses.
 
     Args:
@@ -93,9 +91,7 @@ def detections_message(
     return message
 
 
-def annotations_message(
-    header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy
-) -> Any:
+def annotations_message(header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy) -> Any:
     """Return a foxglove_msgs/ImageAnnotations: outline, name and vote of each region.
 
     Args:

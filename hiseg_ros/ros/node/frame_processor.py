@@ -95,9 +95,7 @@ class FrameProcessor:
         """Publish what was segmented and end the second thread; False where it took longer."""
         return self._publishing.close(timeout_s)
 
-    def process(
-        self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]
-    ) -> None:
+    def process(self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]) -> None:
         """Segment frames of different cameras and publish their messages.
 
         Each of them is counted as processed or as dropped for one cause, also where this raises.
@@ -142,9 +140,7 @@ class FrameProcessor:
         """Publish a frame's messages and count it."""
         work, segmentation = done.work, done.segmentation
         info = work.camera.input.camera_info
-        product = Product(
-            work.frame.message.header, work.rgb, segmentation, work.parameters, info
-        )
+        product = Product(work.frame.message.header, work.rgb, segmentation, work.parameters, info)
         try:
             published = work.camera.outputs.publish(work.wanted, product)
         except BaseException:
@@ -152,9 +148,7 @@ class FrameProcessor:
             raise
         self._count(done, published)
 
-    def _decoded(
-        self, camera: Camera, frame: Frame, parameters: NodeParameters
-    ) -> _Work | None:
+    def _decoded(self, camera: Camera, frame: Frame, parameters: NodeParameters) -> _Work | None:
         """Return a decoded frame; None where it was dropped and counted so."""
         wanted = camera.outputs.wanted()
         if not wanted:

@@ -157,9 +157,7 @@ class Outputs:
         messages_s += perf_counter() - started
         return Published(message_bytes, 1e3 * messages_s, 1e3 * publish_s)
 
-    def _messages(
-        self, wanted: frozenset[str], product: Product
-    ) -> Iterator[tuple[str, Any]]:
+    def _messages(self, wanted: frozenset[str], product: Product) -> Iterator[tuple[str, Any]]:
         """Yield topic and message, each built when the one before is on its way."""
         for topic, build in self._builders.items():
             message = build(product, self._last.pop(topic, None)) if topic in wanted else None

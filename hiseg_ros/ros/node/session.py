@@ -47,9 +47,7 @@ class Configured:
         self._make_engine = make_engine
         self._crashed = crashed
         self._slots: FrameSlots[Camera, Frame] = FrameSlots()
-        self._processor = FrameProcessor(
-            node, store, crashed, lambda: self._slots.is_waiting
-        )
+        self._processor = FrameProcessor(node, store, crashed, lambda: self._slots.is_waiting)
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
         self._loaded: LoadedEngine | None = None
@@ -64,9 +62,7 @@ class Configured:
                 still to be called.
         """
         sizes = sizes_of(parameters)
-        self._loaded = self._worker.load(
-            lambda: load_proven(self._make_engine, parameters, sizes)
-        )
+        self._loaded = self._worker.load(lambda: load_proven(self._make_engine, parameters, sizes))
         taxonomy = self._loaded.taxonomy
         for name in parameters.cameras:
             camera = Camera(self._node, name, parameters, taxonomy, self._slots)

@@ -150,9 +150,7 @@ class CameraInput:
         publishers = self._node.get_publishers_info_by_topic(self.image_topic)
         return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
 
-    def _on_image(
-        self, message: Image | CompressedImage, info: Mapping[str, int | None]
-    ) -> None:
+    def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
         if missing := self._losses.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
         self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))

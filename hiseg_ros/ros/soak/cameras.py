@@ -21,9 +21,7 @@ from hiseg_ros.ros.soak.audit import Sent
 from hiseg_ros.ros.soak.plan import CameraPlan
 from hiseg_ros.types import ImageSize, RgbImage
 
-QOS = QoSProfile(
-    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=30
-)
+QOS = QoSProfile(reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=30)
 
 _CODES = {
     'bgr8': cv2.COLOR_RGB2BGR,
@@ -40,9 +38,7 @@ def image_message(picture: RgbImage, encoding: str, size: ImageSize) -> Image:
         pixels = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     if encoding in _CODES:
         pixels = cv2.cvtColor(pixels, _CODES[encoding])
-    message = Image(
-        height=height, width=width, encoding=encoding, step=pixels.size // height
-    )
+    message = Image(height=height, width=width, encoding=encoding, step=pixels.size // height)
     data = array('B')
     data.frombytes(np.ascontiguousarray(pixels).tobytes())
     message.data = data

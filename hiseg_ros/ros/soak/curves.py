@@ -108,9 +108,7 @@ class _Canvas:
         face = cv2.FONT_HERSHEY_SIMPLEX
         (width, _), _ = cv2.getTextSize(text, face, scale * DETAIL, DETAIL)
         place = (round(x - align * width), y)
-        cv2.putText(
-            self.pixels, text, place, face, scale * DETAIL, color, DETAIL, cv2.LINE_AA
-        )
+        cv2.putText(self.pixels, text, place, face, scale * DETAIL, color, DETAIL, cv2.LINE_AA)
 
     def frame(self) -> None:
         self._text(self._panel.title, LEFT * DETAIL, 16 * DETAIL, INK, scale=0.5)

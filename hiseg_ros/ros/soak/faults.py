@@ -69,8 +69,10 @@ def garbage(rig: Rig, camera: str) -> str:
     rig.cameras[camera].fault = 'garbage'
     try:
         rig.until(
-            lambda: rig.status(camera).level == 'WARN'
-            and 'unreadable image' in rig.status(camera).text,
+            lambda: (
+                rig.status(camera).level == 'WARN'
+                and 'unreadable image' in rig.status(camera).text
+            ),
             f'a WARN of {camera}',
         )
         time.sleep(rig.plan.hold_s)

@@ -76,8 +76,7 @@ def write(outcome: Outcome, folder: Path) -> None:
         OSError: They cannot be written.
     """
     windows = {
-        name: percentiles(points, outcome.seconds)
-        for name, points in outcome.latencies.items()
+        name: percentiles(points, outcome.seconds) for name, points in outcome.latencies.items()
     }
     facts = {**outcome.facts, 'model': Path(outcome.facts.get('model', '')).name}
     machine = describe_machine()

@@ -74,12 +74,20 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
             color = '#8a8a8a' if variant.alone else '#2a6fbb'
             axis.barh(position, mean(values), color=color, height=0.7)
             axis.plot(
-                values, [position] * len(values), 'o', color='white', markeredgecolor='black',
+                values,
+                [position] * len(values),
+                'o',
+                color='white',
+                markeredgecolor='black',
                 markersize=5,
             )
             axis.text(
-                1.0, position, f' {mean(values):.1f}', transform=axis.get_yaxis_transform(),
-                va='center', fontsize=9,
+                1.0,
+                position,
+                f' {mean(values):.1f}',
+                transform=axis.get_yaxis_transform(),
+                va='center',
+                fontsize=9,
             )
         axis.set_title(f'{name} (%)', fontsize=10)
         axis.set_yticks(range(len(present)), [v.name for v in present])

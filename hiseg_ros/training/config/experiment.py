@@ -133,7 +133,9 @@ class DatasetConfig:
         _require('pasted_signs', self.pasted_signs, 0 <= self.pasted_signs < 1000, 'at least 0')
         least, largest = self.pasted_size
         _require(
-            'pasted_size', self.pasted_size, 4 <= least <= largest,
+            'pasted_size',
+            self.pasted_size,
+            4 <= least <= largest,
             'two lengths in pixels from 4 on, the smaller first',
         )
         threshold = self.repeat_threshold
@@ -250,23 +252,30 @@ class TrainingConfig:
         # The average of the weights begins after the warm-up: without further steps it would be
         # the random numbers of the start.
         _require(
-            'warmup_steps', self.warmup_steps, 0 <= self.warmup_steps < self.steps,
+            'warmup_steps',
+            self.warmup_steps,
+            0 <= self.warmup_steps < self.steps,
             f'0 to less than the {self.steps} steps of the run',
         )
         _require('ema_decay', self.ema_decay, 0 <= self.ema_decay < 1, '0 to less than 1')
         _require(
-            'accumulate_batches', self.accumulate_batches, self.accumulate_batches >= 1,
+            'accumulate_batches',
+            self.accumulate_batches,
+            self.accumulate_batches >= 1,
             'at least 1',
         )
         clip = self.gradient_clip
         _require('gradient_clip', clip, 0 <= clip < math.inf, 'at least 0')
         milestones = self.schedule.milestones
         _require(
-            'schedule milestones', milestones, all(step < self.steps for step in milestones),
+            'schedule milestones',
+            milestones,
+            all(step < self.steps for step in milestones),
             f'numbers below the {self.steps} steps of the run',
         )
         _require(
-            'exported_norm', self.exported_norm,
+            'exported_norm',
+            self.exported_norm,
             not self.exported_norm or (self.dataset_norm and self.exported_norm in self.datasets),
             f'one of the data sets {list(self.datasets)} where dataset_norm is true',
         )
@@ -281,11 +290,14 @@ class TrainingConfig:
         _require('validation_every_epochs', every, every >= 1, 'at least 1')
         measured = self.validation.dataset if self.validation else ''
         _require(
-            'validation dataset', measured, not measured or measured in self.datasets,
+            'validation dataset',
+            measured,
+            not measured or measured in self.datasets,
             f'one of the data sets {list(self.datasets)}',
         )
         _require(
-            'final_weights', self.final_weights,
+            'final_weights',
+            self.final_weights,
             self.final_weights in ('last', *(['best'] if self.validation_set else [])),
             "'last', or 'best' where there is a validation",
         )
@@ -308,9 +320,7 @@ class TrainingConfig:
         return replace(
             self,
             backbone_weights=backbone_weights or self.backbone_weights,
-            datasets={
-                name: item.in_folder(data) for name, item in self.datasets.items()
-            },
+            datasets={name: item.in_folder(data) for name, item in self.datasets.items()},
         )
 
 
@@ -359,9 +369,7 @@ def _build(cls: type[Any], data: Any, where: str) -> Any:
         if key in values and not _fits(values[key], hint):
             wanted = hint.__name__ if get_origin(hint) is None else str(hint)
             advice = ': YAML reads 1e-3 as text, write 1.0e-3' if hint is float else ''
-            raise ConfigError(
-                f'The {where} has {key} {data[key]!r}; expected {wanted}{advice}.'
-            )
+            raise ConfigError(f'The {where} has {key} {data[key]!r}; expected {wanted}{advice}.')
     try:
         return cls(**values)
     except (TypeError, ConfigError) as problem:
@@ -379,9 +387,7 @@ def _fits(value: Any, hint: Any) -> bool:
         if kinds[-1] is Ellipsis:
             kinds = (kinds[0],) * len(value) if isinstance(value, tuple) else ()
         return (
-            isinstance(value, tuple)
-            and len(value) == len(kinds)
-            and all(map(_fits, value, kinds))
+            isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
         )
     if get_origin(hint) is dict:
         return isinstance(value, dict) and all(

@@ -67,8 +67,10 @@ class AugmentationConfig:
             value = getattr(self, key)
             require(f'augmentation {key}', value, 0 <= value <= 1, 'a probability from 0 to 1')
         require(
-            'augmentation median and bilateral', (self.median, self.bilateral),
-            self.median + self.bilateral <= 1, 'at most 1 in sum, since only one is applied',
+            'augmentation median and bilateral',
+            (self.median, self.bilateral),
+            self.median + self.bilateral <= 1,
+            'at most 1 in sum, since only one is applied',
         )
         for key in ('brightness', 'contrast', 'saturation'):
             value = getattr(self, key)
@@ -80,12 +82,16 @@ class AugmentationConfig:
         require('augmentation bilateral_sigma', sigma, 0 < sigma < math.inf, 'more than 0')
         low, high = self.blur_sigma
         require(
-            'augmentation blur_sigma', self.blur_sigma, 0 < low <= high < math.inf,
+            'augmentation blur_sigma',
+            self.blur_sigma,
+            0 < low <= high < math.inf,
             'two lengths above 0, the smaller first',
         )
         low, high = self.noise_sigma
         require(
-            'augmentation noise_sigma', self.noise_sigma, 0 <= low <= high < math.inf,
+            'augmentation noise_sigma',
+            self.noise_sigma,
+            0 <= low <= high < math.inf,
             'two levels, the smaller first',
         )
 
@@ -112,7 +118,9 @@ class OptimizerConfig:
         require('optimizer kind', self.kind, self.kind in OPTIMIZERS, f'one of {list(OPTIMIZERS)}')
         require('optimizer momentum', self.momentum, 0 <= self.momentum < 1, '0 to less than 1')
         require(
-            'optimizer nesterov', self.nesterov, not self.nesterov or self.momentum > 0,
+            'optimizer nesterov',
+            self.nesterov,
+            not self.nesterov or self.momentum > 0,
             'false where momentum is 0',
         )
         fits = all(0 <= beta < 1 for beta in self.betas)
@@ -146,12 +154,14 @@ class ScheduleConfig:
         require('schedule factor', self.factor, 0 < self.factor <= 1, 'more than 0, at most 1')
         ascend = list(self.milestones) == sorted(set(self.milestones))
         require(
-            'schedule milestones', self.milestones,
+            'schedule milestones',
+            self.milestones,
             ascend and all(step > 0 for step in self.milestones),
             'numbers of steps, ascending and above 0',
         )
         require(
-            'schedule milestones', self.milestones,
+            'schedule milestones',
+            self.milestones,
             bool(self.milestones) == (self.kind == 'steps'),
             "some for the kind 'steps' and none for another",
         )

@@ -43,9 +43,7 @@ def mirrored_rows(
         images = {leaf: int(mirror_of_leaf[leaf]) for leaf in leaves}
         if set(images.values()) == {NO_LEAF}:
             continue
-        mirrored = frozenset(
-            leaf if image == NO_LEAF else image for leaf, image in images.items()
-        )
+        mirrored = frozenset(leaf if image == NO_LEAF else image for leaf, image in images.items())
         result[row] = row if mirrored == leaves else row_of_set.get(mirrored, NO_MIRROR)
     return result
 

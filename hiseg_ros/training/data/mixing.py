@@ -99,9 +99,7 @@ class MixedSamples(Dataset[TrainingItem]):
             dataset_index,
         )
 
-    def _scale(
-        self, source: Source, picture: Picture, centre: Box | None
-    ) -> tuple[float, float]:
+    def _scale(self, source: Source, picture: Picture, centre: Box | None) -> tuple[float, float]:
         """Return the range of the resize factor."""
         config = source.config
         if centre is not None and config.box_scale is not None:
@@ -115,9 +113,7 @@ class MixedSamples(Dataset[TrainingItem]):
         """Return which picture a slot shows: each at least once per pass, always in new order."""
         source = self.sources[dataset_index]
         step = (self.epoch - source.config.from_epoch) * self.steps + batch
-        number, position = divmod(
-            step * source.config.share + place, self._lengths[dataset_index]
-        )
+        number, position = divmod(step * source.config.share + place, self._lengths[dataset_index])
         kept_number, order = self._pass.get(dataset_index, (-1, None))
         if order is None or kept_number != number:
             order = pass_order(source.repeats.of_image, self.seed, number)

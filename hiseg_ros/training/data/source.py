@@ -184,8 +184,11 @@ class _Reader:
         """Yield all samples in order, read some ahead of time in threads."""
         workers = min(READERS, os.cpu_count() or 1)
         with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(self._dataset.__getitem__, i) for i in range(2 * workers)
-                       if i < len(self)]
+            waiting = [
+                pool.submit(self._dataset.__getitem__, i)
+                for i in range(2 * workers)
+                if i < len(self)
+            ]
             for index in range(len(self)):
                 sample = waiting.pop(0).result()
                 if index + 2 * workers < len(self):

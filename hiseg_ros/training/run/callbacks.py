@@ -102,8 +102,12 @@ class Speed(Callback):
         self.other_seconds += self._lap()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any,
-        batch: Any, batch_idx: int,
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Count a batch with the time since the last one, loading included."""
         seconds, images = self._lap(), len(batch[0]) * trainer.world_size
@@ -182,8 +186,12 @@ class TimedCheckpoint(ModelCheckpoint):
     """
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any,
-        batch: Any, batch_idx: int,
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Write where it is time and the step is complete."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
@@ -198,8 +206,13 @@ class Pictures(Callback):
         self.taxonomy = taxonomy
 
     def on_validation_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any,
-        batch: Any, batch_idx: int, dataloader_idx: int = 0,
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Draw one image; outputs are its `image` and its predicted `labels`."""
         board = next((x for x in trainer.loggers if isinstance(x, TensorBoardLogger)), None)

@@ -18,7 +18,13 @@ from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegErr
 from hiseg_ros.training.run.run_folder import last_checkpoint
 
 _DISK = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
 )
 """What the system says when a file cannot be written."""
 

@@ -45,7 +45,9 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
     groups, settings = parameter_groups(network, config), config.optimizer
     if settings.kind == 'sgd':
         return torch.optim.SGD(
-            groups, lr=config.learning_rate, momentum=settings.momentum,
+            groups,
+            lr=config.learning_rate,
+            momentum=settings.momentum,
             nesterov=settings.nesterov,
         )
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=settings.betas)

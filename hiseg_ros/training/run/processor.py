@@ -22,8 +22,13 @@ class _DepthwiseConvolution(torch.autograd.Function):
         ctx.save_for_backward(images, weight)
         ctx.convolution = convolution
         return F.conv2d(
-            images, weight.to(images.dtype), None, convolution.stride,
-            convolution.padding, convolution.dilation, convolution.groups,
+            images,
+            weight.to(images.dtype),
+            None,
+            convolution.stride,
+            convolution.padding,
+            convolution.dilation,
+            convolution.groups,
         )
 
     @staticmethod
@@ -33,8 +38,17 @@ class _DepthwiseConvolution(torch.autograd.Function):
         layer: nn.Conv2d = ctx.convolution
         with torch.autocast('cpu', enabled=False):
             images_gradient, weight_gradient, _ = torch.ops.aten.convolution_backward(
-                gradients[0].float(), images.float(), weight, None, layer.stride, layer.padding,
-                layer.dilation, False, [0, 0], layer.groups, [True, True, False],
+                gradients[0].float(),
+                images.float(),
+                weight,
+                None,
+                layer.stride,
+                layer.padding,
+                layer.dilation,
+                False,
+                [0, 0],
+                layer.groups,
+                [True, True, False],
             )
         return images_gradient.to(images.dtype), weight_gradient, None
 

@@ -31,8 +31,15 @@ ENVIRONMENT = 'environment.json'
 METRICS = 'metrics.csv'
 
 _FREE = (
-    'workers', 'threads', 'recipe', 'licences', 'validation', 'validation_every_epochs',
-    'final_weights', 'initial_weights', 'backbone_weights',
+    'workers',
+    'threads',
+    'recipe',
+    'licences',
+    'validation',
+    'validation_every_epochs',
+    'final_weights',
+    'initial_weights',
+    'backbone_weights',
 )
 """Keys that change nothing in a run that has begun; nor do the folders of its data sets."""
 

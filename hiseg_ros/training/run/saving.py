@@ -80,7 +80,8 @@ def check_finite(state: Mapping[str, torch.Tensor], step: int, path: Path) -> No
         ConfigError: One is not finite.
     """
     bad = [
-        name for name, tensor in state.items()
+        name
+        for name, tensor in state.items()
         if tensor.is_floating_point() and not bool(tensor.isfinite().all())
     ]
     if bad:
@@ -105,7 +106,13 @@ def load_averaged(module: torch.nn.Module, path: Path) -> int:
         module.load_state_dict(state['state_dict'])
         return int(state['global_step'])
     except (
-        RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError
+        RuntimeError,
+        EOFError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
     ) as problem:
         reason = ' '.join(str(problem).split())[:200]
         raise CheckpointError(

@@ -88,9 +88,7 @@ def train(
         raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
     weights = run_dir / f'{config.name}.safetensors'
     settings = run_dir / SETTINGS
-    if (
-        weights.is_file() and settings.is_file() and settings.read_text() == settings_text(config)
-    ):
+    if weights.is_file() and settings.is_file() and settings.read_text() == settings_text(config):
         return weights
     devices, machines = launched_processes()
     check_divisible(batch_sizes(config), devices * machines)
@@ -126,7 +124,8 @@ def train(
         # Every loss reaches every weight, but the norms of a data set that joins later wait.
         strategy=(
             DDPStrategy(find_unused_parameters=config.dataset_norm)
-            if devices * machines > 1 else 'auto'
+            if devices * machines > 1
+            else 'auto'
         ),
         use_distributed_sampler=False,  # the loaders deal the images out themselves
         max_epochs=-(-config.steps // config.steps_per_epoch),
@@ -139,7 +138,8 @@ def train(
         precision=config.precision,  # type: ignore[arg-type]
         log_every_n_steps=min(20, config.steps_per_epoch),
         callbacks=[
-            Folder(run_dir, config, first_step), Pictures(taxonomy),
+            Folder(run_dir, config, first_step),
+            Pictures(taxonomy),
             *_callbacks(config, run_dir, speed),
         ],
         logger=[
@@ -170,8 +170,11 @@ def train(
             # The run's own file comes last: where it lies, the run is complete.
             for name, network in reversed(module.finished_networks().items()):
                 write = partial(
-                    save_checkpoint, network=network, taxonomy=taxonomy,
-                    preprocessing=config.preprocessing, card={**card, 'name': name},
+                    save_checkpoint,
+                    network=network,
+                    taxonomy=taxonomy,
+                    preprocessing=config.preprocessing,
+                    card={**card, 'name': name},
                 )
                 replace_file(run_dir / f'{name}.safetensors', write)
             merge_metrics(run_dir)
@@ -186,16 +189,17 @@ def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Call
     ]
     if config.ema_decay:
         callbacks.append(
-            EMAWeightAveraging(
-                decay=config.ema_decay, update_starting_at_step=config.warmup_steps
-            )
+            EMAWeightAveraging(decay=config.ema_decay, update_starting_at_step=config.warmup_steps)
         )
     folder = last_checkpoint(run_dir).parent
     # Two reasons to write one file: an epoch is over, or it takes long.
     for reason in ({'every_n_epochs': 1}, {'train_time_interval': CHECKPOINT_INTERVAL}):
         callbacks.append(
             TimedCheckpoint(
-                folder, filename='last', save_top_k=1, enable_version_counter=False,
+                folder,
+                filename='last',
+                save_top_k=1,
+                enable_version_counter=False,
                 save_on_train_epoch_end='every_n_epochs' in reason,
                 **reason,
             )
@@ -203,8 +207,13 @@ def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Call
     if config.validation_set:
         callbacks.append(
             ModelCheckpoint(
-                folder, filename='best', monitor='val_miou', mode='max', save_top_k=1,
-                enable_version_counter=False, save_on_train_epoch_end=False,
+                folder,
+                filename='best',
+                monitor='val_miou',
+                mode='max',
+                save_top_k=1,
+                enable_version_counter=False,
+                save_on_train_epoch_end=False,
             )
         )
     return callbacks
@@ -264,9 +273,7 @@ def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
     second = config.second_labels
     if second is None:
         return {}
-    return {
-        'second_labels': {'mapping': second.mapping, 'source': second.source or 'not stated'}
-    }
+    return {'second_labels': {'mapping': second.mapping, 'source': second.source or 'not stated'}}
 
 
 def _backbone_card(config: TrainingConfig) -> dict[str, Any]:

@@ -13,9 +13,25 @@ from hiseg_ros.export.flat.classes import ClassOrders, flat_classes
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
 
 TRAIN_IDS = (
-    'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign',
-    'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train',
-    'motorcycle', 'bicycle',
+    'road',
+    'sidewalk',
+    'building',
+    'wall',
+    'fence',
+    'pole',
+    'traffic light',
+    'traffic sign',
+    'vegetation',
+    'terrain',
+    'sky',
+    'person',
+    'rider',
+    'car',
+    'truck',
+    'bus',
+    'train',
+    'motorcycle',
+    'bicycle',
 )
 """Of the Cityscapes benchmark, 0 to 18."""
 
@@ -53,8 +69,12 @@ def test_19_channels_of_cityscapes_are_train_ids(street: Taxonomy) -> None:
     names = node_names('cityscapes', 19, street)
     assert tuple(names) == TRAIN_IDS
     inner = {
-        'road': 'Driveable', 'sidewalk': 'Walkable', 'pole': 'Support', 'rider': 'Rider',
-        'traffic sign': 'Traffic Sign (Front)', 'train': 'On Rails',
+        'road': 'Driveable',
+        'sidewalk': 'Walkable',
+        'pole': 'Support',
+        'rider': 'Rider',
+        'traffic sign': 'Traffic Sign (Front)',
+        'train': 'On Rails',
     }
     assert names == {name: inner.get(name, name.title()) for name in TRAIN_IDS}
 
@@ -62,10 +82,17 @@ def test_19_channels_of_cityscapes_are_train_ids(street: Taxonomy) -> None:
 def test_classes_of_camvid_get_the_nodes_that_hold_most_of_them(street: Taxonomy) -> None:
     """Else the node of their name, else the first that the mapping names."""
     assert node_names('camvid', 11, street) == {
-        'Sky': 'Sky', 'Building': 'Construction - Structure', 'Pole': 'Support',
-        'Road': 'Driveable', 'Pavement': 'Walkable', 'Tree': 'Vegetation',
-        'SignSymbol': 'Traffic Sign', 'Fence': 'Fence', 'Car': 'Motor Vehicle',
-        'Pedestrian': 'Person', 'Bicyclist': 'Rider',
+        'Sky': 'Sky',
+        'Building': 'Construction - Structure',
+        'Pole': 'Support',
+        'Road': 'Driveable',
+        'Pavement': 'Walkable',
+        'Tree': 'Vegetation',
+        'SignSymbol': 'Traffic Sign',
+        'Fence': 'Fence',
+        'Car': 'Motor Vehicle',
+        'Pedestrian': 'Person',
+        'Bicyclist': 'Rider',
     }
 
 
@@ -113,7 +140,10 @@ def test_a_list_gives_any_order_and_may_divide_a_label(street: Taxonomy, tmp_pat
     assert orders.counts == (5,)
     classes = flat_classes(orders.usual, street)
     assert [(one.name, one.channels) for one in classes] == [
-        ('sky', (0,)), ('road', (1, 3)), ('unlabeled', (2,)), ('car', (4,)),
+        ('sky', (0,)),
+        ('road', (1, 3)),
+        ('unlabeled', (2,)),
+        ('car', (4,)),
     ]
 
 

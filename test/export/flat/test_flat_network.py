@@ -24,8 +24,10 @@ from hiseg_ros.model.info import INFO_KEY  # noqa: E402
     [
         ({}, ('NCHW', np.float32, None, True)),
         ({'layout': 'NHWC', 'dtype': TensorProto.UINT8}, ('NHWC', np.uint8, None, True)),
-        ({'dtype': TensorProto.FLOAT16, 'size': (64, 96), 'batch': 1},
-         ('NCHW', np.float16, (64, 96), False)),
+        (
+            {'dtype': TensorProto.FLOAT16, 'size': (64, 96), 'batch': 1},
+            ('NCHW', np.float16, (64, 96), False),
+        ),
     ],
 )
 def test_the_input_is_known_by_its_shape(
@@ -39,13 +41,19 @@ def test_the_input_is_known_by_its_shape(
 @pytest.mark.parametrize(
     ('tail', 'operator', 'kind'),
     [
-        ('scores', 'Conv', 'scores'), ('softmax', 'Softmax', 'probabilities'),
-        ('resize', 'Conv', 'scores'), ('resize+softmax', 'Conv', 'scores'),
-        ('softmax+resize', 'Softmax', 'probabilities'), ('resize+argmax', 'Conv', 'scores'),
+        ('scores', 'Conv', 'scores'),
+        ('softmax', 'Softmax', 'probabilities'),
+        ('resize', 'Conv', 'scores'),
+        ('resize+softmax', 'Conv', 'scores'),
+        ('softmax+resize', 'Softmax', 'probabilities'),
+        ('resize+argmax', 'Conv', 'scores'),
         ('resize+softmax+argmax+cast', 'Conv', 'scores'),
-        ('argmax+keepdims', 'Conv', 'scores'), ('corners', 'Resize', 'scores'),
-        ('corners+argmax', 'Resize', 'scores'), ('sigmoid', 'Conv', 'scores'),
-        ('sigmoid+resize', 'Conv', 'scores'), ('last', 'Transpose', 'scores'),
+        ('argmax+keepdims', 'Conv', 'scores'),
+        ('corners', 'Resize', 'scores'),
+        ('corners+argmax', 'Resize', 'scores'),
+        ('sigmoid', 'Conv', 'scores'),
+        ('sigmoid+resize', 'Conv', 'scores'),
+        ('last', 'Transpose', 'scores'),
     ],
 )
 def test_a_last_argmax_and_enlargement_are_left_out(
@@ -59,9 +67,9 @@ def test_a_last_argmax_and_enlargement_are_left_out(
     assert network.output.name == 'classes'
     kept = open_flat_network(path, keep_tail=True).source
     assert kept.name == 'classes'
-    assert kept.kind == ('label map' if 'argmax' in tail else (
-        'probabilities' if 'softmax' in tail else 'scores'
-    ))
+    assert kept.kind == (
+        'label map' if 'argmax' in tail else ('probabilities' if 'softmax' in tail else 'scores')
+    )
     assert open_flat_network(path, output_name=maker.output[0]).output.name == maker.output[0]
 
 
@@ -92,9 +100,7 @@ def test_weights_beside_the_file_are_read_or_missed(tmp_path: Path) -> None:
     """As newer exporters write them."""
     path = write_network(tmp_path / 'x.onnx', 19)
     model = onnx.load(path)
-    onnx.save(
-        model, path, save_as_external_data=True, location='x.onnx.data', size_threshold=0
-    )
+    onnx.save(model, path, save_as_external_data=True, location='x.onnx.data', size_threshold=0)
     assert (tmp_path / 'x.onnx.data').is_file()
     assert open_flat_network(path).model.graph.initializer[0].raw_data
     (tmp_path / 'x.onnx.data').unlink()

@@ -43,9 +43,13 @@ def random_classes(rng: np.random.Generator, taxonomy: Taxonomy) -> tuple[FlatCl
     count = int(rng.integers(2, min(len(taxonomy), 9) + 1))
     nodes = rng.choice(len(taxonomy), count, replace=False)
     return tuple(
-        FlatClass(str(index), index, (index,), int(node), tuple(sorted(
-            int(leaf) for leaf in rng.choice(taxonomy.leaves, 2)
-        )))
+        FlatClass(
+            str(index),
+            index,
+            (index,),
+            int(node),
+            tuple(sorted(int(leaf) for leaf in rng.choice(taxonomy.leaves, 2))),
+        )
         for index, node in enumerate(nodes)
     )
 
@@ -213,9 +217,7 @@ def test_a_class_above_others_competes_with_them(small_taxonomy: Taxonomy) -> No
 
     def decided(*masses: float) -> str:
         values = np.array(masses, np.float32).reshape(-1, 1, 1)
-        labels, _, _ = decision(
-            on_planes(planes, values), (1, 1), 0.0, Wanted(confidence=False)
-        )
+        labels, _, _ = decision(on_planes(planes, values), (1, 1), 0.0, Wanted(confidence=False))
         return small_taxonomy.nodes[labels[0, 0]].name
 
     assert decided(0.4, 0.2, 0.15, 0.25) == 'scene'
@@ -245,10 +247,14 @@ def test_a_walk_survives_the_info_block(small_taxonomy: Taxonomy) -> None:
 @pytest.mark.parametrize(
     ('place', 'words'),
     [
-        (WalkNode(3, 9, 3), 'parents first'), (WalkNode(0, 0, 0), 'each plane once'),
-        (WalkNode(3, 0, 4), 'plane of its own'), (WalkNode(300, 0, 4), 'plane of its own'),
-        (WalkNode(2, 1, 2), ''), (WalkNode(5, 1, 5), 'at or below'),
-        (WalkNode(2, None, 2), 'whole numbers'), (WalkNode('2', 1, 2), 'whole numbers'),  # type: ignore[arg-type]
+        (WalkNode(3, 9, 3), 'parents first'),
+        (WalkNode(0, 0, 0), 'each plane once'),
+        (WalkNode(3, 0, 4), 'plane of its own'),
+        (WalkNode(300, 0, 4), 'plane of its own'),
+        (WalkNode(2, 1, 2), ''),
+        (WalkNode(5, 1, 5), 'at or below'),
+        (WalkNode(2, None, 2), 'whole numbers'),
+        (WalkNode('2', 1, 2), 'whole numbers'),  # type: ignore[arg-type]
         (WalkNode(20, 0, 99), 'plane of its own'),
     ],
 )

@@ -63,9 +63,10 @@ def scores_of(path: Path, rgb: np.ndarray, *, bgr: bool = False) -> np.ndarray:
     image = (rgb / 255 - np.array(MEAN)) / np.array(STD)
     image = image[..., ::-1] if bgr else image
     cells = image.reshape(16, 4, 24, 4, 3).mean((1, 3))
-    return np.einsum('ck,hwk->chw', tensors['weights'][..., 0, 0], cells) + tensors['bias'][
-        :, None, None
-    ]
+    return (
+        np.einsum('ck,hwk->chw', tensors['weights'][..., 0, 0], cells)
+        + tensors['bias'][:, None, None]
+    )
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -104,8 +105,11 @@ def test_classes_come_out_as_the_arithmetic_says(
 @pytest.mark.parametrize(
     ('tail', 'options'),
     [
-        ('resize+softmax', {'opset': 13}), ('softmax+resize', {'opset': 19}),
-        ('resize+argmax+cast', {}), ('softmax+last', {'layout': 'NHWC'}), ('corners', {}),
+        ('resize+softmax', {'opset': 13}),
+        ('softmax+resize', {'opset': 19}),
+        ('resize+argmax+cast', {}),
+        ('softmax+last', {'layout': 'NHWC'}),
+        ('corners', {}),
         ('sigmoid+resize', {'opset': 11, 'peak': 0.5}),
         ('last', {'layout': 'NHWC', 'dtype': TensorProto.UINT8}),
         ('scores', {'dtype': TensorProto.FLOAT16, 'size': (64, 96), 'batch': 1}),
@@ -189,9 +193,7 @@ def test_a_class_above_another_gets_a_plane_of_its_own(
     assert result.agreements[0].equal_sure == 1
 
 
-def test_the_file_says_what_it_is(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
-) -> None:
+def test_the_file_says_what_it_is(tmp_path: Path, street: Taxonomy, picture: np.ndarray) -> None:
     """Taxonomy, size rule and a card; the network's own metadata stay."""
     path = write_network(tmp_path / 'flat.onnx', 19)
     model = onnx.load(path)
@@ -257,16 +259,26 @@ def test_bfloat16_keeps_parents_the_sums_of_their_children(
 @pytest.mark.parametrize(
     ('classes', 'tail', 'options', 'words'),
     [
-        (21, 'scores', {}, r'shape \(1, 21, 16, 24\); expected 19, 20, 27, 28 or 34 classes by '
-         r"mapping 'cityscapes'"),
+        (
+            21,
+            'scores',
+            {},
+            r'shape \(1, 21, 16, 24\); expected 19, 20, 27, 28 or 34 classes by '
+            r"mapping 'cityscapes'",
+        ),
         (19, 'scores', {'softmax': 'no'}, r'expected probabilities.*--softmax yes'),
         (19, 'scores', {'mapping': 'camvid'}, 'expected 11 or 12 classes'),
         (1, 'scores', {}, 'holds fractions; expected two classes'),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, classes: int, tail: str,
-    options: dict[str, Any], words: str,
+    tmp_path: Path,
+    street: Taxonomy,
+    picture: np.ndarray,
+    classes: int,
+    tail: str,
+    options: dict[str, Any],
+    words: str,
 ) -> None:
     """What was found, what was expected; nothing is written."""
     path = write_network(tmp_path / 'flat.onnx', classes, tail)

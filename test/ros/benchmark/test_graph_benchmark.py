@@ -27,8 +27,14 @@ def test_the_node_is_measured_from_outside(tiny_checkpoint: Path, tmp_path: Path
     np.save(tmp_path / 'shown.npy', shown)
     np.save(tmp_path / 'labels.npy', np.stack([engine.segment(one).labels for one in shown]))
     plan = GraphPlan(
-        (64, 96), str(tmp_path / 'shown.npy'), backend='eager', precision='float32',
-        model=str(tiny_checkpoint), device='cpu', rates=(5.0,), seconds=1.0,
+        (64, 96),
+        str(tmp_path / 'shown.npy'),
+        backend='eager',
+        precision='float32',
+        model=str(tiny_checkpoint),
+        device='cpu',
+        rates=(5.0,),
+        seconds=1.0,
         reference=str(tmp_path / 'labels.npy'),
     )
     fastest, asked = measure(plan)
@@ -62,8 +68,10 @@ def test_lost_images_count_against_the_node() -> None:
     """One of four images has all its results: three quarters are lost."""
     import os
 
-    run = Run({1: 0.0, 2: 0.1, 3: 0.2, 4: 0.3}, {1: {'labels': 0.05, 'confidence': 0.06},
-                                                 3: {'labels': 0.3}})
+    run = Run(
+        {1: 0.0, 2: 0.1, 3: 0.2, 4: 0.3},
+        {1: {'labels': 0.05, 'confidence': 0.06}, 3: {'labels': 0.3}},
+    )
     row = summary(run, ('labels', 'confidence'), 0.1, os.getpid())
     assert row['lost'] == 0.75
     assert row['latency_ms'] == {'median': 60.0, 'p95': 60.0}
@@ -75,8 +83,14 @@ def test_labels_are_compared_with_those_of_the_same_picture() -> None:
     import os
 
     reference = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], np.uint8)
-    run = Run({1: 0.0}, {1: {'labels': 0.05}}, picture={1: 1}, labels={
-        1: SimpleNamespace(data=bytes([5, 6, 7, 9])), 0: SimpleNamespace(data=bytes([1, 2, 3, 4])),
-    })
+    run = Run(
+        {1: 0.0},
+        {1: {'labels': 0.05}},
+        picture={1: 1},
+        labels={
+            1: SimpleNamespace(data=bytes([5, 6, 7, 9])),
+            0: SimpleNamespace(data=bytes([1, 2, 3, 4])),
+        },
+    )
     row = summary(run, ('labels',), 0.1, os.getpid(), reference)
     assert row['labels_equal_to_reference'] == 0.875

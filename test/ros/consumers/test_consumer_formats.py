@@ -121,17 +121,31 @@ def foxglove_stand_in() -> SimpleNamespace:
     color = kind('Color', r=0.0, g=0.0, b=0.0, a=0.0)
     point = kind('Point2', x=0.0, y=0.0)
     points = kind(
-        'PointsAnnotation', timestamp=None, type=0, points=list, outline_color=color,
-        outline_colors=list, fill_color=color, thickness=0.0,
+        'PointsAnnotation',
+        timestamp=None,
+        type=0,
+        points=list,
+        outline_color=color,
+        outline_colors=list,
+        fill_color=color,
+        thickness=0.0,
     )
     points.LINE_LOOP = 2  # type: ignore[attr-defined]
     text = kind(
-        'TextAnnotation', timestamp=None, position=point, text='', font_size=0.0,
-        text_color=color, background_color=color,
+        'TextAnnotation',
+        timestamp=None,
+        position=point,
+        text='',
+        font_size=0.0,
+        text_color=color,
+        background_color=color,
     )
     annotations = kind('ImageAnnotations', circles=list, points=list, texts=list)
     return SimpleNamespace(
-        Color=color, Point2=point, PointsAnnotation=points, TextAnnotation=text,
+        Color=color,
+        Point2=point,
+        PointsAnnotation=points,
+        TextAnnotation=text,
         ImageAnnotations=annotations,
     )
 

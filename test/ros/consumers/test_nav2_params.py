@@ -78,7 +78,12 @@ def test_the_latched_label_info_has_the_classes_of_the_parameters_and_no_others(
 
 def test_each_camera_is_a_source_with_its_own_topics(capsys: pytest.CaptureFixture[str]) -> None:
     layer, _ = written(
-        capsys, '--cameras', 'front,rig/rear', '--node', '/robot/segmentation', '--cloud',
+        capsys,
+        '--cameras',
+        'front,rig/rear',
+        '--node',
+        '/robot/segmentation',
+        '--cloud',
         '/{camera}/points',
     )
     assert layer['observation_sources'].split() == ['front', 'rig_rear']

@@ -133,8 +133,10 @@ def test_nav2_gets_masks_of_its_cloud_s_size_with_one_stamp(graph: Graph) -> Non
             publisher.publish(plain_picture(number))
 
     graph.until(
-        lambda: all(got.values())
-        and got['front', 'mask'][-1].height == got['front', 'confidence'][-1].height == 16,
+        lambda: (
+            all(got.values())
+            and got['front', 'mask'][-1].height == got['front', 'confidence'][-1].height == 16
+        ),
         'masks of both cameras, those in front as large as the cloud',
         meanwhile=publish,
     )
@@ -170,7 +172,8 @@ def test_each_label_set_has_one_latched_label_info_of_its_own_classes(graph: Gra
         for name in ('nav2', 'cityscapes')
     }
     graph.until(
-        lambda: len(masks) > 3 and all(infos.values()), 'frames and label infos',
+        lambda: len(masks) > 3 and all(infos.values()),
+        'frames and label infos',
         meanwhile=lambda: images.publish(plain_picture()),
     )
     for name, got in infos.items():
@@ -202,9 +205,7 @@ def test_signs_reach_a_reader_of_vision_msgs(graph: Graph) -> None:
     from sensor_msgs.msg import Image
     from vision_msgs.msg import Detection2DArray
 
-    stop = load_taxonomy('street').leaf_index_of_node_id[
-        load_taxonomy('street').node_id('o_stop')
-    ]
+    stop = load_taxonomy('street').leaf_index_of_node_id[load_taxonomy('street').node_id('o_stop')]
     engine = HeldEngine(leaf=int(stop))
     start_node(graph, engine.load)
     wait_active(graph)

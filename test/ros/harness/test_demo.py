@@ -72,18 +72,38 @@ def write_robot_bag(path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> 
             write(odometry, stamp_ns, data=1.0)
             region = kinds['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
             write(
-                info, stamp_ns, header=header, height=SIZE[0], width=SIZE[1],
-                distortion_model='plumb_bob', d=np.zeros(5), k=np.arange(9.0), r=np.eye(3).ravel(),
-                p=np.arange(12.0), binning_x=0, binning_y=0, roi=region,
+                info,
+                stamp_ns,
+                header=header,
+                height=SIZE[0],
+                width=SIZE[1],
+                distortion_model='plumb_bob',
+                d=np.zeros(5),
+                k=np.arange(9.0),
+                r=np.eye(3).ravel(),
+                p=np.arange(12.0),
+                binning_x=0,
+                binning_y=0,
+                roi=region,
             )
             bgr = np.ascontiguousarray(rgb[:, :, ::-1]).reshape(-1)
             write(
-                camera, stamp_ns + 1000, header=header, encoding='bgr8', step=3 * SIZE[1],
-                data=bgr, **size,
+                camera,
+                stamp_ns + 1000,
+                header=header,
+                encoding='bgr8',
+                step=3 * SIZE[1],
+                data=bgr,
+                **size,
             )
             write(
-                truth, stamp_ns + 2000, header=header, encoding='mono8', step=SIZE[1],
-                data=np.full(SIZE[0] * SIZE[1], i, np.uint8), **size,
+                truth,
+                stamp_ns + 2000,
+                header=header,
+                encoding='mono8',
+                step=SIZE[1],
+                data=np.full(SIZE[0] * SIZE[1], i, np.uint8),
+                **size,
             )
 
 
@@ -162,9 +182,13 @@ def test_everything_the_node_publishes_is_recorded(demo: Demo) -> None:
     depth = load_taxonomy('street').depth
     levels = range(1, depth + 1)
     expected = {
-        '/segmentation/labels', '/segmentation/confidence', '/segmentation/traffic_signs',
-        '/segmentation/overlay/image', '/segmentation/overlay/camera_info',
-        '/segmentation/stats', *(f'/segmentation/level_{n}/labels' for n in levels),
+        '/segmentation/labels',
+        '/segmentation/confidence',
+        '/segmentation/traffic_signs',
+        '/segmentation/overlay/image',
+        '/segmentation/overlay/camera_info',
+        '/segmentation/stats',
+        *(f'/segmentation/level_{n}/labels' for n in levels),
         *(f'/segmentation/level_{n}/probabilities' for n in levels),
     }
     with Bag(demo.recording) as bag:
@@ -306,9 +330,7 @@ def test_a_bag_that_breaks_off_while_it_plays_ends_in_one_sentence(
     data = bytearray(file.read_bytes())
     data[len(data) // 3 : len(data) // 3 + 20_000] = bytes(20_000)
     file.write_bytes(data)
-    said = failed_demo(
-        tmp_path / 'bag', '--output', tmp_path / 'out', '--model', tiny_checkpoint
-    )
+    said = failed_demo(tmp_path / 'bag', '--output', tmp_path / 'out', '--model', tiny_checkpoint)
     assert 'expected' in said
 
 
@@ -319,8 +341,13 @@ def running(
     """Start a demo that would take a long time; it is past its start when this returns."""
     write_robot_bag(tmp_path / 'bag')
     command = demo_command(
-        tmp_path / 'bag', '--output', tmp_path / 'out', '--model', tiny_checkpoint,
-        '--rate', 0.002,
+        tmp_path / 'bag',
+        '--output',
+        tmp_path / 'out',
+        '--model',
+        tiny_checkpoint,
+        '--rate',
+        0.002,
     )
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

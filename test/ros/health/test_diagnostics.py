@@ -46,9 +46,7 @@ def health() -> Any:
     return Health(state='active', facts={'image topic': '/cam', 'model': 'tiny'})
 
 
-def report(
-    health: Any, camera: Any, timeout_s: float = 2.0
-) -> tuple[int, str, dict[str, str]]:
+def report(health: Any, camera: Any, timeout_s: float = 2.0) -> tuple[int, str, dict[str, str]]:
     (status,) = health.statuses('/node', {'': camera}, timeout_s)
     assert status.name == '/node: segmentation'
     return status.level[0], status.message, {v.key: v.value for v in status.values}

@@ -107,9 +107,7 @@ def test_a_message_in_the_memory_of_another_is_a_new_one_in_all_but_that(
             'labels': lambda: messages.labels_message(header, labels, again),
             'confidence': lambda: messages.confidence_message(header, labels, again),
             'level': lambda: messages.level_labels_message(header, labels, table, again),
-            'overlay': lambda: messages.overlay_message(
-                header, rgb, labels, taxonomy, 0.5, again
-            ),
+            'overlay': lambda: messages.overlay_message(header, rgb, labels, taxonomy, 0.5, again),
             'probabilities': lambda: messages.probability_map_message(
                 header, probabilities, (1, 4, 2), taxonomy, stride=1, again=again
             ),

@@ -132,9 +132,7 @@ def test_bad_compressed_images_are_counted_and_the_next_good_one_is_segmented(
 
     node = start_node(graph, HeldEngine().load, image_transport='compressed')
     wait_active(graph)
-    images = graph.peer.create_publisher(
-        CompressedImage, 'image/compressed', QoSProfile(depth=20)
-    )
+    images = graph.peer.create_publisher(CompressedImage, 'image/compressed', QoSProfile(depth=20))
     bad = [(case, spoilt_compressed(case, street_image)) for case in COMPRESSED_CASES]
     good = compressed_message(cv2.imencode('.png', street_image[..., ::-1])[1].tobytes())
     check_bad_then_good(graph, node, images, bad, good)

@@ -174,8 +174,10 @@ def test_a_dead_camera_is_stale_and_delays_none_of_the_others(graph: Graph) -> N
         return {status.name: status.level for status in statuses}
 
     graph.until(
-        lambda: levels().get('/segmentation: camera dead') == b'\x03'
-        and levels()['/segmentation: camera front'] == b'\x00',
+        lambda: (
+            levels().get('/segmentation: camera dead') == b'\x03'
+            and levels()['/segmentation: camera front'] == b'\x00'
+        ),
         'the dead one is stale, the other is not',
         meanwhile=lambda: images['front'].publish(picture('rgb8', 48, 64)),
     )

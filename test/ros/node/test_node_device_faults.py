@@ -122,9 +122,7 @@ def test_a_lost_device_ends_in_an_error_with_the_remedy_and_the_process_lives(
     engine = HeldEngine()
     engine.error = DeviceError("Device 'cuda:0' failed while it worked")
     drive = start_drive(graph, engine, PICTURE)
-    graph.until(
-        lambda: latest(drive.reports)[0] == b'\x02', 'an ERROR', meanwhile=drive.publish
-    )
+    graph.until(lambda: latest(drive.reports)[0] == b'\x02', 'an ERROR', meanwhile=drive.publish)
     assert "Device 'cuda:0' failed" in latest(drive.reports)[1]
     graph.until(lambda: graph.state() != 'active', 'the node left the active state')
     engine.error = None

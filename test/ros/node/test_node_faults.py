@@ -87,8 +87,10 @@ def test_a_failed_configuration_says_why_and_can_be_repeated(
     assert graph.change_state(CONFIGURE)
     assert graph.change_state(ACTIVATE)
     graph.until(
-        lambda: latest(reports)[2].get('state') == 'active'
-        and latest(reports)[0] != DiagnosticStatus.ERROR,
+        lambda: (
+            latest(reports)[2].get('state') == 'active'
+            and latest(reports)[0] != DiagnosticStatus.ERROR
+        ),
         'the ERROR is gone',
     )
 

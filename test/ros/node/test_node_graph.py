@@ -55,7 +55,11 @@ def test_every_pixel_of_every_output_equals_the_library_result(
     taxonomy = load_taxonomy('street')
     levels = range(1, taxonomy.depth + 1)
     start_node(
-        graph, model=tiny_checkpoint, device='cpu', overlay__alpha=0.25, signs__min_area=1,
+        graph,
+        model=tiny_checkpoint,
+        device='cpu',
+        overlay__alpha=0.25,
+        signs__min_area=1,
         signs__min_probability=0.0,
     )
     wait_active(graph)
@@ -96,9 +100,7 @@ def test_every_pixel_of_every_output_equals_the_library_result(
     assert list(got['overlay/camera_info'].k) == list(info.k)
     for level in levels:
         table = taxonomy.node_id_at_level(level)
-        np.testing.assert_array_equal(
-            pixels(got[f'level_{level}/labels']), table[expected.labels]
-        )
+        np.testing.assert_array_equal(pixels(got[f'level_{level}/labels']), table[expected.labels])
         message = got[f'level_{level}/probabilities']
         node_ids = taxonomy.level_nodes(level)
         assert tuple(message.node_ids) == node_ids

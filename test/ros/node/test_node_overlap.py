@@ -152,8 +152,10 @@ def test_a_fault_while_publishing_beside_is_counted_and_told(
     monkeypatch.setattr(messages, 'labels_message', fail)
     press(graph, node, engine, images)
     graph.until(
-        lambda: node.counters.received == node.counters.processed + node.counters.dropped
-        and node.counters.stopped == before.stopped + 1,
+        lambda: (
+            node.counters.received == node.counters.processed + node.counters.dropped
+            and node.counters.stopped == before.stopped + 1
+        ),
         'the frame is counted',
     )
     graph.until(lambda: node._health.state == 'inactive', 'the node is inactive')

@@ -167,9 +167,7 @@ def test_every_frame_has_one_fate_whatever_happens_to_the_node(graph: Graph) -> 
     assert until_at_rest(graph, node).unwanted >= 3, 'nobody listens'
 
     labels = graph.collect(Image, '/segmentation/labels', 50)
-    graph.until(
-        lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE))
-    )
+    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE)))
     until_at_rest(graph, node)
     engine.may_go.clear()
     calls = len(engine.calls)
@@ -186,9 +184,7 @@ def test_every_frame_has_one_fate_whatever_happens_to_the_node(graph: Graph) -> 
     engine.error = None
     assert graph.change_state(ACTIVATE)
     labels.clear()
-    graph.until(
-        lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE))
-    )
+    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE)))
     assert graph.change_state(DEACTIVATE)
     until_at_rest(graph, node)
 

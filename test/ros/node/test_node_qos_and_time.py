@@ -151,9 +151,7 @@ def test_odd_stamps_are_counted_and_only_an_overtaken_image_is_dropped(graph: Gr
         graph.until(lambda: stats or node.counters.stale, 'its statistics')
         return list(stats)
 
-    graph.until(
-        lambda: stats, 'the first result', meanwhile=lambda: images.publish(stamped(1000))
-    )
+    graph.until(lambda: stats, 'the first result', meanwhile=lambda: images.publish(stamped(1000)))
     assert [s.header.stamp.sec for s in send(2000)] == [2]
     assert [s.header.stamp.sec for s in send(2000)] == [2], 'repeated'
     for none in (0, -5000):

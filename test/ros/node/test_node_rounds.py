@@ -26,9 +26,23 @@ def test_ten_rounds_leave_no_memory_and_no_threads_behind(tmp_path: Path) -> Non
     program = 'import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))'
     settings = ROOT / 'pyproject.toml'
     result = subprocess.run(
-        [sys.executable, '-c', program, '-q', '-c', str(settings), '--rootdir', str(ROOT),
-         '-p', 'no:cacheprovider', str(ROOT / 'test' / 'ros' / 'node' / 'rounds_alone.py')],
-        capture_output=True, text=True, timeout=240, cwd=tmp_path,
+        [
+            sys.executable,
+            '-c',
+            program,
+            '-q',
+            '-c',
+            str(settings),
+            '--rootdir',
+            str(ROOT),
+            '-p',
+            'no:cacheprovider',
+            str(ROOT / 'test' / 'ros' / 'node' / 'rounds_alone.py'),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=tmp_path,
     )
     assert result.returncode == 0, result.stdout[-3000:]
     assert '1 passed' in result.stdout

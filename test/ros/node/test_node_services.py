@@ -110,9 +110,7 @@ def test_a_disabled_node_takes_no_images_until_it_is_enabled(graph: Graph) -> No
     calls = len(engine.calls)
     for _ in range(3):
         camera.publish()
-    graph.until(
-        lambda: 'disabled by ~/set_enabled' in latest(reports)[1], 'diagnostics say so'
-    )
+    graph.until(lambda: 'disabled by ~/set_enabled' in latest(reports)[1], 'diagnostics say so')
     assert latest(reports)[0] == b'\x00', 'silence is what was asked for'
     assert graph.state() == 'active'
     assert graph.change_state(DEACTIVATE)

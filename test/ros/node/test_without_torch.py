@@ -48,13 +48,14 @@ def hiseg(environment: dict[str, str], *arguments: object) -> subprocess.Complet
     """Run the command."""
     return subprocess.run(
         [sys.executable, '-m', 'hiseg_ros.cli', *map(str, arguments)],
-        capture_output=True, text=True, timeout=240, env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
     )
 
 
-def test_torch_is_as_absent_as_where_it_was_never_installed(
-    environment: dict[str, str]
-) -> None:
+def test_torch_is_as_absent_as_where_it_was_never_installed(environment: dict[str, str]) -> None:
     """It is neither found nor imported; another module is."""
     program = (
         'from importlib.util import find_spec\n'
@@ -89,8 +90,20 @@ def test_the_benchmark_takes_a_runtime_in_float32_for_the_reference(
     """A back-end of torch leaves a row that says what it needs."""
     target = tmp_path / 'figures.json'
     result = hiseg(
-        environment, 'benchmark', '--size', '64x96', '--backend', 'eager,openvino:int8',
-        '--frames', '1', '--warm-up', '0', '--device', 'cpu', '--json', target,
+        environment,
+        'benchmark',
+        '--size',
+        '64x96',
+        '--backend',
+        'eager,openvino:int8',
+        '--frames',
+        '1',
+        '--warm-up',
+        '0',
+        '--device',
+        'cpu',
+        '--json',
+        target,
     )
     assert result.returncode == 0, result.stderr
     eager, in_int8 = json.loads(target.read_text())['engines']
@@ -105,9 +118,7 @@ def test_what_needs_torch_says_what_to_install(
 ) -> None:
     """One sentence instead of a traceback."""
     (tmp_path / 'labels').mkdir()
-    result = hiseg(
-        environment, 'evaluate', '--dataset', 'drawn', '--root', tmp_path, '--limit', 1
-    )
+    result = hiseg(environment, 'evaluate', '--dataset', 'drawn', '--root', tmp_path, '--limit', 1)
     assert result.returncode == 2
     assert 'Traceback' not in result.stderr
     assert 'pip install "hiseg_ros[torch]"' in result.stderr

@@ -80,7 +80,11 @@ def test_an_experiment_learns_from_one_batch(
             write_second_labels(open_dataset(item.kind, item.root, options), second)
         datasets[key] = replace(item, from_epoch=0, second_labels=second)
     config = replace(
-        config, datasets=datasets, crop=SIZE, backbone_weights='', initial_weights='',
+        config,
+        datasets=datasets,
+        crop=SIZE,
+        backbone_weights='',
+        initial_weights='',
         validation=None if config.validation is None else replace(config.validation, dataset=''),
     )
     taxonomy = load_taxonomy(config.taxonomy)

@@ -23,7 +23,10 @@ from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.losses import LossConfig, build_loss
 
 KIND_AND_HEAD = [
-    ('set', 'conditional'), ('set', 'leaf'), ('iv2018', 'conditional'), ('flat', 'leaf')
+    ('set', 'conditional'),
+    ('set', 'leaf'),
+    ('iv2018', 'conditional'),
+    ('flat', 'leaf'),
 ]
 
 
@@ -39,13 +42,17 @@ def test_flat_is_cross_entropy_over_the_leaves_without_ambiguous_labels(seed: in
     targets = rng.integers(-1, 8, (5, 6))
     logits = torch.from_numpy(rng.normal(0, 1, (len(taxonomy.leaves), 2, 3))).requires_grad_()
     loss = build_loss(LossConfig('flat'), table, taxonomy, 'leaf').double()
-    found = loss(HeadOutput(logits.softmax(0)[None]), torch.from_numpy(targets)[None],
-                 ONE_DATASET, ONE.double())
+    found = loss(
+        HeadOutput(logits.softmax(0)[None]),
+        torch.from_numpy(targets)[None],
+        ONE_DATASET,
+        ONE.double(),
+    )
     gradient = torch.autograd.grad(found, logits)[0]
     full = upsampled(logits.softmax(0), targets.shape).log()
     top, bottom = torch.zeros((), dtype=torch.float64), 0.0
     for pixel, row in enumerate(targets.flat):
-        for part, share in ([(0, 0.25), (3, 0.5)] if row == mixture else [(row, 1.0)]):
+        for part, share in [(0, 0.25), (3, 0.5)] if row == mixture else [(row, 1.0)]:
             if part >= 0 and len(labels[part].leaves) == 1:
                 leaf = taxonomy.leaves.index(labels[part].leaves[0])
                 top, bottom = top - share * full[leaf, pixel], bottom + share
@@ -151,9 +158,7 @@ def test_level_weights_weigh_a_pixel_by_the_level_of_its_labels_node(kind: str) 
         ({'classifier_weights': (1.0,)}, "kind 'set'; expected it with kind 'iv2018'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(
-    settings_of_loss: dict[str, Any], words: str
-) -> None:
+def test_settings_that_cannot_be_are_refused(settings_of_loss: dict[str, Any], words: str) -> None:
     """Unknown names, values out of range, and settings of another kind."""
     with pytest.raises(ConfigError, match=words):
         LossConfig(**settings_of_loss)

@@ -34,8 +34,13 @@ GOOD: dict[str, Any] = {
     'steps': 200,
     'datasets': {
         'camvid': {
-            'kind': 'camvid', 'root': 'a', 'share': 2, 'scale': [0.5, 2], 'weight': 1,
-            'label_weights': {'Sky': 0.5}, 'options': {'split': 'train'},
+            'kind': 'camvid',
+            'root': 'a',
+            'share': 2,
+            'scale': [0.5, 2],
+            'weight': 1,
+            'label_weights': {'Sky': 0.5},
+            'options': {'split': 'train'},
         },
     },
 }

@@ -17,8 +17,16 @@ from hiseg_ros.training.data.augmentation import random_colors
 
 NOTHING = AugmentationConfig(colour=0, blur=0, noise=0)
 IV2018 = AugmentationConfig(
-    colour=0.5, brightness=0, brightness_shift=16, contrast=0.2, saturation=0.2, hue=0.1,
-    blur=0, noise=0, median=0.125, bilateral=0.25,
+    colour=0.5,
+    brightness=0,
+    brightness_shift=16,
+    contrast=0.2,
+    saturation=0.2,
+    hue=0.1,
+    blur=0,
+    noise=0,
+    median=0.125,
+    bilateral=0.25,
 )
 
 

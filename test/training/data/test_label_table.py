@@ -38,7 +38,8 @@ def test_the_table_numbers_labels_of_all_data_sets_one_after_the_other() -> None
 @pytest.mark.parametrize(
     ('weights', 'word'),
     [
-        ({'camvid': {'Sky': 1.0, 'Sea': 2.0}}, 'Sea'), ({'camvid': {'Sky': -1.0}}, 'negative'),
+        ({'camvid': {'Sky': 1.0, 'Sea': 2.0}}, 'Sea'),
+        ({'camvid': {'Sky': -1.0}}, 'negative'),
         ({'camvid': {'Sky': float('nan')}}, 'no numbers'),
         ({'vistas': {'Sky': 1.0}}, 'vistas'),
     ],
@@ -70,7 +71,8 @@ def test_a_row_stands_for_the_deepest_node_above_its_leaves(seed: int) -> None:
     table = LabelTable(taxonomy, [Mapping('test', labels, ())])
     for label, found, level in zip(labels, table.nodes, table.levels, strict=True):
         above = [
-            node.node_id for node in taxonomy.nodes
+            node.node_id
+            for node in taxonomy.nodes
             if set(label.leaves) <= set(taxonomy.leaves_below(node.node_id))
         ]
         expected = min(above, key=lambda node: len(taxonomy.leaves_below(node)))
@@ -112,9 +114,13 @@ def test_a_mixture_gets_a_row_behind_the_labels_and_equal_ones_share_it() -> Non
 @pytest.mark.parametrize(
     ('shares', 'words'),
     [
-        ({5: 0.5, 8: 0.5}, r'label ids \[8\]'), ({5: 0.5, 255: 0.5}, r'label ids \[255\]'),
-        ({5: 0.5, -1: 0.5}, r'label ids \[-1\]'), ({5: 0.5, 6: 0.4}, 'add up to 1'),
-        ({5: 1.5, 6: -0.5}, 'above 0'), ({5: float('nan'), 6: 0.5}, 'above 0'), ({}, 'add up to'),
+        ({5: 0.5, 8: 0.5}, r'label ids \[8\]'),
+        ({5: 0.5, 255: 0.5}, r'label ids \[255\]'),
+        ({5: 0.5, -1: 0.5}, r'label ids \[-1\]'),
+        ({5: 0.5, 6: 0.4}, 'add up to 1'),
+        ({5: 1.5, 6: -0.5}, 'above 0'),
+        ({5: float('nan'), 6: 0.5}, 'above 0'),
+        ({}, 'add up to'),
     ],
 )
 def test_a_mixture_of_unknown_labels_or_odd_shares_is_refused(

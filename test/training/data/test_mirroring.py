@@ -35,9 +35,7 @@ def test_types_swap_stay_or_have_no_mirror_image_within_their_own_data_set() -> 
     for mapping in ('gtsdb', 'drawn'):
         table = mirrored_rows(TABLE.allowed.numpy(), own_rows(mapping), MIRROR)
         labels = next(m for n, m in TABLE._mappings.items() if n == mapping).labels
-        row_of = dict(
-            zip((label.name for label in labels), own_rows(mapping), strict=True)
-        )
+        row_of = dict(zip((label.name for label in labels), own_rows(mapping), strict=True))
         for number, name in enumerate(SIGN_TYPES):
             found = table[row_of[name]]
             if number in PAIRS:
@@ -60,8 +58,15 @@ def test_coarse_labels_stay_true_in_the_mirror() -> None:
 def test_a_set_of_leaves_becomes_the_row_of_the_mirrored_set_or_none() -> None:
     """Leaves: 0 and 1 swap, 2 stays, 3 has no mirror image."""
     allowed = np.array(
-        [[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1],
-         [1, 1, 0, 0]]
+        [
+            [1, 0, 0, 0],
+            [0, 1, 0, 0],
+            [1, 0, 1, 0],
+            [0, 1, 1, 0],
+            [1, 0, 0, 1],
+            [0, 0, 0, 1],
+            [1, 1, 0, 0],
+        ]
     )
     mirror = np.array([1, 0, 2, -1])
     assert mirrored_rows(allowed, range(7), mirror).tolist() == [1, 0, 3, 2, -2, -2, 6]
@@ -76,9 +81,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def test_drawn_signs_look_in_the_mirror_like_their_partner() -> None:
     """A mirrored sign is most like its partner of all types; one without is not like itself."""
-    faces = {
-        name: draw_sign(name, 64, np.random.default_rng(1))[0] for name in SIGN_TYPES
-    }
+    faces = {name: draw_sign(name, 64, np.random.default_rng(1))[0] for name in SIGN_TYPES}
     for number, name in enumerate(SIGN_TYPES):
         mirrored = faces[name][:, ::-1]
         likest = max(faces, key=lambda other: correlation(mirrored, faces[other]))

@@ -176,7 +176,10 @@ def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror
     directional[:, 16:] = 1
     digits = np.where(directional == 1, 3, 0).astype(np.int16)
     config = DatasetConfig(
-        'gtsdb', '', 1, scale=(1.0, 1.0),
+        'gtsdb',
+        '',
+        1,
+        scale=(1.0, 1.0),
         augmentation=AugmentationConfig(colour=0, blur=0, noise=0),
     )
     mirror = np.array([0, 2, 1, NO_MIRROR], np.int16)
@@ -266,8 +269,10 @@ def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
     assert all(int((samples[index][1] == 1).sum()) == 100 for index in range(20))
     # Without a box the same picture is shown small.
     one = Source(config, [replace(picture, boxes=())], Repeats.none(1))
-    counts = [int((s[1] == 1).sum()) for s in map(MixedSamples([one], CROP, 60, 0, 1).__getitem__,
-                                                 range(60))]
+    counts = [
+        int((s[1] == 1).sum())
+        for s in map(MixedSamples([one], CROP, 60, 0, 1).__getitem__, range(60))
+    ]
     assert max(counts) <= 9
 
 

@@ -187,7 +187,10 @@ def test_pasting_leaves_the_cutout_as_it_was() -> None:
     sign = white_disc()
     rgb, mask = sign.rgb.copy(), sign.mask.copy()
     paste_sign(
-        np.zeros((80, 80, 3), np.uint8), np.zeros((80, 80), np.int16), sign, 40,
+        np.zeros((80, 80, 3), np.uint8),
+        np.zeros((80, 80), np.int16),
+        sign,
+        40,
         np.random.default_rng(0),
     )
     np.testing.assert_array_equal(sign.rgb, rgb)

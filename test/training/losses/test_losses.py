@@ -165,7 +165,9 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
             top, bottom = top + (weight * loss).sum(), bottom + weight.sum()
         expected += dataset_weights[index] * top / max(bottom, 1)
     found = SetLoss(table)(
-        HeadOutput(torch.from_numpy(p)), torch.from_numpy(targets), torch.from_numpy(dataset),
+        HeadOutput(torch.from_numpy(p)),
+        torch.from_numpy(targets),
+        torch.from_numpy(dataset),
         torch.from_numpy(dataset_weights).float(),
     )
     assert found.item() == pytest.approx(expected, rel=1e-4)
@@ -224,9 +226,7 @@ def test_extreme_logits_give_a_finite_loss_and_finite_gradients(head_kind: str) 
         torch.nn.init.normal_(module.weight, std=1e6)
     features = torch.randn(2, 8, 4, 4)
     targets = torch.randint(-1, 55, (2, 16, 16))
-    loss = SetLoss(table)(
-        head.head_output(features), targets, torch.tensor([0, 1]), torch.ones(2)
-    )
+    loss = SetLoss(table)(head.head_output(features), targets, torch.tensor([0, 1]), torch.ones(2))
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)

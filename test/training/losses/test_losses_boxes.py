@@ -53,9 +53,12 @@ def reference(
             if gate and gate_kind == 'hard':
                 node = 0
                 while children := taxonomy.children(node):
-                    node = max(children, key=lambda child: sum(
-                        float(constant[n][pixel]) for n in taxonomy.leaves_below(child)
-                    ))
+                    node = max(
+                        children,
+                        key=lambda child: sum(
+                            float(constant[n][pixel]) for n in taxonomy.leaves_below(child)
+                        ),
+                    )
                 weight *= gate in taxonomy.path(node)
             chosen = sum(of_leaf[leaf][pixel] for leaf in labels[part].leaves)
             top, bottom = top - weight * torch.log(chosen), bottom + weight
@@ -163,7 +166,9 @@ def test_a_mixture_under_iv2018_is_cross_entropy_with_a_distribution(seed: int) 
     expected = iv2018_reference(taxonomy, same, targets, labels, is_box)
     loss = build_loss(LossConfig('iv2018'), table, taxonomy, 'conditional').double()
     found = loss(
-        output_of(taxonomy, [values[:1] for values in same]), torch.full((1, 3, 3), row),
-        ONE_DATASET, ONE.double(),
+        output_of(taxonomy, [values[:1] for values in same]),
+        torch.full((1, 3, 3), row),
+        ONE_DATASET,
+        ONE.double(),
     )
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)

@@ -45,7 +45,9 @@ def test_value_and_gradient_equal_the_reference(seed: int) -> None:
     logits = random_logits(rng, taxonomy, 2, grid)
     again = [values.detach().clone().requires_grad_() for values in logits]
     found = loss_of(
-        output_of(taxonomy, logits), torch.from_numpy(targets), torch.tensor([0, 1]),
+        output_of(taxonomy, logits),
+        torch.from_numpy(targets),
+        torch.tensor([0, 1]),
         torch.ones(2).double(),
     )
     found.backward()
@@ -83,9 +85,7 @@ def test_each_pixel_trains_exactly_the_classifiers_it_should(seed: int) -> None:
             if row < 0 or expected_child(taxonomy, labels[row], is_box[row], inner) is None:
                 continue
             gate = gate_of(taxonomy, labels[row])
-            expected[place] = (
-                not is_box[row] or winners[taxonomy.parent(gate)][place] == gate
-            )
+            expected[place] = not is_box[row] or winners[taxonomy.parent(gate)][place] == gate
         assert values.grad is not None
         assert ((values.grad.abs().amax(1) > 1e-10).numpy() == expected).all()
 
@@ -182,10 +182,13 @@ def test_pixel_and_box_labels_are_each_divided_by_their_own_number() -> None:
     """One box pixel counts as much as all pixel labels of the sign types, lambda 0.1 each."""
     taxonomy, logits = signs('Traffic Sign (Front)')
     leaf = taxonomy.node_id('o_stop')
-    table = LabelTable(taxonomy, [
-        Mapping('strong', (Label(0, 'stop', (leaf,)),), ()),
-        Mapping('weak', (Label(0, 'stop', (leaf,)),), (), from_boxes=True),
-    ])
+    table = LabelTable(
+        taxonomy,
+        [
+            Mapping('strong', (Label(0, 'stop', (leaf,)),), ()),
+            Mapping('weak', (Label(0, 'stop', (leaf,)),), (), from_boxes=True),
+        ],
+    )
     front = taxonomy.node_id('Traffic Sign (Front)')
     targets = torch.zeros(1, 4, 4, dtype=torch.int64)
     targets[0, 2, 3] = 1
@@ -196,7 +199,8 @@ def test_pixel_and_box_labels_are_each_divided_by_their_own_number() -> None:
     root_nll = -logits[0].log_softmax(1)[0, 38]  # traffic sign
     strong = targets[0] == 0
     expected = (
-        root_nll[strong].mean() + 0.1 * sign_nll[strong].mean()
+        root_nll[strong].mean()
+        + 0.1 * sign_nll[strong].mean()
         + 0.1 * (nll[strong].mean() + nll[2, 3])
     )
     loss = Iv2018Loss(table, taxonomy).double()
@@ -213,9 +217,11 @@ def test_weights_of_labels_levels_and_data_sets_multiply(seed: int) -> None:
     _, labels, is_box = pixels_and_boxes(rng, taxonomy)
     strong = Mapping('strong', tuple(labels[:6]), ())
     weak = Mapping('weak', tuple(labels[6:]), (), from_boxes=True)
-    table = LabelTable(taxonomy, [strong, weak], {
-        'strong': {'label 0': 0.0, 'label 1': 4.0}, 'weak': {'label 3': 0.5}
-    })
+    table = LabelTable(
+        taxonomy,
+        [strong, weak],
+        {'strong': {'label 0': 0.0, 'label 1': 4.0}, 'weak': {'label 3': 0.5}},
+    )
     if (child_targets(table, taxonomy) < 0).all():
         return
     # Three levels are given; the last value goes for all deeper ones.
@@ -228,12 +234,12 @@ def test_weights_of_labels_levels_and_data_sets_multiply(seed: int) -> None:
         for weight, depth in zip(table.weights, table.levels, strict=True)
     ]
     found = loss_of.double()(
-        output_of(taxonomy, logits), torch.from_numpy(targets), ONE_DATASET,
+        output_of(taxonomy, logits),
+        torch.from_numpy(targets),
+        ONE_DATASET,
         torch.tensor([1.5]).double(),
     )
-    expected = iv2018_reference(
-        taxonomy, logits, targets, labels, is_box, by_classifier, weights
-    )
+    expected = iv2018_reference(taxonomy, logits, targets, labels, is_box, by_classifier, weights)
     torch.testing.assert_close(found, expected)
 
 

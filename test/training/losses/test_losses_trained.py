@@ -22,9 +22,13 @@ from hiseg_ros.training.losses import SetLoss
 def table_of(taxonomy: Taxonomy, *labels: tuple[str, ...]) -> LabelTable:
     """Return a table with one row per tuple of node names."""
     rows = tuple(
-        Label(index, '+'.join(names), tuple(
-            leaf for name in names for leaf in taxonomy.leaves_below(taxonomy.node_id(name))
-        ))
+        Label(
+            index,
+            '+'.join(names),
+            tuple(
+                leaf for name in names for leaf in taxonomy.leaves_below(taxonomy.node_id(name))
+            ),
+        )
         for index, names in enumerate(labels)
     )
     return LabelTable(taxonomy, [Mapping('test', rows, ())])

@@ -25,10 +25,19 @@ def run_in_two_processes(out: Path) -> dict[str, torch.Tensor]:
     """Train as `torchrun` starts it and return what the first process saw."""
     script = str(train_in_processes.__file__)
     done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-         script, str(out)],
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc-per-node=2',
+            script,
+            str(out),
+        ],
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, torch.Tensor] = torch.load(out / 'seen.pt', weights_only=True)

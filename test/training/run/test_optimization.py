@@ -19,8 +19,14 @@ from hiseg_ros.training.config.recipe import OptimizerConfig, ScheduleConfig
 from hiseg_ros.training.run.optimization import build_optimizer, build_schedule, rate_factor
 
 CONFIG = TrainingConfig(
-    'x', 'street', NetworkConfig(), {'a': DatasetConfig('camvid', '', 1)},
-    steps=1000, warmup_steps=0, learning_rate=0.1, weight_decay=0.01,
+    'x',
+    'street',
+    NetworkConfig(),
+    {'a': DatasetConfig('camvid', '', 1)},
+    steps=1000,
+    warmup_steps=0,
+    learning_rate=0.1,
+    weight_decay=0.01,
 )
 
 
@@ -85,9 +91,7 @@ def test_adamw_decays_weights_apart_from_the_gradient() -> None:
 
 def factors(steps: int = 1000, warmup: int = 0, **schedule: Any) -> list[float]:
     """Return the factor of each step of a run."""
-    config = replace(
-        CONFIG, steps=steps, warmup_steps=warmup, schedule=ScheduleConfig(**schedule)
-    )
+    config = replace(CONFIG, steps=steps, warmup_steps=warmup, schedule=ScheduleConfig(**schedule))
     return [rate_factor(config)(step) for step in range(steps)]
 
 

@@ -17,9 +17,7 @@ from hiseg_ros.training.run.processor import DepthwiseConv2d, speed_up_depthwise
 def depthwise(stride: int = 1, dilation: int = 1, kernel: int = 3) -> nn.Conv2d:
     """Return a depthwise layer of eight channels."""
     padding = dilation * (kernel // 2)
-    return nn.Conv2d(
-        8, 8, kernel, stride, padding, dilation=dilation, groups=8, bias=False
-    )
+    return nn.Conv2d(8, 8, kernel, stride, padding, dilation=dilation, groups=8, bias=False)
 
 
 def gradients(layer: nn.Module, images: torch.Tensor, bf16: bool) -> list[torch.Tensor]:
@@ -81,7 +79,8 @@ def test_a_network_keeps_its_weights_and_its_names() -> None:
     images = torch.randn(1, 3, 64, 64)
     expected = network.eval()(images)
     layers = [
-        layer for layer in network.modules()
+        layer
+        for layer in network.modules()
         if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
     ]
     assert speed_up_depthwise(network) == len(layers) > 5
@@ -97,8 +96,11 @@ def test_a_network_keeps_its_weights_and_its_names() -> None:
 def test_layers_of_another_kind_stay_as_they_are() -> None:
     """Ordinary and grouped convolutions, and those with a bias."""
     network = nn.Sequential(
-        nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(1, 1, 3),
-        nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, groups=4, bias=False, padding='same'),
+        nn.Conv2d(4, 4, 3),
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Conv2d(1, 1, 3),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.Conv2d(4, 4, 3, groups=4, bias=False, padding='same'),
     )
     assert speed_up_depthwise(network) == 0
     assert all(type(layer) is nn.Conv2d for layer in network)

@@ -33,9 +33,13 @@ def recipe(config: TrainingConfig) -> TrainingConfig:
         config.datasets['camvid'], flips=True, in_memory=False, repeat_threshold=0.5, share=2
     )
     return replace(
-        config, datasets={'first': camvid, 'second/one': replace(camvid, in_memory=True)},
-        licences={}, dataset_norm=True, accumulate_batches=2,
-        optimizer=OptimizerConfig('sgd', nesterov=True), schedule=ScheduleConfig('poly'),
+        config,
+        datasets={'first': camvid, 'second/one': replace(camvid, in_memory=True)},
+        licences={},
+        dataset_norm=True,
+        accumulate_batches=2,
+        optimizer=OptimizerConfig('sgd', nesterov=True),
+        schedule=ScheduleConfig('poly'),
         gradient_clip=1.0,
     )
 
@@ -65,9 +69,7 @@ def test_a_killed_run_with_every_setting_ends_as_if_it_had_not_been(
     assert not torch.equal(single[0][mean], single[1][mean])
 
 
-def test_a_chosen_data_sets_statistics_are_written(
-    recipe: TrainingConfig, tmp_path: Path
-) -> None:
+def test_a_chosen_data_sets_statistics_are_written(recipe: TrainingConfig, tmp_path: Path) -> None:
     """The run's own file is then the one of that data set."""
     config = replace(recipe, steps=2, warmup_steps=1, exported_norm='first')
     weights = train(config, tmp_path, accelerator='cpu')
@@ -82,8 +84,9 @@ def test_the_step_normalises_each_data_set_by_itself(
     data = MixedData(recipe, taxonomy)
     module = SegmentationModule(recipe, taxonomy, data.table)
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
-    images = torch.stack([torch.full((3, 64, 64), level, dtype=torch.uint8)
-                          for level in (10, 30, 200, 220)])
+    images = torch.stack(
+        [torch.full((3, 64, 64), level, dtype=torch.uint8) for level in (10, 30, 200, 220)]
+    )
     images += torch.randint(0, 20, images.shape, dtype=torch.uint8)
     targets = torch.zeros(4, 64, 64, dtype=torch.int64)
     stem = next(part for part in module.network.modules() if hasattr(part, 'seen_batches'))

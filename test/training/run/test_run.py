@@ -40,8 +40,13 @@ def test_a_small_network_learns_simple_pictures(
 ) -> None:
     """From random weights to almost every pixel right in 80 steps, measured through the engine."""
     config = replace(
-        config, network=replace(config.network, head=head), steps=80, steps_per_epoch=40,
-        learning_rate=8e-3, warmup_steps=10, ema_decay=0.8,
+        config,
+        network=replace(config.network, head=head),
+        steps=80,
+        steps_per_epoch=40,
+        learning_rate=8e-3,
+        warmup_steps=10,
+        ema_decay=0.8,
     )
     weights = train(config, tmp_path / 'run', accelerator='cpu')
     found = losses(tmp_path / 'run')
@@ -196,8 +201,11 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
     last, proof = tmp_path / 'checkpoints' / 'last.ckpt', tmp_path / 'executed'
     good = (complete / 'checkpoints' / 'last.ckpt').read_bytes()
     contents = {
-        'noise': b'noise' * 99, 'empty': b'', 'pickle': pickle.dumps(Evil(proof)),
-        'truncated': good[:-10_000], 'other network': good,
+        'noise': b'noise' * 99,
+        'empty': b'',
+        'pickle': pickle.dumps(Evil(proof)),
+        'truncated': good[:-10_000],
+        'other network': good,
     }
     last.parent.mkdir()
     last.write_bytes(contents[kind])
@@ -271,7 +279,8 @@ def test_wrong_options_and_missing_data_are_said_before_training(
     other = replace(config.datasets['camvid'], label_weights={'Sky': 2.0})
     with pytest.raises(ConfigError, match='label weights'):
         train(
-            replace(config, datasets={**config.datasets, 'other': other}), run_dir,
+            replace(config, datasets={**config.datasets, 'other': other}),
+            run_dir,
             accelerator='cpu',
         )
     assert not run_dir.exists()

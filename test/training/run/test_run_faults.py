@@ -155,7 +155,8 @@ def test_a_loading_process_that_dies_is_said(
 
 
 def test_control_c_says_how_to_go_on(
-    begun: tuple[TrainingConfig, Path], monkeypatch: pytest.MonkeyPatch,
+    begun: tuple[TrainingConfig, Path],
+    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Exit code 130, one sentence, and the handler of the signal is there again."""

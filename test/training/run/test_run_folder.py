@@ -107,11 +107,11 @@ def test_a_folder_of_another_configuration_is_refused(
     run_dir = begin_run(config, tmp_path / 'run')
     check_run_folder(run_dir, config)
     moved = replace(config.datasets['camvid'], root='/elsewhere')
-    check_run_folder(
-        run_dir, replace(config, workers=7, recipe='x', datasets={'camvid': moved})
-    )
+    check_run_folder(run_dir, replace(config, workers=7, recipe='x', datasets={'camvid': moved}))
     other = replace(
-        config, seed=5, datasets={'camvid': replace(moved, share=4)},
+        config,
+        seed=5,
+        datasets={'camvid': replace(moved, share=4)},
         network=replace(config.network, channels=24),
     )
     words = (

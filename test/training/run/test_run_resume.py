@@ -50,7 +50,9 @@ def test_the_same_command_after_kill_9_gives_the_same_curve_and_weights(
     with (tmp_path / 'log').open('w') as log:
         process = subprocess.Popen(
             [sys.executable, '-m', 'hiseg_ros.cli', *arguments, str(killed)],
-            env={**os.environ, 'OMP_NUM_THREADS': '1'}, stdout=log, stderr=log,
+            env={**os.environ, 'OMP_NUM_THREADS': '1'},
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
         last, patience = killed / 'checkpoints' / 'last.ckpt', time.monotonic() + 200
