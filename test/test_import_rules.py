@@ -1,160 +1,153 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of docs/architecture.md: an import points down, strangers do not know each other."""
+"""The layers of docs/architecture.md, file by file: an import points down, type-only ones too."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from import_rules import (
+    PACKAGE,
+    Import,
+    broken,
+    circle,
+    imported_names,
+    imports_of,
+    modules_below,
+    room_of,
+    users_of,
+)
 
-MODULE = Path(__file__).resolve().parent.parent / 'hiseg_ros'
+FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 
 LAYERS = (
     'cli',
-    'viewer',
-    'ros | replay | training',
-    'benchmark',
-    'evaluation | visualization',
+    'cli.shared',
+    'training.comparison | reports | viewer',
+    'training.run',
+    'training.losses',
+    'training.data',
+    'training training.config',
+    'ros.soak | datasets | replay',
+    'ros.benchmark | ros.node',
+    'ros.consumers',
+    'ros.messages',
+    'ros.health',
+    'ros.harness | ros.parameters',
+    'ros',
+    'evaluation | export | benchmark',
     'inference',
     'pipeline',
-    'model preprocessing decision regions',
+    'model',
+    'preprocessing | decision | visualization | regions | bags | messages',
     'taxonomy',
-    'types resources pictures',
+    'images types resources yaml_file',
     'errors threads allocator',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 
+STRANGERS = (('training', 'ros'), ('reports', 'ros'), ('viewer', 'ros'), ('datasets', 'ros'),
+             ('replay', 'ros'), ('replay', 'datasets'))  # fmt: skip
+"""Of different layers, and still the first must not import the second."""
+
 ROS = {
+    'ament_index_python',
     'builtin_interfaces',
     'cv_bridge',
     'diagnostic_msgs',
+    'foxglove_msgs',
     'lifecycle_msgs',
     'rcl_interfaces',
     'rclpy',
+    'rosidl_runtime_py',
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
     'vision_msgs',
 }
+TORCH = {
+    'lightning',
+    'segmentation_models_pytorch',
+    'timm',
+    'torch',
+    'torchmetrics',
+    'torchvision',
+}
 WITHOUT_TORCH = (
+    'allocator',
+    'bags',
     'errors',
-    'pictures',
+    'images',
+    'messages',
     'regions',
     'replay',
+    'reports',
     'resources',
     'ros',
     'taxonomy',
+    'threads',
     'types',
+    'viewer',
     'visualization',
+    'yaml_file',
 )
 
-Import = tuple[Path, str, str]
-"""File, its room, and the imported module, e.g. 'hiseg_ros.taxonomy' or 'torch.nn'."""
+MODULES = modules_below(FOLDER)
+IMPORTS = imports_of(MODULES)
+ROOMS = [room for layer in LAYERS for room in layer.replace('|', ' ').split()]
 
 
-def level_of_room() -> dict[str, int]:
-    """Return each room's layer, 0 at the top."""
-    rooms = [layer.replace('|', ' ').split() for layer in LAYERS]
-    return {room: level for level, row in enumerate(rooms) for room in row}
-
-
-def imported_modules(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield every module that a file names in an import, wherever in the file it stands."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            yield '.'.join([*package.split('.')[: 1 - node.level or None], node.module or ''])
-        elif isinstance(node, ast.ImportFrom) and node.module == 'hiseg_ros':
-            yield from (f'hiseg_ros.{alias.name}' for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-
-
-def imports() -> list[Import]:
-    """Return every import statement of the module's rooms."""
-    found = []
-    for path in sorted(MODULE.rglob('*.py')):
-        parts = path.relative_to(MODULE).parts
-        if parts == ('__init__.py',):
-            continue
-        room = parts[0].removesuffix('.py')
-        package = '.'.join(['hiseg_ros', *parts[:-1]])
-        for name in imported_modules(ast.parse(path.read_text(encoding='utf-8')), package):
-            found.append((path.relative_to(MODULE), room, name))
-    return found
-
-
-def between_rooms() -> list[tuple[Path, str, str]]:
-    """Return (file, importing room, imported room) of every import across rooms."""
-    crossing = []
-    for path, room, name in imports():
-        parts = name.split('.')
-        if parts[0] == 'hiseg_ros' and len(parts) > 1:
-            target = parts[1]
-            if target not in (room, 'msg', 'srv', '__version__'):
-                crossing.append((path, room, target))
-    return crossing
-
-
-def test_every_room_has_a_layer() -> None:
-    """A new file or folder at the top of the module is either a room or a mistake."""
-    rooms = {path.name.removesuffix('.py') for path in MODULE.iterdir() if path.name[0] != '_'}
-    assert rooms == set(level_of_room())
+def test_every_module_belongs_to_a_room_and_every_room_has_modules() -> None:
+    """A new file or folder at the top of the package is either a room or a mistake."""
+    homes = {module: room_of(module, ROOMS) for module in MODULES if module}
+    assert [module for module, room in homes.items() if room is None] == []
+    assert set(homes.values()) == set(ROOMS)
 
 
 def test_an_import_points_down() -> None:
-    """No room imports one of a higher layer."""
-    level = level_of_room()
-    upward = [(str(file), to) for file, room, to in between_rooms() if level[to] < level[room]]
-    assert not upward
+    assert broken(LAYERS, IMPORTS) == []
 
 
 def test_strangers_do_not_import_each_other() -> None:
-    """Rooms of one layer with a bar between them stay apart."""
-    strangers = {
-        frozenset((one, other))
-        for layer in LAYERS
-        if '|' in layer
-        for one in layer.split(' | ')
-        for other in layer.split(' | ')
-        if one != other
-    }
     meetings = [
-        (str(file), to) for file, room, to in between_rooms() if frozenset((room, to)) in strangers
+        (one.module, one.target)
+        for one in IMPORTS
+        for above, below in STRANGERS
+        if room_of(one.module, [above]) and one.target and room_of(one.target, [below])
     ]
-    assert not meetings
+    assert meetings == []
 
 
-def test_rooms_do_not_import_in_a_circle() -> None:
-    """Rooms of one layer may meet, but in one direction."""
-    pairs = {(room, to) for _, room, to in between_rooms()}
-    assert not {(room, to) for room, to in pairs if (to, room) in pairs}
+def test_files_do_not_import_in_a_circle() -> None:
+    assert circle(IMPORTS) == []
 
 
-def test_only_the_ros_room_imports_ros() -> None:
+def test_only_ros_imports_ros() -> None:
     """Everything else works on a machine without ROS."""
-    guests = [
-        (str(file), name)
-        for file, room, name in imports()
-        if room != 'ros' and (name.split('.')[0] in ROS or name.startswith('hiseg_ros.msg'))
+    others = [room for room in ROOMS if not room.startswith('ros')]
+    assert users_of(IMPORTS, ROS, others) == []
+    generated = [
+        one for one in IMPORTS if one.imported.startswith(('hiseg_ros.msg', 'hiseg_ros.srv'))
     ]
-    assert not guests
+    assert [one.module for one in generated if not one.module.startswith('ros.')] == []
 
 
 def test_ros_never_sees_a_tensor() -> None:
     """The rooms that have no business with tensors do not import torch."""
-    users = [
-        (str(file), name)
-        for file, room, name in imports()
-        if room in WITHOUT_TORCH and name.split('.')[0] in ('torch', 'torchvision', 'timm')
-    ]
-    assert not users
+    assert users_of(IMPORTS, TORCH, WITHOUT_TORCH) == []
+
+
+def test_a_robot_needs_no_tool_that_writes_models() -> None:
+    """What runs a model never imports what exports one."""
+    robot = ('inference', 'ros', 'decision', 'pipeline', 'preprocessing')
+    assert [
+        (one.module, one.target)
+        for one in IMPORTS
+        if room_of(one.module, robot) and one.target and room_of(one.target, ['export'])
+    ] == []
 
 
 @pytest.mark.parametrize('module', ['taxonomy', 'visualization', 'regions', 'cli.__main__'])
@@ -168,3 +161,53 @@ def test_importing_a_light_room_costs_no_torch(module: str) -> None:
         [sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == '[]'
+
+
+# The rules themselves: each finds what breaks it.
+
+
+@pytest.mark.parametrize(
+    ('source', 'expected'),
+    [
+        ('import torch.nn as nn', ['torch.nn']),
+        ('from hiseg_ros.taxonomy import tree', ['hiseg_ros.taxonomy.tree']),
+        ('from hiseg_ros.taxonomy import Taxonomy', ['hiseg_ros.taxonomy']),
+        ('from hiseg_ros import errors', ['hiseg_ros.errors']),
+        ('from . import plan', ['hiseg_ros.ros.soak.plan']),
+        ('from ..health import stamps', ['hiseg_ros.ros.health.stamps']),
+        ('if TYPE_CHECKING:\n    from hiseg_ros.cli import demo', ['hiseg_ros.cli.demo']),
+        ('def late():\n    import rclpy', ['rclpy']),
+    ],
+)
+def test_imports_are_found_wherever_they_stand(source: str, expected: list[str]) -> None:
+    known = ['taxonomy.tree', 'errors', 'ros.soak.plan', 'ros.health.stamps', 'cli.demo']
+    assert list(imported_names(source, 'ros.soak.rig', False, known)) == expected
+
+
+def test_an_import_upwards_and_one_of_a_stranger_are_found() -> None:
+    layers = ('cli', 'ros.node | replay', 'ros', 'errors')
+    fine = [
+        Import('cli.demo', 'hiseg_ros.replay.run'),
+        Import('ros.node.worker', 'hiseg_ros.ros.x'),
+    ]
+    assert broken(layers, fine) == []
+    up = Import('ros.parameters', 'hiseg_ros.ros.node.worker')
+    stranger = Import('replay.run', 'hiseg_ros.ros.node.worker')
+    homeless = Import('attic.box', 'hiseg_ros.errors')
+    assert [len(broken(layers, [one])) for one in (up, stranger, homeless)] == [1, 1, 1]
+
+
+def test_a_circle_is_found_however_long() -> None:
+    names = ['a', 'b', 'c', 'd']
+    ring = [
+        Import(one, f'hiseg_ros.{to}')
+        for one, to in zip(names, names[1:] + names[:1], strict=True)
+    ]
+    assert circle(ring[:-1]) == []
+    assert set(circle(ring)) == set(names)
+
+
+def test_a_foreign_package_in_a_room_is_found() -> None:
+    guest = Import('bags.bag', 'rclpy.node')
+    assert users_of([guest], ROS, ['bags']) == ['bags.bag imports rclpy.node']
+    assert users_of([guest], ROS, ['ros']) == []
