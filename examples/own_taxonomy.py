@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a tree of one's own to weights: check tree and mapping, train, segment.
 
-Run it in the checkout. The pictures are drawn; put yours into the same folders.
+Run it in the checkout. The images are drawn; put yours into the same folders.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLORS = np.array([(0, 0, 0), (150, 150, 155), (70, 130, 50), (200, 40, 40), (19
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture of a yard and its label ids, see examples/yard/mapping.yaml."""
+    """Return an image of a yard and its label ids, see examples/yard/mapping.yaml."""
     rng = np.random.default_rng(seed)
     kinds = np.full((96, 144), 5)
     kinds[40:], kinds[40:, : rng.integers(20, 70)] = 1, 2
@@ -40,19 +40,19 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('output', type=Path, help='folder for pictures, run and weights')
+    parser.add_argument('output', type=Path, help='folder for images, run and weights')
     output = parser.parse_args().output
     mapping = load_mapping(YARD / 'mapping.yaml', load_taxonomy(YARD / 'taxonomy.yaml'))
     for number in range(24):
-        for kind, picture in zip(('images', 'labels'), draw(number), strict=True):
+        for kind, image in zip(('images', 'labels'), draw(number), strict=True):
             path = output / 'data/yard' / kind / f'{number:04d}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), picture[..., ::-1] if kind == 'images' else picture)
+            cv2.imwrite(str(path), image[..., ::-1] if kind == 'images' else image)
     config = load_training_config(YARD / 'experiment.yaml').started_from(output / 'data')
     weights = train(config, output / 'run')
     engine, (rgb, truth) = Engine(weights), draw(1000)
     label_ids = mapping.label_id_of_node_id(engine.taxonomy)[engine.segment(rgb).labels]
-    print(f'{(label_ids == truth)[truth != 6].mean():.0%} of a new picture is right: {weights}')
+    print(f'{(label_ids == truth)[truth != 6].mean():.0%} of a new image is right: {weights}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Segment one picture: what is in it, how sure that is, the signs, and an overlay with names."""
+"""Segment one image: what is in it, how sure that is, the signs, and an overlay with names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('picture', help='PNG, JPEG, ...')
     parser.add_argument('--model', help='weights (default: the shipped ones)')
-    parser.add_argument('--overlay', default='overlay.png', help='picture to write')
+    parser.add_argument('--overlay', default='overlay.png', help='image to write')
     options = parser.parse_args()
 
-    bgr = cv2.imread(options.picture)
+    bgr = cv2.imread(options.image)
     if bgr is None:
-        parser.error(f'{options.picture} is no picture')
+        parser.error(f'{options.image} is no image')
     rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
     engine = Engine(options.model)
@@ -50,8 +50,8 @@ def main() -> None:
         name = tree.nodes[sign.node_id].name
         print(f'{name} ({sign.score:.2f}) at x {x}, y {y}, {width} x {height} pixels')
 
-    picture = draw_names(overlay(rgb, result.labels, tree), place_names(result.labels, tree), tree)
-    cv2.imwrite(options.overlay, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    image = draw_names(overlay(rgb, result.labels, tree), place_names(result.labels, tree), tree)
+    cv2.imwrite(options.overlay, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 if __name__ == '__main__':

@@ -35,13 +35,13 @@ def main() -> None:
                     continue
                 rgb = np.ascontiguousarray(frame.to_ndarray(format='rgb24'))
                 result = engine.segment(rgb)
-                picture = overlay(rgb, result.labels, engine.taxonomy)
+                image = overlay(rgb, result.labels, engine.taxonomy)
                 # With the names of the frame before, so that they stand still.
                 names = place_names(result.labels, engine.taxonomy, names)
-                picture = draw_names(picture, names, engine.taxonomy)
+                image = draw_names(image, names, engine.taxonomy)
                 seconds = frame.time or 0.0
                 text = f'{seconds:.2f} s   network {result.timings_ms["network"]:.0f} ms'
-                video.write(with_strip(picture, text), round(seconds * 1e9))
+                video.write(with_strip(image, text), round(seconds * 1e9))
     print(f'{video.frames} frames on {engine.device}: {options.output}')
 
 

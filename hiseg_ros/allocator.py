@@ -13,7 +13,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
 """glibc's malloc.h."""
 
 FRAMES: Mapping[int, int] = {M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 512 * 2**20}
-"""Pictures and messages of a frame lie where those of the frame before lay. glibc takes at most
+"""Images and messages of a frame lie where those of the frame before lay. glibc takes at most
 32 MiB; what is larger is rare."""
 
 TRAINING: Mapping[int, int] = {

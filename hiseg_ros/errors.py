@@ -15,7 +15,7 @@ class TaxonomyError(HisegError):
 
 
 class MappingError(HisegError):
-    """A data set's mapping is missing or does not fit the taxonomy."""
+    """A dataset's mapping is missing or does not fit the taxonomy."""
 
 
 class CheckpointError(HisegError):
@@ -27,7 +27,7 @@ class ConfigError(HisegError):
 
 
 class ImageError(HisegError):
-    """An image or image message cannot be read as a picture."""
+    """An image or image message cannot be read as an image."""
 
 
 class DeviceError(HisegError):
@@ -39,7 +39,7 @@ class DeviceMemoryError(DeviceError):
 
 
 class DatasetError(HisegError):
-    """A data set's folder or one of its files is missing or wrong."""
+    """A dataset's folder or one of its files is missing or wrong."""
 
 
 class BagError(HisegError):

@@ -55,7 +55,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class BatchBackend(Backend, Protocol):
-    """A back-end that can run several images at once; an option, others take them one by one."""
+    """A backend that can run several images at once; an option, others take them one by one."""
 
     @property
     def batch_pays(self) -> bool:
@@ -70,7 +70,7 @@ class BatchBackend(Backend, Protocol):
 
 
 class Decision(Protocol):
-    """What turns a back-end's node probabilities into images."""
+    """What turns a backend's node probabilities into images."""
 
     def __call__(
         self, nodes: Any, size: ImageSize, threshold: float, wanted: Wanted
@@ -94,7 +94,7 @@ def segment(
     Args:
         rgb: (H, W, 3) uint8.
         backend: With the network.
-        decision: Of the network's tree, for this back-end's kind of array.
+        decision: Of the network's tree, for this backend's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
         wanted: The results to make.
     """
@@ -119,13 +119,13 @@ def segment_batch(
 ) -> Iterator[tuple[int, Segmentation]]:
     """Segment several images, of any sizes; each comes out as soon as it is decided.
 
-    Images with one network input size run as one batch where the back-end can. The time of the
+    Images with one network input size run as one batch where the backend can. The time of the
     network is then that of the batch: what each of its images waited for.
 
     Args:
         rgbs: (H, W, 3) uint8 each.
         backend: With the network.
-        decision: Of the network's tree, for this back-end's kind of array.
+        decision: Of the network's tree, for this backend's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
         wanted: The results to make of each image.
 

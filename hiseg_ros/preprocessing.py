@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
 
-# The size rule serves back-ends that run without torch; only what returns tensors imports it.
+# The size rule serves backends that run without torch; only what returns tensors imports it.
 if TYPE_CHECKING:
     import torch
 
@@ -27,7 +27,7 @@ SMALLEST_STD = 1e-3
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pictures become network input; stored with the weights."""
+    """How images become network input; stored with the weights."""
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Mean of red, green, blue in [0, 1]."""

@@ -126,7 +126,7 @@ def parts_of_region(mask: NDArray[np.bool_], min_area: int = 1) -> NDArray[np.in
     """
     if max(mask.shape) < SPLIT_ASPECT * min(mask.shape):
         return None
-    # The border of the picture is where the region ends, not where it goes on.
+    # The border of the image is where the region ends, not where it goes on.
     framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5)
     cores = (depth > WAIST * depth.max()).astype(np.uint8)

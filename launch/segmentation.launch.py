@@ -184,7 +184,7 @@ def start(context: LaunchContext) -> list[Action]:
         image = remappings[0][1]
         absolute = image if image.startswith('/') else f'{os.path.dirname(private)}/{image}'
         absolute = absolute.replace('//', '/')
-        # rviz2 reads compressed pictures below the raw ones' name, as any image_transport.
+        # rviz2 reads compressed images below the raw ones' name, as any image_transport.
         shown += [(f'{RVIZ_CAMERA}{end}', f'{absolute}{end}') for end in ('', '/compressed')]
         actions.append(
             Node(

@@ -140,7 +140,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def street_image() -> np.ndarray:
-    """Return a (96, 160, 3) uint8 picture with structure at several scales."""
+    """Return a (96, 160, 3) uint8 image with structure at several scales."""
     rng = np.random.default_rng(3)
     coarse = rng.integers(0, 256, (6, 10, 3))
     image = np.kron(coarse, np.ones((16, 16, 1)))

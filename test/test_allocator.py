@@ -61,7 +61,7 @@ for size in (6_000_000, 2_000_000, 25_000_000):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library than glibc')
 def test_what_a_frame_frees_the_next_one_takes() -> None:
-    """Without a page fault, of which a picture of 6 MB alone has 1,500."""
+    """Without a page fault, of which an image of 6 MB alone has 1,500."""
     result = subprocess.run(
         [sys.executable, '-c', FRAME_AFTER_FRAME],
         capture_output=True,

@@ -108,7 +108,7 @@ def test_training_and_inference_normalise_alike() -> None:
 
 @pytest.mark.parametrize('layout', ['reversed channels', 'flipped', 'read-only', 'strided'])
 def test_any_memory_layout_gives_the_same_input(layout: str) -> None:
-    """Views with negative strides, as `bgr[..., ::-1]`, and read-only views are pictures too."""
+    """Views with negative strides, as `bgr[..., ::-1]`, and read-only views are images too."""
     base = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
     view = {
         'reversed channels': base[..., ::-1],
@@ -121,7 +121,7 @@ def test_any_memory_layout_gives_the_same_input(layout: str) -> None:
 
 
 def test_preparing_leaves_the_image_as_it_was() -> None:
-    """The caller's picture is not normalised in place."""
+    """The caller's image is not normalised in place."""
     image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
     before = image.copy()
     Preprocessing().prepare(image)

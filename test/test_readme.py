@@ -60,7 +60,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> Place:
-    """Return a folder with a picture, small data sets and a bag."""
+    """Return a folder with an image, small datasets and a bag."""
     from hiseg_ros.bags.footage import Frame, write_camera_bag
 
     bgr = cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR)
@@ -128,7 +128,7 @@ def taxonomy(place: Place, command: str) -> None:
 
 
 def train(place: Place, command: str) -> None:
-    """The small one runs; the other is found, and that its data set here has no training split."""
+    """The small one runs; the other is found, and that its dataset here has no training split."""
     if 'debug' in command:
         assert 'weights: runs/debug/debug.safetensors' in place.hiseg(command)
     else:
@@ -151,9 +151,9 @@ def replay(place: Place, command: str) -> None:
     """A new bag and figures; the recording at hand has its truth on a topic of another name."""
     from hiseg_ros.bags.footage import TRUTH_TOPIC, Frame, write_camera_bag
 
-    picture = cv2.cvtColor(cv2.imread(str(place.folder / 'street.jpg')), cv2.COLOR_BGR2RGB)
-    truth = np.full(picture.shape[:2], 3, np.uint8)
-    frames = [Frame(picture.astype(np.uint8), truth)] * 2
+    image = cv2.cvtColor(cv2.imread(str(place.folder / 'street.jpg')), cv2.COLOR_BGR2RGB)
+    truth = np.full(image.shape[:2], 3, np.uint8)
+    frames = [Frame(image.astype(np.uint8), truth)] * 2
     write_camera_bag(place.folder / 'BAG', frames, 10.0)
     command = command.replace('/ground_truth/label_ids', TRUTH_TOPIC)
     place.hiseg(command, '--model', str(place.model))

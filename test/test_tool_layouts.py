@@ -69,7 +69,7 @@ def displays() -> list[dict[str, Any]]:
 
 
 def test_rviz_shows_camera_overlay_labels_and_confidence() -> None:
-    """Pictures that were recorded compressed have a display of their own: its transport."""
+    """Images that were recorded compressed have a display of their own: its transport."""
     enabled = {d['Topic']['Value'] for d in displays() if d['Enabled']}
     assert enabled == {
         f'{NODE}/overlay/image', f'{NODE}/labels', f'{NODE}/confidence', CAMERA,
@@ -152,14 +152,14 @@ def test_every_foxglove_panel_has_one_place() -> None:
 
 
 def test_foxglove_panels_show_topics_of_the_node() -> None:
-    """Pictures where pictures are expected, and the diagnostics."""
+    """Images where images are expected, and the diagnostics."""
     kinds, configs = published(), foxglove()['configById']
-    pictures = {c['imageMode']['imageTopic'] for n, c in configs.items() if n.startswith('Image!')}
-    assert pictures == {
+    images = {c['imageMode']['imageTopic'] for n, c in configs.items() if n.startswith('Image!')}
+    assert images == {
         f'{NODE}/overlay/image', f'{NODE}/labels', f'{NODE}/confidence', CAMERA,
         f'{CAMERA}/compressed',
     }  # fmt: skip
-    assert all(kinds[topic].endswith('Image') for topic in pictures)
+    assert all(kinds[topic].endswith('Image') for topic in images)
     messages = {c['topicPath'] for n, c in configs.items() if n.startswith('RawMessages!')}
     assert {kinds[topic] for topic in messages} == {
         'hiseg_ros/msg/Taxonomy', 'hiseg_ros/msg/SubclassMasks',

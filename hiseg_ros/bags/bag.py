@@ -40,7 +40,7 @@ class Topic:
 
     @property
     def is_image(self) -> bool:
-        """Whether its messages are pictures."""
+        """Whether its messages are images."""
         return self.message_type in IMAGE_TYPES
 
     @property

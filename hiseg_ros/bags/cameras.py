@@ -42,8 +42,8 @@ def choose_cameras(
 ) -> tuple[Camera, ...]:
     """Return the cameras to replay.
 
-    Without a wish these are all topics of pictures except ground truth, depth, what a node of
-    ours has published, and compressed pictures whose raw ones are there too.
+    Without a wish these are all topics of images except ground truth, depth, what a node of
+    ours has published, and compressed images whose raw ones are there too.
 
     Args:
         topics: Of all recordings.
@@ -51,7 +51,7 @@ def choose_cameras(
         truth: Topic with the ground truth, which is no camera.
 
     Raises:
-        BagError: A wanted topic is not there or holds no pictures, or there is no camera.
+        BagError: A wanted topic is not there or holds no images, or there is no camera.
     """
     counts: dict[tuple[str, str], int] = {}
     for topic in topics:
@@ -64,7 +64,7 @@ def choose_cameras(
     for name in wanted:
         if name not in images:
             raise BagError(
-                f'The recording has no pictures on {name}; expected a topic with '
+                f'The recording has no images on {name}; expected a topic with '
                 f'{" or ".join(IMAGE_TYPES)}, found: {listed}.'
             )
     nodes = node_namespaces(Topic(*key, count) for key, count in counts.items())

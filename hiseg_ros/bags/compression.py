@@ -24,7 +24,7 @@ ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 """First bytes of a compressed message; those of a plain one are 00 and 00 to 03."""
 
 MAX_MESSAGE_BYTES = 2**29 + 2**20
-"""Of a message: the largest picture that is decoded has 64 Mi pixels of up to 8 bytes."""
+"""Of a message: the largest image that is decoded has 64 Mi pixels of up to 8 bytes."""
 
 MAX_CHUNK_BYTES = 2**30
 """Of a chunk of an MCAP file, which mostly has less than a MiB."""

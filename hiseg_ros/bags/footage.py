@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures as the rosbag2 of a camera, with the truth where it is known; and their cache."""
+"""Images as the rosbag2 of a camera, with the truth where it is known; and their cache."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from hiseg_ros.types import LabelImage, RgbImage
 
 CAMERA_TOPIC = '/camera/image_raw'
 TRUTH_TOPIC = '/ground_truth/node_ids'
-"""Node ids of the taxonomy the pictures were drawn with; /compressed (PNG) is appended."""
+"""Node ids of the taxonomy the images were drawn with; /compressed (PNG) is appended."""
 
 EPOCH_NS = 1_600_000_000_000_000_000
-"""Stamp of the first frame: the same pictures give the same bag."""
+"""Stamp of the first frame: the same images give the same bag."""
 
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a drive."""
+    """One image of a drive."""
 
     rgb: RgbImage
     labels: LabelImage | None = None
@@ -133,7 +133,7 @@ def cached_bag(folder: Path, key: str, write: Callable[[Path], object]) -> Path:
 
     Args:
         folder: The cache, made if missing.
-        key: Names the pictures and how they were made, e.g. a digest.
+        key: Names the images and how they were made, e.g. a digest.
         write: Writes the bag at the path it is given.
 
     Raises:

@@ -38,7 +38,7 @@ def array_of(message: Any) -> NDArray[np.uint8] | NDArray[np.uint16]:
         (H, W) uint8 or uint16 for one channel, unchanged; (H, W, 3) uint8 rgb for colour.
 
     Raises:
-        ImageError: The picture is damaged, of size zero, or of an unknown encoding.
+        ImageError: The image is damaged, of size zero, or of an unknown encoding.
     """
     if hasattr(message, 'format'):
         return _decompressed(message)

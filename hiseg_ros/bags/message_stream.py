@@ -17,7 +17,7 @@ from hiseg_ros.errors import BagError
 
 @dataclass(frozen=True)
 class Damage:
-    """Where a recording, or a picture in it, is damaged."""
+    """Where a recording, or an image in it, is damaged."""
 
     bag: str
     """Name of the recording, without its folder."""
@@ -25,7 +25,7 @@ class Damage:
     message: int
     """Messages of the replayed topics in this file before the damage, plus one."""
     time_ns: int | None
-    """Recording time of the last whole message before it, of the picture itself, or None."""
+    """Recording time of the last whole message before it, of the image itself, or None."""
     reason: str
 
     def as_json(self) -> dict[str, Any]:

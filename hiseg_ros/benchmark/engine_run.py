@@ -37,10 +37,10 @@ STAGES = ('preprocess', 'network', 'decision')
 class EngineSettings:
     """What one process measures."""
 
-    pictures: str
+    images: str
     """A .npy file of (N, H, W, 3) uint8."""
     labels: str
-    """Gets the labels of those pictures, (N, H, W) uint8."""
+    """Gets the labels of those images, (N, H, W) uint8."""
     model: str | None
     backend: str
     precision: str
@@ -55,7 +55,7 @@ class EngineSettings:
 
 
 def measure(settings: EngineSettings) -> list[dict[str, Any]]:
-    """Load, warm up, segment one picture after another, and return what it took.
+    """Load, warm up, segment one image after another, and return what it took.
 
     Returns:
         Figures for each number of cameras.
@@ -63,7 +63,7 @@ def measure(settings: EngineSettings) -> list[dict[str, Any]]:
     Raises:
         HisegError: The engine cannot be made, or fails.
     """
-    pictures = np.load(settings.pictures)
+    images = np.load(settings.images)
     started = time.perf_counter()
     engine = Engine(
         settings.model,
@@ -71,10 +71,10 @@ def measure(settings: EngineSettings) -> list[dict[str, Any]]:
         backend=settings.backend,
         precision=settings.precision,
         input_height=settings.input_height,
-        image_size=pictures.shape[1:3],
+        image_size=images.shape[1:3],
     )
     load_s = time.perf_counter() - started
-    np.save(settings.labels, np.stack([engine.segment(picture).labels for picture in pictures]))
+    np.save(settings.labels, np.stack([engine.segment(image).labels for image in images]))
     facts = {
         'model': engine.model_path.name,
         'backend': engine.backend,
@@ -82,22 +82,22 @@ def measure(settings: EngineSettings) -> list[dict[str, Any]]:
         'device': engine.device,
         'load_s': round(load_s, 2),
     }
-    return [{**facts, **_measured(engine, pictures, settings, n)} for n in settings.cameras]
+    return [{**facts, **_measured(engine, images, settings, n)} for n in settings.cameras]
 
 
 def _measured(
-    engine: Engine, pictures: NDArray[np.uint8], settings: EngineSettings, cameras: int
+    engine: Engine, images: NDArray[np.uint8], settings: EngineSettings, cameras: int
 ) -> dict[str, Any]:
     """Return the figures for one number of cameras."""
     for index in range(settings.warm_up):
-        _segment(engine, pictures, index, cameras)
+        _segment(engine, images, index, cameras)
     meter = EnergyMeter(engine.device)
     meter.start()
     stages: dict[str, list[float]] = {name: [] for name in (*STAGES, 'frame')}
     began = time.perf_counter()
     for index in range(settings.frames):
         frame_began = time.perf_counter()
-        times = _segment(engine, pictures, index, cameras)
+        times = _segment(engine, images, index, cameras)
         stages['frame'].append(1e3 * (time.perf_counter() - frame_began))
         for name in STAGES:
             stages[name].append(times[name])
@@ -122,10 +122,10 @@ def _is_batched(engine: Engine, cameras: int) -> bool:
 
 
 def _segment(
-    engine: Engine, pictures: NDArray[np.uint8], index: int, cameras: int
+    engine: Engine, images: NDArray[np.uint8], index: int, cameras: int
 ) -> dict[str, float]:
     """Segment one image of each camera; return the milliseconds of each stage, all together."""
-    rgbs = [pictures[(index + camera) % len(pictures)] for camera in range(cameras)]
+    rgbs = [images[(index + camera) % len(images)] for camera in range(cameras)]
     if not _is_batched(engine, cameras):
         results = [engine.segment(rgb, IMAGES) for rgb in rgbs]
     else:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Engines measured one after another, each beside the reference's labels on the same pictures."""
+"""Engines measured one after another, each beside the reference's labels on the same images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hiseg_ros.benchmark.engine_run import EngineSettings
 
 TIMEOUT_S = 1800.0
-"""For one back-end at one size."""
+"""For one backend at one size."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ REFERENCES = tuple(
 class EngineJob:
     """What all choices of a measurement have in common."""
 
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     """(N, H, W, 3)."""
     scratch: Path
     """Folder for what the processes exchange."""
     model: Path | None = None
-    """Weights or exported network; None for the shipped ones. A back-end that runs the other kind
+    """Weights or exported network; None for the shipped ones. A backend that runs the other kind
     takes the file of the same name and the other suffix, int8 NAME_int8.onnx."""
     device: str = 'auto'
     frames: int = 1
@@ -65,7 +65,7 @@ class EngineJob:
 
     @property
     def shown(self) -> Path:
-        """The pictures as a file, once one choice was measured."""
+        """The images as a file, once one choice was measured."""
         return self.scratch / 'pictures.npy'
 
     def run(self, choice: EngineChoice, labels: Path) -> list[dict[str, Any]]:
@@ -73,12 +73,12 @@ class EngineJob:
 
         Args:
             choice: What to measure.
-            labels: Gets the labels of the pictures.
+            labels: Gets the labels of the images.
 
         Returns:
             Rows of `engine_run.measure`, or one with 'error'.
         """
-        np.save(self.shown, self.pictures)
+        np.save(self.shown, self.images)
         settings = EngineSettings(
             str(self.shown),
             str(labels),
@@ -108,10 +108,10 @@ class Reference:
 
 
 def find_reference(job: EngineJob, choices: Sequence[EngineChoice] = ()) -> Reference:
-    """Label the pictures in float32, by torch where it is, else by a runtime that is.
+    """Label the images in float32, by torch where it is, else by a runtime that is.
 
     Args:
-        job: Its pictures, model and device.
+        job: Its images, model and device.
         choices: What is to be measured anyway, which needs no second process.
     """
     measured: dict[EngineChoice, list[dict[str, Any]]] = {}
@@ -134,7 +134,7 @@ def measure_engines(
 
     Args:
         job: What they have in common.
-        choices: Back-ends with their precisions.
+        choices: Backends with their precisions.
         reference: Of the same job and choices.
 
     Yields:
@@ -147,7 +147,7 @@ def measure_engines(
         for row in reference.measured.get(choice) or job.run(choice, labels):
             row = {
                 **asdict(choice),
-                'size': list(job.pictures.shape[1:3]),
+                'size': list(job.images.shape[1:3]),
                 'input_height': job.input_height,
                 'reference': reference.name,
                 **row,

@@ -40,16 +40,16 @@ EXPERIMENT = 'iv2018'
 """ResNet-50 with stride 8, the network of the paper."""
 
 GRAPH = 'auto:auto,cuda_graph:bfloat16'
-"""Back-ends of the node; those that are measured as engines are many, and a node takes minutes."""
+"""Backends of the node; those that are measured as engines are many, and a node takes minutes."""
 
 TIMEOUT_S = 400.0
-"""For one back-end at one size; compiling takes a minute or two."""
+"""For one backend at one size; compiling takes a minute or two."""
 
 Rows = list[dict[str, Any]]
 
 MeasureNode = Callable[[EngineJob, Reference, EngineChoice, int], Rows]
-"""Returns rows of the node in a graph, for pictures and model of a job, the labels to compare
-with, a back-end and the number of cameras."""
+"""Returns rows of the node in a graph, for images and model of a job, the labels to compare
+with, a backend and the number of cameras."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def measure_everything(
     Args:
         plan: What to measure.
         scratch: Folder for files on the way.
-        draw: Returns (N, H, W, 3) uint8 pictures of a size.
+        draw: Returns (N, H, W, 3) uint8 images of a size.
         measure_node: See `MeasureNode`.
         keep: Called with all rows so far after each.
 
@@ -99,11 +99,11 @@ def measure_everything(
     )
     shown: dict[str, tuple[EngineJob, Reference]] = {}
     for size in plan.sizes:
-        pictures = draw(size)
+        images = draw(size)
         for name, model in models.items():
             folder = Path(mkdtemp(dir=scratch))
             job = EngineJob(
-                pictures,
+                images,
                 folder,
                 model,
                 plan.device,

@@ -30,10 +30,10 @@ class Run:
     """When each result came."""
     stats: list[Any] = field(default_factory=list)
     """Messages of the node about its frames."""
-    picture: dict[int, int] = field(default_factory=dict)
-    """Which picture it was."""
+    image: dict[int, int] = field(default_factory=dict)
+    """Which image it was."""
     labels: dict[int, Any] = field(default_factory=dict)
-    """The first message with labels of each picture."""
+    """The first message with labels of each image."""
 
 
 def summary(
@@ -50,7 +50,7 @@ def summary(
         results: Names of the outputs that make an image complete.
         cores_s: Processor time of the node, in seconds of one core.
         process_id: The node's.
-        reference: (N, H, W) uint8 labels of the pictures.
+        reference: (N, H, W) uint8 labels of the images.
     """
     latencies, ends = [], []
     for stamp, found in run.arrived.items():
@@ -85,7 +85,7 @@ def _agreement(run: Run, reference: NDArray[np.uint8] | None) -> float | None:
     if reference is None or not run.labels:
         return None
     equal = [
-        np.frombuffer(message.data, np.uint8).reshape(reference.shape[1:]) == reference[picture]
-        for picture, message in run.labels.items()
+        np.frombuffer(message.data, np.uint8).reshape(reference.shape[1:]) == reference[image]
+        for image, message in run.labels.items()
     ]
     return round(float(np.mean(equal)), 5)

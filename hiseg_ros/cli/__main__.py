@@ -15,16 +15,16 @@ from hiseg_ros import __version__
 from hiseg_ros.errors import HisegError
 
 VERBS = {
-    'predict': 'segment pictures and write label images and overlays',
+    'predict': 'segment images and write label images and overlays',
     'taxonomy': 'show or check a label tree',
-    'synthesize': "write drawn scenes in a published data set's folders",
+    'synthesize': "write drawn scenes in a published dataset's folders",
     'train': 'train a network from an experiment file',
-    'evaluate': 'measure weights on a data set',
+    'evaluate': 'measure weights on a dataset',
     'experiment': 'compare ways to learn: train and measure several networks',
     'export': 'write weights as an ONNX file or a torch program',
     'quantize': 'write an exported network in int8, and measure what that costs',
     'wrap': "make an engine file of another project's flat network",
-    'benchmark': 'measure how fast back-ends are here, and how near to the reference',
+    'benchmark': 'measure how fast backends are here, and how near to the reference',
     'soak': 'run the node for long with three cameras and faults, and balance its counters',
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',

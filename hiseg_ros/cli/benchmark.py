@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg benchmark`: how fast back-ends are here, and how near they come to the reference."""
+"""`hiseg benchmark`: how fast backends are here, and how near they come to the reference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         metavar='NAME[:PRECISION],...',
-        help='back-ends with their precisions, float32 where none is named; "auto:auto" is what '
+        help='backends with their precisions, float32 where none is named; "auto:auto" is what '
         f'the node takes (default: {CHOICES}; with --profile {PROFILED}; with --everything all '
         'of torch)',
     )
@@ -65,10 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dataset',
         choices=['camvid', 'cityscapes', 'vistas'],
-        help='also measure the mIoU on this data set, below --root',
+        help='also measure the mIoU on this dataset, below --root',
     )
-    parser.add_argument('--root', type=Path, help='folder of the data set')
-    parser.add_argument('--limit', type=int, default=0, help='images of the data set (0: all)')
+    parser.add_argument('--root', type=Path, help='folder of the dataset')
+    parser.add_argument('--limit', type=int, default=0, help='images of the dataset (0: all)')
     parser.add_argument(
         '--ros',
         action='store_true',
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--everything',
         action='store_true',
-        help='measure all of a machine in one call: back-ends of torch with the shipped network '
+        help='measure all of a machine in one call: backends of torch with the shipped network '
         'and a large one, how far they are from what the device can compute, and the node; the '
         'files are written after each step',
     )
@@ -264,7 +264,7 @@ def command_line(options: argparse.Namespace) -> str:
     words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
     if kind != 'everything' or 'size' in options.given:
         words.append(f'--size {options.size}')
-    # With a back-end given the node of --everything gets it too.
+    # With a backend given the node of --everything gets it too.
     if kind != 'everything' or 'backend' in options.given:
         words.append(f'--backend {options.backend}')
     if kind != 'ros':

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path('demo'),
         metavar='DIR',
-        help='gets video, pictures, summary.json and the recording (default: %(default)s)',
+        help='gets video, images, summary.json and the recording (default: %(default)s)',
     )
     parser.add_argument(
         '--model', type=Path, metavar='FILE', help='weights (default: those that are shipped)'
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     from hiseg_ros.replay.summary import table
 
     print(table(summary))
-    print(f'Video, {summary["pictures"]} pictures, summary.json and the recording: {output}')
+    print(f'Video, {summary["pictures"]} images, summary.json and the recording: {output}')
 
 
 def check_needs(model: Path) -> None:
@@ -141,14 +141,14 @@ def prepare(output: Path) -> Path:
 def replay(
     options: argparse.Namespace, bag_path: Path, output: Path, model: Path, frames: int
 ) -> dict[str, Any]:
-    """Replay, record and write video and pictures; return the summary."""
+    """Replay, record and write video and images; return the summary."""
     from tqdm import tqdm
 
     from hiseg_ros.bags.bag import Bag
     from hiseg_ros.bags.camera_topic import choose_image_topic, companions
     from hiseg_ros.cli.play import published_topic
     from hiseg_ros.replay.summary import read_run, summarize
-    from hiseg_ros.reports.demo import write_pictures, write_video
+    from hiseg_ros.reports.demo import write_images, write_video
     from hiseg_ros.ros.harness.live_run import LivePlan, run_live
 
     with Bag(bag_path) as bag:
@@ -196,7 +196,7 @@ def replay(
         video_frames = write_video(
             recording, recorded, output / 'overlay.mp4', on_frame=lambda: bar.update()
         )
-    pictures = write_pictures(recording, recorded, output, count=PICTURES)
+    images = write_images(recording, recorded, output, count=PICTURES)
     return {
         **summary,
         'bag': str(bag_path),
@@ -207,5 +207,5 @@ def replay(
         'all_rounds': {'published': live.published, 'processed': live.processed},
         'model': str(model),
         'video_frames': video_frames,
-        'pictures': len(pictures),
+        'pictures': len(images),
     }

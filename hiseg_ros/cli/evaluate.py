@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg evaluate`: measure weights on a data set, or a recording against its ground truth."""
+"""`hiseg evaluate`: measure weights on a dataset, or a recording against its ground truth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what --root holds; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
         "with the node's labels and the ground truth of its images",
     )
-    parser.add_argument('--root', type=Path, required=True, help='folder of the data set, or bag')
+    parser.add_argument('--root', type=Path, required=True, help='folder of the dataset, or bag')
     parser.add_argument(
         '--split',
         default='val',
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--threshold', type=float, default=0.0, help='as in `hiseg predict`')
     parser.add_argument(
         '--mapping',
-        help="labels of the ground truth (default: the data set's own; a recording's "
+        help="labels of the ground truth (default: the dataset's own; a recording's "
         'are camvid); a name or a YAML file',
     )
     parser.add_argument(
@@ -118,7 +118,7 @@ def _engine(options: argparse.Namespace) -> Any:
 
 
 def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) -> Any:
-    """Return a report without pictures."""
+    """Return a report without images."""
     from hiseg_ros import __version__
     from hiseg_ros.evaluation.report import Report
 

@@ -16,19 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'name',
         choices=['heterogeneous'],
         help='heterogeneous: flat, as published in 2018, set loss with either head, and each '
-        'data set alone',
+        'dataset alone',
     )
     parser.add_argument(
         '--data',
         type=Path,
         default=Path(),
         metavar='DIR',
-        help='folder against which relative data set folders are taken (default: here)',
+        help='folder against which relative dataset folders are taken (default: here)',
     )
     parser.add_argument(
         '--base',
         default='heterogeneous',
-        help='experiment that says network, data sets and budget: name in config/experiments or '
+        help='experiment that says network, datasets and budget: name in config/experiments or '
         'path (default: heterogeneous; heterogeneous_drawn needs no downloads)',
     )
     parser.add_argument('--seeds', type=int, default=3, help='training runs of each variant')
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train, measure, and write table and picture."""
+    """Train, measure, and write table and image."""
     from dataclasses import replace
 
     from hiseg_ros.training.config.experiment import load_training_config

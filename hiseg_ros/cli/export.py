@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar='HxW',
         help="height and width of the network's input, or 'dynamic' (default), which leaves them "
-        'open at no cost in speed; pictures of other sizes are resized to it',
+        'open at no cost in speed; images of other sizes are resized to it',
     )
 
 
@@ -61,15 +61,15 @@ def run(options: argparse.Namespace) -> None:
     try:
         export_network(checkpoint, draft, options.size)
         sizes = PROOF_SIZES if options.size is None else (options.size, options.size)
-        pictures = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
-        agreements = prove(checkpoint, draft, pictures)
+        images = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
+        agreements = prove(checkpoint, draft, images)
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
     for agreement in agreements:
         print(
             f'{agreement.program}: {agreement.equal_labels:.3%} of the labels of '
-            f'{agreement.pictures} drawn scenes are equal, probabilities differ by at most '
+            f'{agreement.images} drawn scenes are equal, probabilities differ by at most '
             f'{agreement.largest_difference:.1e}'
         )
     print(f'written: {output}')

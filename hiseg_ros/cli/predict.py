@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg predict`: segment pictures and write label images and overlays."""
+"""`hiseg predict`: segment images and write label images and overlays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUFFIX_OVERLAY = '_overlay.png'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='picture files')
+    parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='image files')
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR', help='folder to write'
     )
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default %(default)s)',
     )
     parser.add_argument(
-        '--mapping', help="also write label ids of a data set: 'camvid', ... or a YAML file"
+        '--mapping', help="also write label ids of a dataset: 'camvid', ... or a YAML file"
     )
     parser.add_argument(
         '--min-probability',
@@ -73,14 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Segment every picture; the first unreadable one ends the run."""
+    """Segment every image; the first unreadable one ends the run."""
     import json
 
     import cv2
     from tqdm import tqdm
 
     from hiseg_ros.decision.mapped import decide_mapping
-    from hiseg_ros.images import read_picture, write_picture
+    from hiseg_ros.images import read_image, write_image
     from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import (
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> None:
     repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
     if repeated:
         raise ConfigError(
-            f'Several pictures are named {repeated}; expected different names, since the results '
+            f'Several images are named {repeated}; expected different names, since the results '
             'are named after them: run them into different folders.'
         )
     engine = Engine(
@@ -121,24 +121,24 @@ def run(options: argparse.Namespace) -> None:
     except OSError as problem:
         raise ConfigError(f'--output {options.output} cannot be made: {problem}.') from problem
 
-    def write(name: str, picture: cv2.typing.MatLike) -> None:
-        write_picture(options.output / name, picture)
+    def write(name: str, image: cv2.typing.MatLike) -> None:
+        write_image(options.output / name, image)
 
     for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
-        bgr = read_picture(path)
+        bgr = read_image(path)
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype('uint8', copy=False)
         result = engine.segment(rgb)
         shown = result.labels
         if options.legend:  # as high as the legend, before names are written
             rgb, shown = to_height(rgb, shown, max(MIN_HEIGHT, rgb.shape[0]))
-        picture = overlay(rgb, shown, engine.taxonomy, options.alpha)
+        image = overlay(rgb, shown, engine.taxonomy, options.alpha)
         if options.names:
             names = place_names(shown, engine.taxonomy)
-            picture = draw_names(picture, names, engine.taxonomy)
+            image = draw_names(image, names, engine.taxonomy)
         if options.legend:
-            picture = with_legend(picture, shown, engine.taxonomy)
+            image = with_legend(image, shown, engine.taxonomy)
         write(path.stem + SUFFIX_LABELS, result.labels)
-        write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if mapping is not None:
             label_ids = decide_mapping(
                 result.probabilities, engine.taxonomy, mapping, options.min_probability

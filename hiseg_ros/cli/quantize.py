@@ -14,7 +14,7 @@ from hiseg_ros.errors import ConfigError
 KINDS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
 
 PROVEN_SHARE = 8
-"""Every so many pictures one is kept from the calibration, and the labels compared on it."""
+"""Every so many images one is kept from the calibration, and the labels compared on it."""
 
 LEAST_AGREEMENT = 0.85
 """Share of pixels with the same label as in float32 on those; measured are 0.95 to 0.98 with
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar='DIR',
-        help='folder with pictures such as the camera will take, also in folders below; the '
+        help='folder with images such as the camera will take, also in folders below; the '
         'ranges of int8 come from them',
     )
     parser.add_argument(
@@ -47,17 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=120,
         metavar='N',
-        help='pictures to take of that folder, spread over it (default: %(default)s)',
+        help='images to take of that folder, spread over it (default: %(default)s)',
     )
     parser.add_argument(
         '--dataset',
         choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
-        help='also measure the mIoU in float32 and int8 on this data set, and keep the file only '
+        help='also measure the mIoU in float32 and int8 on this dataset, and keep the file only '
         f'if int8 loses at most {100 * LARGEST_LOSS:g} points',
     )
-    parser.add_argument('--root', type=Path, help='folder of the data set')
-    parser.add_argument('--split', default='val', help='of the data set (default: %(default)s)')
-    parser.add_argument('--mapping', help='labels of the data set, as in `hiseg evaluate`')
+    parser.add_argument('--root', type=Path, help='folder of the dataset')
+    parser.add_argument('--split', default='val', help='of the dataset (default: %(default)s)')
+    parser.add_argument('--mapping', help='labels of the dataset, as in `hiseg evaluate`')
     parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
     parser.set_defaults(drive=[])
 
@@ -80,12 +80,12 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(
             f'--dataset {options.dataset} is given without --root; expected its folder.'
         )
-    pictures = _pictures(options.calibration, options.images)
-    kept = pictures[::PROVEN_SHARE]
+    paths = _images(options.calibration, options.images)
+    kept = paths[::PROVEN_SHARE]
     # Under another name until it is known to be good: a file of an earlier run stays as it was.
     draft = options.output.with_name(f'{options.output.stem}.draft.onnx')
     try:
-        quantize(source, draft, _inputs(source, [p for p in pictures if p not in kept]))
+        quantize(source, draft, _inputs(source, [p for p in paths if p not in kept]))
         add_facts(draft, _facts(options, source, draft, kept))
         draft.replace(options.output)
     finally:
@@ -93,22 +93,22 @@ def run(options: argparse.Namespace) -> None:
     print(f'written: {options.output}, {options.output.stat().st_size / 1e6:.1f} MB')
 
 
-def _pictures(folder: Path, count: int) -> list[Path]:
-    """Return pictures spread evenly over a folder."""
+def _images(folder: Path, count: int) -> list[Path]:
+    """Return images spread evenly over a folder."""
     if not folder.is_dir():
-        raise ConfigError(f'--calibration {folder} is no folder; expected one with pictures.')
+        raise ConfigError(f'--calibration {folder} is no folder; expected one with images.')
     files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in KINDS)
     if count < 2 or len(files) < 2:
         raise ConfigError(
-            f'--calibration {folder} has {len(files)} pictures, and --images is {count}; expected '
+            f'--calibration {folder} has {len(files)} images, and --images is {count}; expected '
             'at least 2 of each, about a hundred of all lights and places.'
         )
     count = min(count, len(files))
     return [files[index * len(files) // count] for index in range(count)]
 
 
-def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
-    """Return pictures as the network's input."""
+def _inputs(source: Path, paths: Sequence[Path]) -> list[Any]:
+    """Return images as the network's input."""
     from tqdm import tqdm
 
     from hiseg_ros.inference.open_model import open_backend
@@ -117,7 +117,7 @@ def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
         source, backend='auto', device='cpu', precision='float32', input_height=0
     )
     try:
-        return [backend.prepare(_rgb(path)) for path in tqdm(pictures, 'reading', unit='image')]
+        return [backend.prepare(_rgb(path)) for path in tqdm(paths, 'reading', unit='image')]
     finally:
         backend.close()
 
@@ -125,9 +125,9 @@ def _inputs(source: Path, pictures: Sequence[Path]) -> list[Any]:
 def _rgb(path: Path) -> Any:
     import numpy as np
 
-    from hiseg_ros.images import read_picture
+    from hiseg_ros.images import read_image
 
-    return np.ascontiguousarray(read_picture(path)[..., ::-1])
+    return np.ascontiguousarray(read_image(path)[..., ::-1])
 
 
 def _facts(
@@ -150,7 +150,7 @@ def _facts(
             for rgb in map(_rgb, kept)
         ]
         agreement = sum(equal) / len(equal)
-        print(f'{agreement:.1%} of the labels of {len(kept)} pictures are those of float32')
+        print(f'{agreement:.1%} of the labels of {len(kept)} images are those of float32')
         if agreement < LEAST_AGREEMENT:
             raise ConfigError(
                 f'Only {agreement:.1%} of the labels are those of float32; expected at least '
@@ -183,7 +183,7 @@ def _miou(options: argparse.Namespace, engines: Sequence[Any]) -> dict[str, Any]
     if in_float - in_int8 > LARGEST_LOSS:
         raise ConfigError(
             f'int8 has {in_int8:.2%} mIoU and float32 {in_float:.2%}; expected at most '
-            f'{LARGEST_LOSS:.1%} less: nothing is written; give pictures to --calibration that '
+            f'{LARGEST_LOSS:.1%} less: nothing is written; give images to --calibration that '
             'are more like those of the camera, or stay with bfloat16.'
         )
     return {

@@ -44,13 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     truth.add_argument(
         '--ground-truth',
         metavar='TOPIC',
-        help='topic with label ids (PNG or mono8) under the stamps of the pictures',
+        help='topic with label ids (PNG or mono8) under the stamps of the images',
     )
     truth.add_argument(
         '--labels',
         type=Path,
         metavar='DIR',
-        help='PNG files of label ids, named by stamps in ns or one for each picture in order',
+        help='PNG files of label ids, named by stamps in ns or one for each image in order',
     )
     parser.add_argument('--mapping', help="what the label ids mean: 'camvid', ... or a YAML file")
     parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
@@ -140,9 +140,9 @@ def _replay(
     plan = ReplayPlan(recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts)
     replay = Replay(engine, plan, folder)
     for camera in cameras:
-        print(f'{camera.topic} -> {camera.node} ({camera.count} pictures)')
+        print(f'{camera.topic} -> {camera.node} ({camera.count} images)')
     if replay.frames:
-        print(f'Resuming behind picture {replay.frames}.')
+        print(f'Resuming behind image {replay.frames}.')
     # The rate is that of this run: what an earlier one did counts as done.
     with tqdm(
         total=max(frames, replay.frames), initial=replay.frames, unit='frame',
@@ -201,7 +201,7 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
         )
     scores = metrics['scores']
     if scores and not scores['frames_with_truth']:
-        print('No picture has a ground truth with its stamp: check --ground-truth or --labels.')
+        print('No image has a ground truth with its stamp: check --ground-truth or --labels.')
     elif scores:
         nodes, summed = scores['nodes'], scores['summed']
         print(

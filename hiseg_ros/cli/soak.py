@@ -16,7 +16,7 @@ PICTURES = 6
 """Drawn for each camera and shown in turn."""
 
 FRAMES_BETWEEN = 20
-"""Of the drive from one picture to the next, so that they differ."""
+"""Of the drive from one image to the next, so that they differ."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +58,12 @@ def run(options: argparse.Namespace) -> int:
         backend=options.backend, device=options.device, precision=options.precision,
         input_height=options.input_height,
     )  # fmt: skip
-    pictures = {
+    images = {
         camera.name: list(drawn(seed, camera.size)) for seed, camera in enumerate(plan.cameras)
     }
     try:
         options.output.mkdir(parents=True, exist_ok=True)
-        outcome = soak(
-            plan, pictures, options.output / 'logs', lambda line: print(line, flush=True)
-        )
+        outcome = soak(plan, images, options.output / 'logs', lambda line: print(line, flush=True))
         write(outcome, options.output)
     except OSError as error:
         raise ConfigError(
@@ -78,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def drawn(seed: int, size: tuple[int, int]) -> Iterator[RgbImage]:
-    """Yield pictures of a drawn drive, (H, W, 3) uint8 each."""
+    """Yield images of a drawn drive, (H, W, 3) uint8 each."""
     from hiseg_ros.datasets.scenes import Drive
 
     drive = Drive(seed, size, 10.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg synthesize`: write drawn scenes in the folders of a published data set."""
+"""`hiseg synthesize`: write drawn scenes in the folders of a published dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS = ('cityscapes', 'vistas', 'gtsdb')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--format', required=True, choices=FORMATS, help='data set whose folders are written'
+        '--format', required=True, choices=FORMATS, help='dataset whose folders are written'
     )
     parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='empty folder')
     parser.add_argument('--count', type=int, required=True, metavar='N', help='number of scenes')
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size',
         type=_size,
         metavar='HxW',
-        help="height and width in pixels (default: the data set's)",
+        help="height and width in pixels (default: the dataset's)",
     )
     parser.add_argument('--seed', type=int, default=0, help='another seed, other scenes')
     parser.add_argument(

@@ -29,13 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         '--json', action='store_true', help='print a JSON list of id, name, parent and color'
     )
-    legend = actions.add_parser('legend', help='draw the tree as a picture: colours and names')
+    legend = actions.add_parser('legend', help='draw the tree as an image: colours and names')
     legend.add_argument(
         'taxonomy', nargs='?', default='street', help=f'{TAXONOMY_HELP} (default %(default)s)'
     )
-    legend.add_argument(
-        '--output', type=Path, required=True, metavar='FILE.png', help='the picture'
-    )
+    legend.add_argument('--output', type=Path, required=True, metavar='FILE.png', help='the image')
     legend.add_argument(
         '--level', type=int, metavar='N', help='leave out what lies below this level'
     )
@@ -117,14 +115,14 @@ def shown(taxonomy: Taxonomy, level: int | None, *, as_json: bool, colors: int) 
 
 
 def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
-    """Write the legend as a picture.
+    """Write the legend as an image.
 
     Raises:
-        ConfigError: The picture cannot be written, or its height is too small.
+        ConfigError: The image cannot be written, or its height is too small.
         ImageError: A label image cannot be read or belongs to another tree.
         TaxonomyError: The level is negative.
     """
-    from hiseg_ros.images import write_picture
+    from hiseg_ros.images import write_image
     from hiseg_ros.visualization import legend
 
     if options.height < 64:
@@ -141,9 +139,9 @@ def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
                 shares[shown_id] = shares.get(shown_id, 0.0) + share / len(options.labels)
     node_ids = [node.node_id for node in taxonomy.nodes if node.level <= depth]
     chosen = node_ids if shares is None else sorted(shares)
-    picture = legend(taxonomy, chosen, shares=shares, max_height=options.height)
+    image = legend(taxonomy, chosen, shares=shares, max_height=options.height)
     try:
-        write_picture(options.output, picture[:, :, ::-1])
+        write_image(options.output, image[:, :, ::-1])
     except ImageError as problem:
         raise ConfigError(
             f'--output {options.output} cannot be written; expected a name that ends in .png or '
@@ -160,12 +158,12 @@ def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
     import cv2
     import numpy as np
 
-    from hiseg_ros.images import read_picture
+    from hiseg_ros.images import read_image
     from hiseg_ros.types import UNLABELED
     from hiseg_ros.visualization.legend import present_shares
 
     try:
-        labels = read_picture(path, cv2.IMREAD_UNCHANGED)
+        labels = read_image(path, cv2.IMREAD_UNCHANGED)
     except ImageError as problem:
         raise ImageError(f'{path} is missing or no image of node ids: {problem}') from problem
     if labels.ndim != 2 or labels.dtype != np.uint8:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar='DIR',
-        help='folder against which relative data set folders are taken (default: here)',
+        help='folder against which relative dataset folders are taken (default: here)',
     )
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'recording',
         type=Path,
         metavar='REPLAY_DIR',
-        help='folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with pictures and labels',
+        help='folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with images and labels',
     )
     parser.add_argument('--output', type=Path, required=True, metavar='FILE.mp4', help='the video')
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--side-by-side',
         action='store_true',
-        help='camera picture and overlay next to each other (default: the overlay alone)',
+        help='camera image and overlay next to each other (default: the overlay alone)',
     )
     parser.add_argument(
         '--names',
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--legend',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='the most common classes below the picture (default: with)',
+        help='the most common classes below the image (default: with)',
     )
     parser.add_argument(
         '--alpha',
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='ROWS',
-        help="height of the picture in pixels (default: the camera's, at least 720, at most 1080)",
+        help="height of the image in pixels (default: the camera's, at least 720, at most 1080)",
     )
 
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         options.side_by_side, options.names, options.legend, options.alpha, options.height
     )
     known = survey(footage)
-    print(f'{footage.picture.name} with {footage.labels.name}: {known.frames} frames')
+    print(f'{footage.image.name} with {footage.labels.name}: {known.frames} frames')
     with tqdm(
         total=known.frames, unit='frame', desc='writing the video', dynamic_ncols=True
     ) as bar:
@@ -106,7 +106,7 @@ def find_footage(path: Path, topic: str | None) -> Footage:
         topic: Name of a camera topic or of a node; None takes the only one there is.
 
     Raises:
-        BagError: There is no recording with pictures and labels, the topic is not in it, or there
+        BagError: There is no recording with images and labels, the topic is not in it, or there
             are several cameras and none is named.
     """
     from hiseg_ros.reports.label_video import Footage
@@ -115,16 +115,16 @@ def find_footage(path: Path, topic: str | None) -> Footage:
 
     source = open_source(path)
     camera = _chosen(find_cameras(source.recording), topic, path)
-    if camera.picture is None:
+    if camera.image is None:
         raise BagError(
-            f'The recording {path} has neither pictures nor overlays for the labels of '
+            f'The recording {path} has neither images nor overlays for the labels of '
             f'{camera.node}; expected the camera topic: record it too, or replay without '
             '`--omit`.'
         )
-    is_overlay = camera.picture.name.startswith(f'{camera.node}/')
+    is_overlay = camera.image.name.startswith(f'{camera.node}/')
     name = f'{camera.node}/labels'
     labels = next(topic for topic in source.recording.topics if topic.name == name)
-    return Footage(source.recording, camera.picture, is_overlay, labels, camera.taxonomy)
+    return Footage(source.recording, camera.image, is_overlay, labels, camera.taxonomy)
 
 
 def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> SeenCamera:
@@ -134,12 +134,12 @@ def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> See
         for camera in cameras
         if topic is None
         or topic == camera.node
-        or (camera.picture is not None and topic == camera.picture.name)
+        or (camera.image is not None and topic == camera.image.name)
     ]
     if len(fitting) == 1:
         return fitting[0]
     names = ', '.join(
-        camera.node if camera.picture is None else camera.picture.name for camera in cameras
+        camera.node if camera.image is None else camera.image.name for camera in cameras
     )
     if topic is None:
         raise BagError(
@@ -149,7 +149,7 @@ def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> See
     if fitting:
         nodes = ', '.join(camera.node for camera in fitting)
         raise BagError(
-            f'The pictures on {topic} have the labels of several nodes ({nodes}); expected one '
+            f'The images on {topic} have the labels of several nodes ({nodes}); expected one '
             'node: give its name to --topic.'
         )
     raise BagError(

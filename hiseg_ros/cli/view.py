@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     part = Part(options.start, options.seconds, options.every, options.level)
     show = Show(open_source(options.recording), part)
     for camera in show.cameras:
-        picture = 'no pictures' if camera.picture is None else camera.picture.name
-        print(f'{camera.node}: {picture}, probabilities of {len(camera.levels)} levels')
+        image = 'no images' if camera.image is None else camera.image.name
+        print(f'{camera.node}: {image}, probabilities of {len(camera.levels)} levels')
     if options.save is None:
         _open(show)
     else:

@@ -26,7 +26,7 @@ UNSURE = 0.9
 """Share of labels that are the most probable class below which something may be wrong."""
 
 HEIGHT = 1024
-"""Of the pictures of Cityscapes, which a network of its labels has mostly seen at full size."""
+"""Of the images of Cityscapes, which a network of its labels has mostly seen at full size."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,14 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_size,
         metavar='HxW',
         help='only input size, where the network leaves it '
-        'open; pictures of other sizes are resized to it',
+        'open; images of other sizes are resized to it',
     )
     source.add_argument(
         '--height',
         type=int,
         default=HEIGHT,
         metavar='N',
-        help='pictures whose shorter side is larger are reduced to N pixels, where the network '
+        help='images whose shorter side is larger are reduced to N pixels, where the network '
         f'leaves the size open (default {HEIGHT})',
     )
     result = parser.add_argument_group('what it gives')
@@ -116,18 +116,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(1, 2, 4, 8),
         default=4,
         help='pixels along each side of a cell, where the output is finer (default 4); 1 takes '
-        'seconds for a picture',
+        'seconds for an image',
     )
     card = parser.add_argument_group('what is written about it')
     card.add_argument('--name', default='', help="default: the file's")
     card.add_argument('--licence', default='', help='of its weights')
     card.add_argument(
-        '--pictures',
+        '--images',
         type=Path,
         nargs='+',
         default=[],
         metavar='IMAGE',
-        help='pictures for the proof (default: two drawn scenes)',
+        help='images for the proof (default: two drawn scenes)',
     )
 
 
@@ -169,7 +169,7 @@ def run(options: argparse.Namespace) -> None:
         options.onnx,
         options.output,
         taxonomy,
-        _pictures(options.pictures),
+        _images(options.images),
         WrapOptions(
             mapping=options.mapping,
             classes=options.classes,
@@ -187,12 +187,12 @@ def run(options: argparse.Namespace) -> None:
         ),
     )
     _print_classes(wrapped, taxonomy)
-    _print_agreement(wrapped, 'pictures' if options.pictures else 'drawn scenes')
+    _print_agreement(wrapped, 'images' if options.images else 'drawn scenes')
     print(f'written: {options.output}')
 
 
-def _pictures(paths: list[Path]) -> list[RgbImage]:
-    """Return the pictures to prove on.
+def _images(paths: list[Path]) -> list[RgbImage]:
+    """Return the images to prove on.
 
     Raises:
         ImageError: One is missing or not readable.
@@ -203,12 +203,12 @@ def _pictures(paths: list[Path]) -> list[RgbImage]:
         return [draw_scene(seed, size).rgb for seed, size in enumerate(PROOF_SIZES)]
     import numpy as np
 
-    from hiseg_ros.images import read_picture
+    from hiseg_ros.images import read_image
 
-    pictures: list[RgbImage] = []
+    images: list[RgbImage] = []
     for path in paths:
-        pictures.append(np.ascontiguousarray(read_picture(path)[..., ::-1], np.uint8))
-    return pictures
+        images.append(np.ascontiguousarray(read_image(path)[..., ::-1], np.uint8))
+    return images
 
 
 def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:
@@ -239,7 +239,7 @@ def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:
 def _print_agreement(wrapped: Wrapped, what: str) -> None:
     for one in wrapped.agreements:
         print(
-            f'{one.program}, on {one.pictures} {what}:\n'
+            f'{one.program}, on {one.images} {what}:\n'
             f"  {one.equal_classes:8.3%} of the cells have the flat network's class, and "
             f'probabilities differ by at most {one.largest_difference:.1e}\n'
             f'  {one.equal_output:8.3%} of the pixels of its own output have the class it gives '
@@ -254,7 +254,7 @@ def _print_agreement(wrapped: Wrapped, what: str) -> None:
         print(
             'The classes are hardly told apart: many labels are not the most probable class but '
             'one of the most probable group. Check --mean, --std, --bgr and --softmax, and try '
-            'real --pictures.'
+            'real --images.'
         )
     for failure in wrapped.failures:
         print(f'not proven: {failure}')

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets in the folders in which their publishers ship them, and drawn scenes."""
+"""Datasets in the folders in which their publishers ship them, and drawn scenes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LOADERS: dict[str, Callable[..., SegmentationDataset]] = {
     'folder': LabelledFolder,
     'drawn': DrawnScenes,
 }
-"""By kind: what reads a data set; the first argument is its folder, the others are options."""
+"""By kind: what reads a dataset; the first argument is its folder, the others are options."""
 
 
 def mapping_of(
     kind: str, taxonomy: Taxonomy, options: MappingABC[str, Any] | None = None
 ) -> Mapping:
-    """Return what the labels of a data set mean in a taxonomy.
+    """Return what the labels of a dataset mean in a taxonomy.
 
     Args:
         kind: One of LOADERS.
@@ -53,7 +53,7 @@ def mapping_of(
     name = (options or {}).get('mapping', own)
     if not isinstance(name, str) or not name:
         raise ConfigError(
-            f'A data set of kind {kind!r} has the mapping {name!r}; expected the option mapping '
+            f'A dataset of kind {kind!r} has the mapping {name!r}; expected the option mapping '
             'with a name in config/mappings or the path of a YAML file.'
         )
     return drawn_mapping(taxonomy) if kind == 'drawn' else load_mapping(name, taxonomy)
@@ -62,7 +62,7 @@ def mapping_of(
 def open_dataset(
     kind: str, root: Path | str, options: MappingABC[str, Any] | None = None
 ) -> SegmentationDataset:
-    """Open a data set, which checks its folder.
+    """Open a dataset, which checks its folder.
 
     Args:
         kind: One of LOADERS.
@@ -79,7 +79,7 @@ def open_dataset(
         inspect.signature(loader).bind(root, **given)
     except TypeError as problem:
         raise ConfigError(
-            f'Data set {root} of kind {kind} has options {given} ({problem}); expected some of '
+            f'Dataset {root} of kind {kind} has options {given} ({problem}); expected some of '
             f'{parameters}.'
         ) from problem
     return loader(root, **given)
@@ -87,5 +87,5 @@ def open_dataset(
 
 def _loader(kind: str) -> Callable[..., SegmentationDataset]:
     if kind not in LOADERS:
-        raise ConfigError(f'The kind of data set is {kind!r}; expected one of {list(LOADERS)}.')
+        raise ConfigError(f'The kind of dataset is {kind!r}; expected one of {list(LOADERS)}.')
     return LOADERS[kind]

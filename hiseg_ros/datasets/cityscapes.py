@@ -43,7 +43,7 @@ class Cityscapes(PairedFiles):
             cities: Cities to keep; empty keeps all.
             without_cities: Cities to leave out.
             labels: 'fine' or 'coarse' (gtCoarse).
-            limit: How many pictures to take, evenly spread; 0 takes all.
+            limit: How many images to take, evenly spread; 0 takes all.
 
         Raises:
             DatasetError: A folder or file is missing, cut short or of another size than its
@@ -84,7 +84,7 @@ class Cityscapes(PairedFiles):
         ]
         if not pairs:
             raise DatasetError(
-                f'{root / "leftImg8bit" / split} leaves no picture with cities={keep} and '
+                f'{root / "leftImg8bit" / split} leaves no image with cities={keep} and '
                 f'without_cities={leave}; expected at least one.'
             )
         super().__init__(pairs, limit, LARGEST_ID)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn scenes as a data set: drawn once, kept on disk, labelled with leaf names."""
+"""Drawn scenes as a dataset: drawn once, kept on disk, labelled with leaf names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.datasets.scenes import LEAF_NAMES, draw_scene
 from hiseg_ros.errors import DatasetError, ImageError
-from hiseg_ros.images import write_picture
+from hiseg_ros.images import write_image
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize
 
@@ -44,8 +44,8 @@ def _draw(folder: Path, size: ImageSize, seed: int) -> None:
     # The labels are written last: a scene is complete when its label file exists.
     partial_path = folder / f'{seed:06d}.partial.png'
     try:
-        write_picture(folder / f'{seed:06d}.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        write_picture(partial_path, scene.labels)
+        write_image(folder / f'{seed:06d}.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        write_image(partial_path, scene.labels)
     except ImageError as problem:
         raise DatasetError(
             f'Drawn scenes cannot be written to {folder}; expected a free disk.'

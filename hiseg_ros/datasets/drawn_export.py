@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn scenes written as a folder of a published data set, drawn on all processors."""
+"""Drawn scenes written as a folder of a published dataset, drawn on all processors."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def write_drawn_scenes(
     seed: int = 0,
     split: str | None = None,
 ) -> dict[str, int]:
-    """Draw scenes and write them as a data set, with a progress bar.
+    """Draw scenes and write them as a dataset, with a progress bar.
 
     Args:
         layout: One of FORMATS.
         folder: Where to; it must be empty or not there yet.
         count: Number of scenes.
-        size: (height, width) in pixels, None for that of the data set.
+        size: (height, width) in pixels, None for that of the dataset.
         seed: Other seeds give other scenes; the splits never share one.
         split: 'train' or 'val' for all of them; None puts every fifth into val.
 
@@ -130,7 +130,7 @@ def scene_seed(layout: str, seed: int, number: int) -> int:
 
 
 def draw_and_write(job: SceneJob) -> list[str]:
-    """Draw a scene, write its files and return its lines of the data set's list."""
+    """Draw a scene, write its files and return its lines of the dataset's list."""
     scene = draw_scene(job.seed, job.size)
     return FORMATS[job.layout].write_scene(job.folder, job.split, job.number, scene)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A drawn scene as a file of a published data set: its names, its encoding, its label ids."""
+"""A drawn scene as a file of a published dataset: its names, its encoding, its label ids."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MIN_BOX_SIDE = 2
 
 def _cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
     name = f'drawn_{number:06d}_000019'  # Cityscapes labels the 20th frame of each sequence
-    picture = folder / f'leftImg8bit/{split}/drawn/{name}_leftImg8bit.png'
+    path = folder / f'leftImg8bit/{split}/drawn/{name}_leftImg8bit.png'
     label_file = folder / f'gtFine/{split}/drawn/{name}_gtFine_labelIds.png'
-    _save(picture, _encoded('.png', scene.rgb[..., ::-1]))
+    _save(path, _encoded('.png', scene.rgb[..., ::-1]))
     _save(label_file, _encoded('.png', label_ids_of_leaves('cityscapes', 0)[scene.labels]))
     return []
 
@@ -84,12 +84,12 @@ def _gtsdb_boxes(folder: Path, lines: list[str]) -> None:
 
 @dataclass(frozen=True)
 class DrawnFormat:
-    """How scenes are written as files of one data set."""
+    """How scenes are written as files of one dataset."""
 
     size: ImageSize
-    """(height, width) in pixels where no other is asked for: as in the data set, or close."""
+    """(height, width) in pixels where no other is asked for: as in the dataset, or close."""
     write_scene: Callable[[Path, str, int, DrawnScene], list[str]]
-    """Takes folder, split, number and scene; returns lines of the data set's list."""
+    """Takes folder, split, number and scene; returns lines of the dataset's list."""
     write_list: Callable[[Path, list[str]], None]
     """Takes the folder and the lines of all scenes in order, when these are written."""
 

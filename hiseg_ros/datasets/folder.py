@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures with a label file each: paired by name, checked when the folder is opened."""
+"""Images with a label file each: paired by name, checked when the folder is opened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from hiseg_ros.datasets.image_files import picture_size
+from hiseg_ros.datasets.image_files import image_size
 from hiseg_ros.datasets.label_names import label_names
 from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.errors import DatasetError
@@ -23,7 +23,7 @@ _Item = TypeVar('_Item')
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its label file."""
+    """An image and its label file."""
 
     name: str
     image: Path
@@ -31,7 +31,7 @@ class Pair:
 
 
 class PairedFiles:
-    """Pictures with a one-byte label file each."""
+    """Images with a one-byte label file each."""
 
     mapping_name = ''
 
@@ -39,12 +39,12 @@ class PairedFiles:
         """Take the pairs of files, after a look at each.
 
         Args:
-            pairs: All of the data set.
+            pairs: All of the dataset.
             limit: How many to take, evenly spread; 0 takes all.
-            largest_id: Largest label id but 255 that the files of this data set have.
+            largest_id: Largest label id but 255 that the files of this dataset have.
 
         Raises:
-            DatasetError: The limit is no number of pictures, a file is missing or cut short, or
+            DatasetError: The limit is no number of images, a file is missing or cut short, or
                 the two of a pair differ in size.
         """
         self._largest_id = largest_id
@@ -52,15 +52,15 @@ class PairedFiles:
         check_each(self._pairs, _check)
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a picture and its label ids.
+        """Return an image and its label ids.
 
         Raises:
             DatasetError: A file is missing or damaged, the two differ in size, or a label id is
-                none that this kind of data set has.
+                none that this kind of dataset has.
         """
         pair = self._pairs[index]
         image, label_ids = read_image(pair.image), read_label_ids(pair.labels)
@@ -77,7 +77,7 @@ class PairedFiles:
 
 
 class LabelledFolder(PairedFiles):
-    """A folder whose pictures and one-byte label files pair up by name."""
+    """A folder whose images and one-byte label files pair up by name."""
 
     def __init__(
         self,
@@ -92,10 +92,10 @@ class LabelledFolder(PairedFiles):
         Args:
             root: The folder.
             mapping: Name in config/mappings, or path of a YAML file: what the label ids mean.
-            images: Path of the pictures in the folder; a * stands for any text but a slash.
-            labels: Path of the label files, with as many *: a picture's label file is the one
+            images: Path of the images in the folder; a * stands for any text but a slash.
+            labels: Path of the label files, with as many *: an image's label file is the one
                 whose stars stand for the same texts.
-            limit: How many pictures to take, evenly spread; 0 takes all.
+            limit: How many images to take, evenly spread; 0 takes all.
 
         Raises:
             DatasetError: A file lacks its partner, is cut short or has another size than its
@@ -107,30 +107,30 @@ class LabelledFolder(PairedFiles):
 
 
 def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
-    """Return pictures with their label files, sorted by path.
+    """Return images with their label files, sorted by path.
 
     Args:
-        root: Folder of the data set.
-        images: Path of the pictures below it; each * stands for any text but a slash.
+        root: Folder of the dataset.
+        images: Path of the images below it; each * stands for any text but a slash.
         labels: Path of the label files, with as many *.
         what: The folder in words, for messages.
 
     Raises:
-        DatasetError: There is no picture, or a file lacks its partner.
+        DatasetError: There is no image, or a file lacks its partner.
     """
     if images.count('*') != labels.count('*') or '**' in images + labels:
         raise DatasetError(
-            f'Pictures {images!r} and label files {labels!r} of {root} have other numbers of *; '
+            f'Images {images!r} and label files {labels!r} of {root} have other numbers of *; '
             'expected as many in both, each for the same text.'
         )
-    pictures, label_files = _by_stars(root, images), _by_stars(root, labels)
-    if not pictures:
+    image_files, label_files = _by_stars(root, images), _by_stars(root, labels)
+    if not image_files:
         raise DatasetError(
             f'{root} has no file {images}; expected {what} with {images} and {labels}.'
         )
     for found, others, pattern in (
-        (pictures, label_files, labels),
-        (label_files, pictures, images),
+        (image_files, label_files, labels),
+        (label_files, image_files, images),
     ):
         alone = sorted(set(found) - set(others))
         if alone:
@@ -141,7 +141,8 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
                 'is left over.'
             )
     return [
-        Pair('_'.join(stars), pictures[stars], label_files[stars]) for stars in sorted(pictures)
+        Pair('_'.join(stars), image_files[stars], label_files[stars])
+        for stars in sorted(image_files)
     ]
 
 
@@ -168,7 +169,7 @@ def spread(items: Sequence[_Item], limit: int) -> list[_Item]:
         DatasetError: The limit is not a number of items.
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise DatasetError(f'The limit of a data set is {limit!r}; expected 0 or a number.')
+        raise DatasetError(f'The limit of a dataset is {limit!r}; expected 0 or a number.')
     if not limit or limit >= len(items):
         return list(items)
     return [items[place * len(items) // limit] for place in range(limit)]
@@ -195,14 +196,14 @@ def check_each(items: Sequence[_Item], look: Callable[[_Item], None]) -> None:
 
 
 def _check(pair: Pair) -> None:
-    image, labels = picture_size(pair.image), picture_size(pair.labels)
+    image, labels = image_size(pair.image), image_size(pair.labels)
     if image != labels:
         raise DatasetError(_differ(pair, labels, image))
 
 
 def _differ(pair: Pair, labels: Sequence[int], image: Sequence[int]) -> str:
     return (
-        f'{pair.labels} has size {tuple(labels)}; expected {tuple(image)} as its picture '
+        f'{pair.labels} has size {tuple(labels)}; expected {tuple(image)} as its image '
         f'{pair.image}: take both from the same release.'
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.datasets.folder import check_each, spread
-from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, picture_size, read_ids
+from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size, read_ids
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.datasets.sign_boxes import (
     OUTSIDE_ALL_BOXES,
@@ -100,7 +100,7 @@ class Gtsdb:
         check_each(self._names, self._check)
 
     def _image_files(self) -> dict[str, Path]:
-        """Return the pictures by number as written, the publisher's format first."""
+        """Return the images by number as written, the publisher's format first."""
         found = [
             *self.root.glob('*.ppm'),
             *(path for path in self.root.glob('images/*') if path.suffix in PICTURE_ENDINGS),
@@ -120,16 +120,16 @@ class Gtsdb:
             DatasetError: A file is missing or cut short, a box leaves the image, or the mask has
                 another size.
         """
-        path, (height, width) = self._path(name), picture_size(self._path(name))
+        path, (height, width) = self._path(name), image_size(self._path(name))
         for box in self._boxes[name]:
             if box.x2 >= width or box.y2 >= height:
                 raise DatasetError(
                     f'{path} has {height} x {width} pixels, but gt.txt has a box to row {box.y2} '
                     f'and column {box.x2} in it; expected the images that gt.txt was made for.'
                 )
-        if self._mask_folder and picture_size(self._mask_path(name)) != (height, width):
+        if self._mask_folder and image_size(self._mask_path(name)) != (height, width):
             raise DatasetError(
-                f'{self._mask_path(name)} has size {picture_size(self._mask_path(name))}; '
+                f'{self._mask_path(name)} has size {image_size(self._mask_path(name))}; '
                 f'expected {(height, width)} as its image.'
             )
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Picture files: read whole, or checked by their first and last bytes.
+"""Image files: read whole, or checked by their first and last bytes.
 
 Pillow reads them all: OpenCV expands palettes to colours, and gives a JPEG file that is cut short
 a grey end without a word.
@@ -31,18 +31,18 @@ _TAIL_BYTES = 1 << 16
 
 
 def read_image(path: Path) -> RgbImage:
-    """Read a picture as (H, W, 3) uint8 RGB, turned as the camera's note in it says.
+    """Read an image as (H, W, 3) uint8 RGB, turned as the camera's note in it says.
 
     Raises:
-        DatasetError: The file is missing, cut short, or not a picture of one byte a colour.
+        DatasetError: The file is missing, cut short, or not an image of one byte a colour.
     """
-    with _opened(path, 'readable picture') as picture:
-        if picture.mode.startswith(('I', 'F')):
+    with _opened(path, 'readable image') as image:
+        if image.mode.startswith(('I', 'F')):
             raise DatasetError(
-                f'{path} is a picture of mode {picture.mode!r}; expected one byte a colour: '
+                f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
                 'convert it.'
             )
-        turned = ImageOps.exif_transpose(picture) if picture.format in _TURNED else picture
+        turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
         return np.array(turned.convert('RGB'))
 
 
@@ -50,23 +50,23 @@ def read_ids(path: Path) -> NDArray[Any]:
     """Read a file of numbers, palette indices kept as they are, in its own shape and type.
 
     Raises:
-        DatasetError: The file is missing, cut short, or not a picture.
+        DatasetError: The file is missing, cut short, or not an image.
     """
-    with _opened(path, 'readable label file') as picture:
-        return np.array(picture)
+    with _opened(path, 'readable label file') as image:
+        return np.array(image)
 
 
-def picture_size(path: Path) -> ImageSize:
+def image_size(path: Path) -> ImageSize:
     """Return (height, width) and make sure that the file is whole, mostly without decoding it.
 
     Raises:
-        DatasetError: The file is missing, cut short, or not a picture.
+        DatasetError: The file is missing, cut short, or not an image.
     """
-    with _opened(path, 'readable picture') as picture:
-        width, height = picture.size
-        if not _ends_as_it_should(path, picture):
-            picture.load()  # what looks cut short may only have something appended
-        if picture.format in _TURNED and picture.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+    with _opened(path, 'readable image') as image:
+        width, height = image.size
+        if not _ends_as_it_should(path, image):
+            image.load()  # what looks cut short may only have something appended
+        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
             return width, height
         return height, width
 
@@ -74,8 +74,8 @@ def picture_size(path: Path) -> ImageSize:
 @contextmanager
 def _opened(path: Path, what: str) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as picture:
-            yield picture
+        with Image.open(path) as image:
+            yield image
     except DatasetError:
         raise
     except Exception as problem:  # decoders raise almost anything on damaged bytes
@@ -86,16 +86,16 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
         ) from problem
 
 
-def _ends_as_it_should(path: Path, picture: Image.Image) -> bool:
+def _ends_as_it_should(path: Path, image: Image.Image) -> bool:
     size = path.stat().st_size
-    if picture.format == 'PPM':
-        return size > picture.width * picture.height * len(picture.getbands())
-    if picture.format == 'WEBP':
+    if image.format == 'PPM':
+        return size > image.width * image.height * len(image.getbands())
+    if image.format == 'WEBP':
         with path.open('rb') as file:
             return int.from_bytes(file.read(8)[4:], 'little') + 8 <= size
     marks = {'PNG': b'IEND', 'JPEG': b'\xff\xd9', 'MPO': b'\xff\xd9'}
-    if picture.format not in marks:
+    if image.format not in marks:
         return False
     with path.open('rb') as file:
         file.seek(max(0, size - _TAIL_BYTES), os.SEEK_SET)
-        return marks[picture.format] in file.read()
+        return marks[image.format] in file.read()

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What every data set yields, and how pictures and label files are read."""
+"""What every dataset yields, and how images and label files are read."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its labels in the data set's own ids."""
+    """One image with its labels in the dataset's own ids."""
 
     name: str
     image: RgbImage
     label_ids: NDArray[np.uint8]
-    """(H, W) uint8 in the ids of the data set's mapping."""
+    """(H, W) uint8 in the ids of the dataset's mapping."""
     boxes: tuple[Box, ...] = ()
     mixtures: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
     """What the values FIRST_MIXTURE to LAST_MIXTURE in `label_ids` mean in this one image: the
@@ -51,7 +51,7 @@ class Sample:
 
 
 class SegmentationDataset(Protocol):
-    """Samples of one data set in one mapping."""
+    """Samples of one dataset in one mapping."""
 
     mapping_name: str
 
@@ -66,7 +66,7 @@ def read_label_ids(path: Path) -> NDArray[np.uint8]:
     """Read a one-byte label file, palette indices kept as they are, as (H, W) uint8.
 
     Raises:
-        DatasetError: The file is missing, not a picture, or not of one byte a pixel.
+        DatasetError: The file is missing, not an image, or not of one byte a pixel.
     """
     array = read_ids(path)
     if array.ndim != 2 or array.dtype != np.uint8:

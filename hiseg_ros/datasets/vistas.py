@@ -33,7 +33,7 @@ class Vistas(PairedFiles):
         Args:
             root: Folder that holds the splits and config_v1.2.json.
             split: 'training' or 'validation', for short 'train' or 'val'.
-            limit: How many pictures to take, evenly spread; 0 takes all.
+            limit: How many images to take, evenly spread; 0 takes all.
 
         Raises:
             DatasetError: A folder or file is missing, cut short or of another size than its
@@ -57,7 +57,7 @@ class Vistas(PairedFiles):
 
 
 def check_config(path: Path) -> None:
-    """Check that a data set's own list of labels is the one of the mapping, in its order.
+    """Check that a dataset's own list of labels is the one of the mapping, in its order.
 
     Raises:
         DatasetError: The file is missing or no such list, or has another label at some place.

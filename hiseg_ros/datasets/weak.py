@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hiseg_ros.datasets.folder import check_each, spread
-from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, picture_size
+from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size
 from hiseg_ros.datasets.mixtures import RelativeBox, WeakLabels, weak_labels
 from hiseg_ros.datasets.open_images import Classes, read_boxes, read_tags
 from hiseg_ros.datasets.sample import Box, Sample, read_image
@@ -47,7 +47,7 @@ class WeakImages:
         """Read the annotations and check the images.
 
         Args:
-            root: Folder of the data set.
+            root: Folder of the dataset.
             split: Beginning of the names of files and folders.
             labels: 'boxes' or 'tags' takes only these; 'both' takes the tags of the images that
                 have no box.
@@ -130,11 +130,11 @@ class WeakImages:
 
 
 def _look(path: Path) -> None:
-    picture_size(path)
+    image_size(path)
 
 
 def _images(root: Path, split: str) -> dict[str, Path]:
-    """Return the pictures of a split by image id.
+    """Return the images of a split by image id.
 
     Raises:
         DatasetError: There is none.
@@ -147,7 +147,7 @@ def _images(root: Path, split: str) -> dict[str, Path]:
     }
     if not files:
         raise DatasetError(
-            f'{root / split} has no picture; expected <split>/<ImageID>.jpg as in Open Images.'
+            f'{root / split} has no image; expected <split>/<ImageID>.jpg as in Open Images.'
         )
     return files
 

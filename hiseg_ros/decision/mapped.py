@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision in a data set's own labels, by the summed probability of each label's leaves."""
+"""The decision in a dataset's own labels, by the summed probability of each label's leaves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities
 
 @dataclass(frozen=True)
 class LabelChoice:
-    """What a data set's labels say about an image."""
+    """What a dataset's labels say about an image."""
 
     label_ids: NDArray[np.uint8]
     """(H, W) ids of the evaluated label with the largest summed probability."""
@@ -76,7 +76,7 @@ def decide_mapping(
     Args:
         probabilities: Of every node, on the network's grid.
         taxonomy: Their tree.
-        mapping: The data set's labels; ids from 0 to 255.
+        mapping: The dataset's labels; ids from 0 to 255.
         min_probability: Pixels whose label has less become UNLABELED.
     """
     choice = LabelDecision(mapping, taxonomy)(probabilities)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision in a data set's own labels at camera rate: a tree of one level, sparsely."""
+"""The decision in a dataset's own labels at camera rate: a tree of one level, sparsely."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def compiled(kernel: Kernel) -> Kernel:
     """Compile at the first call; keep the machine code on disk where a place can be written to.
 
     Kernels run beside each other in Python's threads. numba has threads of its own, but a process
-    that has used them cannot fork: a loader of training pictures in it dies in a child.
+    that has used them cannot fork: a loader of training images in it dies in a child.
     """
     try:
         return cast(Kernel, numba.njit(cache=True, nogil=True)(kernel))

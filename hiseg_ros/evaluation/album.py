@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.evaluation.evaluate import PixelImage, SignImage
 from hiseg_ros.evaluation.hierarchy import cover
-from hiseg_ros.evaluation.image_strips import WIDTH, PictureBook
+from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import RgbImage, SubclassMask
@@ -29,7 +29,7 @@ class PixelAlbum:
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start empty, with a colour for every evaluated label."""
         self.palette = label_palette(mapping, taxonomy)
-        self.book = PictureBook()
+        self.book = ImageBook()
         self.colors = {
             label.name: '#{:02x}{:02x}{:02x}'.format(*self.palette[label.label_id])
             for label in mapping.evaluated_labels
@@ -56,7 +56,7 @@ class SignAlbum:
         """Start empty."""
         self.taxonomy = taxonomy
         self.types = frozenset(leaf for label in mapping.evaluated_labels for leaf in label.leaves)
-        self.book = PictureBook()
+        self.book = ImageBook()
 
     def add(self, name: str, one: SignImage) -> None:
         """Keep an image if it is among the best or the worst so far."""
@@ -130,7 +130,7 @@ def paint_regions(
         color = GREEN if on_sign else RED
         y, x, height, width = mask.roi
         canvas[y : y + height, x : x + width][mask.mask] = color
-        # False alarms may be so many that their names would hide the picture.
+        # False alarms may be so many that their names would hide the image.
         _frame(canvas, mask.roi, color, taxonomy.nodes[mask.node_id].name if on_sign else '')
     return canvas
 
@@ -139,7 +139,7 @@ def _frame(
     canvas: RgbImage, roi: tuple[int, int, int, int], color: tuple[int, int, int], text: str
 ) -> None:
     y, x, height, width = roi
-    # As wide and as high after the picture has been made small.
+    # As wide and as high after the image has been made small.
     scale = max(1, round(canvas.shape[1] / WIDTH))
     cv2.rectangle(canvas, (x - 2, y - 2), (x + width + 1, y + height + 1), color, scale)
     cv2.putText(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Confusion counts in a data set's own labels, predictions outside the set counted as errors."""
+"""Confusion counts in a dataset's own labels, predictions outside the set counted as errors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""An engine measured on labelled images, in the data set's own labels."""
+"""An engine measured on labelled images, in the dataset's own labels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The best and the worst images of a measurement, as small pictures."""
+"""The best and the worst images of a measurement, as small images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH, QUALITY = 480, 80
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """One image beside its truth and its prediction, each a data URI of a JPEG."""
 
     name: str
@@ -29,7 +29,7 @@ class Picture:
     prediction: str
 
 
-class PictureBook:
+class ImageBook:
     """Keeps the best and the worst of many images."""
 
     def __init__(self, count: int = 6) -> None:
@@ -39,7 +39,7 @@ class PictureBook:
             count: Number of best and of worst images kept.
         """
         self.count = count
-        self._kept: list[tuple[float, int, Picture]] = []
+        self._kept: list[tuple[float, int, Image]] = []
         self._seen = 0
 
     def add(
@@ -56,36 +56,36 @@ class PictureBook:
             return
         self._seen += 1
         ordered = [entry[:2] for entry in self._kept]
-        # The order of equals is that of the images, so that equal runs keep equal pictures.
+        # The order of equals is that of the images, so that equal runs keep equal images.
         key = (score, self._seen)
         if (
             len(ordered) < 2 * self.count
             or key < ordered[self.count - 1]
             or key > ordered[-self.count]
         ):
-            image, truth, prediction = (jpeg_uri(picture) for picture in draw())
-            self._kept.append((*key, Picture(name, score, image, truth, prediction)))
+            image, truth, prediction = (jpeg_uri(rgb) for rgb in draw())
+            self._kept.append((*key, Image(name, score, image, truth, prediction)))
             self._kept.sort(key=lambda entry: entry[:2])
             if len(self._kept) > 2 * self.count:
                 del self._kept[self.count]
 
-    def worst(self) -> list[Picture]:
+    def worst(self) -> list[Image]:
         """Return the worst, the worst first; of few images at most half."""
         half = min(self.count, (len(self._kept) + 1) // 2)
-        return [picture for _, _, picture in self._kept[:half]]
+        return [image for _, _, image in self._kept[:half]]
 
-    def best(self) -> list[Picture]:
+    def best(self) -> list[Image]:
         """Return the best, the best first; none of them is among the worst."""
         half = min(self.count, len(self._kept) // 2)
-        return [picture for _, _, picture in self._kept[len(self._kept) - half :]][::-1]
+        return [image for _, _, image in self._kept[len(self._kept) - half :]][::-1]
 
 
-def jpeg_uri(picture: RgbImage) -> str:
-    """Return a picture as the data URI of a JPEG at most WIDTH wide."""
-    height, width = picture.shape[:2]
+def jpeg_uri(rgb: RgbImage) -> str:
+    """Return an image as the data URI of a JPEG at most WIDTH wide."""
+    height, width = rgb.shape[:2]
     if width > WIDTH:
         size = (WIDTH, max(1, round(height * WIDTH / width)))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode()

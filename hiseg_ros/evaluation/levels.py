@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A data set's labels merged to the taxonomy's nodes at a level."""
+"""A dataset's labels merged to the taxonomy's nodes at a level."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class NodeScores:
         self.counts.add(truth, nodes)
 
     def summary(self) -> dict[str, Any]:
-        """Return the scores in the data set's labels and at every level of the tree."""
+        """Return the scores in the dataset's labels and at every level of the tree."""
         levels = [
             level_summary(groups.level, merge_nodes(groups, self.counts.counts, self.taxonomy))
             for groups in self._groups

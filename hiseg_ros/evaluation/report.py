@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as one page that opens from disk: tables, heat map, bars, diagram and pictures."""
+"""Scores as one page that opens from disk: tables, heat map, bars, diagram and images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.evaluation.image_strips import Picture
+from hiseg_ros.evaluation.image_strips import Image
 
 TEMPLATE = Path(__file__).with_name('report.html.j2')
 FILE_NAME = 'report.html'
@@ -31,8 +31,8 @@ class Report:
     """What `evaluate_pixels` or `evaluate_signs` returns, or one confusion's summary."""
     colors: Mapping[str, str] = field(default_factory=dict)
     """'#rrggbb' by label name, for the legend."""
-    worst: Sequence[Picture] = ()
-    best: Sequence[Picture] = ()
+    worst: Sequence[Image] = ()
+    best: Sequence[Image] = ()
 
 
 def render_report(report: Report) -> str:

@@ -48,12 +48,12 @@ Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near an exported file comes to the reference, over some pictures."""
+    """How near an exported file comes to the reference, over some images."""
 
     program: str
     """What ran the file."""
 
-    pictures: int
+    images: int
 
     largest_difference: float
     """Of any node's probability in any cell."""
@@ -163,13 +163,13 @@ def _write_program(
     torch.export.save(program, output, extra_files={INFO_KEY: info})
 
 
-def prove(checkpoint: Checkpoint, output: Path, pictures: Sequence[RgbImage]) -> list[Agreement]:
+def prove(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> list[Agreement]:
     """Run an exported file beside the reference.
 
     Args:
         checkpoint: The weights that were exported.
         output: The exported file.
-        pictures: (h, w, 3) uint8 at sizes of the file's input.
+        images: (h, w, 3) uint8 at sizes of the file's input.
 
     Returns:
         One agreement for every installed program that runs the file.
@@ -189,7 +189,7 @@ def prove(checkpoint: Checkpoint, output: Path, pictures: Sequence[RgbImage]) ->
     agreements = []
     for program, run in _runners(output, checkpoint).items():
         largest, equal, pixels = 0.0, 0, 0
-        for rgb in pictures:
+        for rgb in images:
             with torch.inference_mode():
                 prepared = checkpoint.preprocessing.normalize(
                     torch.from_numpy(rgb).permute(2, 0, 1)[None]
@@ -203,7 +203,7 @@ def prove(checkpoint: Checkpoint, output: Path, pictures: Sequence[RgbImage]) ->
                 ]
             equal += int((of_both[0] == of_both[1]).sum())
             pixels += of_both[0].numel()
-        agreement = Agreement(program, len(pictures), largest, equal / pixels)
+        agreement = Agreement(program, len(images), largest, equal / pixels)
         # Not `>`: a difference that is no number must not pass.
         if not (largest <= LARGEST_DIFFERENCE and agreement.equal_labels >= LEAST_AGREEMENT):
             raise CheckpointError(

@@ -1,11 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Compressed pictures of any origin: what they claim is looked at before they are decoded."""
+"""Compressed images of any origin: what they claim is looked at before they are decoded."""
 
-from hiseg_ros.images.file import read_picture, write_picture
+from hiseg_ros.images.file import read_image, write_image
 from hiseg_ros.images.header import (
     MAX_PIXELS,
-    PictureHeader,
+    ImageHeader,
     check_claim,
     check_size,
     read_header,
@@ -13,10 +13,10 @@ from hiseg_ros.images.header import (
 
 __all__ = [
     'MAX_PIXELS',
-    'PictureHeader',
+    'ImageHeader',
     'check_claim',
     'check_size',
     'read_header',
-    'read_picture',
-    'write_picture',
+    'read_image',
+    'write_image',
 ]

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Picture files of any common kind, refused before they cost memory."""
+"""Image files of any common kind, refused before they cost memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hiseg_ros.errors import ImageError
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
 
 MAX_FILE_BYTES = 2**30
-"""Of a picture file."""
+"""Of an image file."""
 
 
-def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
-    """Read a picture file.
+def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
+    """Read an image file.
 
     Args:
         path: PNG, JPEG, WebP, PPM or another kind that OpenCV reads.
@@ -35,7 +35,7 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
     """
     if not os.path.isfile(path):
         raise ImageError(
-            f'{path} is missing or not a readable picture; expected a file: check the path.'
+            f'{path} is missing or not a readable image; expected a file: check the path.'
         )
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -44,22 +44,22 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
             )
         data = path.read_bytes()
     except OSError as problem:
-        raise ImageError(f'{path} cannot be read ({problem}); expected a picture file.') from None
+        raise ImageError(f'{path} cannot be read ({problem}); expected an image file.') from None
     try:
         _check(path, data)
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except (ImageError, cv2.error) as problem:
         reason = ' '.join(str(problem).split())
-        raise ImageError(f'{path} is not a readable picture: {reason}') from problem
+        raise ImageError(f'{path} is not a readable image: {reason}') from problem
     if pixels is None:
         raise ImageError(
-            f'{path} is not a readable picture; expected PNG, JPEG, WebP or PPM: copy it again.'
+            f'{path} is not a readable image; expected PNG, JPEG, WebP or PPM: copy it again.'
         )
     return pixels
 
 
-def write_picture(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -> None:
-    """Write a picture file.
+def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -> None:
+    """Write an image file.
 
     OpenCV's own writer ends the process with a segmentation fault on a name that is no text.
 
@@ -69,7 +69,7 @@ def write_picture(path: Path, pixels: NDArray[Any], options: Sequence[int] = ())
         options: As of `cv2.imwrite`.
 
     Raises:
-        ImageError: The suffix is no picture's, or the file cannot be written.
+        ImageError: The suffix is no image's, or the file cannot be written.
     """
     try:
         is_known, data = cv2.imencode(path.suffix, np.ascontiguousarray(pixels), list(options))
@@ -77,7 +77,7 @@ def write_picture(path: Path, pixels: NDArray[Any], options: Sequence[int] = ())
         is_known, data = False, np.empty(0, np.uint8)
     if not is_known:
         raise ImageError(
-            f'{path} has the suffix {path.suffix!r}; expected a picture, .png or .jpg.'
+            f'{path} has the suffix {path.suffix!r}; expected an image, .png or .jpg.'
         )
     try:
         path.write_bytes(data.tobytes())
@@ -88,7 +88,7 @@ def write_picture(path: Path, pixels: NDArray[Any], options: Sequence[int] = ())
 
 
 def _check(path: Path, data: bytes) -> None:
-    """Refuse a picture that claims too many pixels.
+    """Refuse an image that claims too many pixels.
 
     Raises:
         ImageError: It does.
@@ -100,8 +100,8 @@ def _check(path: Path, data: bytes) -> None:
 
     try:
         # Only the header is read; what Pillow does not know OpenCV may, within its own limit.
-        with Image.open(path) as picture:
-            width, height = picture.size
+        with Image.open(path) as image:
+            width, height = image.size
     except Image.DecompressionBombError as problem:
         raise ImageError(f'{problem}; expected a smaller one.') from problem
     except Exception:  # noqa: BLE001  decoders raise almost anything on damaged bytes

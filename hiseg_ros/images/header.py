@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a JPEG or PNG file says about itself, and whether it is whole, before anything is decoded.
 
-OpenCV turns a JPEG that ends early into a picture with a grey rest, and allocates whatever size a
+OpenCV turns a JPEG that ends early into an image with a grey rest, and allocates whatever size a
 header claims; both are found out here, in a fraction of a millisecond.
 """
 
@@ -25,7 +25,7 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER_AFTER_SCAN = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 
 MAX_PIXELS = 64 * 2**20
-"""Larger pictures are refused: a damaged header must not take the machine's memory."""
+"""Larger images are refused: a damaged header must not take the machine's memory."""
 
 MAX_SCANS = 64
 """Of a progressive JPEG, which has about ten: each one costs a pass over all of its pixels."""
@@ -36,8 +36,8 @@ _LARGEST_DEFLATE_RATIO = 1032
 
 
 @dataclass(frozen=True)
-class PictureHeader:
-    """What a compressed picture is."""
+class ImageHeader:
+    """What a compressed image is."""
 
     kind: str
     """'JPEG' or 'PNG'."""
@@ -46,11 +46,11 @@ class PictureHeader:
     is_gray: bool
     """Whether it has one channel and no palette."""
     smallest_bytes: int
-    """The fewest bytes into which a picture of that size can have been compressed."""
+    """The fewest bytes into which an image of that size can have been compressed."""
 
 
 def check_size(height: int, width: int, what: str) -> None:
-    """Refuse a picture without pixels or with too many.
+    """Refuse an image without pixels or with too many.
 
     Args:
         height: In pixels.
@@ -68,11 +68,11 @@ def check_size(height: int, width: int, what: str) -> None:
     if height * width > MAX_PIXELS:
         raise ImageError(
             f'{what} claims {width}x{height} pixels; expected at most {MAX_PIXELS} pixels: its '
-            'header is damaged, or the picture has to be scaled down before.'
+            'header is damaged, or the image has to be scaled down before.'
         )
 
 
-def check_claim(data: bytes | memoryview) -> PictureHeader:
+def check_claim(data: bytes | memoryview) -> ImageHeader:
     """Return the header of a whole JPEG or PNG that may be decoded, see `read_header`.
 
     Raises:
@@ -89,10 +89,10 @@ def check_claim(data: bytes | memoryview) -> PictureHeader:
     return header
 
 
-def read_header(data: bytes | memoryview) -> PictureHeader:
+def read_header(data: bytes | memoryview) -> ImageHeader:
     """Return the header of a whole JPEG or PNG file.
 
-    Bytes after the end of the picture, which some cameras send, do no harm.
+    Bytes after the end of the image, which some cameras send, do no harm.
 
     Raises:
         ImageError: The data is neither, is cut off, or its structure is damaged.
@@ -108,8 +108,8 @@ def read_header(data: bytes | memoryview) -> PictureHeader:
     )
 
 
-def _read_jpeg(data: bytes | memoryview) -> PictureHeader:
-    header: PictureHeader | None = None
+def _read_jpeg(data: bytes | memoryview) -> ImageHeader:
+    header: ImageHeader | None = None
     position, scans = 2, 0
     try:
         while True:
@@ -159,15 +159,15 @@ def _read_jpeg(data: bytes | memoryview) -> PictureHeader:
     return header
 
 
-def _jpeg_frame(data: bytes | memoryview, position: int) -> PictureHeader:
+def _jpeg_frame(data: bytes | memoryview, position: int) -> ImageHeader:
     _, _, height, width, components = struct.unpack_from('>HBHHB', data, position)
     # Each block of 8x8 pixels takes one bit at least.
     blocks = -(-height // 8) * -(-width // 8)
-    return PictureHeader('JPEG', height, width, components == 1, blocks // 8)
+    return ImageHeader('JPEG', height, width, components == 1, blocks // 8)
 
 
-def _read_png(data: bytes | memoryview) -> PictureHeader:
-    header: PictureHeader | None = None
+def _read_png(data: bytes | memoryview) -> ImageHeader:
+    header: ImageHeader | None = None
     position = len(PNG_SIGNATURE)
     name = b''
     while name != b'IEND':
@@ -190,15 +190,13 @@ def _read_png(data: bytes | memoryview) -> PictureHeader:
     return header
 
 
-def _png_header(
-    name: bytes, data: bytes | memoryview, position: int, length: int
-) -> PictureHeader:
+def _png_header(name: bytes, data: bytes | memoryview, position: int, length: int) -> ImageHeader:
     if name != b'IHDR' or length != 13:
         raise _no_png_header(len(data))
     width, height, depth, color_type = struct.unpack_from('>IIBB', data, position)
     row_bytes = width * _PNG_CHANNELS.get(color_type, 1) * depth // 8
     smallest = height * row_bytes // _LARGEST_DEFLATE_RATIO
-    return PictureHeader('PNG', height, width, color_type == 0, smallest)
+    return ImageHeader('PNG', height, width, color_type == 0, smallest)
 
 
 def _no_png_header(size: int) -> ImageError:

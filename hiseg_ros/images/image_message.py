@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages, of the graph or of a bag, to RGB pictures: every encoding a camera driver sends.
+"""Image messages, of the graph or of a bag, to RGB images: every encoding a camera driver sends.
 
 cv_bridge and rosbags-image do part of this: the latter ignores row padding and the second plane
 of NV12. What both do right is the colour conversion of OpenCV, which is used here directly; the
@@ -81,7 +81,7 @@ ENCODINGS = _encodings()
 
 
 def decode_image(message: Any) -> RgbImage:
-    """Return the picture of a sensor_msgs/msg/Image, of rclpy or rosbags.
+    """Return the image of a sensor_msgs/msg/Image, of rclpy or rosbags.
 
     Of 16-bit samples the high byte is taken. The YUV encodings are BT.601 with limited range, as
     in OpenCV and cv_bridge.
@@ -132,7 +132,7 @@ def decode_image(message: Any) -> RgbImage:
 
 
 def decode_compressed(message: Any) -> RgbImage:
-    """Return the picture of a sensor_msgs/msg/CompressedImage, a JPEG or PNG.
+    """Return the image of a sensor_msgs/msg/CompressedImage, a JPEG or PNG.
 
     The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
     mosaic, and the colours of 'rgb8; jpeg compressed ' were stored in the wrong order unless it
@@ -153,16 +153,16 @@ def decode_compressed(message: Any) -> RgbImage:
     except cv2.error as error:
         raise _undecodable(header.kind, len(data), message.format, str(error)) from error
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no picture')
-    picture = cast(NDArray[np.uint8], pixels)
+        raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no image')
+    image = cast(NDArray[np.uint8], pixels)
     origin, separator, compression = message.format.partition(';')
     if header.is_gray:
-        if origin.startswith('bayer_') and origin in ENCODINGS and min(picture.shape) >= 3:
-            return _to_rgb(picture, ENCODINGS[origin].conversion)
-        return _to_rgb(picture, cv2.COLOR_GRAY2RGB)
+        if origin.startswith('bayer_') and origin in ENCODINGS and min(image.shape) >= 3:
+            return _to_rgb(image, ENCODINGS[origin].conversion)
+        return _to_rgb(image, cv2.COLOR_GRAY2RGB)
     if separator and _is_color(origin) and 'compressed bgr' not in compression:
-        return picture
-    return _to_rgb(picture, cv2.COLOR_BGR2RGB)
+        return image
+    return _to_rgb(image, cv2.COLOR_BGR2RGB)
 
 
 def _is_color(encoding: str) -> bool:
@@ -201,5 +201,5 @@ def _bytes_of(data: Any) -> NDArray[np.uint8]:
 def _undecodable(kind: str, size: int, form: str, reason: str) -> ImageError:
     return ImageError(
         f'A {kind} of {size} bytes and format {form!r} cannot be decoded ({reason}); expected an '
-        'undamaged picture: it was changed on its way, skip it.'
+        'undamaged image: it was changed on its way, skip it.'
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decisions as a back-end's kind of array needs them: tensors densely, arrays sparsely."""
+"""The decisions as a backend's kind of array needs them: tensors densely, arrays sparsely."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class SparseDecision:
         except ModuleNotFoundError as problem:
             raise ConfigError(
                 f'Python has no module {problem.name}, which the decision on the CPU needs; '
-                'expected it beside the back-end: pip install numba.'
+                'expected it beside the backend: pip install numba.'
             ) from problem
         self._tables = DecisionTables.of(taxonomy)
         self._nodes = len(taxonomy)
@@ -181,5 +181,5 @@ class SparseDecision:
                 labels=wanted.labels, confidence=wanted.confidence,
             )  # fmt: skip
         if wanted.probabilities:
-            values = planes[: self._nodes].copy()  # the back-end writes its next result there
+            values = planes[: self._nodes].copy()  # the backend writes its next result there
         return labels, confidence, values

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: arrays in, arrays out; it owns weights, back-end, device and precision."""
+"""The engine: arrays in, arrays out; it owns weights, backend, device and precision."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Engine:
 
         Args:
             model_path: Weights from `hiseg train` or a .onnx file from `hiseg export`, which needs
-                no torch; None takes the shipped network, as the back-end needs it.
+                no torch; None takes the shipped network, as the backend needs it.
             device: 'auto' (CUDA where there is one, else CPU), 'cpu', 'cuda' or 'cuda:N'.
             input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
             threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
@@ -55,12 +55,12 @@ class Engine:
                 of the pixels differently and about as well; 'float16', for weights on a GPU; or
                 'auto', the fastest: int8 for a quantized file and where the shipped one is
                 faster, else what the device has of bfloat16, float16 and float32.
-            image_size: (H, W) of the images to come: back-ends that prepare for a size do so now,
+            image_size: (H, W) of the images to come: backends that prepare for a size do so now,
                 not at the first image.
 
         Raises:
             CheckpointError: The weights cannot be used.
-            ConfigError: A number is out of range, or the back-end is unknown, not installed, or
+            ConfigError: A number is out of range, or the backend is unknown, not installed, or
                 does not fit file, device or precision.
             DeviceError: The device does not exist, or has too little memory.
             ImageError: The image size is too large.
@@ -94,7 +94,7 @@ class Engine:
 
     @property
     def backend(self) -> str:
-        """Back-end in use, such as 'eager'."""
+        """Backend in use, such as 'eager'."""
         return self._backend.name
 
     @property

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a model file and the names of back-end, device and precision to what runs them."""
+"""From a model file and the names of backend, device and precision to what runs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BACKENDS = {
     'tensorrt': (ONNX, 'onnxruntime'),
     'openvino': (ONNX, 'openvino'),
 }
-"""Kind of file and Python module of every back-end."""
+"""Kind of file and Python module of every backend."""
 
 PRECISIONS = {
     'float32': tuple(BACKENDS),
@@ -32,7 +32,7 @@ PRECISIONS = {
     'float16': ('eager', 'compile', 'cuda_graph', 'tensorrt'),
     'int8': ('onnx_runtime', 'openvino'),
 }
-"""Back-ends that compute in each precision."""
+"""Backends that compute in each precision."""
 
 INT8_FLAG = 'avx2'
 """Of a CPU that multiplies bytes faster than floats: 1.5 times as fast with AVX2 alone, more with
@@ -43,7 +43,7 @@ INT8_FILE = '_int8.onnx'
 
 
 def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
-    """Return the shipped network as the file that back-end and precision take.
+    """Return the shipped network as the file that backend and precision take.
 
     'auto' takes weights where torch may find a CUDA device, and on the CPU the exported network,
     which is faster there; its precision may be int8 where OpenVINO is and the CPU has the
@@ -93,17 +93,17 @@ def open_backend(
         backend: One of `BACKENDS`, or 'auto'.
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, 16 bits where they
-            are faster and the back-end may be chosen or computes in them, else float32.
+            are faster and the backend may be chosen or computes in them, else float32.
         input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
 
     Returns:
-        Back-end, the decision for its arrays, and what the file says about itself.
+        Backend, the decision for its arrays, and what the file says about itself.
 
     Raises:
         CheckpointError: The file cannot be used.
-        ConfigError: A name is unknown, the back-end is not installed or does not fit file or
+        ConfigError: A name is unknown, the backend is not installed or does not fit file or
             precision, or the input height is out of range.
-        DeviceError: The device does not exist, or not for this back-end.
+        DeviceError: The device does not exist, or not for this backend.
     """
     _check_names(backend, precision)
     kind = kind_of(path)
@@ -135,7 +135,7 @@ def _precision_of_file(path: Path, info: ModelInfo, precision: str) -> str:
 
 def _check_names(backend: str, precision: str) -> None:
     if backend not in ('auto', *BACKENDS):
-        raise ConfigError(f'The back-end is {backend!r}; expected one of {["auto", *BACKENDS]}.')
+        raise ConfigError(f'The backend is {backend!r}; expected one of {["auto", *BACKENDS]}.')
     if precision not in ('auto', *PRECISIONS):
         raise ConfigError(
             f'The precision is {precision!r}; expected one of {["auto", *PRECISIONS]}.'
@@ -150,22 +150,22 @@ def _check_fit(path: Path, kind: str, name: str, precision: str) -> None:
         if wanted == ONNX:
             advice += ', or write one with `hiseg export`'
         raise ConfigError(
-            f'Back-end {name!r} cannot run {path}; expected a {wanted} file: {advice}.'
+            f'Backend {name!r} cannot run {path}; expected a {wanted} file: {advice}.'
         )
     if find_spec(module) is None:
         raise ConfigError(
-            f'Python has no module {module}, which back-end {name!r} needs; expected it in this '
+            f'Python has no module {module}, which backend {name!r} needs; expected it in this '
             f'environment: pip install {module}.'
         )
     if name not in PRECISIONS[precision]:
         raise ConfigError(
-            f'Back-end {name!r} does not compute in {precision}; expected one of '
+            f'Backend {name!r} does not compute in {precision}; expected one of '
             f'{list(PRECISIONS[precision])} for it.'
         )
 
 
 def _automatic(path: Path, device: str, precision: str) -> str:
-    """Return the fastest back-end that is installed for an exported file, device and precision.
+    """Return the fastest backend that is installed for an exported file, device and precision.
 
     OpenVINO leaves the tree's arithmetic to a loop of its own, has bfloat16, and uses it around
     int8 too.
@@ -176,7 +176,7 @@ def _automatic(path: Path, device: str, precision: str) -> str:
     order = [name for name in order if name in PRECISIONS[precision]]
     if not order:
         raise ConfigError(
-            f'No back-end runs {path} on device {device!r} in {precision}; expected another '
+            f'No backend runs {path} on device {device!r} in {precision}; expected another '
             f'precision for it, or weights ({SAFETENSORS}) on a GPU.'
         )
     for name in order:
@@ -184,7 +184,7 @@ def _automatic(path: Path, device: str, precision: str) -> str:
             return name
     modules = [BACKENDS[name][1] for name in order]
     raise ConfigError(
-        f'No back-end is installed for {path} on device {device!r} in {precision}; expected one '
+        f'No backend is installed for {path} on device {device!r} in {precision}; expected one '
         f'of the Python modules {modules}: install one with pip.'
     )
 

@@ -15,7 +15,7 @@ SHARE = 0.75
 
 @runtime_checkable
 class ReducibleBackend(Protocol):
-    """A back-end whose input size is not fixed."""
+    """A backend whose input size is not fixed."""
 
     def reduce(self, is_reduced: bool) -> bool:
         """Use `reduced_height` from the next image on, or no longer; False where it cannot."""
@@ -23,7 +23,7 @@ class ReducibleBackend(Protocol):
 
 @runtime_checkable
 class CachingBackend(Protocol):
-    """A back-end whose runtime keeps memory of the device for later."""
+    """A backend whose runtime keeps memory of the device for later."""
 
     def free_cache(self) -> None:
         """Give that memory back to the device."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From torch weights to what runs them: device, precision, back-end and decision."""
+"""From torch weights to what runs them: device, precision, backend and decision."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_weights(
         CheckpointError: The file cannot be used.
         ConfigError: The device does not compute in that precision, or the input height is out of
             range.
-        DeviceError: The device does not exist, or not for this back-end.
+        DeviceError: The device does not exist, or not for this backend.
     """
     found = find_device(device)
     if precision == 'auto':
@@ -71,7 +71,7 @@ def _check_device(device: torch.device, backend: str, precision: str) -> None:
         return
     if backend == 'cuda_graph':
         raise DeviceError(
-            f"Back-end 'cuda_graph' runs on CUDA devices only, and the device is '{device}'; "
+            f"Backend 'cuda_graph' runs on CUDA devices only, and the device is '{device}'; "
             "expected 'cuda' or 'cuda:N': choose backend 'eager' or 'compile' on the CPU."
         )
     if precision == 'float16':
@@ -84,7 +84,7 @@ def _check_device(device: torch.device, backend: str, precision: str) -> None:
 def _choose_step(
     network: HierarchicalNetwork, backend: str, device: torch.device, precision: str
 ) -> tuple[str, Step]:
-    """Return the name of the back-end and its step on the device.
+    """Return the name of the backend and its step on the device.
 
     Of CUDA graphs and eager kernels, which are the same, 'auto' takes the graphs. It compiles
     nothing unasked: that takes a while and needs a C++ compiler.
@@ -94,7 +94,7 @@ def _choose_step(
             return 'cuda_graph', _graph_step(network, device, precision)
         except DeviceError as problem:
             warnings.warn(
-                f'The slower eager back-end runs the network: {problem}',
+                f'The slower eager backend runs the network: {problem}',
                 RuntimeWarning,
                 stacklevel=2,
             )

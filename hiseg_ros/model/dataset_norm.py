@@ -1,9 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Batch norms with statistics for each data set and shared affine weights, for training.
+"""Batch norms with statistics for each dataset and shared affine weights, for training.
 
 Images of different cameras and label policies differ in brightness and texture; normalised
-together, each is shifted by the others. Here the images of one data set in a batch are normalised
+together, each is shifted by the others. Here the images of one dataset in a batch are normalised
 together, as in "Cross-Dataset Collaborative Learning" (CDCL); convolutions, scales and offsets
 stay shared. A finished network has ordinary batch norms again: see `remove_dataset_norms`.
 """
@@ -26,19 +26,19 @@ _STATISTICS = ('running_mean', 'running_var')
 
 
 class _Grouping:
-    """Which data set each image of the current batch is of; shared by all norms of a network."""
+    """Which dataset each image of the current batch is of; shared by all norms of a network."""
 
     def __init__(self) -> None:
         self.datasets: list[int] = []
-        """Data sets in the batch, ascending."""
+        """Datasets in the batch, ascending."""
         self.counts: list[int] = []
         """Images of each of them."""
         self.order: torch.Tensor | None = None
-        """Images sorted by data set; None where they are."""
+        """Images sorted by dataset; None where they are."""
         self.inverse: torch.Tensor | None = None
 
     def set(self, dataset_index: torch.Tensor) -> None:
-        """Take the data set of each image, (N,) int64."""
+        """Take the dataset of each image, (N,) int64."""
         index = dataset_index.detach().cpu()
         datasets, counts = np.unique(index.numpy(), return_counts=True)
         self.datasets, self.counts = datasets.tolist(), counts.tolist()
@@ -53,15 +53,15 @@ class _Grouping:
 
 
 class DatasetNorm(nn.Module):
-    """A batch norm, of whichever class, with running statistics for each data set."""
+    """A batch norm, of whichever class, with running statistics for each dataset."""
 
     def __init__(self, norm: _BatchNorm, shares: Sequence[float], grouping: _Grouping) -> None:
-        """Wrap a norm; every data set starts with its statistics.
+        """Wrap a norm; every dataset starts with its statistics.
 
         Args:
             norm: Batch norm with running statistics; it keeps the affine weights.
-            shares: Images of each data set in a batch, for the mixture.
-            grouping: Says which image is of which data set.
+            shares: Images of each dataset in a batch, for the mixture.
+            grouping: Says which image is of which dataset.
         """
         super().__init__()
         self.norm = norm
@@ -81,10 +81,10 @@ class DatasetNorm(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Normalise (N, C, H, W): each image with its data set, all with the mixture if unknown.
+        """Normalise (N, C, H, W): each image with its dataset, all with the mixture if unknown.
 
         Raises:
-            RuntimeError: In training mode nobody said of which data sets the images are.
+            RuntimeError: In training mode nobody said of which datasets the images are.
         """
         grouping = self.grouping
         if not grouping.datasets:
@@ -122,9 +122,9 @@ class DatasetNorm(nn.Module):
         return cast(torch.Tensor, functional_call(self.norm, statistics, (features,)))
 
     def mixture(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and variance, (C,) each, of the data sets mixed by their shares.
+        """Return mean and variance, (C,) each, of the datasets mixed by their shares.
 
-        Data sets that no batch held so far are left out.
+        Datasets that no batch held so far are left out.
         """
         shares = self.shares * (self.seen_batches > 0)
         shares = self.shares if not bool(shares.any()) else shares
@@ -134,7 +134,7 @@ class DatasetNorm(nn.Module):
         return mean, (square - mean**2).clamp(min=0)
 
     def plain(self, dataset: int | None) -> _BatchNorm:
-        """Return the wrapped norm with the statistics of one data set, or of the mixture."""
+        """Return the wrapped norm with the statistics of one dataset, or of the mixture."""
         mean, var = (
             self.mixture()
             if dataset is None
@@ -147,7 +147,7 @@ class DatasetNorm(nn.Module):
 
 
 def _spread_plain_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Take the state of an ordinary batch norm: its statistics become those of every data set."""
+    """Take the state of an ordinary batch norm: its statistics become those of every dataset."""
     assert isinstance(module, DatasetNorm)
     plain_mean = state.get(f'{prefix}running_mean')
     if plain_mean is None or plain_mean.ndim != 1:
@@ -163,11 +163,11 @@ def _spread_plain_state(module: nn.Module, state: dict[str, Any], prefix: str, *
 
 
 def add_dataset_norms(network: nn.Module, shares: Sequence[float]) -> int:
-    """Give every batch norm below a network statistics for each data set; return how many.
+    """Give every batch norm below a network statistics for each dataset; return how many.
 
     Args:
         network: Changed in place. It still loads the state of an ordinary network.
-        shares: Images of each data set in a batch, in the order of their indices.
+        shares: Images of each dataset in a batch, in the order of their indices.
     """
     grouping = _Grouping()
     found = [
@@ -185,14 +185,14 @@ def add_dataset_norms(network: nn.Module, shares: Sequence[float]) -> int:
 def dataset_norms_for(
     network: nn.Module, dataset_index: torch.Tensor | int | None
 ) -> Iterator[None]:
-    """Within the block, say of which data sets the images are that the network is given.
+    """Within the block, say of which datasets the images are that the network is given.
 
     A network without `DatasetNorm` is not concerned.
 
     Args:
         network: The network.
-        dataset_index: (N,) int64 data set of each image; one number for all of a single image; or
-            None for images of any data set: in evaluation they are normalised by the mixture.
+        dataset_index: (N,) int64 dataset of each image; one number for all of a single image; or
+            None for images of any dataset: in evaluation they are normalised by the mixture.
     """
     norm = next((part for part in network.modules() if isinstance(part, DatasetNorm)), None)
     if norm is None or dataset_index is None:
@@ -212,7 +212,7 @@ def remove_dataset_norms(network: _Network, dataset: int | None = None) -> _Netw
 
     Args:
         network: Left as it is.
-        dataset: The data set whose statistics the copy uses; None for the mixture of all, by
+        dataset: The dataset whose statistics the copy uses; None for the mixture of all, by
             their shares.
     """
     network = copy.deepcopy(network)

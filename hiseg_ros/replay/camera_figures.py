@@ -45,7 +45,7 @@ class CameraFigures:
         Args:
             moment: Number and stamp of the frame.
             rgb: (H, W, 3) uint8.
-            segmentation: Of that picture.
+            segmentation: Of that image.
             masks: Its signs.
         """
         grey, labels = reduced_grey(rgb), reduced_labels(segmentation.labels)

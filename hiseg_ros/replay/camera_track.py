@@ -35,7 +35,7 @@ class CameraTrack:
         }
 
     def saw(self, stamp_ns: int, image_size: ImageSize) -> None:
-        """Remember stamp and size of a whole picture."""
+        """Remember stamp and size of a whole image."""
         self.image_size = self.image_size or image_size
         self.first_ns = stamp_ns if self.first_ns is None else min(self.first_ns, stamp_ns)
         self.last_ns = stamp_ns if self.last_ns is None else max(self.last_ns, stamp_ns)

@@ -29,7 +29,7 @@ OVERLAY_ALPHA = 0.5
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One segmented picture and what goes with it."""
+    """One segmented image and what goes with it."""
 
     header: Any
     rgb: RgbImage
@@ -43,7 +43,7 @@ class FrameResult:
 
     @property
     def image_size(self) -> ImageSize:
-        """(H, W) of the picture."""
+        """(H, W) of the image."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
 
@@ -94,8 +94,8 @@ def frame_messages(
         build.signs_message(header, result.masks, taxonomy, result.image_size),
     )
     if 'overlay' not in omit:
-        picture = overlay(result.rgb, labels, taxonomy, alpha=OVERLAY_ALPHA)
-        yield 'overlay/image', build.image_message(header, picture)
+        image = overlay(result.rgb, labels, taxonomy, alpha=OVERLAY_ALPHA)
+        yield 'overlay/image', build.image_message(header, image)
         if result.camera_info is not None:
             info = build.camera_info_message(header, result.camera_info, result.image_size)
             yield 'overlay/camera_info', info

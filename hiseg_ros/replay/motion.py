@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How the picture moved since the frame before: optical flow on a reduced grey image."""
+"""How the image moved since the frame before: optical flow on a reduced grey image."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Motion:
     flow: NDArray[np.float32]
     """(h, w, 2) x and y in reduced pixels, from the frame before to this one."""
     row: NDArray[np.int64]
-    """(h, w) row of the pixel in this frame, nearest; inside the picture."""
+    """(h, w) row of the pixel in this frame, nearest; inside the image."""
     column: NDArray[np.int64]
     """(h, w) column likewise."""
     is_steady: NDArray[np.bool_]
-    """(h, w) whether forward and backward flow agree, it stays in the picture and looks alike."""
+    """(h, w) whether forward and backward flow agree, it stays in the image and looks alike."""
 
 
 def reduced_size(size: ImageSize) -> ImageSize:
@@ -46,7 +46,7 @@ def reduced_size(size: ImageSize) -> ImageSize:
 
 
 def reduced_grey(rgb: RgbImage) -> NDArray[np.uint8]:
-    """Return the reduced grey image of an (H, W, 3) uint8 picture."""
+    """Return the reduced grey image of an (H, W, 3) uint8 image."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     size = reduced_size((rgb.shape[0], rgb.shape[1]))
     return cast(NDArray[np.uint8], cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA))

@@ -19,7 +19,7 @@ from hiseg_ros.replay.truth import Truth
 from hiseg_ros.taxonomy import Taxonomy
 
 MAX_INFOS = 1000
-"""Of camera_info that wait for the next picture: memory where pictures are missing."""
+"""Of camera_info that wait for the next image: memory where images are missing."""
 
 
 class NewBag:

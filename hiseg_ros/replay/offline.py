@@ -42,7 +42,7 @@ class SegmentationEngine(Protocol):
         """Where it runs."""
 
     def segment(self, rgb: RgbImage) -> Segmentation:
-        """Segment one picture."""
+        """Segment one image."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Replay:
         self._parts: list[dict[str, Any]] = []
         self._state = folder.load()
         self.frames = 0
-        """Pictures that are behind us, the unreadable ones included."""
+        """Images that are behind us, the unreadable ones included."""
         if self._state is not None:
             self._load(self._state)
 
@@ -100,13 +100,13 @@ class Replay:
         """Replay to the end and write the results.
 
         Args:
-            on_frame: Called with the number of pictures that are behind us.
+            on_frame: Called with the number of images that are behind us.
 
         Returns:
             What metrics.json says.
 
         Raises:
-            BagError: There is no picture, or the new bag cannot be written.
+            BagError: There is no image, or the new bag cannot be written.
             HisegError: The ground truth does not fit.
         """
         by_topic = {track.camera.topic: track for track in self._tracks}
@@ -139,7 +139,7 @@ class Replay:
         return self._finish(stream, live)
 
     def _process(self, message: StreamMessage, track: CameraTrack) -> None:
-        """Segment one picture, write its messages and count it."""
+        """Segment one image, write its messages and count it."""
         time_ns = message.raw.time_ns
         self._bag.begin(self._folder.work, len(self._parts), time_ns)
         track.received += 1
@@ -148,8 +148,8 @@ class Replay:
         }  # fmt: skip
         try:
             with self._watch.stage('decode'):
-                picture = decode(message.raw, track.camera.message_type)
-                rgb = rgb_of(picture)
+                image = decode(message.raw, track.camera.message_type)
+                rgb = rgb_of(image)
             with self._watch.stage('segment'):
                 segmentation = self._engine.segment(rgb)
         except ImageError as error:
@@ -158,7 +158,7 @@ class Replay:
             self._bag.skip_frame()
             record |= {'stamp_ns': None, 'error': str(error)}
         else:
-            record |= self._count(message, track, picture, rgb, segmentation)
+            record |= self._count(message, track, image, rgb, segmentation)
         self._lines.append(json.dumps(record, separators=(',', ':')) + '\n')
         self.frames += 1
         self._watch.frames += 1
@@ -169,13 +169,13 @@ class Replay:
         self,
         message: StreamMessage,
         track: CameraTrack,
-        picture: Any,
+        image: Any,
         rgb: RgbImage,
         segmentation: Segmentation,
     ) -> dict[str, Any]:
         """Count and write one whole frame; return the rest of its record."""
         taxonomy = self._engine.taxonomy
-        moment = Moment(self.frames, header_stamp_ns(picture))
+        moment = Moment(self.frames, header_stamp_ns(image))
         track.saw(moment.stamp_ns, (rgb.shape[0], rgb.shape[1]))
         truth, scores = None, None
         with self._watch.stage('truth'):
@@ -187,7 +187,7 @@ class Replay:
             figures = track.figures.add(moment, rgb, segmentation, masks)
         info = self._bag.info_of(track.camera)
         result = FrameResult(
-            picture.header,
+            image.header,
             rgb,
             segmentation,
             masks,
@@ -240,7 +240,7 @@ class Replay:
 
     def _finish(self, stream: MessageStream, live: LiveRun) -> dict[str, Any]:
         damages = [*stream.damages, *self._damages]
-        # A damage that hits pictures and truth alike is said once.
+        # A damage that hits images and truth alike is said once.
         known = {(damage.bag, damage.file) for damage in stream.damages}
         for damage in self._plan.truth.damages if self._plan.truth else []:
             if (damage.bag, damage.file) not in known:
@@ -248,7 +248,7 @@ class Replay:
         if not self._parts:
             why = f': {damages[0]}' if damages else ''
             raise BagError(
-                f'No picture of {", ".join(t.camera.topic for t in self._tracks)} was found{why}; '
+                f'No image of {", ".join(t.camera.topic for t in self._tracks)} was found{why}; '
                 'expected at least one whole message: check the recording.'
             )
         metrics = metrics_of(

@@ -30,7 +30,7 @@ class LiveData:
 
     image_stamps: NDArray[np.int64]
     image_times: NDArray[np.int64]
-    """(N,) header stamps and recording times of the pictures, in ns."""
+    """(N,) header stamps and recording times of the images, in ns."""
     label_stamps: NDArray[np.int64]
     label_times: NDArray[np.int64]
     """(M,) of the labels."""
@@ -41,7 +41,7 @@ class LiveData:
 
     @property
     def is_live(self) -> bool:
-        """Whether pictures and labels have times of their own.
+        """Whether images and labels have times of their own.
 
         An offline replay records both under one.
         """

@@ -102,7 +102,7 @@ class LiveRun:
 
         Args:
             topics: Of all recordings.
-            cameras: Topics of the pictures.
+            cameras: Topics of the images.
         """
         known = {topic.name: topic.message_type for topic in topics}
         self._places = {place: _Place() for place in result_places(topics)}
@@ -116,12 +116,12 @@ class LiveRun:
         has_all = len(self._stats) == len(self._places)
         has_diagnostics = known.get(DIAGNOSTICS) == DIAGNOSTICS_TYPE and not has_all
         self.topics = frozenset({*self._labels, *self._stats}) - set(cameras)
-        """Beside the pictures."""
+        """Beside the images."""
         if has_diagnostics:
             self.topics |= {DIAGNOSTICS}
 
     def add_image(self, message: RawMessage) -> None:
-        """Count a picture of a camera."""
+        """Count an image of a camera."""
         if message.topic in self._images:
             self._images[message.topic].add(message)
 
@@ -204,7 +204,7 @@ def _shared_words(row: Mapping[str, Any]) -> int:
 def _camera_of(
     place: str, stamps: NDArray[np.int64], images: dict[str, NDArray[np.int64]]
 ) -> str | None:
-    """Return the camera that results were made from: they have the stamps of its pictures.
+    """Return the camera that results were made from: they have the stamps of its images.
 
     Where cameras are triggered together, the names decide: /front/image_raw belongs to
     /front/segmentation as well as to /segmentation/front.

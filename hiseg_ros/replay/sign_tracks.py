@@ -16,7 +16,7 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, SubclassMask
 
 MIN_IOU = 0.2
-"""Overlap of a sighting with a track, moved as the picture moved, from which it is the same."""
+"""Overlap of a sighting with a track, moved as the image moved, from which it is the same."""
 MAX_MISSED = 3
 """Frames in a row in which a sign may go unseen."""
 
@@ -118,7 +118,7 @@ class SignTracks:
             moment: When.
             masks: Its signs.
             motion: Since the frame before; None where that is no use: all tracks end.
-            image_size: (H, W) of the picture.
+            image_size: (H, W) of the image.
 
         Returns:
             One row for each mask, with its track.
@@ -210,7 +210,7 @@ def moved(roi: Roi, motion: Motion, image_size: ImageSize) -> Roi:
     right = max(left + 1, int(np.ceil((roi[1] + roi[3]) / scale_x)))
     inside = motion.flow[top:bottom, left:right].reshape(-1, 2)
     if not inside.size:
-        return roi  # it has left the picture
+        return roi  # it has left the image
     x, y = np.median(inside, axis=0)
     return roi[0] + round(float(y) * scale_y), roi[1] + round(float(x) * scale_x), roi[2], roi[3]
 

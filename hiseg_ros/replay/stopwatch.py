@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 Item = TypeVar('Item')
 
 STAGES = ('read', 'decode', 'segment', 'truth', 'figures', 'messages', 'write')
-"""From the disk, message to picture, the engine, ground truth, flow and tracks, building the
+"""From the disk, message to image, the engine, ground truth, flow and tracks, building the
 messages, into the new bag."""
 
 

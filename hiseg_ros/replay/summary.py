@@ -24,7 +24,7 @@ class FrameRecord:
     """One message of a frame."""
 
     stamp_ns: int
-    """Header stamp: when the camera took the picture."""
+    """Header stamp: when the camera took the image."""
     received_ns: int
     """When the recorder's middleware took the message in."""
 

@@ -21,11 +21,11 @@ from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.images import read_picture
+from hiseg_ros.images import read_image
 from hiseg_ros.taxonomy import Mapping
 
 WINDOW_S = 2.0
-"""How far from its picture a ground truth may lie in the recording, in recording time."""
+"""How far from its image a ground truth may lie in the recording, in recording time."""
 
 FIRST_STAMP_NS = 10**12
 """Names of label files that are all at least so large are stamps."""
@@ -56,7 +56,7 @@ class TruthSource(Protocol):
         """Return the truth of a frame, where it is damaged, or None without one.
 
         Args:
-            frame: Number of the picture, from 0.
+            frame: Number of the image, from 0.
             stamp_ns: Its stamp.
             time_ns: Its recording time; grows from call to call.
 
@@ -66,13 +66,13 @@ class TruthSource(Protocol):
 
 
 class TruthTopic:
-    """Ground truth from a topic, read beside the pictures with a small window in time."""
+    """Ground truth from a topic, read beside the images with a small window in time."""
 
     def __init__(self, recordings: Sequence[Recording], topic: str) -> None:
         """Find the topic.
 
         Raises:
-            BagError: No recording has it, or it has no pictures.
+            BagError: No recording has it, or it has no images.
         """
         found = [t for recording in recordings for t in recording.topics if t.name == topic]
         kind = next((t.message_type for t in found if t.is_image), None)
@@ -129,7 +129,7 @@ class TruthFolder:
 
         Args:
             folder: Holds the PNG files.
-            frames: How many pictures the camera has.
+            frames: How many images the camera has.
 
         Raises:
             ConfigError: There are no files, or neither their names nor their number fit.
@@ -143,9 +143,9 @@ class TruthFolder:
             self._in_order = files
         else:
             raise ConfigError(
-                f'The folder {folder} holds {len(files)} PNG files for {frames} pictures; '
-                'expected files named by the stamps of their pictures in nanoseconds '
-                '(1600000000000000000.png), or one for each picture in the same order.'
+                f'The folder {folder} holds {len(files)} PNG files for {frames} images; '
+                'expected files named by the stamps of their images in nanoseconds '
+                '(1600000000000000000.png), or one for each image in the same order.'
             )
 
     @property
@@ -165,10 +165,10 @@ class TruthFolder:
         if path is None:
             return None
         try:
-            pixels = read_picture(path, cv2.IMREAD_UNCHANGED)
+            pixels = read_image(path, cv2.IMREAD_UNCHANGED)
         except ImageError as problem:
             raise ConfigError(
-                f'{path} cannot be read as a picture ({problem}); expected a whole PNG file.'
+                f'{path} cannot be read as an image ({problem}); expected a whole PNG file.'
             ) from problem
         return Truth(one_byte(pixels, str(path)), None)
 

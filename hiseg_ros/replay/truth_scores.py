@@ -34,7 +34,7 @@ class TruthScores:
 
         Raises:
             BagError: The truth has a label id that the mapping does not know.
-            ImageError: The truth differs from the picture in size.
+            ImageError: The truth differs from the image in size.
         """
         if truth is None:
             self.frames_without += 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded run as an overlay video and as pictures with a legend."""
+"""A recorded run as an overlay video and as images with a legend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from hiseg_ros.bags.bag import read_images, read_taxonomy
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.images import write_picture
+from hiseg_ros.images import write_image
 from hiseg_ros.replay.summary import Run
 from hiseg_ros.reports.video import VideoWriter, with_strip
 from hiseg_ros.visualization import (
@@ -62,19 +62,19 @@ def write_video(
     current, names = next(labels, None), tuple[PlacedName, ...]()
     with VideoWriter(path, rate_hz) as video:
         for stamp_ns, rgb in read_images(recording, f'{node}/overlay/image'):
-            picture = rgb.astype(np.uint8, copy=False)
+            image = rgb.astype(np.uint8, copy=False)
             while current is not None and current[0] < stamp_ns:
                 current = next(labels, None)
             if current is not None and current[0] == stamp_ns:
                 ids = current[1].astype(np.uint8, copy=False)
                 names = place_names(ids, taxonomy, names)
-                picture = draw_names(picture, names, taxonomy)
+                image = draw_names(image, names, taxonomy)
             text = f'frame {position.get(stamp_ns, 0)} of {len(stamps)}'
             if stamp_ns in arrival:
                 text += f'   latency {(arrival[stamp_ns] - stamp_ns) / 1e6:.0f} ms'
             if stamp_ns in stats:
                 text += _stages(stats[stamp_ns])
-            video.write(with_strip(picture, text), stamp_ns)
+            video.write(with_strip(image, text), stamp_ns)
             on_frame()
     if not video.frames:
         raise BagError(
@@ -93,7 +93,7 @@ def _stages(stats: Any) -> str:
     return f'   ({", ".join(parts)} ms)' if parts else ''
 
 
-def write_pictures(
+def write_images(
     recording: Path, run: Run, folder: Path, *, count: int = 4, node: str = '/segmentation'
 ) -> tuple[Path, ...]:
     """Write overlays from all over the run, each with names and the legend of what is in it.
@@ -107,7 +107,7 @@ def write_pictures(
 
     Raises:
         BagError: The recording lacks overlays, labels or the label tree.
-        ConfigError: A picture cannot be written.
+        ConfigError: An image cannot be written.
     """
     taxonomy = read_taxonomy(recording, node)
     stamps = sorted(record.stamp_ns for record in run.labels)
@@ -123,11 +123,11 @@ def write_pictures(
             continue
         path = folder / f'overlay_{len(paths) + 1}.png'
         height = max(MIN_HEIGHT, rgb.shape[0])
-        picture, labels = to_height(rgb.astype(np.uint8, copy=False), labels_of[stamp], height)
-        picture = draw_names(picture, place_names(labels, taxonomy), taxonomy)
-        picture = with_legend(picture, labels, taxonomy)
+        image, labels = to_height(rgb.astype(np.uint8, copy=False), labels_of[stamp], height)
+        image = draw_names(image, place_names(labels, taxonomy), taxonomy)
+        image = with_legend(image, labels, taxonomy)
         try:
-            write_picture(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            write_image(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         except ImageError as problem:
             raise ConfigError(
                 f'{path} cannot be written; expected a writable folder.'

@@ -33,7 +33,7 @@ from hiseg_ros.visualization import (
 )
 
 MIN_HEIGHT, MAX_HEIGHT = 720, 1080
-"""Rows of the picture where none are asked for: smaller and larger ones are scaled."""
+"""Rows of the image where none are asked for: smaller and larger ones are scaled."""
 LEGEND_SHARE = 0.001
 """Nodes on a smaller share of all pixels of the film are left out of its legend."""
 
@@ -43,15 +43,15 @@ class FilmStyle:
     """How a film looks."""
 
     side_by_side: bool = False
-    """Camera picture left and overlay right, instead of the overlay alone."""
+    """Camera image left and overlay right, instead of the overlay alone."""
     names: bool = True
     """Whether names stand in large regions."""
     legend: bool = True
-    """Whether a legend of the most common nodes stands below the picture."""
+    """Whether a legend of the most common nodes stands below the image."""
     alpha: float = 0.5
     """Share of colour in the overlay, 0 to 1."""
     height: int = 0
-    """Rows of the picture; 0 keeps the camera's within 720 to 1080."""
+    """Rows of the image; 0 keeps the camera's within 720 to 1080."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Footage:
     """What of a recording becomes a film."""
 
     recording: Recording
-    picture: Topic
+    image: Topic
     """The camera, or the node's overlays where the camera was not recorded."""
     is_overlay: bool
     labels: Topic
@@ -92,7 +92,7 @@ def survey(footage: Footage) -> LabelSurvey:
     if not frames:
         raise BagError(
             f'The recording {footage.recording.path} has no readable labels on '
-            f'{footage.labels.name}; expected one image for each processed picture: replay or '
+            f'{footage.labels.name}; expected one image for each processed image: replay or '
             'record it again.'
         )
     span_s = (last_ns - first_ns) / 1e9
@@ -109,9 +109,9 @@ def write_film(
     on_frame: Callable[[], object] = lambda: None,
     known: LabelSurvey | None = None,
 ) -> tuple[int, list[Damage]]:
-    """Write a film of the recorded labels over their pictures.
+    """Write a film of the recorded labels over their images.
 
-    Frames keep their distance in time; where the node dropped a picture the one before it stands
+    Frames keep their distance in time; where the node dropped an image the one before it stands
     longer.
 
     Args:
@@ -125,38 +125,38 @@ def write_film(
         The number of frames written, and where the recording is damaged.
 
     Raises:
-        BagError: No picture has labels, or the camera was not recorded and is asked for.
+        BagError: No image has labels, or the camera was not recorded and is asked for.
         ConfigError: The film cannot be written.
-        ImageError: A picture and its labels differ in size.
+        ImageError: An image and its labels differ in size.
     """
     style, known = style or FilmStyle(), known or survey(footage)
     if style.side_by_side and footage.is_overlay:
         raise BagError(
-            f'The recording {footage.recording.path} has overlays but not the pictures below '
+            f'The recording {footage.recording.path} has overlays but not the images below '
             'them; expected the camera topic for a view side by side: leave that out, or replay '
             'without `--omit camera`.'
         )
     common = sorted(known.shares, key=lambda node_id: (-known.shares[node_id], node_id))
     common = [node_id for node_id in common if known.shares[node_id] >= LEGEND_SHARE]
-    stream = stream_of(footage.recording, footage.picture, footage.labels)
+    stream = stream_of(footage.recording, footage.image, footage.labels)
     names: tuple[PlacedName, ...] = ()
     first_ns = None
     with VideoWriter(path, known.rate_hz) as video:
-        for frame in labelled_frames(stream, footage.picture, footage.labels):
+        for frame in labelled_frames(stream, footage.image, footage.labels):
             first_ns = frame.stamp_ns if first_ns is None else first_ns
-            picture, names = compose(frame, footage, style, names)
+            image, names = compose(frame, footage, style, names)
             if style.legend:
-                strip = legend_strip(footage.taxonomy, common, picture.shape[1])
-                picture = np.concatenate([picture, strip])
+                strip = legend_strip(footage.taxonomy, common, image.shape[1])
+                image = np.concatenate([image, strip])
             seconds = (frame.stamp_ns - first_ns) / 1e9
-            text = f'{footage.picture.name}   {seconds:.2f} s'
+            text = f'{footage.image.name}   {seconds:.2f} s'
             text += f'   frame {video.frames + 1} of {known.frames}'
-            video.write(with_strip(picture, text), frame.stamp_ns)
+            video.write(with_strip(image, text), frame.stamp_ns)
             on_frame()
     if not video.frames:
         path.unlink(missing_ok=True)
         raise BagError(
-            f'No picture on {footage.picture.name} of {footage.recording.path} has the stamp of '
+            f'No image on {footage.image.name} of {footage.recording.path} has the stamp of '
             f'labels on {footage.labels.name}; expected the camera that these labels belong to: '
             'choose another with --topic.'
         )
@@ -169,16 +169,16 @@ def compose(
     style: FilmStyle,
     previous: Sequence[PlacedName] = (),
 ) -> tuple[RgbImage, tuple[PlacedName, ...]]:
-    """Return a frame's picture without its strips, and where names stand in it.
+    """Return a frame's image without its strips, and where names stand in it.
 
     Args:
-        frame: Picture and labels.
+        frame: Image and labels.
         footage: It comes from.
         style: How it looks.
         previous: Names of the frame before.
 
     Raises:
-        ImageError: Picture and labels differ in size.
+        ImageError: Image and labels differ in size.
     """
     height = style.height or min(max(frame.rgb.shape[0], MIN_HEIGHT), MAX_HEIGHT)
     rgb, labels = to_height(frame.rgb, frame.labels, height)

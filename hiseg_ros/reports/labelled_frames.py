@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a recording together with the labels that were made from them."""
+"""Images of a recording together with the labels that were made from them."""
 
 from __future__ import annotations
 
@@ -20,39 +20,37 @@ from hiseg_ros.errors import ImageError
 from hiseg_ros.types import LabelImage, RgbImage
 
 MAX_WAITING = 64
-"""Pictures that wait for their labels at one time: memory for two seconds of a camera."""
+"""Images that wait for their labels at one time: memory for two seconds of a camera."""
 
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """A picture and its labels."""
+    """An image and its labels."""
 
     stamp_ns: int
     rgb: RgbImage
     labels: LabelImage
 
 
-def labelled_frames(
-    stream: MessageStream, picture: Topic, labels: Topic
-) -> Iterator[LabelledFrame]:
-    """Yield every picture whose labels were recorded too, in the order in which both are there.
+def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Iterator[LabelledFrame]:
+    """Yield every image whose labels were recorded too, in the order in which both are there.
 
-    Pictures without labels, such as those that a busy node dropped, are passed over, and so is
+    Images without labels, such as those that a busy node dropped, are passed over, and so is
     what cannot be decoded; `stream.damages` says so afterwards.
 
     Args:
-        stream: Of the topics `picture` and `labels`.
-        picture: With the camera's pictures, or the node's overlays.
-        labels: With images of node ids under the pictures' own stamps.
+        stream: Of the topics `image` and `labels`.
+        image: With the camera's images, or the node's overlays.
+        labels: With images of node ids under the images' own stamps.
     """
-    waiting: dict[str, dict[int, StreamMessage]] = {picture.name: {}, labels.name: {}}
+    waiting: dict[str, dict[int, StreamMessage]] = {image.name: {}, labels.name: {}}
     for message in stream:
         stamp = _stamp(message.raw)
         if stamp is None:
             stream.damages.append(message.damage('the message is too short for a header'))
             continue
         here = message.raw.topic
-        other = labels.name if here == picture.name else picture.name
+        other = labels.name if here == image.name else image.name
         partner = waiting[other].pop(stamp, None)
         if partner is None:
             waiting[here][stamp] = message
@@ -61,12 +59,12 @@ def labelled_frames(
             continue
         pair = {here: message, other: partner}
         try:
-            rgb = rgb_of(pair[picture.name].decode())
+            rgb = rgb_of(pair[image.name].decode())
             ids = array_of(pair[labels.name].decode())
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
             continue
-        # A node works on one picture after the other: older ones were dropped.
+        # A node works on one image after the other: older ones were dropped.
         for names in waiting.values():
             for old in [key for key in names if key < stamp]:
                 del names[old]

@@ -18,18 +18,18 @@ from hiseg_ros.types import RgbImage
 
 TICKS_PER_S = 90_000
 STRIP_HEIGHT = 24
-"""Pixels of the strip below the picture that holds the text."""
+"""Pixels of the strip below the image that holds the text."""
 
 
 def with_strip(rgb: RgbImage, text: str) -> RgbImage:
-    """Return the picture with a strip below it that holds one line of text.
+    """Return the image with a strip below it that holds one line of text.
 
     Args:
         rgb: (H, W, 3) uint8.
         text: Shortened to what fits.
 
     Returns:
-        (H + STRIP_HEIGHT, W, 3) uint8; the picture itself is unchanged.
+        (H + STRIP_HEIGHT, W, 3) uint8; the image itself is unchanged.
     """
     height, width = rgb.shape[:2]
     canvas = np.full((height + STRIP_HEIGHT, width, 3), 24, np.uint8)

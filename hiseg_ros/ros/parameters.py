@@ -174,7 +174,7 @@ class NodeParameters:
     )
     overlay_alpha: float = _parameter(
         0.5,
-        'Weight of the label colours over the picture in ~/overlay/image.',
+        'Weight of the label colours over the image in ~/overlay/image.',
         low=0.0,
         high=1.0,
         live=True,
@@ -216,7 +216,7 @@ class NodeParameters:
     )
     label_sets: tuple[str, ...] = _parameter(
         ('',),
-        'Label sets of data sets that are published as well, each in its own ids: names in '
+        'Label sets of datasets that are published as well, each in its own ids: names in '
         'config/mappings or paths of YAML files; [cityscapes] adds ~/cityscapes/labels.',
     )
     nav2_classes: str = _parameter(

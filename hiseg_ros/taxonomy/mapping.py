@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a data set's labels mean in a taxonomy: each label is a set of leaves."""
+"""What a dataset's labels mean in a taxonomy: each label is a set of leaves."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FILE_NAME = re.compile(r'\w[\w .+-]{0,99}')
 
 @dataclass(frozen=True)
 class Label:
-    """One label of a data set."""
+    """One label of a dataset."""
 
     label_id: int
-    """Value in the data set's label files."""
+    """Value in the dataset's label files."""
     name: str
     leaves: tuple[int, ...]
     """Node ids of the leaves that the label allows, ascending, never empty."""
@@ -42,7 +42,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Mapping:
-    """All labels of a data set in one taxonomy."""
+    """All labels of a dataset in one taxonomy."""
 
     name: str
     labels: tuple[Label, ...]

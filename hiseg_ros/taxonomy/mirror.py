@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What each leaf becomes when its picture is mirrored left to right."""
+"""What each leaf becomes when its image is mirrored left to right."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def check_divisible(batch_sizes: Sequence[int], processes: int) -> None:
     uneven = [size for size in batch_sizes if size % processes]
     if uneven:
         raise ConfigError(
-            f'A batch of {uneven[0]} images (the shares of all data sets together) cannot be '
+            f'A batch of {uneven[0]} images (the shares of all datasets together) cannot be '
             f'divided among {processes} processes; expected a multiple of {processes}: change '
             'the shares or the number of processes.'
         )

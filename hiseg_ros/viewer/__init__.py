@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recording with its results in Rerun: pictures, labels, probabilities, signs, plots."""
+"""A recording with its results in Rerun: images, labels, probabilities, signs, plots."""

@@ -27,7 +27,7 @@ Value = float | bytes | NDArray[np.uint8]
 
 
 class Batches:
-    """Collects curves and small pictures by entity."""
+    """Collects curves and small images by entity."""
 
     def __init__(self, stream: rr.RecordingStream) -> None:
         """Start empty."""
@@ -57,7 +57,7 @@ class Batches:
         Args:
             path: The entity.
             stamp_ns: On the timeline.
-            value: A number of a curve, a picture as PNG, or node ids, (h, w) uint8.
+            value: A number of a curve, an image as PNG, or node ids, (h, w) uint8.
         """
         rows = self._rows.setdefault(path, [])
         rows.append((stamp_ns, value))

@@ -22,20 +22,20 @@ _SHOWN = ('labels', 'confidence', 'traffic_signs', 'stats')
 _OVERLAY = 'overlay/image'
 
 FIRST_MESSAGES = 600
-"""Pictures and labels that are looked at to find out which belong together."""
+"""Images and labels that are looked at to find out which belong together."""
 
 
 @dataclass(frozen=True)
 class SeenCamera:
-    """One camera's results and the pictures that they were made from."""
+    """One camera's results and the images that they were made from."""
 
     node: str
     """What the names of its results begin with: /segmentation."""
     taxonomy: Taxonomy
     results: Mapping[str, str]
     """Message type by name below the node: labels, confidence, level_1/probabilities, ..."""
-    picture: Topic | None
-    """Its pictures; where they were not recorded the overlays, else None."""
+    image: Topic | None
+    """Its images; where they were not recorded the overlays, else None."""
     is_timed: bool
     """Whether its statistics hold times, as those of a live node do."""
 
@@ -53,8 +53,8 @@ class SeenCamera:
         """
         names = (*_SHOWN, *(f'level_{level}/probabilities' for level in levels))
         topics = {f'{self.node}/{n}': self.results[n] for n in names if n in self.results}
-        if self.picture is not None:
-            topics[self.picture.name] = self.picture.message_type
+        if self.image is not None:
+            topics[self.image.name] = self.image.message_type
         return topics
 
 
@@ -75,7 +75,7 @@ def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
             f'{", ".join(sorted(topics)) or "no messages"}.'
         )
     trees = _trees(recording, set(nodes.values()))
-    pictures = _pictures(recording, topics, nodes)
+    images = _images(recording, topics, nodes)
     return tuple(
         SeenCamera(
             node,
@@ -85,7 +85,7 @@ def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
                 for name, topic in topics.items()
                 if name.startswith(f'{node}/')
             },
-            pictures.get(node, topics.get(f'{node}/{_OVERLAY}')),
+            images.get(node, topics.get(f'{node}/{_OVERLAY}')),
             is_timed=_is_timed(recording, topics.get(f'{node}/stats')),
         )
         for node, tree in sorted(nodes.items())
@@ -150,22 +150,22 @@ def _is_timed(recording: Recording, stats: Topic | None) -> bool:
     return False
 
 
-def _pictures(
+def _images(
     recording: Recording,
     topics: Mapping[str, Topic],
     nodes: Collection[str],
 ) -> dict[str, Topic]:
-    """Return the pictures of each node, where there are any.
+    """Return the images of each node, where there are any.
 
-    A picture and its labels have the same header; where two cameras have the same, the names
+    An image and its labels have the same header; where two cameras have the same, the names
     decide: /front/image_raw belongs to /front/segmentation.
     """
     try:
-        pictures = [camera.topic for camera in choose_cameras(topics.values())]
+        images = [camera.topic for camera in choose_cameras(topics.values())]
     except BagError:
-        return {}  # recorded without pictures
+        return {}  # recorded without images
     labels = {f'{node}/labels': node for node in nodes}
-    headers: dict[str, set[tuple[int, int, str]]] = {name: set() for name in (*pictures, *labels)}
+    headers: dict[str, set[tuple[int, int, str]]] = {name: set() for name in (*images, *labels)}
     for message in islice(MessageStream([recording], headers), FIRST_MESSAGES):
         topic = message.raw.topic
         try:
@@ -173,13 +173,13 @@ def _pictures(
         except ImageError:
             continue  # damaged: another will do
         headers[topic].add((header.stamp.sec, header.stamp.nanosec, header.frame_id))
-        if all(any(headers[name] & headers[p] for p in pictures) for name in labels):
+        if all(any(headers[name] & headers[p] for p in images) for name in labels):
             break
     found = {}
     for name, node in labels.items():
-        matching = [picture for picture in pictures if headers[picture] & headers[name]]
+        matching = [image for image in images if headers[image] & headers[name]]
         if matching:
-            found[node] = topics[max(matching, key=lambda picture: _shared_words(picture, node))]
+            found[node] = topics[max(matching, key=lambda image: _shared_words(image, node))]
     return found
 
 

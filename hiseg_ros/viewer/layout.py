@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is shown at first: pictures with labels and signs large, the rest beside and below."""
+"""What is shown at first: images with labels and signs large, the rest beside and below."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def blueprint(
     whole = [camera_layout(c, levels, truth, has_figures=has_figures) for c in cameras]
     root: rrb.Container = whole[0]
     if len(whole) > 1:
-        pictures = [picture_view(camera, camera.node) for camera in cameras]
-        root = rrb.Tabs(rrb.Grid(*pictures, name='all cameras'), *whole)
+        images = [image_view(camera, camera.node) for camera in cameras]
+        root = rrb.Tabs(rrb.Grid(*images, name='all cameras'), *whole)
     return rrb.Blueprint(
         root,
         rrb.BlueprintPanel(state='expanded'),
@@ -55,14 +55,14 @@ def camera_layout(
 ) -> rrb.Horizontal:
     """Return the layout of one camera."""
     node = camera.node
-    large = picture_view(camera, 'picture, labels, signs')
+    large = image_view(camera, 'image, labels, signs')
     plots = plot_views(camera, has_figures=has_figures)
     left = rrb.Vertical(large, rrb.Tabs(*plots), row_shares=[5, 2]) if plots else large
     beside: list[rrb.View | rrb.Container] = []
     judged = []
     if truth is not None and truth.node == node:
-        pictures = [] if camera.picture is None else [camera.picture.name]
-        judged.append(rrb.Spatial2DView(name='ground truth', contents=[*pictures, truth.topic]))
+        images = [] if camera.image is None else [camera.image.name]
+        judged.append(rrb.Spatial2DView(name='ground truth', contents=[*images, truth.topic]))
     if 'confidence' in camera.results:
         judged.append(rrb.Spatial2DView(name='confidence', contents=[f'{node}/confidence']))
     if judged:
@@ -75,11 +75,11 @@ def camera_layout(
     return rrb.Horizontal(left, rrb.Vertical(*beside), column_shares=[5, 3], name=node)
 
 
-def picture_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
-    """Return the camera's pictures with labels and signs over them."""
+def image_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
+    """Return the camera's images with labels and signs over them."""
     contents = [f'{camera.node}/labels', f'{camera.node}/traffic_signs']
-    if camera.picture is not None:
-        contents.insert(0, camera.picture.name)
+    if camera.image is not None:
+        contents.insert(0, camera.image.name)
     return rrb.Spatial2DView(name=name, contents=contents)
 
 

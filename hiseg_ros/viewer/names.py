@@ -7,7 +7,7 @@ from __future__ import annotations
 import rerun as rr
 
 TIMELINE = 'stamp'
-"""The one timeline: the stamps of the camera's pictures."""
+"""The one timeline: the stamps of the camera's images."""
 
 TIMES, FRAMES = 'times', 'frames'
 """Groups of the statistics: milliseconds, and frames so far."""

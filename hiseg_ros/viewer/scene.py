@@ -33,10 +33,10 @@ from hiseg_ros.viewer.truth import SeenTruth
 
 LABELS_OPACITY = 0.5
 JPEG_QUALITY = 90
-"""Of pictures that were recorded without compression: a viewer keeps them all in memory."""
+"""Of images that were recorded without compression: a viewer keeps them all in memory."""
 
 LOWEST = -100.0
-"""Draw order below that of all pictures."""
+"""Draw order below that of all images."""
 
 Log = Callable[[Any], None]
 
@@ -88,9 +88,9 @@ class Scene:
             new = frozenset(tree.level_nodes(level)) - shown
             logs[f'{node}/level_{level}/probabilities'] = self._level(node, tree, level, new)
             shown |= new
-        if camera.picture is not None:
-            name, kind = camera.picture.name, camera.picture.message_type
-            logs[name] = lambda message: self._picture(name, kind, message)
+        if camera.image is not None:
+            name, kind = camera.image.name, camera.image.message_type
+            logs[name] = lambda message: self._image(name, kind, message)
         return logs
 
     def log(self, found: StreamMessage) -> None:
@@ -104,7 +104,7 @@ class Scene:
         self._stream.set_time(TIMELINE, timestamp=np.datetime64(self._stamp_ns, 'ns'))
         self._logs[found.raw.topic](message)
 
-    def _picture(self, topic: str, message_type: str, message: Any) -> None:
+    def _image(self, topic: str, message_type: str, message: Any) -> None:
         if message_type == IMAGE_TYPES[1]:
             contents = np.asarray(message.data, np.uint8).tobytes()
             kind = 'image/png' if contents.startswith(b'\x89PNG') else 'image/jpeg'
@@ -164,7 +164,7 @@ class Scene:
 
 
 def jpeg(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """Return a picture as JPEG: grey or RGB, of one or two bytes a value."""
+    """Return an image as JPEG: grey or RGB, of one or two bytes a value."""
     values = (pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     bgr = values[:, :, ::-1] if values.ndim == 3 else values
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

@@ -16,9 +16,9 @@ from hiseg_ros.types import LabelImage, RgbImage
 from hiseg_ros.visualization.colorize import check_labels
 
 MIN_SHARE = 0.0005
-"""Nodes on a smaller share of the picture are left out of its legend."""
+"""Nodes on a smaller share of the image are left out of its legend."""
 MIN_HEIGHT = 720
-"""Pictures with a legend are scaled up to this height, so that text beside them is legible."""
+"""Images with a legend are scaled up to this height, so that text beside them is legible."""
 
 _ROW, _MARGIN, _INDENT, _GAP = 24, 12, 18, 10
 _SWATCH = (16, 26)
@@ -34,7 +34,7 @@ class Row:
     indent: int
     """How many lines above are ancestors of the node."""
     share: float | None
-    """Share of the picture below this node, in [0, 1], if known."""
+    """Share of the image below this node, in [0, 1], if known."""
     is_group: bool
     """True for a line that only gathers the nodes below it."""
 
@@ -56,7 +56,7 @@ def legend(
     Args:
         taxonomy: The tree.
         node_ids: The nodes to show.
-        shares: By node id, share of the picture in [0, 1]; printed as percent where given.
+        shares: By node id, share of the image in [0, 1]; printed as percent where given.
         min_height: Least height of the panel in pixels.
         max_height: Largest height in pixels; what is longer goes on in another column.
 
@@ -135,7 +135,7 @@ def legend_rows(
 
 
 def present_shares(labels: LabelImage, taxonomy: Taxonomy) -> dict[int, float]:
-    """Return the share of the picture in [0, 1] by node id; nodes below 0.05 % are left out.
+    """Return the share of the image in [0, 1] by node id; nodes below 0.05 % are left out.
 
     Raises:
         ImageError: The labels are no label image.
@@ -150,43 +150,43 @@ def present_shares(labels: LabelImage, taxonomy: Taxonomy) -> dict[int, float]:
 
 
 def with_legend(
-    picture: RgbImage, labels: LabelImage, taxonomy: Taxonomy, *, min_height: int = MIN_HEIGHT
+    image: RgbImage, labels: LabelImage, taxonomy: Taxonomy, *, min_height: int = MIN_HEIGHT
 ) -> RgbImage:
-    """Put the legend of the nodes that are present beside a picture.
+    """Put the legend of the nodes that are present beside an image.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, such as an overlay; scaled up where it is lower than
+        image: (H, W, 3) uint8 RGB, such as an overlay; scaled up where it is lower than
             `min_height`.
-        labels: (H, W) uint8 node ids of the picture; nodes on less than 0.05 % are left out.
+        labels: (H, W) uint8 node ids of the image; nodes on less than 0.05 % are left out.
         taxonomy: The tree.
         min_height: Least height of the result in pixels.
 
     Returns:
-        (height, width, 3) uint8 RGB: picture left, legend right.
+        (height, width, 3) uint8 RGB: image left, legend right.
 
     Raises:
-        ImageError: The picture is not uint8 RGB or the labels are no label image.
+        ImageError: The image is not uint8 RGB or the labels are no label image.
     """
     check_labels(labels)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ImageError(
-            f'The picture has shape {picture.shape} and type {picture.dtype}; expected (H, W, 3) '
+            f'The image has shape {image.shape} and type {image.dtype}; expected (H, W, 3) '
             'uint8 with at least one pixel.'
         )
     shares = present_shares(labels, taxonomy)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     common = max(height, min_height, 2 * _MARGIN + _ROW)
     panel = legend(taxonomy, tuple(shares), shares=shares, min_height=common, max_height=common)
     if common > height:
         size = (max(1, round(width * common / height)), common)
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    return np.concatenate([picture, panel], axis=1)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.concatenate([image, panel], axis=1)
 
 
 def legend_strip(
     taxonomy: Taxonomy, node_ids: Sequence[int], width: int, *, max_rows: int = 2
 ) -> RgbImage:
-    """Draw swatches and names side by side, for below a picture.
+    """Draw swatches and names side by side, for below an image.
 
     Args:
         taxonomy: The tree.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Names of classes inside their regions, for pictures that people look at."""
+"""Names of classes inside their regions, for images that people look at."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hiseg_ros.types import LabelImage, RgbImage
 from hiseg_ros.visualization.colorize import check_labels
 
 MIN_SHARE = 0.003
-"""Regions on a smaller share of the picture get no name."""
+"""Regions on a smaller share of the image get no name."""
 MIN_HEIGHT_PX, MAX_HEIGHT_PX = 14, 20
-"""Least and largest height of a line of text with its margin in a small picture."""
+"""Least and largest height of a line of text with its margin in a small image."""
 MIN_HEIGHT_SHARE, MAX_HEIGHT_SHARE = 0.022, 0.04
-"""The same in large pictures, as a share of the picture's height."""
+"""The same in large images, as a share of the image's height."""
 
 _KEPT_HEIGHT = 0.6
 """A name moves when it could be written this much larger elsewhere in its region."""
@@ -172,26 +172,25 @@ def _margin(scale: float) -> int:
     return max(2, round(4 * scale))
 
 
-def draw_names(picture: RgbImage, names: Sequence[PlacedName], taxonomy: Taxonomy) -> RgbImage:
-    """Write names onto a picture: white letters with a dark line around, legible on any colour.
+def draw_names(rgb: RgbImage, names: Sequence[PlacedName], taxonomy: Taxonomy) -> RgbImage:
+    """Write names onto an image: white letters with a dark line around, legible on any colour.
 
     Args:
-        picture: (H, W, 3) uint8 RGB; not changed.
-        names: From `place_names` for the labels of this picture.
+        rgb: (H, W, 3) uint8 RGB; not changed.
+        names: From `place_names` for the labels of this image.
         taxonomy: The tree with the names.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
 
     Raises:
-        ImageError: The picture is not uint8 RGB.
+        ImageError: The image is not uint8 RGB.
     """
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ImageError(
-            f'The picture has shape {picture.shape} and type {picture.dtype}; expected (H, W, 3) '
-            'uint8.'
+            f'The image has shape {rgb.shape} and type {rgb.dtype}; expected (H, W, 3) uint8.'
         )
-    result = picture.copy()
+    result = rgb.copy()
     for name in names:
         y, x, height, width = name.box
         part = result[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]

@@ -14,11 +14,11 @@ from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
 from hiseg_ros.visualization.colorize import check_labels, colorize
 
 _LINE_SHARE = 1 / 540
-"""Width of the line between two nodes, as a share of the picture's height; at least a pixel."""
+"""Width of the line between two nodes, as a share of the image's height; at least a pixel."""
 
 _STRIP_PIXELS = 65536
 """Drawn at once: colours and outlines of so many pixels stay in a core's cache between the steps
-that make and use them, which takes half the time of whole pictures."""
+that make and use them, which takes half the time of whole images."""
 
 
 def overlay(
@@ -56,17 +56,17 @@ def overlay(
         )
     if not 0 <= alpha <= 1:
         raise ImageError(f'The overlay has alpha {alpha}; expected a number from 0 to 1.')
-    picture = np.empty(rgb.shape, np.uint8) if out is None else out
+    image = np.empty(rgb.shape, np.uint8) if out is None else out
     height, width = labels.shape
     strip = max(1, _STRIP_PIXELS // width)
     starts = range(0, height, strip)
 
     def draw(worker: int, workers: int) -> None:
         for start in starts[worker::workers]:
-            _draw_rows(rgb, labels, taxonomy, alpha, picture, start, min(start + strip, height))
+            _draw_rows(rgb, labels, taxonomy, alpha, image, start, min(start + strip, height))
 
     side_by_side(draw)
-    return picture
+    return image
 
 
 def _draw_rows(
@@ -74,7 +74,7 @@ def _draw_rows(
     labels: LabelImage,
     taxonomy: Taxonomy,
     alpha: float,
-    picture: RgbImage,
+    image: RgbImage,
     start: int,
     stop: int,
 ) -> None:
@@ -88,7 +88,7 @@ def _draw_rows(
     )[start - above : stop - above]
     rows = labels[start:stop]
     colors = colorize(rows, taxonomy)
-    target = picture[start:stop]
+    target = image[start:stop]
     cv2.addWeighted(rgb[start:stop], 1 - alpha, colors, alpha, 0, dst=target)
     cv2.copyTo(colors, edges, target)
     cv2.copyTo(rgb[start:stop], (rows == UNLABELED).astype(np.uint8), target)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures and their labels at another size, so that text in them is legible."""
+"""Images and their labels at another size, so that text in them is legible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hiseg_ros.types import LabelImage, RgbImage
 
 
 def to_height(rgb: RgbImage, labels: LabelImage, height: int) -> tuple[RgbImage, LabelImage]:
-    """Return a picture and its labels with so many rows, the shape unchanged.
+    """Return an image and its labels with so many rows, the shape unchanged.
 
     Args:
         rgb: (H, W, 3) uint8.

@@ -20,7 +20,7 @@ SIZE = (24, 37)
 FRAMES = 10
 
 
-def pictures(count: int = FRAMES) -> list[Frame]:
+def images(count: int = FRAMES) -> list[Frame]:
     rng = np.random.default_rng(1)
     smooth = np.linspace(0, 200, SIZE[1], dtype=np.uint8)
     return [
@@ -37,8 +37,8 @@ def storage(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_raw_pictures_come_back_bit_by_bit_with_their_stamps(tmp_path: Path, storage: str) -> None:
-    frames = pictures()
+def test_raw_images_come_back_bit_by_bit_with_their_stamps(tmp_path: Path, storage: str) -> None:
+    frames = images()
     path = tmp_path / 'bag'
     assert write_camera_bag(path, frames, 10.0, compressed=False, storage=storage) == FRAMES
     read = list(read_images(path, '/camera/image_raw'))
@@ -47,7 +47,7 @@ def test_raw_pictures_come_back_bit_by_bit_with_their_stamps(tmp_path: Path, sto
         np.testing.assert_array_equal(pixels, frame.rgb)
 
 
-def test_compressed_pictures_keep_their_colours(tmp_path: Path, storage: str) -> None:
+def test_compressed_images_keep_their_colours(tmp_path: Path, storage: str) -> None:
     red = np.full((*SIZE, 3), (220, 30, 40), np.uint8)
     write_camera_bag(tmp_path / 'bag', [Frame(red)], 10.0, storage=storage)
     [(_, pixels)] = read_images(tmp_path / 'bag', '/camera/image_raw/compressed')
@@ -56,7 +56,7 @@ def test_compressed_pictures_keep_their_colours(tmp_path: Path, storage: str) ->
 
 
 def test_ground_truth_keeps_every_id(tmp_path: Path, storage: str) -> None:
-    frames = pictures()
+    frames = images()
     write_camera_bag(tmp_path / 'bag', frames, 10.0, storage=storage)
     truth = list(read_images(tmp_path / 'bag', '/ground_truth/node_ids/compressed'))
     for (_, labels), frame in zip(truth, frames, strict=True):
@@ -69,13 +69,13 @@ def test_the_single_file_of_a_bag_is_a_bag_too(
     tmp_path: Path, storage_suffix: tuple[str, str]
 ) -> None:
     storage, suffix = storage_suffix
-    write_camera_bag(tmp_path / 'bag', pictures(), 10.0, storage=storage)
+    write_camera_bag(tmp_path / 'bag', images(), 10.0, storage=storage)
     file = tmp_path / 'bag' / f'bag{suffix}'
     assert len(list(read_images(file, '/camera/image_raw/compressed'))) == FRAMES
 
 
 def test_the_topics_are_listed_with_types_and_counts(tmp_path: Path) -> None:
-    write_camera_bag(tmp_path / 'bag', pictures(), 10.0)
+    write_camera_bag(tmp_path / 'bag', images(), 10.0)
     with Bag(tmp_path / 'bag') as bag:
         camera, truth = bag.topics
         assert (camera.name, camera.count) == ('/camera/image_raw/compressed', FRAMES)
@@ -112,19 +112,19 @@ def test_a_topic_of_numbers_is_no_image_topic(tmp_path: Path) -> None:
 
 
 def test_a_missing_topic_is_answered_with_those_there_are(tmp_path: Path) -> None:
-    write_camera_bag(tmp_path / 'bag', pictures(2), 10.0)
+    write_camera_bag(tmp_path / 'bag', images(2), 10.0)
     with pytest.raises(BagError, match='/camera/image_raw/compressed'):
         list(read_images(tmp_path / 'bag', '/lidar'))
 
 
 def test_a_bag_without_a_label_tree_says_so(tmp_path: Path) -> None:
-    write_camera_bag(tmp_path / 'bag', pictures(1), 10.0)
+    write_camera_bag(tmp_path / 'bag', images(1), 10.0)
     with pytest.raises(BagError, match='/segmentation/taxonomy'):
         read_taxonomy(tmp_path / 'bag')
 
 
 def test_the_camera_is_chosen_before_the_ground_truth(tmp_path: Path) -> None:
-    write_camera_bag(tmp_path / 'bag', pictures(2), 10.0)
+    write_camera_bag(tmp_path / 'bag', images(2), 10.0)
     with Bag(tmp_path / 'bag') as bag:
         camera, others = choose_image_topic(bag)
         assert camera.name == '/camera/image_raw/compressed'
@@ -139,7 +139,7 @@ def test_the_camera_is_chosen_before_the_ground_truth(tmp_path: Path) -> None:
 
 def damaged(path: Path, how: str) -> Path:
     """Write a bag and damage it."""
-    write_camera_bag(path, pictures(), 10.0, storage='sqlite3' if 'db3' in how else 'mcap')
+    write_camera_bag(path, images(), 10.0, storage='sqlite3' if 'db3' in how else 'mcap')
     file = next(p for p in path.iterdir() if p.suffix in ('.mcap', '.db3'))
     data = file.read_bytes()
     if how.startswith('empty'):
@@ -196,7 +196,7 @@ def test_what_is_no_bag_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_errors_of_the_reader_of_messages_are_not_called_damage(tmp_path: Path) -> None:
-    write_camera_bag(tmp_path / 'bag', pictures(2), 10.0)
+    write_camera_bag(tmp_path / 'bag', images(2), 10.0)
     with Bag(tmp_path / 'bag') as bag, pytest.raises(ZeroDivisionError):
         for _ in bag.raw():
             raise ZeroDivisionError

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a bag: whole ones of every encoding, and what is refused."""
+"""Images of a bag: whole ones of every encoding, and what is refused."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def raw(encoding: str, *, padding: int = 0, big: int = 0, **fields: Any) -> Simp
     return SimpleNamespace(**{**message, **fields})
 
 
-def packed(picture: np.ndarray, suffix: str, form: str) -> SimpleNamespace:
+def packed(image: np.ndarray, suffix: str, form: str) -> SimpleNamespace:
     """Return a compressed message."""
-    return SimpleNamespace(format=form, data=cv2.imencode(suffix, picture)[1].reshape(-1))
+    return SimpleNamespace(format=form, data=cv2.imencode(suffix, image)[1].reshape(-1))
 
 
 @pytest.mark.parametrize('encoding', sorted(ENCODINGS))
@@ -57,7 +57,7 @@ def test_padding_byte_order_and_low_bytes_do_not_matter(encoding: str) -> None:
         ('rgb8; png compressed ', True), ('bgr8; png compressed ', True),
     ],
 )  # fmt: skip
-def test_a_compressed_picture_has_its_colours_in_the_order_that_its_format_says(
+def test_a_compressed_image_has_its_colours_in_the_order_that_its_format_says(
     form: str, is_rgb: bool
 ) -> None:
     """With one channel and with four, with 8 bits and with 16."""
@@ -89,7 +89,7 @@ def test_a_compressed_picture_has_its_colours_in_the_order_that_its_format_says(
         SimpleNamespace(format='png', data=packed(RGB, '.png', '').data[:-20]),
     ],
 )
-def test_a_bad_picture_is_refused(message: SimpleNamespace) -> None:
+def test_a_bad_image_is_refused(message: SimpleNamespace) -> None:
     """Nothing half is segmented."""
     with pytest.raises(ImageError, match='expected'):
         rgb_of(message)

@@ -52,7 +52,7 @@ def other_types() -> Typestore:
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a recording of three pictures with labels."""
+    """Return a recording of three images with labels."""
     path, types = tmp_path_factory.mktemp('other') / 'bag', other_types()
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = (CAMERA, f'{NODE}/labels', f'{NODE}/confidence')
@@ -60,8 +60,8 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, frame in enumerate(drive(3)):
             assert frame.labels is not None
             time_ns = EPOCH_NS + number * 10**8
-            pictures = (frame.rgb, frame.labels, frame.labels)
-            for connection, pixels in zip(connections, pictures, strict=True):
+            images = (frame.rgb, frame.labels, frame.labels)
+            for connection, pixels in zip(connections, images, strict=True):
                 data = types.serialize_cdr(image(types, time_ns, pixels), IMAGE)
                 writer.write(connection, time_ns, data)
     return path
@@ -80,7 +80,7 @@ def image(types: Typestore, stamp_ns: int, pixels: np.ndarray) -> Any:
     )  # fmt: skip
 
 
-def test_pictures_and_labels_of_a_film_are_read_as_the_bag_defines_them(bag: Path) -> None:
+def test_images_and_labels_of_a_film_are_read_as_the_bag_defines_them(bag: Path) -> None:
     recording = open_recording(bag)
     topics = {topic.name: topic for topic in recording.topics}
     labels = topics[f'{NODE}/labels']
@@ -93,7 +93,7 @@ def test_pictures_and_labels_of_a_film_are_read_as_the_bag_defines_them(bag: Pat
     assert len(list(label_images(stream_of(recording, labels)))) == 3
 
 
-def test_pictures_of_a_report_are_read_as_the_bag_defines_them(bag: Path) -> None:
+def test_images_of_a_report_are_read_as_the_bag_defines_them(bag: Path) -> None:
     time_ns = EPOCH_NS + 10**8
     frame = list(drive(3))[1]
     with FrameSource(bag) as source:

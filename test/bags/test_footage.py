@@ -17,7 +17,7 @@ def write(path: Path) -> None:
     write_camera_bag(path, [Frame(np.zeros((8, 8, 3), np.uint8))], 15.0)
 
 
-def test_the_same_pictures_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ('one', 'two'):
         write(tmp_path / name / 'bag')
     first, second = ((tmp_path / n / 'bag' / 'bag.mcap').read_bytes() for n in ('one', 'two'))

@@ -85,7 +85,7 @@ def test_a_png_in_colour_becomes_rgb() -> None:
         SimpleNamespace(format='jpeg', data=np.zeros(0, np.uint8)),
         SimpleNamespace(format='jpeg', data=np.arange(50, dtype=np.uint8)),
     ],
-    ids=['truncated', 'no rows', 'unknown encoding', 'short rows', 'empty file', 'no picture'],
+    ids=['truncated', 'no rows', 'unknown encoding', 'short rows', 'empty file', 'no image'],
 )
 def test_a_bad_image_ends_in_one_sentence(message: SimpleNamespace) -> None:
     with pytest.raises(ImageError, match='expected'):

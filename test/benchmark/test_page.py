@@ -77,7 +77,7 @@ def test_the_machine_is_described_without_naming_it() -> None:
 
 
 def test_a_page_has_the_machine_and_both_tables() -> None:
-    """A back-end that is not here says why, and its row is short."""
+    """A backend that is not here says why, and its row is short."""
     missing = {
         'size': [512, 1024],
         'backend': 'compile',

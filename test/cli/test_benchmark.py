@@ -22,7 +22,7 @@ from hiseg_ros.errors import ConfigError
 def test_engines_are_measured_beside_the_reference(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Figures of every stage, equal labels, and a sentence for a back-end that is not here."""
+    """Figures of every stage, equal labels, and a sentence for a backend that is not here."""
     target, page = tmp_path / 'figures.json', tmp_path / 'page.md'
     code = main(
         [

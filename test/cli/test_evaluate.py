@@ -115,7 +115,7 @@ def test_signs_give_every_figure_and_a_report(
     assert 'o_stop' in (tmp_path / 'out' / 'report.html').read_text('utf-8')
 
 
-def test_a_folder_of_pictures_is_measured_with_the_mapping_that_is_named(
+def test_a_folder_of_images_is_measured_with_the_mapping_that_is_named(
     camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same pairs, found by their names, give the same scores."""

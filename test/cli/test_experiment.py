@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg experiment heterogeneous` on drawn data sets, through the real command."""
+"""`hiseg experiment heterogeneous` on drawn datasets, through the real command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
 
 @pytest.fixture(scope='module')
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with drawn data sets in the layouts of Cityscapes, Vistas and GTSDB."""
+    """Return a folder with drawn datasets in the layouts of Cityscapes, Vistas and GTSDB."""
     folder = tmp_path_factory.mktemp('trio')
     for layout in ('cityscapes', 'vistas', 'gtsdb'):
         size = '160x320' if layout == 'gtsdb' else '64x128'

@@ -128,13 +128,13 @@ def test_a_file_that_computes_something_else_is_refused(
     values = onnx.numpy_helper.to_array(kernel)
     kernel.CopyFrom(onnx.numpy_helper.from_array(1.5 * values, kernel.name))
     onnx.save(model, path)
-    picture = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     with pytest.raises(CheckpointError, match=r'differs from .* probability.*cannot be used'):
-        prove(checkpoint, path, [picture])
+        prove(checkpoint, path, [image])
     del model.metadata_props[:]
     onnx.save(model, path)
     with pytest.raises(CheckpointError, match='no info block'):
-        prove(checkpoint, path, [picture])
+        prove(checkpoint, path, [image])
 
 
 @needs_onnx

@@ -31,7 +31,7 @@ def test_a_list_says_where_each_topic_is_replayed(
     assert truth.startswith('/ground_truth/node_ids/compressed -> /ground_truth/')
 
 
-def test_a_bag_without_pictures_is_refused(
+def test_a_bag_without_images_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(['play', str(tmp_path / 'nowhere'), '--list']) == 2

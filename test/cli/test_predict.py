@@ -17,7 +17,7 @@ pytestmark = pytest.mark.needs('torch')
 
 
 @pytest.fixture
-def picture(tmp_path: Path, street_image: np.ndarray) -> Path:
+def image(tmp_path: Path, street_image: np.ndarray) -> Path:
     """Return the path of a PNG."""
     path = tmp_path / 'street.png'
     cv2.imwrite(str(path), cv2.cvtColor(street_image, cv2.COLOR_RGB2BGR))
@@ -25,16 +25,16 @@ def picture(tmp_path: Path, street_image: np.ndarray) -> Path:
 
 
 def test_predict_writes_labels_overlay_tree_and_mapped_labels(
-    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+    tmp_path: Path, image: Path, street_image: np.ndarray, tiny_checkpoint: Path
 ) -> None:
-    """Every file holds what the library computes for the same picture."""
+    """Every file holds what the library computes for the same image."""
     from hiseg_ros.decision.mapped import decide_mapping
     from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import draw_names, overlay, place_names
 
     out = tmp_path / 'out'
-    arguments = ['predict', str(picture), '--output', str(out), '--model', str(tiny_checkpoint)]
+    arguments = ['predict', str(image), '--output', str(out), '--model', str(tiny_checkpoint)]
     assert main([*arguments, '--mapping', 'camvid']) == 0
     engine = Engine(tiny_checkpoint)
     result = engine.segment(street_image)
@@ -59,14 +59,14 @@ def test_predict_writes_labels_overlay_tree_and_mapped_labels(
 
 
 def test_names_can_be_left_out_and_a_legend_stand_beside(
-    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+    tmp_path: Path, image: Path, street_image: np.ndarray, tiny_checkpoint: Path
 ) -> None:
-    """The label image is the same; a picture with a legend is large enough for its text."""
+    """The label image is the same; an image with a legend is large enough for its text."""
     from hiseg_ros.taxonomy import load_taxonomy
     from hiseg_ros.visualization import overlay, to_height, with_legend
 
     def files(*more: str) -> list[np.ndarray]:
-        arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+        arguments = ['predict', str(image), '--output', str(tmp_path / 'out')]
         assert main([*arguments, '--model', str(tiny_checkpoint), *more]) == 0
         paths = [tmp_path / f'out/street_{kind}.png' for kind in ('labels', 'overlay')]
         return [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths]
@@ -83,7 +83,7 @@ def test_names_can_be_left_out_and_a_legend_stand_beside(
 
 
 def test_predict_runs_the_backend_and_precision_it_is_given(
-    tmp_path: Path, picture: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, image: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They reach the engine; without them the defaults do."""
     from hiseg_ros.inference import engine
@@ -96,7 +96,7 @@ def test_predict_runs_the_backend_and_precision_it_is_given(
         return original(*values, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, 'Engine', watched)
-    arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+    arguments = ['predict', str(image), '--output', str(tmp_path / 'out')]
     arguments += ['--model', str(tiny_checkpoint), '--device', 'cpu']
     assert main(arguments) == 0
     assert main([*arguments, '--backend', 'eager', '--precision', 'bfloat16']) == 0
@@ -104,7 +104,7 @@ def test_predict_runs_the_backend_and_precision_it_is_given(
 
 
 def test_predict_leaves_unsure_pixels_unlabeled(
-    tmp_path: Path, picture: Path, street_image: np.ndarray, tiny_checkpoint: Path
+    tmp_path: Path, image: Path, street_image: np.ndarray, tiny_checkpoint: Path
 ) -> None:
     """With --min-probability they are 255; the others do not change."""
     from hiseg_ros.decision.mapped import decide_mapping
@@ -120,7 +120,7 @@ def test_predict_leaves_unsure_pixels_unlabeled(
         for level in np.arange(0.05, 1, 0.01)
         if (decide_mapping(probabilities, engine.taxonomy, mapping, level) == 255).mean() > 0.3
     )
-    arguments = ['predict', str(picture), '--output', str(tmp_path), '--mapping', 'camvid']
+    arguments = ['predict', str(image), '--output', str(tmp_path), '--mapping', 'camvid']
     arguments += ['--model', str(tiny_checkpoint), '--min-probability', str(level)]
     assert main(arguments) == 0
     sure = cv2.imread(str(tmp_path / 'street_camvid.png'), cv2.IMREAD_UNCHANGED)
@@ -135,23 +135,23 @@ def test_predict_leaves_unsure_pixels_unlabeled(
 )
 def test_predict_refuses_a_least_probability_without_use(
     tmp_path: Path,
-    picture: Path,
+    image: Path,
     arguments: list[str],
     word: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It needs a mapping and lies between 0 and 1."""
-    assert main(['predict', str(picture), '--output', str(tmp_path / 'out'), *arguments]) == 2
+    assert main(['predict', str(image), '--output', str(tmp_path / 'out'), *arguments]) == 2
     assert word in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
 
 
-def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
-    tmp_path: Path, picture: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+def test_two_images_of_one_name_are_refused_before_anything_is_written(
+    tmp_path: Path, image: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second would overwrite the first one's results."""
     out = tmp_path / 'out'
-    arguments = ['predict', str(picture), str(picture), '--output', str(out)]
+    arguments = ['predict', str(image), str(image), '--output', str(out)]
     assert main([*arguments, '--model', str(tiny_checkpoint)]) == 2
     assert "'street'" in capsys.readouterr().err
     assert not out.exists()
@@ -165,34 +165,34 @@ def test_two_pictures_of_one_name_are_refused_before_anything_is_written(
         (['--device', 'cuda:99'], 'cuda:99'),
         (['--mapping', 'nowhere'], 'nowhere'),
         (['--input-height', '5'], 'input height is 5'),
-        (['--backend', 'fastest'], "The back-end is 'fastest'; expected one of"),
-        (['--backend', 'openvino'], "Back-end 'openvino' cannot run"),
+        (['--backend', 'fastest'], "The backend is 'fastest'; expected one of"),
+        (['--backend', 'openvino'], "Backend 'openvino' cannot run"),
         (['--precision', 'float8'], "The precision is 'float8'; expected one of"),
         (['--model', 'missing.safetensors'], 'missing.safetensors'),
     ],
 )
 def test_a_bad_argument_is_one_line_and_exit_code_2(
     tmp_path: Path,
-    picture: Path,
+    image: Path,
     tiny_checkpoint: Path,
     extra: list[str],
     words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No traceback, no output."""
-    arguments = ['predict', str(picture), '--output', str(tmp_path / 'out')]
+    arguments = ['predict', str(image), '--output', str(tmp_path / 'out')]
     assert main([*arguments, '--model', str(tiny_checkpoint), *extra]) == 2
     error = capsys.readouterr().err
     assert words in error
     assert len(error.strip().splitlines()) == 1
 
 
-def test_an_unreadable_picture_is_named(
+def test_an_unreadable_image_is_named(
     tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A text file is no picture."""
+    """A text file is no image."""
     path = tmp_path / 'note.png'
-    path.write_text('not a picture')
+    path.write_text('not an image')
     arguments = ['predict', str(path), '--output', str(tmp_path / 'out')]
     assert main([*arguments, '--model', str(tiny_checkpoint)]) == 2
     assert 'note.png' in capsys.readouterr().err

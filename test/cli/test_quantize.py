@@ -48,7 +48,7 @@ def test_a_network_in_int8_labels_nearly_as_before(
     given = ['quantize', '--output', str(path), '--calibration', str(calibration)]
     assert main([*given, '--images', '6', *DRAWN, '--root', str(tmp_path), '--limit', '2']) == 0
     printed = capsys.readouterr().out
-    assert re.search(r'\d\d\.\d% of the labels of 1 pictures are those of float32', printed)
+    assert re.search(r'\d\d\.\d% of the labels of 1 images are those of float32', printed)
     assert re.search(r'mIoU on drawn val: \d+\.\d\d% in float32, \d+\.\d\d% in int8', printed)
     source = default_model('.onnx')
     assert path.stat().st_size < 0.4 * source.stat().st_size
@@ -58,12 +58,12 @@ def test_a_network_in_int8_labels_nearly_as_before(
     assert facts['precision'] == 'int8' and facts['calibration_images'] == 5
     assert facts['measured_on'] == 'drawn val'
     assert facts['miou_float32'] - facts['miou_int8'] <= verb.LARGEST_LOSS
-    picture = draw_scene(0, (256, 512)).rgb
-    expected = Engine(source, device='cpu').segment(picture)
+    image = draw_scene(0, (256, 512)).rgb
+    expected = Engine(source, device='cpu').segment(image)
     for backend in ('openvino', 'onnx_runtime'):
         engine = Engine(path, device='cpu', backend=backend, precision='auto')
         assert (engine.backend, engine.precision) == (backend, 'int8')
-        found = engine.segment(picture)
+        found = engine.segment(image)
         assert (found.labels == expected.labels).mean() > 0.9
         values = found.probabilities.values
         for inner in engine.taxonomy.inner:
@@ -157,7 +157,7 @@ def test_the_shipped_file_in_int8_is_that_of_the_shipped_weights() -> None:
     assert json.dumps(card) == json.dumps(dict(read_info(default_model()).card))
     assert facts['measured_on'] == 'camvid val'
     assert facts['miou_float32'] - facts['miou_int8'] <= verb.LARGEST_LOSS
-    picture = draw_scene(5, (256, 512)).rgb
-    found = Engine(path, device='cpu', precision='int8').segment(picture)
-    expected = Engine(default_model('.onnx'), device='cpu').segment(picture)
+    image = draw_scene(5, (256, 512)).rgb
+    found = Engine(path, device='cpu', precision='int8').segment(image)
+    expected = Engine(default_model('.onnx'), device='cpu').segment(image)
     assert (found.labels == expected.labels).mean() > 0.9

@@ -57,7 +57,7 @@ def test_a_drive_becomes_a_bag_and_figures(
     output = tmp_path / 'out'
     assert run(bag, output, tiny_checkpoint, *TRUTH) == 0
     text = capsys.readouterr().out
-    assert '/camera/image_raw/compressed -> /segmentation (6 pictures)' in text
+    assert '/camera/image_raw/compressed -> /segmentation (6 images)' in text
     assert 'mIoU' in text
     names = {path.name for path in output.iterdir()}
     assert names == {
@@ -117,7 +117,7 @@ def test_a_damaged_recording_ends_with_3_and_its_place(
     assert run(cut, tmp_path / 'out', tiny_checkpoint) == 3  # and again when asked again
     (cut / 'bag.mcap').write_bytes(data[:600])
     assert run(cut, tmp_path / 'none', tiny_checkpoint) == 2
-    assert 'No picture of' in capsys.readouterr().err
+    assert 'No image of' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_damaged_recording_ends_with_3_and_its_place(
         (['--ground-truth', '/truth'], 'without --mapping'),
         (['--mapping', 'camvid'], 'without --ground-truth'),
         (['--ground-truth', '/truth', '--mapping', 'camvid'], 'no label images on /truth'),
-        (['--topic', '/rear'], 'no pictures on /rear'),
+        (['--topic', '/rear'], 'no images on /rear'),
         (['--labels', 'nowhere', '--mapping', 'camvid'], '0 PNG files'),
         (
             ['--topic', '/camera/image_raw/compressed', '--topic', TRUTH[1], '--labels', '.',

@@ -35,16 +35,16 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
 ) -> None:
     """It prints what each channel means and how the file agrees; then `predict` labels with it."""
     path = write_network(tmp_path / 'flat.onnx', 19, 'resize+argmax')
-    model, picture = tmp_path / 'new' / 'model.onnx', tmp_path / 'street.png'
-    cv2.imwrite(str(picture), street_image)
+    model, image = tmp_path / 'new' / 'model.onnx', tmp_path / 'street.png'
+    cv2.imwrite(str(image), street_image)
     arguments = ['wrap', '--onnx', str(path), '--mapping', 'cityscapes', '--output', str(model)]
-    assert main([*arguments, *NUMBERS, '--pictures', str(picture)]) == 0
+    assert main([*arguments, *NUMBERS, '--images', str(image)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r'^channel +label +node$', printed, re.MULTILINE)
     assert re.search(r'^0 +road +Driveable$', printed, re.MULTILINE)
     assert re.search(r'^18 +bicycle +Bicycle$', printed, re.MULTILINE)
     assert 'the 19 labels of cityscapes_19 in order; scores from tensor' in printed
-    assert re.search(r'onnx_runtime, on 1 pictures:\n +100\.000% of the cells', printed)
+    assert re.search(r'onnx_runtime, on 1 images:\n +100\.000% of the cells', printed)
     assert f'written: {model}' in printed
     assert 'hardly told apart' not in printed
     assert [one.name for one in model.parent.iterdir()] == ['model.onnx']
@@ -53,7 +53,7 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
         main(
             [
                 'predict',
-                str(picture),
+                str(image),
                 '--model',
                 str(model),
                 '--output',
@@ -94,7 +94,7 @@ def test_drawn_scenes_prove_it_and_a_low_agreement_is_remarked(
         (['--mapping', 'absent'], 'absent.yaml does not exist'),
         (['--std', '58', '57', '57'], 'has std (58.0, 57.0, 57.0); expected three numbers'),
         (['--height', '0'], 'has largest_height 0; expected a positive whole number'),
-        (['--pictures', 'absent.png'], 'absent.png is missing or not a readable picture'),
+        (['--images', 'absent.png'], 'absent.png is missing or not a readable image'),
         (['--output', 'x.pt2'], "has the suffix '.pt2'; expected .onnx"),
         (['--onnx', 'absent.onnx'], 'absent.onnx does not exist; expected an ONNX file'),
         (['--node', 'road=Sky'], "'road' and 'sky' both mean the node 'Sky'"),

@@ -106,7 +106,7 @@ def test_camvid_names_the_line_that_is_wrong(camvid: Path) -> None:
 
 
 def test_camvid_that_leaves_no_image_is_refused(camvid: Path) -> None:
-    """A misspelt drive is not an empty data set."""
+    """A misspelt drive is not an empty dataset."""
     with pytest.raises(DatasetError, match=r"no image with drives=\['0005VD'\]"):
         CamVid(camvid, drives=['0005VD'])
     (camvid / 'val.txt').write_text('')
@@ -122,7 +122,7 @@ def test_camvid_refuses_labels_of_another_size(camvid: Path) -> None:
         CamVid(camvid, 'val')[0]
 
 
-def test_a_missing_or_damaged_picture_is_named(camvid: Path) -> None:
+def test_a_missing_or_damaged_image_is_named(camvid: Path) -> None:
     """Image and label file alike."""
     image, label = camvid / 'images/val/0016E5_07959.jpg', camvid / 'labels/val/0016E5_07959.png'
     good_image, good_label = image.read_bytes(), label.read_bytes()
@@ -162,7 +162,7 @@ def test_a_label_file_of_colours_or_two_bytes_is_refused(tmp_path: Path) -> None
             read_label_ids(path)
 
 
-def test_a_picture_is_read_red_first(tmp_path: Path) -> None:
+def test_an_image_is_read_red_first(tmp_path: Path) -> None:
     """Whatever the file format."""
     red = np.zeros((4, 5, 3), np.uint8)
     red[..., 0] = 250
@@ -204,7 +204,7 @@ def gtsdb(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_gtsdb_gives_images_boxes_and_label_ids(gtsdb: Path) -> None:
-    """Pictures as stored, boxes as listed, in the order of the images' numbers."""
+    """Images as stored, boxes as listed, in the order of the images' numbers."""
     dataset = Gtsdb(gtsdb)
     assert len(dataset) == 5
     assert dataset.mapping_name == 'gtsdb'
@@ -439,7 +439,7 @@ def test_camvid_is_checked_when_it_is_opened(camvid: Path) -> None:
 
 
 def test_a_camvid_label_beyond_its_classes_is_named(camvid: Path) -> None:
-    """The 32 classes of the original data set are not these 11."""
+    """The 32 classes of the original dataset are not these 11."""
     path = camvid / 'labels/val/0016E5_07959.png'
     Image.fromarray(np.full(SIZE, 12, np.uint8)).save(path)
     with pytest.raises(DatasetError, match=r'07959\.png has the label id 12; expected 0 to 11'):

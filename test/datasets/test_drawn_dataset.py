@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn scenes as a data set, and the library of signs to paste."""
+"""Drawn scenes as a dataset, and the library of signs to paste."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.source import Picture, Source
+from hiseg_ros.training.data.source import Image, Source
 
 SIZE = (48, 64)
 
@@ -134,7 +134,7 @@ def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
     rows = table.row_of_label_id('gtsdb')
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     boxes = (*[Box(10, 5, 40, 35, 14)] * 8, Box(50, 5, 65, 20, 1), Box(40, 30, 79, 59, 13))
-    picture = Picture(image, np.zeros((60, 80), np.int16), boxes)
+    picture = Image(image, np.zeros((60, 80), np.int16), boxes)
     source = Source(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
     library = sign_library(source, rows, 2, seed=1)
     assert [len(cutouts) for cutouts in library] == [

@@ -61,7 +61,7 @@ def scenes(layout: str, numbers: tuple[int, ...]) -> list[DrawnScene]:
 def test_a_drawn_scene_comes_back_with_the_label_of_each_leaf(
     written: dict[str, Path], layout: str, split: str, numbers: tuple[int, ...]
 ) -> None:
-    """The label id that allows the drawn leaf; where none does, the data set's void."""
+    """The label id that allows the drawn leaf; where none does, the dataset's void."""
     taxonomy = load_taxonomy('street')
     labels = {label.label_id: label for label in load_mapping(layout, taxonomy).labels}
     void = {'cityscapes': 0, 'vistas': 65}[layout]

@@ -24,7 +24,7 @@ from hiseg_ros.datasets.folder import (
     pair_files,
     spread,
 )
-from hiseg_ros.datasets.image_files import picture_size, read_image
+from hiseg_ros.datasets.image_files import image_size, read_image
 from hiseg_ros.datasets.vistas import Vistas
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
@@ -35,7 +35,7 @@ SIZE = (24, 40)
 Fault = tuple[Callable[[Path], object], str]
 
 
-def write_picture(path: Path, value: int = 90, size: tuple[int, int] = SIZE) -> None:
+def write_image(path: Path, value: int = 90, size: tuple[int, int] = SIZE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((*size, 3), value, np.uint8)).save(path)
 
@@ -51,17 +51,17 @@ def cut(path: Path) -> None:
 
 @pytest.fixture
 def cityscapes(tmp_path: Path) -> Path:
-    """Return a folder of three train pictures in two cities and one val picture."""
+    """Return a folder of three train images in two cities and one val image."""
     for name, value in (
         ('train/aachen/aachen_000000_000019', 10),
         ('train/aachen/aachen_000001_000019', 20),
         ('train/bochum/bochum_000000_000313', 30),
         ('val/lindau/lindau_000000_000019', 40),
     ):
-        write_picture(tmp_path / f'leftImg8bit/{name}_leftImg8bit.png', value)
+        write_image(tmp_path / f'leftImg8bit/{name}_leftImg8bit.png', value)
         write_labels(tmp_path / f'gtFine/{name}_gtFine_labelIds.png', value // 10)
         write_labels(tmp_path / f'gtFine/{name}_gtFine_instanceIds.png')
-    write_picture(tmp_path / 'leftImg8bit/train_extra/erlangen/e_000000_000000_leftImg8bit.png')
+    write_image(tmp_path / 'leftImg8bit/train_extra/erlangen/e_000000_000000_leftImg8bit.png')
     write_labels(tmp_path / 'gtCoarse/train_extra/erlangen/e_000000_000000_gtCoarse_labelIds.png')
     return tmp_path
 
@@ -74,10 +74,10 @@ def vistas_config() -> dict[str, list[dict[str, object]]]:
 
 @pytest.fixture(params=['v1.2/labels', 'labels'])
 def vistas(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a folder of two training pictures and one for validation, newer or older release."""
+    """Return a folder of two training images and one for validation, newer or older release."""
     for split, keys in (('training', ('aB-c_1', 'zz')), ('validation', ('k0',))):
         for place, key in enumerate(keys):
-            write_picture(tmp_path / f'{split}/images/{key}.jpg')
+            write_image(tmp_path / f'{split}/images/{key}.jpg')
             labels = Image.fromarray(np.full(SIZE, 64 + place, np.uint8), 'L')
             labels.putpalette(list(range(3 * 66)))
             path = tmp_path / f'{split}/{request.param}/{key}.png'
@@ -88,7 +88,7 @@ def vistas(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_cityscapes_pairs_each_picture_with_its_label_ids(cityscapes: Path) -> None:
+def test_cityscapes_pairs_each_image_with_its_label_ids(cityscapes: Path) -> None:
     dataset = Cityscapes(cityscapes)
     assert dataset.mapping_name == 'cityscapes'
     samples = [dataset[index] for index in range(len(dataset))]
@@ -113,7 +113,7 @@ def test_cityscapes_cities_can_be_kept_or_left_out_and_labels_may_be_coarse(
     assert len(Cityscapes(cityscapes, 'train_extra', labels='coarse')) == 1
     with pytest.raises(DatasetError, match=r"\['ulm'\] are not in .*expected some of \['aachen'"):
         Cityscapes(cityscapes, cities=['ulm'])
-    with pytest.raises(DatasetError, match='leaves no picture'):
+    with pytest.raises(DatasetError, match='leaves no image'):
         Cityscapes(cityscapes, 'val', without_cities=['lindau'])
     with pytest.raises(DatasetError, match="labels are 'polygons'; expected 'fine' or 'coarse'"):
         Cityscapes(cityscapes, labels='polygons')
@@ -140,14 +140,14 @@ CITYSCAPES_FAULTS: dict[str, Fault] = {
         lambda root: (root / f'gtFine/{AACHEN}_gtFine_labelIds.png').unlink(),
         r'gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds\.png is missing, the partner',
     ),
-    'no picture': (
+    'no image': (
         lambda root: (root / f'leftImg8bit/{AACHEN}_leftImg8bit.png').unlink(),
         r'aachen_000000_000019_leftImg8bit\.png is missing, the partner .*1 of 2 files',
     ),
     'a city without labels': (
         lambda root: shutil.rmtree(root / 'gtFine/train/bochum'), 'bochum.* is missing',
     ),
-    'a city without pictures': (
+    'a city without images': (
         lambda root: shutil.rmtree(root / 'leftImg8bit/train/bochum'), 'has no file .*bochum',
     ),
     'no labels at all': (
@@ -156,9 +156,9 @@ CITYSCAPES_FAULTS: dict[str, Fault] = {
     'an empty split': (
         lambda root: [shutil.rmtree(root / f'{top}/train/{city}')
                       for top in ('leftImg8bit', 'gtFine') for city in ('aachen', 'bochum')],
-        'leaves no picture',
+        'leaves no image',
     ),
-    'a picture that is cut short': (
+    'an image that is cut short': (
         lambda root: cut(root / f'leftImg8bit/{AACHEN}_leftImg8bit.png'),
         r'aachen_000000_000019_leftImg8bit\.png is missing or not a readable',
     ),
@@ -208,7 +208,7 @@ def test_vistas_gives_palette_indices_of_either_release(vistas: Path) -> None:
 
 def test_vistas_prefers_the_labels_of_its_version(tmp_path: Path) -> None:
     """A folder with both releases unpacked over each other."""
-    write_picture(tmp_path / 'training/images/a.jpg')
+    write_image(tmp_path / 'training/images/a.jpg')
     write_labels(tmp_path / 'training/labels/a.png', 1)
     write_labels(tmp_path / 'training/v1.2/labels/a.png', 2)
     (tmp_path / 'config_v1.2.json').write_text(json.dumps(vistas_config()))
@@ -250,9 +250,9 @@ def test_vistas_names_what_is_missing_when_it_is_opened(vistas: Path) -> None:
 
 
 def test_a_folder_of_pairs_needs_a_mapping_and_patterns_only(tmp_path: Path) -> None:
-    """Any data set of pictures and label files, without a line of Python."""
+    """Any dataset of images and label files, without a line of Python."""
     for scene, name in (('a', '1'), ('a', '2'), ('b', '1')):
-        write_picture(tmp_path / f'rgb/{scene}/{name}.png')
+        write_image(tmp_path / f'rgb/{scene}/{name}.png')
         write_labels(tmp_path / f'truth/{scene}-{name}.labels.png', 3)
     mapping = tmp_path / 'mine.yaml'
     mapping.write_text('name: mine\nlabels:\n  - {id: 3, name: road, nodes: [Driveable]}\n')
@@ -281,13 +281,13 @@ def test_the_worked_example_of_the_page_works(
 ) -> None:
     """The mapping, the entry of an experiment and the loader, as they are printed there."""
     page = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text()
-    example = page[page.index('## A data set of your own') :]
+    example = page[page.index('## A dataset of your own') :]
     mapping, entry = re.findall(r'```yaml\n(.*?)```', example, re.DOTALL)
     (code,) = re.findall(r'```python\n(.*?)```', example, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     Path('yard.yaml').write_text(mapping)
     for day in (1, 2):
-        write_picture(tmp_path / f'yard/day{day}/rgb/0001.png')
+        write_image(tmp_path / f'yard/day{day}/rgb/0001.png')
         write_labels(tmp_path / f'yard/day{day}/ids/0001_ids.png', day)
     config = DatasetConfig(**yaml.safe_load(entry)['yard'])
     dataset = open_dataset(config.kind, config.root, config.options)
@@ -300,7 +300,7 @@ def test_the_worked_example_of_the_page_works(
     assert (loader(tmp_path / 'yard', 'day2')[0].label_ids == 2).all()  # type: ignore[operator]
 
 
-def test_a_limit_takes_pictures_from_the_whole_list() -> None:
+def test_a_limit_takes_images_from_the_whole_list() -> None:
     assert spread('abcdefghij', 3) == ['a', 'd', 'g']
     assert spread('abc', 0) == spread('abc', 3) == spread('abc', 9) == ['a', 'b', 'c']
     for limit in (-1, True, '3', 1.5):
@@ -320,7 +320,7 @@ def test_open_dataset_says_which_options_there_are(cityscapes: Path) -> None:
     assert len(open_dataset('cityscapes', cityscapes, {'split': 'val'})) == 1
     with pytest.raises(ConfigError, match=r"kind cityscapes has options .*'splt'.*'split', 'cit"):
         open_dataset('cityscapes', cityscapes, {'splt': 'val'})
-    with pytest.raises(ConfigError, match=r"kind of data set is 'kitti'; expected one of \['camv"):
+    with pytest.raises(ConfigError, match=r"kind of dataset is 'kitti'; expected one of \['camv"):
         open_dataset('kitti', cityscapes)
     with pytest.raises(ConfigError, match='kitti'):
         mapping_of('kitti', load_taxonomy('street'))
@@ -335,40 +335,40 @@ def test_an_open_data_set_can_be_handed_to_another_process(cityscapes: Path) -> 
 
 
 @pytest.mark.parametrize('ending', ['png', 'jpg', 'webp', 'ppm'])
-def test_a_picture_that_is_cut_short_is_noticed_without_and_with_decoding(
+def test_an_image_that_is_cut_short_is_noticed_without_and_with_decoding(
     tmp_path: Path, ending: str
 ) -> None:
-    """A JPEG decoder fills up with grey, which would train as a picture."""
+    """A JPEG decoder fills up with grey, which would train as an image."""
     path = tmp_path / f'x.{ending}'
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (50, 70, 3), np.uint8)).save(path)
-    assert picture_size(path) == (50, 70)
+    assert image_size(path) == (50, 70)
     assert read_image(path).shape == (50, 70, 3)
     whole = path.read_bytes()
     path.write_bytes(whole + b'\0' * 10)
-    assert picture_size(path) == (50, 70), 'what is appended does no harm'
+    assert image_size(path) == (50, 70), 'what is appended does no harm'
     for length in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:length])
-        for read in (picture_size, read_image):
+        for read in (image_size, read_image):
             with pytest.raises(DatasetError, match=rf'x\.{ending} is missing or not a readable'):
                 read(path)
 
 
-def test_a_picture_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
+def test_an_image_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
     path = tmp_path / 'x.jpg'
     image = np.zeros((16, 48, 3), np.uint8)
     image[:, :16] = 250
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn to the right
     Image.fromarray(image).save(path, exif=exif)
-    assert picture_size(path) == (48, 16)
+    assert image_size(path) == (48, 16)
     turned = read_image(path)
     assert turned.shape == (48, 16, 3)
     assert turned[:12].min() > 200
     assert turned[20:].max() < 50
 
 
-def test_a_picture_of_two_bytes_a_colour_is_refused(tmp_path: Path) -> None:
+def test_an_image_of_two_bytes_a_colour_is_refused(tmp_path: Path) -> None:
     path = tmp_path / 'x.png'
     Image.fromarray(np.full((4, 5), 3000, np.uint16)).save(path)
     with pytest.raises(DatasetError, match="mode 'I;16'.*; expected one byte a colour"):

@@ -250,7 +250,7 @@ def test_files_that_are_missing_or_of_another_kind_are_named(weak: Path) -> None
         WeakImages(weak, boxes='yours.csv')
     with pytest.raises(DatasetError, match="labels are 'masks'"):
         WeakImages(weak, labels='masks')
-    with pytest.raises(DatasetError, match=r'validation has no picture'):
+    with pytest.raises(DatasetError, match=r'validation has no image'):
         WeakImages(weak, 'validation')
     with pytest.raises(MappingError, match='does not exist'):
         WeakImages(weak, boxes='mine.csv', mapping='mine.yaml')

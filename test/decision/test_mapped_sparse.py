@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The fast decision in a data set's own labels against the plain one."""
+"""The fast decision in a dataset's own labels against the plain one."""
 
 from __future__ import annotations
 

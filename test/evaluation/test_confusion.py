@@ -109,7 +109,7 @@ def test_the_iou_equals_torchmetrics() -> None:
 
 
 def test_predictions_outside_the_set_are_errors() -> None:
-    """Void, unlabeled, -1, another data set's id: each lowers the score like a wrong label."""
+    """Void, unlabeled, -1, another dataset's id: each lowers the score like a wrong label."""
     truth = np.zeros((1, 10), np.uint8)
     for outside in (-1, 255, 9, 3, 4, 1000):
         predicted = np.zeros((1, 10), np.int64)

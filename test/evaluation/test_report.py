@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The page: complete, well formed, quiet on the network; and the pictures kept for it."""
+"""The page: complete, well formed, quiet on the network; and the images kept for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.album import PixelAlbum, label_color, paint_regions
 from hiseg_ros.evaluation.evaluate import PixelImage
-from hiseg_ros.evaluation.image_strips import WIDTH, PictureBook, jpeg_uri
+from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook, jpeg_uri
 from hiseg_ros.evaluation.pixels import NodeScores, PixelScores
 from hiseg_ros.evaluation.report import Report, heat_map, percent, render_report, write_report
 from hiseg_ros.evaluation.sign_scores import SignScores
@@ -84,7 +84,7 @@ def test_the_page_of_dense_labels_is_whole_and_asks_the_network_for_nothing(name
     mapping = load_mapping(name, taxonomy)
     scores = pixel_scores(taxonomy, mapping).summary()
     picture = np.zeros((20, 30, 3), np.uint8)
-    book = PictureBook()
+    book = ImageBook()
     book.add('one', 0.25, lambda: (picture, picture, picture))
     html = render_report(
         Report('weights on data', {'images': '1'}, scores, {}, book.worst(), book.best())
@@ -176,7 +176,7 @@ def test_a_book_keeps_the_best_and_the_worst(count: int) -> None:
     rng = np.random.default_rng(count)
     scores = rng.permutation(count) / 10
     picture = np.zeros((2, 2, 3), np.uint8)
-    book = PictureBook(2)
+    book = ImageBook(2)
     for score in scores:
         book.add(f'{score}', float(score), lambda: (picture, picture, picture))
     book.add('none', float('nan'), lambda: pytest.fail('not drawn'))
@@ -186,7 +186,7 @@ def test_a_book_keeps_the_best_and_the_worst(count: int) -> None:
     assert best == ordered[::-1][: min(2, count // 2)]
 
 
-def test_pictures_are_small_jpegs() -> None:
+def test_images_are_small_jpegs() -> None:
     """Wider ones shrink, their sides keep their ratio."""
     wide = np.full((600, 2 * WIDTH, 3), (200, 30, 60), np.uint8)
     data = base64.b64decode(jpeg_uri(wide).split(',')[1])
@@ -205,7 +205,7 @@ def test_a_label_has_the_colour_of_the_node_that_stands_for_it() -> None:
 
 
 def test_albums_paint_what_was_measured(small_taxonomy: Taxonomy) -> None:
-    """Label colours over the picture; false regions red, others green."""
+    """Label colours over the image; false regions red, others green."""
     mapping = Mapping('test', (Label(4, 'road', (small_taxonomy.node_id('road'),)),), (255,))
     album = PixelAlbum(mapping, small_taxonomy)
     image = np.full((8, 8, 3), 100, np.uint8)

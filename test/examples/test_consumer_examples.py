@@ -246,13 +246,13 @@ def test_the_python_example_names_what_the_node_publishes(
     start_node(graph, HeldEngine(leaf=stop).load)
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
-    picture = image_message(np.zeros((16, 24, 3), np.uint8))
+    image = image_message(np.zeros((16, 24, 3), np.uint8))
 
     def both() -> bool:
         said = example_output.read_text()
         return 'Object: mean 1.0000' in said and 'o_stop: vote' in said
 
-    graph.until(both, 'a class and a sign', meanwhile=lambda: images.publish(picture))
+    graph.until(both, 'a class and a sign', meanwhile=lambda: images.publish(image))
     assert 'box 16 x 24 at row 0, column 0, 384 pixels' in example_output.read_text()
     liar = graph.peer.create_publisher(ProbabilityMap, '/segmentation/level_1/probabilities', 1)
     lie = hostile_message(taxonomy, 'probabilities', 'many pixels')
@@ -265,5 +265,5 @@ def test_the_python_example_names_what_the_node_publishes(
     graph.until(
         lambda: 'o_stop: vote' in example_output.read_text(),
         'it goes on',
-        meanwhile=lambda: images.publish(picture),
+        meanwhile=lambda: images.publish(image),
     )

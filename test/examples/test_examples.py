@@ -42,10 +42,10 @@ def test_every_program_is_short_explained_and_run_here() -> None:
 
 @pytest.mark.needs('torch')
 def test_segment_image(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> None:
-    """Classes come with their path in the tree; the overlay has the picture's size."""
-    picture, overlay = tmp_path / 'street.png', tmp_path / 'overlay.png'
-    cv2.imwrite(str(picture), street_image)
-    said = run('segment_image.py', picture, '--model', tiny_checkpoint, '--overlay', overlay)
+    """Classes come with their path in the tree; the overlay has the image's size."""
+    image, overlay = tmp_path / 'street.png', tmp_path / 'overlay.png'
+    cv2.imwrite(str(image), street_image)
+    said = run('segment_image.py', image, '--model', tiny_checkpoint, '--overlay', overlay)
     assert re.search(r'^ *\d+\.\d%  [01]\.\d\d  Street Scene > \w+', said, re.MULTILINE)
     assert 'classes at level 2' in said
     shown = cv2.imread(str(overlay))
@@ -74,7 +74,7 @@ def test_segment_video(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint
 def test_own_taxonomy(tmp_path: Path) -> None:
     """Its network learns the yard well enough to be believed."""
     said = run('own_taxonomy.py', tmp_path).splitlines()[-1]
-    found = re.fullmatch(r'(\d+)% of a new picture is right: (.+yard\.safetensors)', said)
+    found = re.fullmatch(r'(\d+)% of a new image is right: (.+yard\.safetensors)', said)
     assert found is not None and int(found[1]) > 75, said
     assert Path(found[2]).is_file()
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Search for input that a reader does not survive, led by code coverage; run by hand.
 
-    python test/fuzz/fuzz_readers.py picture -max_total_time=600
+    python test/fuzz/fuzz_readers.py image -max_total_time=600
 
 The first word chooses the reader; the rest goes to libFuzzer. What ends the search is written to
 the working directory as crash-..., and is tried again by naming that file.
@@ -43,7 +43,7 @@ def in_file(suffix: str, data: bytes) -> Path:
 
 
 def picture(data: bytes) -> None:
-    """Compressed pictures, by the node and by the replay."""
+    """Compressed images, by the node and by the replay."""
     message = SimpleNamespace(format='jpeg', data=np.frombuffer(data, np.uint8))
     for read in (decode_compressed, rgb_of, array_of):
         try:

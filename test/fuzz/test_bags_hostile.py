@@ -29,7 +29,7 @@ ZEROS = 80_000_000
 
 @pytest.fixture(scope='module', params=['mcap', 'sqlite3'])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of a bag of three small pictures."""
+    """Return the file of a bag of three small images."""
     folder = tmp_path_factory.mktemp('bag') / 'bag'
     frames = [Frame(np.full((4, 6, 3), value, np.uint8)) for value in (0, 100, 200)]
     write_camera_bag(folder, frames, 10.0, storage=request.param)
@@ -42,7 +42,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_a_damaged_file_is_read_as_far_as_it_is_whole(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """As a bag, as a recording and by salvage; its messages are pictures or refused."""
+    """As a bag, as a recording and by salvage; its messages are images or refused."""
     path = tmp_path_factory.getbasetemp() / f'damaged{whole.suffix}'
     path.write_bytes(data.draw(hostile.damaged(whole.read_bytes())))
     messages = []
@@ -56,7 +56,7 @@ def test_a_damaged_file_is_read_as_far_as_it_is_whole(
         try:
             rgb_of(message)
         except (HisegError, AttributeError):
-            pass  # of a changed type name, no picture
+            pass  # of a changed type name, no image
     try:
         recording = open_recording(path)
         list(read_file(path, frozenset(topic.name for topic in recording.topics)))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Importing the package and segmenting pictures opens no connection and looks no name up."""
+"""Importing the package and segmenting images opens no connection and looks no name up."""
 
 from __future__ import annotations
 

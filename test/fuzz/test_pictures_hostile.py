@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever bytes a picture has, it is decoded or refused; a lie about its size costs nothing."""
+"""Whatever bytes an image has, it is decoded or refused; a lie about its size costs nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hiseg_ros.bags.camera_image import ENCODINGS, rgb_of
 from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images import read_picture, write_picture
+from hiseg_ros.images import read_image, write_image
 from hiseg_ros.images.header import MAX_SCANS
 from hiseg_ros.images.image_message import decode_compressed, decode_image
 
@@ -62,12 +62,12 @@ READERS = (
     lambda path: decode_compressed(compressed(path.read_bytes())),
     lambda path: rgb_of(compressed(path.read_bytes())),
     lambda path: array_of(compressed(path.read_bytes())),
-    read_picture,
+    read_image,
 )
 
 
 def test_a_claim_of_60000_x_60000_pixels_costs_nothing(tmp_path: Path) -> None:
-    """Wherever pictures are decoded; measured in a process of its own."""
+    """Wherever images are decoded; measured in a process of its own."""
     (tmp_path / 'small.png').write_bytes(hostile.png())
     result = subprocess.run(
         [sys.executable, '-c', MEASURED],
@@ -103,7 +103,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
     | st.text(max_size=20),
 )
 @example(content=b'', form='')
-def test_a_damaged_picture_is_decoded_or_refused(content: bytes, form: str) -> None:
+def test_a_damaged_image_is_decoded_or_refused(content: bytes, form: str) -> None:
     """By all readers, and the node's and the replay's agree."""
     answers = []
     for read in (decode_compressed, rgb_of, array_of):
@@ -165,7 +165,7 @@ def test_a_damaged_file_is_read_or_refused(
     path = tmp_path_factory.getbasetemp() / f'damaged{suffix}'
     path.write_bytes(content)
     try:
-        read_picture(path)
+        read_image(path)
     except ImageError as problem:
         assert str(path) in str(problem)
 
@@ -173,10 +173,10 @@ def test_a_damaged_file_is_read_or_refused(
 def test_a_name_that_is_no_text_ends_in_a_file_or_a_sentence(tmp_path: Path) -> None:
     """OpenCV's own writer ends the process on it."""
     path = tmp_path / 'a\udcff.png'
-    write_picture(path, np.zeros((2, 2, 3), np.uint8))
-    assert read_picture(path).shape == (2, 2, 3)
+    write_image(path, np.zeros((2, 2, 3), np.uint8))
+    assert read_image(path).shape == (2, 2, 3)
     for name in ('x' * 300 + '.png', 'no_suffix', 'folder/a.png'):
         with pytest.raises(ImageError, match='expected'):
-            write_picture(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
+            write_image(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(ImageError, match='is missing or not'):
-        read_picture(tmp_path / ('x' * 300))
+        read_image(tmp_path / ('x' * 300))

@@ -32,7 +32,7 @@ class Message:
 
 
 def smooth_rgb(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
-    """Return a picture that JPEG keeps well: red grows to the right, green down, blue is 40."""
+    """Return an image that JPEG keeps well: red grows to the right, green down, blue is 40."""
     rgb = np.full((height, width, 3), 40, np.uint8)
     rgb[:, :, 0] = np.linspace(0, 255, width)
     rgb[:, :, 1] = np.linspace(0, 255, height)[:, np.newaxis]
@@ -40,7 +40,7 @@ def smooth_rgb(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
 
 
 def encoded(kind: str, rgb: NDArray[np.uint8], *options: int) -> bytes:
-    """Return the file that a camera would send of a picture."""
+    """Return the file that a camera would send of an image."""
     pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR) if rgb.ndim == 3 else rgb
     done, data = cv2.imencode(f'.{kind}', pixels, list(options))
     assert done
@@ -99,7 +99,7 @@ def test_colours_that_image_transport_stored_unswapped_are_read_as_it_reads_them
 
 @pytest.mark.parametrize('kind', ['jpg', 'png'])
 @pytest.mark.parametrize('form', ['mono8; jpeg compressed ', 'jpeg'])
-def test_a_gray_picture_becomes_three_equal_channels(kind: str, form: str) -> None:
+def test_a_gray_image_becomes_three_equal_channels(kind: str, form: str) -> None:
     gray = smooth_rgb()[:, :, 0]
     rgb = decode_compressed(Message(encoded(kind, gray), form))
     assert np.abs(rgb.astype(int) - gray[:, :, np.newaxis]).max() <= 3
@@ -127,7 +127,7 @@ def test_a_compressed_bayer_mosaic_becomes_colour() -> None:
     np.testing.assert_array_equal(rgb, np.broadcast_to([200, 90, 30], (6, 8, 3)))
 
 
-def test_an_orientation_tag_does_not_turn_the_picture() -> None:
+def test_an_orientation_tag_does_not_turn_the_image() -> None:
     entry = struct.pack('>HHIHH', 0x0112, 3, 1, 6, 0)
     tiff = b'MM\x00*\x00\x00\x00\x08\x00\x01' + entry + bytes(4)
     content = b'Exif\x00\x00' + tiff
@@ -208,7 +208,7 @@ def test_a_header_that_claims_more_pixels_than_its_data_can_hold_is_refused(
         decode_compressed(Message(data))
 
 
-def test_a_blank_picture_is_not_taken_for_a_damaged_one() -> None:
+def test_a_blank_image_is_not_taken_for_a_damaged_one() -> None:
     blank = np.full((1024, 2048, 3), 128, np.uint8)
     for kind in ('jpg', 'png'):
         data = encoded(kind, blank, cv2.IMWRITE_JPEG_QUALITY, 1, cv2.IMWRITE_JPEG_OPTIMIZE, 1)
@@ -227,7 +227,7 @@ def test_a_zero_size_is_refused(remake: object) -> None:
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4),
     form=st.sampled_from(['jpeg', 'png', 'bayer_rggb8; png compressed ']) | st.text(max_size=9),
 )
-def test_whatever_the_bytes_are_it_is_a_picture_or_an_image_error(
+def test_whatever_the_bytes_are_it_is_an_image_or_an_image_error(
     data: bytes, changes: list[tuple[int, int]], form: str
 ) -> None:
     changed = bytearray(data)

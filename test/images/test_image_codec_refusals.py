@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A raw image message that cannot be a picture is refused with one sentence that says why."""
+"""A raw image message that cannot be an image is refused with one sentence that says why."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_bayer_mosaic_too_small_to_show_all_colours_is_refused() -> None:
     is_bigendian=st.integers(0, 255),
     data=st.binary(max_size=400),
 )
-def test_whatever_a_message_says_it_is_a_picture_or_an_image_error(
+def test_whatever_a_message_says_it_is_an_image_or_an_image_error(
     encoding: str, height: int, width: int, step: int, is_bigendian: int, data: bytes
 ) -> None:
     try:

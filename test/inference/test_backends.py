@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every back-end computes what the reference computes, or says in one sentence why it cannot."""
+"""Every backend computes what the reference computes, or says in one sentence why it cannot."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_runtime_gives_the_labels_of_the_reference(
         ((7, 1000), (32, 992)),
     ],
 )
-def test_pictures_are_resized_as_for_training(
+def test_images_are_resized_as_for_training(
     source: tuple[int, int], size: tuple[int, int], street_image: np.ndarray
 ) -> None:
     """Without torch, to a grey level on average: reduced through the same filter, or enlarged."""
@@ -145,7 +145,7 @@ def test_a_runtime_takes_views_and_keeps_nothing_of_them(
 
 
 @pytest.mark.parametrize('name', RUNTIMES)
-def test_a_file_for_one_size_takes_pictures_of_any_size(
+def test_a_file_for_one_size_takes_images_of_any_size(
     name: str, fixed_file: Path, street_image: np.ndarray
 ) -> None:
     """They are resized to the file's size, and another input height is refused."""
@@ -183,8 +183,8 @@ def test_bfloat16_decides_nearly_the_same(backend: str, tmp_path: Path) -> None:
             return
     half = Engine(path, device='cpu', backend=backend, precision='bfloat16')
     whole = Engine(path, device='cpu', backend=backend)
-    picture = draw_scene(0, (256, 512)).rgb
-    found, expected = half.segment(picture), whole.segment(picture)
+    image = draw_scene(0, (256, 512)).rgb
+    found, expected = half.segment(image), whole.segment(image)
     assert half.precision == 'bfloat16'
     # Measured on this scene are 98.2 %, on photographs 97 to 99 %.
     assert (found.labels == expected.labels).mean() > 0.97
@@ -241,7 +241,7 @@ def test_the_automatic_choice_is_said(
         present = {'openvino', 'onnxruntime'} - missing
         assert choice._automatic(onnx_file, 'cpu', 'float32') == expected
     present = set()
-    with pytest.raises(ConfigError, match=r"No back-end is installed.*'openvino', 'onnxruntime'"):
+    with pytest.raises(ConfigError, match=r"No backend is installed.*'openvino', 'onnxruntime'"):
         Engine(onnx_file, device='cpu')
     with pytest.raises(ConfigError, match='no module openvino'):
         Engine(onnx_file, device='cpu', backend='openvino')
@@ -272,12 +272,12 @@ def test_a_gpu_is_not_expected_where_onnx_runtime_was_merely_built_for_one(
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        ({'backend': 'magic'}, "back-end is 'magic'; expected one of"),
+        ({'backend': 'magic'}, "backend is 'magic'; expected one of"),
         ({'precision': 'int3'}, "precision is 'int3'; expected one of"),
         ({'backend': 'eager'}, r"'eager' cannot run .*expected a \.safetensors file"),
         ({'backend': 'onnx_runtime', 'precision': 'bfloat16'}, 'does not compute in bfloat16'),
         ({'backend': 'openvino', 'precision': 'float16'}, 'does not compute in float16'),
-        ({'precision': 'float16'}, r'No back-end runs .* in float16; .*weights \(\.safetensors\)'),
+        ({'precision': 'float16'}, r'No backend runs .* in float16; .*weights \(\.safetensors\)'),
         ({'input_height': 7}, 'input height is 7'),
     ],
     ids=lambda item: str(item) if isinstance(item, dict) else '',
@@ -306,7 +306,7 @@ def test_a_runtime_refuses_a_device_that_it_lacks(name: str, device: str, onnx_f
 
 
 def test_an_input_that_would_be_huge_is_refused_by_every_backend(onnx_file: Path) -> None:
-    """The engine asks the back-end how large its input would be."""
+    """The engine asks the backend how large its input would be."""
     line = np.zeros((1, 200_000, 3), np.uint8)
     with pytest.raises(ImageError, match='network input of 480 x 96000000'):
         Engine(onnx_file, device='cpu', input_height=480).segment(line)
@@ -360,10 +360,10 @@ def test_an_exported_file_segments_where_torch_cannot_be_imported(
     name: str, onnx_file: Path, eager: Engine, street_image: np.ndarray, tmp_path: Path
 ) -> None:
     """A robot needs a runtime and numba, and gets the same labels."""
-    picture, labels = tmp_path / 'picture.npy', tmp_path / 'labels.npy'
-    np.save(picture, street_image)
+    image, labels = tmp_path / 'picture.npy', tmp_path / 'labels.npy'
+    np.save(image, street_image)
     result = subprocess.run(
-        [sys.executable, '-c', WITHOUT_TORCH, *map(str, (onnx_file, name, picture, labels))],
+        [sys.executable, '-c', WITHOUT_TORCH, *map(str, (onnx_file, name, image, labels))],
         capture_output=True,
         text=True,
         timeout=240,

@@ -18,7 +18,7 @@ from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 @pytest.fixture
 def pictures(street_image: RgbImage) -> list[RgbImage]:
-    """Return pictures of two sizes, three of which share one network input size."""
+    """Return images of two sizes, three of which share one network input size."""
     height, width = street_image.shape[:2]
     return [
         street_image,
@@ -42,8 +42,8 @@ def test_a_batch_gives_what_its_images_give_one_by_one(
     engine = Engine(tiny_checkpoint, device='cpu')
     found = dict(engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
     assert sorted(found) == list(range(len(pictures)))
-    for number, picture in enumerate(pictures):
-        assert same(found[number], engine.segment(picture)), number
+    for number, image in enumerate(pictures):
+        assert same(found[number], engine.segment(image)), number
         assert set(found[number].timings_ms) == {'preprocess', 'network', 'decision'}
 
 
@@ -84,7 +84,7 @@ def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
 
 
 class OneByOne:
-    """A back-end without batches around one that has them."""
+    """A backend without batches around one that has them."""
 
     def __init__(self, inner: Any) -> None:
         self.input_size, self.prepare = inner.input_size, inner.prepare
@@ -96,7 +96,7 @@ def test_a_back_end_without_batches_takes_the_images_one_by_one(
     tiny_checkpoint: Path, pictures: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
-    expected = [engine.segment(picture) for picture in pictures]
+    expected = [engine.segment(image) for image in pictures]
     engine._backend = OneByOne(engine._backend)  # type: ignore[assignment]
     assert not engine.batch_pays
     for number, found in engine.segment_batch(pictures, [EVERYTHING] * len(pictures)):

@@ -67,11 +67,11 @@ def test_recorded_images_and_batches_get_the_labels_of_the_reference(
         255 - street_image[:-3],
         street_image[:, ::-1],
     ]
-    expected = [eager.segment(picture) for picture in pictures]
+    expected = [eager.segment(image) for image in pictures]
     for _ in range(2):
         together = dict(recorded_engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
-        for number, picture in enumerate(pictures):
-            for found in (together[number], recorded_engine.segment(picture)):
+        for number, image in enumerate(pictures):
+            for found in (together[number], recorded_engine.segment(image)):
                 np.testing.assert_allclose(
                     found.probabilities.values, expected[number].probabilities.values, atol=1e-3
                 )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: any picture in, labels out, and every refusal in words."""
+"""The engine: any image in, labels out, and every refusal in words."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_engine_neither_keeps_nor_changes_the_image(
 
 
 @pytest.mark.parametrize('layout', ['read-only', 'reversed channels', 'window'])
-def test_views_are_pictures_too(engine: Engine, street_image: np.ndarray, layout: str) -> None:
+def test_views_are_images_too(engine: Engine, street_image: np.ndarray, layout: str) -> None:
     """A message's read-only bytes, `bgr[..., ::-1]` and a window give what a copy gives."""
     view = {
         'read-only': np.frombuffer(street_image.tobytes(), np.uint8).reshape(street_image.shape),
@@ -176,7 +176,7 @@ def test_what_is_not_wanted_is_not_computed(engine: Engine, street_image: np.nda
     ],
     ids=lambda image: f'{image.shape}-{image.dtype}',
 )
-def test_an_array_that_is_no_picture_is_refused(engine: Engine, image: np.ndarray) -> None:
+def test_an_array_that_is_no_image_is_refused(engine: Engine, image: np.ndarray) -> None:
     """The message names its shape and type; the engine goes on."""
     with pytest.raises(ImageError, match=r'expected \(height, width, 3\) uint8') as caught:
         engine.segment(image)

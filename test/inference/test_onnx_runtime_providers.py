@@ -93,7 +93,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def opened(model: Path, device: str = 'auto', **options: str) -> OnnxRuntimeBackend:
-    """Return the back-end."""
+    """Return the backend."""
     return OnnxRuntimeBackend(model, ExportedInput(Preprocessing()), device, **options)
 
 
@@ -215,15 +215,15 @@ def test_tensorrt_that_is_not_there_is_an_error(machine: Machine, model: Path) -
     """Never another provider in its place, at loading or later."""
     backend = opened(model, name='tensorrt')
     machine.working = [CUDA, CPU]
-    with pytest.raises(DeviceError, match="choose back-end 'onnx_runtime'"):
+    with pytest.raises(DeviceError, match="choose backend 'onnx_runtime'"):
         backend.node_probabilities(np.zeros((1, 32, 32, 3), np.uint8))
-    with pytest.raises(DeviceError, match="'cpu' does not exist for back-end 'tensorrt'"):
+    with pytest.raises(DeviceError, match="'cpu' does not exist for backend 'tensorrt'"):
         opened(model, 'cpu', name='tensorrt')
     machine.working = [CUDA, CPU]
     with pytest.raises(DeviceError, match='did not get Tensorrt to work.*pip install tensorrt'):
         opened(model, name='tensorrt')
     machine.listed = [CUDA, CPU]
-    with pytest.raises(DeviceError, match="'auto' does not exist for back-end 'tensorrt'"):
+    with pytest.raises(DeviceError, match="'auto' does not exist for backend 'tensorrt'"):
         opened(model, name='tensorrt')
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures on their way to a device: they arrive as they were, and none is written over early."""
+"""Images on their way to a device: they arrive as they were, and none is written over early."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hiseg_ros.inference.backends.staging import Staging
 from hiseg_ros.preprocessing import Preprocessing, _in_grey_levels
 
 
-def test_staged_pictures_arrive_as_they_were(street_image: np.ndarray) -> None:
+def test_staged_images_arrive_as_they_were(street_image: np.ndarray) -> None:
     """Of any layout and size, and the camera's buffer may change at once."""
     staging = Staging(torch.device('cpu'))
-    for picture in (street_image, street_image[..., ::-1], street_image[:50, 3:70]):
-        with staging.held(picture) as pixels:
-            np.testing.assert_array_equal(pixels.numpy(), picture)
+    for image in (street_image, street_image[..., ::-1], street_image[:50, 3:70]):
+        with staging.held(image) as pixels:
+            np.testing.assert_array_equal(pixels.numpy(), image)
             pixels = pixels.clone()
-        before = picture.copy()
-        picture[:] = 0
+        before = image.copy()
+        image[:] = 0
         np.testing.assert_array_equal(pixels.numpy(), before)
-        picture[:] = before
+        image[:] = before
     assert len(staging._pieces) == 2
     staging.clear()
     assert not staging._pieces
@@ -62,10 +62,10 @@ def test_the_copy_before_is_waited_for_and_nothing_else(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cuda, 'current_stream', lambda device: f'stream of {device}')
     monkeypatch.setattr(torch, 'empty', empty)
     staging = Staging(torch.device('cuda:1'))
-    picture = np.zeros((2, 3, 3), np.uint8)
-    with staging.held(picture):
+    image = np.zeros((2, 3, 3), np.uint8)
+    with staging.held(image):
         log.append('copy')
-    with pytest.raises(KeyError), staging.held(picture):
+    with pytest.raises(KeyError), staging.held(image):
         raise KeyError
     assert log == [
         'pinned True',

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Torch's back-ends on a GPU against the reference on the CPU, with the shipped weights."""
+"""Torch's backends on a GPU against the reference on the CPU, with the shipped weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST_AGREEMENT = 0.97
 
 @pytest.fixture(scope='module')
 def scenes() -> list[RgbImage]:
-    """Return pictures of one size."""
+    """Return images of one size."""
     return [draw_scene(seed, (256, 512)).rgb for seed in (1, 2, 3)]
 
 
@@ -79,8 +79,8 @@ def test_a_gpu_runs_graphs_unasked_and_batches_them(
     opened = engine('auto', 'auto')
     assert opened.backend == 'cuda_graph'
     assert opened.batch_pays
-    for picture in (scenes[0], scenes[1][:200, :300], 255 - scenes[0]):
-        opened.segment(picture)
+    for image in (scenes[0], scenes[1][:200, :300], 255 - scenes[0]):
+        opened.segment(image)
     assert (opened.segment(scenes[0]).labels == expected[0].labels).mean() >= LEAST_AGREEMENT
     opened.close()
 

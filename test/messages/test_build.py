@@ -50,7 +50,7 @@ def assert_same(mine: Any, theirs: Any) -> None:
     assert repr(received) == repr(expected)  # NaN included
 
 
-def test_pictures_are_the_nodes(segmentation: Segmentation) -> None:
+def test_images_are_the_nodes(segmentation: Segmentation) -> None:
     from hiseg_ros.ros.messages import build as theirs
 
     mine, header = headers()

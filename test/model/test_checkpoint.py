@@ -173,7 +173,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(
 
 
 def test_noise_is_refused(tmp_path: Path) -> None:
-    """Random bytes, a picture, an empty file: one kind of error."""
+    """Random bytes, an image, an empty file: one kind of error."""
     path = tmp_path / 'weights.safetensors'
     rng = np.random.default_rng(0)
     for content in (b'', b'\x89PNG\r\n\x1a\n' + bytes(100), rng.bytes(5000), b'\xff' * 64):

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Norms with statistics for each data set equal plain norms on each data set's images."""
+"""Norms with statistics for each dataset equal plain norms on each dataset's images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def filled(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
 
 
 def images(index: list[int], seed: int) -> torch.Tensor:
-    """Return (N, 4, 5, 6) features, of another brightness in each data set."""
+    """Return (N, 4, 5, 6) features, of another brightness in each dataset."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(len(index), 4, 5, 6, generator=generator)
     return (
@@ -73,17 +73,17 @@ def test_each_data_set_is_normalised_as_by_a_plain_norm_of_its_own(
         torch.testing.assert_close(norm.running_mean[dataset], plain[dataset].running_mean)
         torch.testing.assert_close(norm.running_var[dataset], plain[dataset].running_var)
         assert norm.seen_batches[dataset] == 3
-    # Affine weights are shared: their gradient is the sum over the data sets.
+    # Affine weights are shared: their gradient is the sum over the datasets.
     gradient = sum(p.weight.grad for p in plain if p.weight.grad is not None)
     torch.testing.assert_close(norm.norm.weight.grad, gradient)
-    # A data set that was in no batch keeps its statistics.
+    # A dataset that was in no batch keeps its statistics.
     for dataset in set(range(3)) - set(members):
         assert (norm.running_mean[dataset] == 0).all()
         assert (norm.running_var[dataset] == 1).all()
 
 
 def trained_norm(index: list[int]) -> nn.Sequential:
-    """Return a norm after 200 steps with these data sets."""
+    """Return a norm after 200 steps with these datasets."""
     network = nn.Sequential(filled(nn.BatchNorm2d(4)))
     add_dataset_norms(network, SHARES)
     for step in range(200):
@@ -109,7 +109,7 @@ def test_in_evaluation_an_image_uses_its_data_sets_statistics_or_the_mixture() -
 
 
 def test_the_mixture_has_mean_and_variance_of_images_mixed_by_their_shares() -> None:
-    """Against the statistics of one big batch: 3, 2 and 1 parts of the data sets."""
+    """Against the statistics of one big batch: 3, 2 and 1 parts of the datasets."""
     index = [0, 0, 0, 1, 1, 2]
     plain = remove_dataset_norms(trained_norm(index))[0]
     everything = torch.cat([images(index, 1000 + step) for step in range(200)])
@@ -165,24 +165,24 @@ def test_a_finished_network_is_an_ordinary_one(network: HierarchicalNetwork) -> 
     assert {name: value.shape for name, value in finished.state_dict().items()} == wanted
     rebuilt = HierarchicalNetwork(network.config, load_taxonomy('street'))
     rebuilt.load_state_dict(finished.state_dict())
-    picture = torch.randn(1, 3, 64, 64)
+    image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(rebuilt.eval()(picture), own.eval()(picture))
+        torch.testing.assert_close(rebuilt.eval()(image), own.eval()(image))
     for name, value in own.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
 def test_an_ordinary_state_can_be_loaded_to_start_from(network: HierarchicalNetwork) -> None:
-    """Every data set starts with its statistics: in evaluation nothing changes."""
+    """Every dataset starts with its statistics: in evaluation nothing changes."""
     own = HierarchicalNetwork(network.config, load_taxonomy('street'))
     add_dataset_norms(own, SHARES)
     own.load_state_dict(network.state_dict())
-    picture = torch.randn(2, 3, 64, 64)
+    image = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        wanted = copy.deepcopy(network).eval()(picture)
-        torch.testing.assert_close(own.eval()(picture), wanted)
+        wanted = copy.deepcopy(network).eval()(image)
+        torch.testing.assert_close(own.eval()(image), wanted)
         with dataset_norms_for(own, torch.tensor([2, 1])):
-            torch.testing.assert_close(own(picture), wanted)
+            torch.testing.assert_close(own(image), wanted)
     # Its own state goes round as well, and a wrong one is refused.
     own.load_state_dict(own.state_dict())
     with pytest.raises(RuntimeError, match='Missing key'):

@@ -4,7 +4,7 @@
 
 .venv/bin/python test/replay/long_replay.py 54000
 
-Pictures have 48 x 64 pixels and the engine only looks at colours, so that it takes minutes; what
+Images have 48 x 64 pixels and the engine only looks at colours, so that it takes minutes; what
 is kept of a frame is the same as of a large one. Prints the resident memory on the way, in MiB.
 """
 

@@ -29,7 +29,7 @@ LIVE_BYTES = 150
 
 
 class EvenEngine(ColourEngine):
-    """Says the same of every picture: what is kept then is not a matter of the picture."""
+    """Says the same of every image: what is kept then is not a matter of the image."""
 
     def __init__(self) -> None:
         super().__init__(tree())
@@ -45,10 +45,10 @@ class EvenEngine(ColourEngine):
 
 
 class BlindEngine(EvenEngine):
-    """Can read no picture at all."""
+    """Can read no image at all."""
 
     def segment(self, rgb: RgbImage) -> Segmentation:
-        raise ImageError('A picture cannot be decoded; expected a whole one.')
+        raise ImageError('An image cannot be decoded; expected a whole one.')
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_frame_of_a_live_recording_leaves_its_times_and_nothing_else(tmp_path:
 
 
 @pytest.mark.usefixtures('traced')
-def test_pictures_that_cannot_be_read_are_counted_and_the_first_hundred_listed(
+def test_images_that_cannot_be_read_are_counted_and_the_first_hundred_listed(
     tmp_path: Path,
 ) -> None:
     """A recording in which all are damaged is no reason to run out of memory."""

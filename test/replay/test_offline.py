@@ -50,7 +50,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, bag: Path) -> Path:
 
 
 def test_every_frame_has_the_nodes_messages_under_its_stamp_and_time(output: Path) -> None:
-    """The headers and the recording times are those of the pictures."""
+    """The headers and the recording times are those of the images."""
     with Bag(output / 'replay.mcap') as new:
         counts = {topic.name: topic.count for topic in new.topics}
         for topic, count in counts.items():
@@ -292,7 +292,7 @@ def test_a_run_that_was_refused_for_its_truth_can_be_corrected(bag: Path, tmp_pa
     assert replay(bag, tmp_path / 'out', **changed)['cameras'][0]['frames'] == FRAMES
 
 
-def test_a_part_without_a_whole_picture_leaves_the_bag_readable(tmp_path: Path) -> None:
+def test_a_part_without_a_whole_image_leaves_the_bag_readable(tmp_path: Path) -> None:
     """It has no messages, so it has no times either."""
     bag = write_drive(tmp_path / 'bag', FRAMES)
     file = bag / 'bag.mcap'

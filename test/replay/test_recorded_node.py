@@ -28,7 +28,7 @@ pytestmark = pytest.mark.needs('torch')
 
 WITHOUT = {5, 6, 7, 20}
 LATENCY_MS = {number: 30.0 + number for number in range(2, 39) if number not in WITHOUT}
-"""Of 40 pictures; two come before the first result, one after the last."""
+"""Of 40 images; two come before the first result, one after the last."""
 COUNTERS = {8: {'busy': 2, 'malformed': 1}, 21: {'busy': 3}}
 
 ONE = LiveCamera(LATENCY_MS, counters=COUNTERS)
@@ -59,7 +59,7 @@ def spread(values: list[float]) -> dict[str, Any]:
 
 
 def test_latency_is_from_the_stamp_to_the_recording_of_the_labels(output: Path) -> None:
-    """And from the picture's recording; the node's own times beside it, NaN left out."""
+    """And from the image's recording; the node's own times beside it, NaN left out."""
     [live] = live_of(output)
     assert (live['camera'], live['node']) == ('/camera/image_raw', '/segmentation')
     latency = list(LATENCY_MS.values())
@@ -92,7 +92,7 @@ def test_rates_and_intervals_are_those_of_the_results(output: Path) -> None:
 
 
 def test_the_course_over_time_is_by_recording_time(output: Path) -> None:
-    """In pieces of half a second, begun with the first picture."""
+    """In pieces of half a second, begun with the first image."""
     [live] = live_of(output)
     course = live['over_time']
     assert course['step_s'] == 0.5 and course['start_ns'] % 10**9 == 2_000_000
@@ -159,7 +159,7 @@ def test_results_of_a_camera_that_is_not_replayed_are_left_out(tmp_path: Path) -
 
 
 def test_times_of_two_clocks_are_not_compared(tmp_path: Path) -> None:
-    """As of a bag that was played with its old stamps: labels count from their picture on."""
+    """As of a bag that was played with its old stamps: labels count from their image on."""
     day_ms = 24 * 3600 * 1000.0
     latency = {number: day_ms + 52.0 + number for number in range(5)}
     bag = write_live(tmp_path / 'bag', [LiveCamera(latency, 6, arrival_ms=day_ms + 2)])
@@ -170,7 +170,7 @@ def test_times_of_two_clocks_are_not_compared(tmp_path: Path) -> None:
     assert live['over_time']['latency_max_ms'] == [54.0, None]
     texts = Page(write_report(tmp_path / 'out')).texts
     assert 'Stamps and recording times are not of one clock,' in texts
-    assert any(text.startswith('Half of the labels came within 52 ms of the picture')
+    assert any(text.startswith('Half of the labels came within 52 ms of the image')
                for text in texts)  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_an_hour_makes_few_files_and_a_kill_loses_little() -> None:
 
 
 def test_damage_is_reported_the_same_after_resuming(bag: Path, tmp_path: Path) -> None:
-    """A picture that cannot be read, and a recording that was cut off."""
+    """An image that cannot be read, and a recording that was cut off."""
     many = write_drive(tmp_path / 'bag', 40)
     file = many / 'bag.mcap'
     data = bytearray(file.read_bytes())
@@ -190,7 +190,7 @@ def test_damage_is_reported_the_same_after_resuming(bag: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_memory_stays_flat_on_a_long_drive(tmp_path: Path) -> None:
-    """Over two hundred pictures it grows by a fraction of what they would take."""
+    """Over two hundred images it grows by a fraction of what they would take."""
     resident = []
 
     def watch(done: int) -> None:
@@ -200,5 +200,5 @@ def test_memory_stays_flat_on_a_long_drive(tmp_path: Path) -> None:
 
     bag = write_drive(tmp_path / 'bag', 300, size=(160, 240))
     replay(bag, tmp_path / 'out', truth=TRUTH, on_frame=watch, part_frames=50)
-    pictures_mib = 200 * 160 * 240 * 3 / 2**20
-    assert resident[1] - resident[0] < 0.3 * pictures_mib
+    images_mib = 200 * 160 * 240 * 3 / 2**20
+    assert resident[1] - resident[0] < 0.3 * images_mib

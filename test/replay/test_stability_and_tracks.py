@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Flicker is counted where the picture moved surely, and signs keep their track."""
+"""Flicker is counted where the image moved surely, and signs keep their track."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SIZE = (96, 128)
 
 
 def texture(shift: int = 0) -> NDArray[np.uint8]:
-    """Return a grey picture, moved to the left."""
+    """Return a grey image, moved to the left."""
     rng = np.random.default_rng(4)
     wide = cv2.GaussianBlur(rng.integers(0, 256, (SIZE[0], 200), np.uint8), (0, 0), 2)
     stretched = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
     return np.ascontiguousarray(stretched[:, shift : shift + SIZE[1]])
 
 
-def test_a_shift_is_found_and_what_leaves_the_picture_is_not_steady() -> None:
+def test_a_shift_is_found_and_what_leaves_the_image_is_not_steady() -> None:
     """Three pixels to the left."""
     motion = motion_between(texture(0), texture(3))
     assert motion is not None
@@ -43,7 +43,7 @@ def test_a_shift_is_found_and_what_leaves_the_picture_is_not_steady() -> None:
     assert not motion.is_steady[:, 0].any()
 
 
-def test_another_picture_has_hardly_a_steady_pixel() -> None:
+def test_another_image_has_hardly_a_steady_pixel() -> None:
     """A cut is no motion."""
     motion = motion_between(texture(0), np.ascontiguousarray(texture(0)[::-1, ::-1]))
     assert motion is not None
@@ -63,7 +63,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     np.testing.assert_array_equal(*found)
 
 
-def test_labels_that_move_with_the_picture_do_not_flicker() -> None:
+def test_labels_that_move_with_the_image_do_not_flicker() -> None:
     """And those that stand still do, at their borders."""
     motion = motion_between(texture(0), texture(3))
     assert motion is not None
@@ -114,7 +114,7 @@ def sign(y: int, x: int, node_id: int = 7, side: int = 10, vote: float = 0.9) ->
 
 
 def follow(sightings: list[list[SubclassMask]], step: int = 12) -> SignTracks:
-    """Follow signs while the picture moves to the left by `step` pixels a frame."""
+    """Follow signs while the image moves to the left by `step` pixels a frame."""
     tracks = SignTracks(tree())
     flow = np.zeros((*SIZE, 2), np.float32)
     flow[..., 0] = -step
@@ -139,7 +139,7 @@ def test_a_sign_that_moves_further_than_its_size_keeps_its_track() -> None:
 
 
 def test_a_sign_may_go_unseen_for_some_frames_and_not_for_more() -> None:
-    """It is expected where the picture took it."""
+    """It is expected where the image took it."""
     for gap, count in ((MAX_MISSED, 1), (MAX_MISSED + 1, 2)):
         nothing: list[list[SubclassMask]] = [[] for _ in range(gap)]
         later = sign(20, 110 - 12 * (gap + 1))
@@ -207,7 +207,7 @@ def test_a_pause_or_a_jump_back_is_not_compared() -> None:
     assert found == [False, True, False, False, True]
 
 
-def test_a_tiny_picture_has_no_motion() -> None:
+def test_a_tiny_image_has_no_motion() -> None:
     """Below two patches of the method."""
     small = np.zeros((8, 8), np.uint8)
     assert motion_between(small, small) is None

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Each picture finds its ground truth, and only its own."""
+"""Each image finds its ground truth, and only its own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shifted(path: Path, shift_ns: int, break_message: int | None = None) -> Path
 def test_truth_is_found_by_its_stamp_wherever_it_lies_nearby(
     tmp_path: Path, shift_s: float
 ) -> None:
-    """Recorded before or after its picture."""
+    """Recorded before or after its image."""
     bag = shifted(write_drive(tmp_path / 'bag', FRAMES), int(shift_s * 1e9))
     truth = TruthTopic([open_recording(bag)], TRUTH)
     for number, frame in enumerate(drive(FRAMES)):
@@ -102,7 +102,7 @@ def labels(folder: Path, names: list[str]) -> Path:
 
 
 def test_files_are_named_by_stamps(tmp_path: Path) -> None:
-    """Some of the pictures may be labelled."""
+    """Some of the images may be labelled."""
     folder = labels(tmp_path / 'labels', [f'{stamp(1)}.png', f'{stamp(3)}.png'])
     truth = TruthFolder(folder, FRAMES)
     found = [truth.at(n, stamp(n), stamp(n)) for n in range(4)]
@@ -112,20 +112,20 @@ def test_files_are_named_by_stamps(tmp_path: Path) -> None:
 
 
 def test_files_with_other_names_go_by_their_order(tmp_path: Path) -> None:
-    """Then there must be one for each picture."""
+    """Then there must be one for each image."""
     folder = labels(tmp_path / 'labels', ['0016E5_07959.png', '0016E5_07961.png'])
     truth = TruthFolder(folder, 2)
     second = truth.at(1, stamp(1), stamp(1))
     assert isinstance(second, Truth) and second.label_ids.max() == 1
     for frames in (1, 3):
-        with pytest.raises(ConfigError, match=f'2 PNG files for {frames} pictures'):
+        with pytest.raises(ConfigError, match=f'2 PNG files for {frames} images'):
             TruthFolder(folder, frames)
     (tmp_path / 'none').mkdir()
     with pytest.raises(ConfigError, match='0 PNG files'):
         TruthFolder(tmp_path / 'none', 0)
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     """It ends the replay: a folder can be mended."""
     folder = labels(tmp_path / 'labels', ['a.png'])
     (folder / 'a.png').write_bytes(b'no')

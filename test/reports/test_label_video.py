@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decoded(path: Path) -> tuple[list[float], list[NDArray[np.uint8]]]:
-    """Return times in seconds and pictures of a film."""
+    """Return times in seconds and images of a film."""
     with av.open(str(path)) as film:
         frames = list(film.decode(video=0))
     return [float(f.time or 0) for f in frames], [f.to_ndarray(format='rgb24') for f in frames]
@@ -52,25 +52,25 @@ def test_the_film_of_a_replay_has_every_frame_at_its_time(
     assert main(['video', str(folder), '--output', str(path)]) == 0
     said = capsys.readouterr().out
     assert f'{CAMERA} with {LABELS}: 6 frames' in said and f'6 frames at 10.0 Hz: {path}' in said
-    times, pictures = decoded(path)
+    times, images = decoded(path)
     assert times == pytest.approx(np.arange(FRAMES) / 10, abs=1e-3)
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     assert width == 960 and height > 720 + STRIP_HEIGHT
-    strip = pictures[0][720 : height - STRIP_HEIGHT]
+    strip = images[0][720 : height - STRIP_HEIGHT]
     assert (strip > 235).mean() > 0.3  # white behind the legend
 
 
-def test_the_picture_is_the_overlay_of_that_frame(folder: Path, tmp_path: Path) -> None:
-    """Alone, and right of the camera's picture; names and legend can be left out."""
+def test_the_image_is_the_overlay_of_that_frame(folder: Path, tmp_path: Path) -> None:
+    """Alone, and right of the camera's image; names and legend can be left out."""
     path = tmp_path / 'film.mp4'
     arguments = ['video', str(folder), '--output', str(path), '--no-names', '--no-legend']
     assert main([*arguments, '--height', '192', '--side-by-side']) == 0
-    _, pictures = decoded(path)
-    assert pictures[0].shape == (192 + STRIP_HEIGHT, 512, 3)
+    _, images = decoded(path)
+    assert images[0].shape == (192 + STRIP_HEIGHT, 512, 3)
     rgb = list(read_images(folder / 'replay.mcap', CAMERA))
     labels = dict(read_images(folder / 'replay.mcap', LABELS))
     footage = find_footage(folder, None)
-    for (stamp, image), picture in zip(rgb, pictures, strict=True):
+    for (stamp, image), picture in zip(rgb, images, strict=True):
         painted = overlay(image, labels[stamp], footage.taxonomy)
         expected = [
             cv2.resize(part, (256, 192), interpolation=cv2.INTER_CUBIC)
@@ -83,8 +83,8 @@ def test_the_picture_is_the_overlay_of_that_frame(folder: Path, tmp_path: Path) 
 def test_names_are_written_into_the_overlay(folder: Path) -> None:
     """And stand where they stood in the frame before."""
     footage = find_footage(folder, None)
-    stream = stream_of(footage.recording, footage.picture, footage.labels)
-    frames = list(labelled_frames(stream, footage.picture, footage.labels))
+    stream = stream_of(footage.recording, footage.image, footage.labels)
+    frames = list(labelled_frames(stream, footage.image, footage.labels))
     assert len(frames) == FRAMES and not stream.damages
     plain, none = compose(frames[0], footage, FilmStyle(names=False))
     named, names = compose(frames[0], footage, FilmStyle())
@@ -108,12 +108,12 @@ def test_a_bag_without_the_camera_shows_the_overlays(tmp_path: Path) -> None:
     output = tmp_path / 'out'
     replay(write_drive(tmp_path / 'bag', 3), output, omit=frozenset({'camera'}))
     footage = find_footage(output, None)
-    assert footage.is_overlay and footage.picture.name == '/segmentation/overlay/image'
+    assert footage.is_overlay and footage.image.name == '/segmentation/overlay/image'
     assert write_film(tmp_path / 'film.mp4', footage)[0] == 3
-    with pytest.raises(BagError, match='not the pictures below them'):
+    with pytest.raises(BagError, match='not the images below them'):
         write_film(tmp_path / 'film.mp4', footage, FilmStyle(side_by_side=True))
     replay(tmp_path / 'bag', tmp_path / 'bare', omit=frozenset({'camera', 'overlay'}))
-    with pytest.raises(BagError, match='neither pictures nor overlays'):
+    with pytest.raises(BagError, match='neither images nor overlays'):
         find_footage(tmp_path / 'bare', None)
 
 
@@ -187,8 +187,8 @@ def test_a_bag_without_labels_is_refused(
     assert 'holds no labels' in capsys.readouterr().err
 
 
-def test_pictures_that_have_no_labels_are_passed_over(tmp_path: Path) -> None:
-    """A busy node drops pictures; the truth of every third picture stands in for its labels."""
+def test_images_that_have_no_labels_are_passed_over(tmp_path: Path) -> None:
+    """A busy node drops images; the truth of every third image stands in for its labels."""
     write_drive(tmp_path / 'bag', 12, sparse=3)
     recording = open_recording(tmp_path / 'bag')
     picture, truth = sorted(recording.topics, key=lambda topic: topic.name)
@@ -210,7 +210,7 @@ def test_labels_of_another_size_are_refused(folder: Path) -> None:
 
 
 def test_frames_of_a_drive_can_be_of_any_size(tmp_path: Path) -> None:
-    """Odd sides are filled up; large pictures are shown with 1080 rows."""
+    """Odd sides are filled up; large images are shown with 1080 rows."""
     frames = [Frame(frame.rgb) for frame in drive(1, size=(1441, 31))]
     write_camera_bag(tmp_path / 'bag', frames, 10.0)
     replay(tmp_path / 'bag', tmp_path / 'out')

@@ -21,7 +21,7 @@ from replay_support import SIZE, TRUTH, mapping, replay, tree, write_drive
 from hiseg_ros.bags.bag import read_images
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.replay.label_set import mapping_facts, mapping_of
-from hiseg_ros.reports.replay_page import drive_images as drive_pictures
+from hiseg_ros.reports.replay_page import drive_images
 from hiseg_ros.reports.replay_page import write_report
 from hiseg_ros.reports.replay_page.findings import clock
 from hiseg_ros.reports.replay_page.frame_choice import evenly, frame_groups
@@ -139,7 +139,7 @@ def test_timing_is_on_the_page_on_request_only(output: Path, tmp_path: Path) -> 
     assert 'Time and memory' in page.texts and 'segment' in page.texts
 
 
-def test_pictures_show_what_the_bag_holds(output: Path) -> None:
+def test_images_show_what_the_bag_holds(output: Path) -> None:
     """Exact colours of labels and truth, wrong pixels where the two differ."""
     taxonomy = tree()
     page = Page(output / 'report.html')
@@ -148,30 +148,30 @@ def test_pictures_show_what_the_bag_holds(output: Path) -> None:
     labels = dict(read_images(output / 'replay.mcap', '/segmentation/labels'))
     truths = dict(read_images(output / 'replay.mcap', TRUTH))
     counted = mapping(taxonomy).label_id_of_node_id(taxonomy)
-    for picture in camera['pictures']:
-        stamp = int(picture['stamp_ns'])
-        layers = {name: pixels(uri) for name, uri in picture['layers'].items()}
+    for image in camera['pictures']:
+        stamp = int(image['stamp_ns'])
+        layers = {name: pixels(uri) for name, uri in image['layers'].items()}
         assert set(layers) == {'image', 'prediction', 'truth', 'wrong', 'confidence'}
         np.testing.assert_array_equal(layers['prediction'], taxonomy.palette[labels[stamp]])
         np.testing.assert_array_equal(layers['truth'], taxonomy.palette[truths[stamp]])
         wrong = counted[labels[stamp]] != truths[stamp]
         np.testing.assert_array_equal(layers['wrong'][..., 3] > 0, wrong)
-        assert picture['values']['accuracy'] == pytest.approx(1 - wrong.mean(), abs=1e-4)
-        assert picture['size'] == list(SIZE)
+        assert image['values']['accuracy'] == pytest.approx(1 - wrong.mean(), abs=1e-4)
+        assert image['size'] == list(SIZE)
         for kind in ('prediction', 'truth'):
-            assert sum(share for _, share in picture['legend'][kind]) == pytest.approx(1, abs=0.02)
+            assert sum(share for _, share in image['legend'][kind]) == pytest.approx(1, abs=0.02)
 
 
 def pixels(uri: str) -> np.ndarray:
     """Return a data URI as RGB or RGBA."""
     data = base64.b64decode(uri.removeprefix('data:image/webp;base64,'))
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    code = cv2.COLOR_BGR2RGB if picture.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    return np.asarray(cv2.cvtColor(picture, code))
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return np.asarray(cv2.cvtColor(image, code))
 
 
 def test_signs_are_cut_out_with_their_votes(output: Path) -> None:
-    """One row each, with a picture of the sign's own colour."""
+    """One row each, with an image of the sign's own colour."""
     page = Page(output / 'report.html')
     metrics = json.loads((output / 'metrics.json').read_text())
     tracks = metrics['cameras'][0]['sign_tracks']
@@ -181,9 +181,9 @@ def test_signs_are_cut_out_with_their_votes(output: Path) -> None:
     middle = crop[crop.shape[0] // 2, crop.shape[1] // 2].astype(int)
     color = tree().palette[tree().node_id('limit_30')].astype(int)
     assert np.abs(middle - color).max() < 30
-    picture = np.zeros((50, 60, 3), np.uint8)
-    assert max(cut_out(picture, (0, 0, 8, 8)).shape) >= 56
-    assert max(cut_out(picture, (45, 55, 5, 5)).shape) >= 56
+    image = np.zeros((50, 60, 3), np.uint8)
+    assert max(cut_out(image, (0, 0, 8, 8)).shape) >= 56
+    assert max(cut_out(image, (45, 55, 5, 5)).shape) >= 56
 
 
 def test_the_tree_folds_from_groups_to_labels(output: Path) -> None:
@@ -223,7 +223,7 @@ def test_without_truth_the_timeline_has_confidence_and_flicker(bag: Path, tmp_pa
     assert 'truth' not in camera['pictures'][0]['layers']
 
 
-def test_several_cameras_omitted_pictures_and_damage_are_shown(tmp_path: Path) -> None:
+def test_several_cameras_omitted_images_and_damage_are_shown(tmp_path: Path) -> None:
     """Each camera has its own figures; what was left out is missing, not invented."""
     bag = write_drive(tmp_path / 'bag', 8)
     file = bag / 'bag.mcap'
@@ -258,15 +258,15 @@ def test_names_are_text_and_never_markup(bag: Path, tmp_path: Path) -> None:
     assert page.data['nodes'][stop][0] == name
 
 
-def test_pictures_keep_within_their_room(
+def test_images_keep_within_their_room(
     output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that stand out come first."""
     whole = Page(output / 'report.html').data['cameras'][0]
-    sizes = [sum(map(len, picture['layers'].values())) for picture in whole['pictures']]
-    monkeypatch.setattr(drive_pictures, 'MAX_BYTES', sum(sizes) // 2)
+    sizes = [sum(map(len, image['layers'].values())) for image in whole['pictures']]
+    monkeypatch.setattr(drive_images, 'MAX_BYTES', sum(sizes) // 2)
     some = Page(write_report(output, tmp_path / 'small.html')).data['cameras'][0]
-    kept = [sum(map(len, picture['layers'].values())) for picture in some['pictures']]
+    kept = [sum(map(len, image['layers'].values())) for image in some['pictures']]
     assert 0 < len(kept) < FRAMES and sum(kept) <= sum(sizes) // 2
     assert all(group['pictures'] for group in some['groups'])
 
@@ -347,7 +347,7 @@ def test_worst_and_best_frames_are_those_and_lie_apart(seed: int) -> None:
 
 
 @pytest.mark.parametrize('count', [1, 2, 5])
-def test_few_frames_make_few_pictures(count: int) -> None:
+def test_few_frames_make_few_images(count: int) -> None:
     """Never one twice in a group."""
     groups = frame_groups(table(np.linspace(0, 1, count)), 6)
     assert all(len(set(group.rows)) == len(group.rows) <= count for group in groups)

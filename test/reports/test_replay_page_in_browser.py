@@ -118,7 +118,7 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Browser) -> 
 
 
 def test_the_worst_frame_is_one_click_away(page: Browser, output: Path) -> None:
-    """With its figures, its picture and the cursor at its place."""
+    """With its figures, its image and the cursor at its place."""
     miou = scores_of(output)
     worst, best = miou.index(min(miou)), miou.index(max(miou))
     page.click('#groups > div:nth-child(2) button')
@@ -271,7 +271,7 @@ def test_each_camera_has_its_own_drive(browser: Browser, tmp_path: Path) -> None
 def test_the_live_section_is_legible_and_opens_by_keyboard(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Its charts are pictures with a name, its course over time is a table as well."""
+    """Its charts are images with a name, its course over time is a table as well."""
     latency = {number: 40.0 + number % 7 for number in range(1, 29) if number % 6}
     bag = write_live(tmp_path / 'bag', [LiveCamera(latency, images=30)])
     replay(bag, tmp_path / 'out')

@@ -46,9 +46,9 @@ def test_frames_of_one_stamp_do_not_break_the_video(tmp_path: Path) -> None:
         assert len(list(film.decode(video=0))) == 3
 
 
-def test_the_strip_leaves_the_picture_as_it_is() -> None:
+def test_the_strip_leaves_the_image_as_it_is() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (30, 90, 3), np.uint8)
-    result = with_strip(rgb, 'frame 1 of 100, a text that is far too long for the picture')
+    result = with_strip(rgb, 'frame 1 of 100, a text that is far too long for the image')
     assert result.shape == (30 + STRIP_HEIGHT, 90, 3)
     np.testing.assert_array_equal(result[:30], rgb)
     assert result[30:].max() > 150

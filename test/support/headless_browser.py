@@ -167,7 +167,7 @@ class Browser:
         )
 
     def nameless(self) -> list[str]:
-        """Return the roles of controls and pictures that a screen reader has no name for."""
+        """Return the roles of controls and images that a screen reader has no name for."""
         roles = ('button', 'checkbox', 'combobox', 'image', 'img', 'link', 'listbox', 'radio',
                  'searchbox', 'slider', 'spinbutton', 'textbox')  # fmt: skip
         nodes = self.send('Accessibility.getFullAXTree')['nodes']
@@ -202,7 +202,7 @@ class Browser:
         ]
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
-        """Write a picture of the page, or of what is in view."""
+        """Write an image of the page, or of what is in view."""
         clip = {}
         if whole:
             size = self.send('Page.getLayoutMetrics')['cssContentSize']

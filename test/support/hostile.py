@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests with hostile input share: how much is tried, damaged bytes, pictures that lie."""
+"""What the tests with hostile input share: how much is tried, damaged bytes, images that lie."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class LiveCamera:
     """One camera and what was recorded of its results."""
 
     latency_ms: Mapping[int, float]
-    """From stamp to the arrival of the labels, by number of the picture; others have none."""
+    """From stamp to the arrival of the labels, by number of the image; others have none."""
     images: int = 40
     topic: str = '/camera/image_raw'
     place: str = '/segmentation'
@@ -42,7 +42,7 @@ class LiveCamera:
     first_processed: int = 1
     """What the first statistics say was processed so far."""
     arrival_ms: float = 2.0
-    """From stamp to the arrival of the picture."""
+    """From stamp to the arrival of the image."""
 
 
 def write_live(
@@ -59,12 +59,12 @@ def write_live(
 
     Args:
         path: The bag's folder.
-        cameras: All of them have the same pictures.
+        cameras: All of them have the same images.
         stats: Whether the node's statistics were recorded.
         taxonomy: Whether its label tree was.
         diagnostics: The values of each status, by its name, from report to report.
         types: With another definition of FrameStats.
-        size: (H, W) of the pictures.
+        size: (H, W) of the images.
     """
     types, today = types or node_types(), node_types()
     rows: list[Row] = []

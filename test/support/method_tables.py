@@ -225,7 +225,7 @@ GTSDB = (
 )
 
 CAMVID = (
-    # label id, name, nodes whose leaves it allows (notes on the data set: signs and lights are one
+    # label id, name, nodes whose leaves it allows (notes on the dataset: signs and lights are one
     # class, so are all motor vehicles, and a bicyclist, who may be a motorcyclist, with the cycle)
     (0, 'Sky', {'Sky'}),
     (1, 'Building', {'Bridge', 'Building', 'Tunnel', 'Wall'}),

@@ -99,7 +99,7 @@ class HeldEngine:
     def segment_batch(
         self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
-        """Note the sizes of the pictures and segment one after the other."""
+        """Note the sizes of the images and segment one after the other."""
         self.batches.append([(rgb.shape[0], rgb.shape[1]) for rgb in rgbs])
         for number, rgb in enumerate(rgbs):
             yield number, self.segment(rgb, wanted[number])
@@ -164,7 +164,7 @@ class Drive:
     reports: list[DiagnosticArray]
 
 
-def start_drive(graph: Graph, engine: Any, picture: RgbImage, **given: Any) -> Drive:
+def start_drive(graph: Graph, engine: Any, image: RgbImage, **given: Any) -> Drive:
     """Start a node on an engine with the parameters, and wait until it is active."""
     node = start_node(graph, engine.load, **given)
     wait_active(graph)
@@ -179,7 +179,7 @@ def start_drive(graph: Graph, engine: Any, picture: RgbImage, **given: Any) -> D
 
     def publish() -> None:
         for publisher in images:
-            publisher.publish(image_message(picture))
+            publisher.publish(image_message(image))
 
     return Drive(node, publish, labels, graph.collect(DiagnosticArray, '/diagnostics'))
 

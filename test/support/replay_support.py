@@ -54,7 +54,7 @@ def mapping(taxonomy: Taxonomy) -> Mapping:
 
 
 class ColourEngine:
-    """Takes each leaf's colour for its picture: quick, and right but for the camera's noise."""
+    """Takes each leaf's colour for its image: quick, and right but for the camera's noise."""
 
     device = 'cpu'
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Small pictures for whole runs, and what is compared of the runs."""
+"""Small images for whole runs, and what is compared of the runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLORS = {SKY: (150, 190, 230), ROAD: (110, 105, 110), TREE: (60, 120, 50), CAR:
 
 
 def picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture of sky, road, trees and a car with CamVid's label ids."""
+    """Return an image of sky, road, trees and a car with CamVid's label ids."""
     label_ids = np.full(SIZE, SKY, np.uint8)
     horizon = int(rng.integers(24, 36))
     label_ids[horizon:] = ROAD
@@ -40,7 +40,7 @@ def picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_camvid(root: Path) -> Path:
-    """Write a folder in CamVid's layout with 12 train and 4 val pictures."""
+    """Write a folder in CamVid's layout with 12 train and 4 val images."""
     rng = np.random.default_rng(0)
     for split, count in (('train', 12), ('val', 4)):
         lines = []

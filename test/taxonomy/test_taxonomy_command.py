@@ -125,7 +125,7 @@ def test_check_names_labels_that_share_leaves(
 
 
 def test_legend_draws_the_tree(tmp_path: Path) -> None:
-    """All of it, or its upper part; in columns where it is longer than the picture."""
+    """All of it, or its upper part; in columns where it is longer than the image."""
     tree = shipped('street')
     for options, node_ids in (
         ([], range(len(tree))),
@@ -215,7 +215,7 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
-def test_trees_and_pictures_cost_no_torch() -> None:
+def test_trees_and_images_cost_no_torch() -> None:
     code = (
         'import sys\n'
         'from hiseg_ros.cli.__main__ import main\n'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope='session')
 def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in CamVid's layout with 12 train and 4 val pictures."""
+    """Return a folder in CamVid's layout with 12 train and 4 val images."""
     from small_runs import draw_camvid
 
     return draw_camvid(tmp_path_factory.mktemp('camvid'))

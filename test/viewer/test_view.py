@@ -30,7 +30,7 @@ def stamps_of(replayed: Path) -> list[int]:
     return [stamp for stamp, _ in read_images(replayed / 'replay.mcap', CAMERA)]
 
 
-def test_everything_is_on_one_timeline_under_the_stamps_of_the_pictures(
+def test_everything_is_on_one_timeline_under_the_stamps_of_the_images(
     saved: Saved, replayed: Path
 ) -> None:
     """Entities are called like their topics."""
@@ -60,12 +60,12 @@ def test_the_labels_carry_names_and_colours(saved: Saved, replayed: Path) -> Non
         assert np.array_equal(np.array(data, np.uint8).reshape(SIZE), expected[stamp])
 
 
-def test_pictures_and_confidence_are_those_of_the_bag(saved: Saved, replayed: Path) -> None:
-    """A compressed picture keeps its bytes; confidence loses nothing."""
+def test_images_and_confidence_are_those_of_the_bag(saved: Saved, replayed: Path) -> None:
+    """A compressed image keeps its bytes; confidence loses nothing."""
     bag = replayed / 'replay.mcap'
     with Bag(bag) as open_bag:
-        pictures = [bytes(message.data) for _, message in open_bag.messages(CAMERA)]
-    assert [bytes(row['blob'][0]) for _, row in saved.rows[CAMERA]] == pictures
+        images = [bytes(message.data) for _, message in open_bag.messages(CAMERA)]
+    assert [bytes(row['blob'][0]) for _, row in saved.rows[CAMERA]] == images
     for stamp, expected in read_images(bag, f'{NODE}/confidence'):
         [row] = [row for moment, row in saved.rows[f'{NODE}/confidence'] if moment == stamp]
         decoded = cv2.imdecode(np.array(row['blob'][0], np.uint8), cv2.IMREAD_UNCHANGED)
@@ -73,7 +73,7 @@ def test_pictures_and_confidence_are_those_of_the_bag(saved: Saved, replayed: Pa
 
 
 def test_the_ground_truth_has_the_names_of_its_own_labels(saved: Saved, replayed: Path) -> None:
-    """Its ids are those of a data set, not of the tree; the colours are the tree's."""
+    """Its ids are those of a dataset, not of the tree; the colours are the tree's."""
     [context] = saved.always[TRUTH]['context']
     classes = {entry['class_id']: entry['class_description']['info'] for entry in context}
     labels = mapping(tree()).labels
@@ -158,10 +158,10 @@ def test_times_that_were_not_measured_are_not_shown(saved: Saved) -> None:
     assert 'times [ms]' not in saved.layout_values('display_name')
 
 
-def test_the_layout_shows_pictures_levels_and_plots(saved: Saved) -> None:
+def test_the_layout_shows_images_levels_and_plots(saved: Saved) -> None:
     titles = set(saved.layout_values('display_name'))
     assert {
-        'picture, labels, signs', 'confidence', 'level 1', 'level 2', 'level 3',
+        'image, labels, signs', 'confidence', 'level 1', 'level 2', 'level 3',
         'scores and flicker', 'by level',
     } <= titles  # fmt: skip
     queries = set(saved.layout_values('query'))

@@ -76,7 +76,7 @@ def bag(replayed: Path) -> Path:
 def test_cameras_with_equal_stamps_are_told_apart_by_their_names(
     bag: Path, tmp_path: Path
 ) -> None:
-    """Each has its own pictures, and an overview shows all."""
+    """Each has its own images, and an overview shows all."""
     names = {CAMERA: '/rear/image_raw/compressed'}
     names |= below('/rear/segmentation', 'taxonomy', 'labels', 'confidence')
     rear = rewrite(bag, tmp_path / 'rear', names)
@@ -88,7 +88,7 @@ def test_cameras_with_equal_stamps_are_told_apart_by_their_names(
     for source in (rear, front):
         shutil.copy(source / f'{source.name}.mcap', both)
     cameras = find_cameras(open_recording(both))
-    assert [(c.node, c.picture and c.picture.name, c.levels) for c in cameras] == [
+    assert [(c.node, c.image and c.image.name, c.levels) for c in cameras] == [
         ('/front/segmentation', '/front/image_raw/compressed', (1,)),
         ('/rear/segmentation', '/rear/image_raw/compressed', ()),
     ]
@@ -105,20 +105,20 @@ def test_one_node_may_serve_several_cameras(bag: Path, tmp_path: Path) -> None:
     names[f'{NODE}/confidence'] = f'{NODE}/cityscapes/labels'
     [camera] = find_cameras(open_recording(rewrite(bag, tmp_path / 'bag', names)))
     assert camera.node == f'{NODE}/left'
-    assert camera.picture is not None and camera.picture.name == '/left/image_raw/compressed'
+    assert camera.image is not None and camera.image.name == '/left/image_raw/compressed'
     assert camera.taxonomy.digest == tree().digest
 
 
-def test_overlays_stand_in_for_pictures_that_were_not_recorded(bag: Path, tmp_path: Path) -> None:
+def test_overlays_stand_in_for_images_that_were_not_recorded(bag: Path, tmp_path: Path) -> None:
     names = below(NODE, 'taxonomy', 'labels', 'overlay/image')
     saved = view(rewrite(bag, tmp_path / 'bag', names), tmp_path / 'file.rrd')
     row = saved.rows[f'{NODE}/overlay/image'][0][1]
-    picture = cv2.imdecode(np.array(row['blob'][0], np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (*SIZE, 3)
+    image = cv2.imdecode(np.array(row['blob'][0], np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (*SIZE, 3)
     assert row['media_type'] == ['image/jpeg']
 
 
-def test_raw_pictures_keep_their_colours(tmp_path: Path) -> None:
+def test_raw_images_keep_their_colours(tmp_path: Path) -> None:
     """They are made JPEG, red stays red."""
     replay(write_drive(tmp_path / 'bag', 2, compressed=False), tmp_path / 'out')
     saved = view(tmp_path / 'out', tmp_path / 'file.rrd')

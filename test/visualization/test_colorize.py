@@ -33,7 +33,7 @@ def labels() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def rgb() -> NDArray[np.uint8]:
-    """Return a (24, 40, 3) uint8 picture of noise."""
+    """Return a (24, 40, 3) uint8 image of noise."""
     return np.random.default_rng(2).integers(0, 256, (24, 40, 3)).astype(np.uint8)
 
 
@@ -124,7 +124,7 @@ def test_an_alpha_out_of_range_is_refused(
         overlay(rgb, labels, taxonomy, alpha)
 
 
-def test_lines_are_wider_in_large_pictures(taxonomy: Taxonomy) -> None:
+def test_lines_are_wider_in_large_images(taxonomy: Taxonomy) -> None:
     for rows, width in ((240, 1), (1079, 1), (1080, 2), (2160, 4)):
         labels = np.full((rows, 40), taxonomy.node_id('Road'), np.uint8)
         labels[:, 20:] = taxonomy.node_id('Sky')

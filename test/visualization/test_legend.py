@@ -37,9 +37,9 @@ def lines(
     ]
 
 
-def nodes_drawn(picture: NDArray[np.uint8], taxonomy: Taxonomy) -> set[int]:
+def nodes_drawn(image: NDArray[np.uint8], taxonomy: Taxonomy) -> set[int]:
     """Return the ids of the nodes whose colour some pixel has exactly."""
-    found = set(np.unique(picture @ np.array([65536, 256, 1])).tolist())
+    found = set(np.unique(image @ np.array([65536, 256, 1])).tolist())
     return {
         node.node_id
         for node in taxonomy.nodes
@@ -110,7 +110,7 @@ def test_a_foreign_id_is_refused(taxonomy: Taxonomy, node_id: int) -> None:
         legend(taxonomy, [node_id])
 
 
-def test_small_pictures_are_scaled_up_beside_their_legend(taxonomy: Taxonomy) -> None:
+def test_small_images_are_scaled_up_beside_their_legend(taxonomy: Taxonomy) -> None:
     labels = np.full((36, 48), taxonomy.node_id('Sky'), np.uint8)
     labels[20:] = taxonomy.node_id('Road')
     result = with_legend(colorize(labels, taxonomy), labels, taxonomy)
@@ -121,7 +121,7 @@ def test_small_pictures_are_scaled_up_beside_their_legend(taxonomy: Taxonomy) ->
     assert nodes_drawn(result[:, 960:], taxonomy) >= set(ids(taxonomy, 'Sky', 'Road'))
 
 
-def test_large_pictures_keep_every_pixel(taxonomy: Taxonomy) -> None:
+def test_large_images_keep_every_pixel(taxonomy: Taxonomy) -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (800, 64, 3)).astype(np.uint8)
     labels = np.full((800, 64), 255, np.uint8)
     result = with_legend(rgb, labels, taxonomy)
@@ -149,22 +149,22 @@ def test_nodes_on_less_than_a_two_thousandth_are_left_out(taxonomy: Taxonomy) ->
     labels = np.full((100, 100), sky, np.uint8)
     labels[0, :4] = bird
     labels[1, :5] = road
-    picture = np.zeros((100, 100, 3), np.uint8)
-    panel = with_legend(picture, labels, taxonomy)[:, 720:]
+    image = np.zeros((100, 100, 3), np.uint8)
+    panel = with_legend(image, labels, taxonomy)[:, 720:]
     shown = nodes_drawn(panel, taxonomy)
     assert bird not in shown
     assert shown >= {sky, road}
 
 
-def test_what_is_no_picture_is_refused(taxonomy: Taxonomy) -> None:
+def test_what_is_no_image_is_refused(taxonomy: Taxonomy) -> None:
     labels = np.zeros((4, 4), np.uint8)
-    with pytest.raises(ImageError, match=r'The picture has shape \(4, 4\)'):
+    with pytest.raises(ImageError, match=r'The image has shape \(4, 4\)'):
         with_legend(labels, labels, taxonomy)
     with pytest.raises(ImageError, match='The labels have shape'):
         with_legend(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), taxonomy)
 
 
-def test_a_strip_is_as_wide_as_its_picture_and_holds_the_first_nodes(taxonomy: Taxonomy) -> None:
+def test_a_strip_is_as_wide_as_its_image_and_holds_the_first_nodes(taxonomy: Taxonomy) -> None:
     node_ids = ids(taxonomy, 'Sky', 'Road', 'Car', 'Person', 'Vegetation', 'Sidewalk')
     strip = legend_strip(taxonomy, node_ids, 240)
     assert strip.dtype == np.uint8 and strip.shape[1:] == (240, 3)

@@ -54,7 +54,7 @@ def test_large_regions_have_their_name_and_small_ones_none(taxonomy: Taxonomy) -
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_names_lie_on_their_class_apart_and_inside_the_picture(
+def test_names_lie_on_their_class_apart_and_inside_the_image(
     taxonomy: Taxonomy, seed: int
 ) -> None:
     labels = blobs(taxonomy, seed)
@@ -91,7 +91,7 @@ def test_a_region_without_room_for_legible_text_has_no_name(
     assert not place_names(labels, taxonomy)
 
 
-def test_text_grows_with_the_picture(taxonomy: Taxonomy) -> None:
+def test_text_grows_with_the_image(taxonomy: Taxonomy) -> None:
     small, large = scene(taxonomy, 360, 480), scene(taxonomy, 1440, 1920)
     heights = [max(n.box[2] for n in place_names(labels, taxonomy)) for labels in (small, large)]
     assert heights[1] > 2.5 * heights[0]
@@ -129,10 +129,10 @@ def test_letters_stand_out_from_any_background(
 ) -> None:
     """White letters, and around them a line dark enough for a contrast of 7 to 1 (WCAG AAA)."""
     labels = np.full((120, 300), taxonomy.node_id('Building'), np.uint8)
-    picture = np.full((120, 300, 3), background, np.uint8)
+    image = np.full((120, 300, 3), background, np.uint8)
     names = place_names(labels, taxonomy)
-    result = draw_names(picture, names, taxonomy).astype(float)
-    black = draw_names(np.zeros_like(picture), names, taxonomy)[..., 0]
+    result = draw_names(image, names, taxonomy).astype(float)
+    black = draw_names(np.zeros_like(image), names, taxonomy)[..., 0]
     letters = (black >= 250).astype(np.uint8)
     assert letters.sum() > 60
     ring = (cv2.dilate(letters, np.ones((3, 3), np.uint8)) == 1) & (black == 0)
@@ -142,16 +142,16 @@ def test_letters_stand_out_from_any_background(
 
 
 def test_all_but_the_boxes_stays_as_it_was(taxonomy: Taxonomy) -> None:
-    picture = np.random.default_rng(1).integers(0, 256, (360, 480, 3)).astype(np.uint8)
-    before, names = picture.copy(), place_names(scene(taxonomy), taxonomy)
-    result = draw_names(picture, names, taxonomy)
+    image = np.random.default_rng(1).integers(0, 256, (360, 480, 3)).astype(np.uint8)
+    before, names = image.copy(), place_names(scene(taxonomy), taxonomy)
+    result = draw_names(image, names, taxonomy)
     outside = np.ones((360, 480), bool)
     for name in names:
         y, x, height, width = name.box
         outside[y : y + height, x : x + width] = False
         assert (result[y : y + height, x : x + width] == 255).all(axis=-1).any()
-    np.testing.assert_array_equal(result[outside], picture[outside])
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(result[outside], image[outside])
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_name_partly_outside_is_cut_off(taxonomy: Taxonomy) -> None:
@@ -166,8 +166,8 @@ def test_a_name_partly_outside_is_cut_off(taxonomy: Taxonomy) -> None:
         assert result.any() == (box[0] < 40)
 
 
-def test_what_is_no_picture_is_refused(taxonomy: Taxonomy) -> None:
-    with pytest.raises(ImageError, match='The picture has shape'):
+def test_what_is_no_image_is_refused(taxonomy: Taxonomy) -> None:
+    with pytest.raises(ImageError, match='The image has shape'):
         draw_names(np.zeros((4, 4), np.uint8), (), taxonomy)
     with pytest.raises(ImageError, match='The labels have shape'):
         place_names(np.zeros((4, 4, 3), np.uint8), taxonomy)

@@ -33,7 +33,7 @@ class DrivePlan:
 
     seed: int = 28
     size: ImageSize = (512, 1024)
-    """(height, width) of the pictures in pixels."""
+    """(height, width) of the images in pixels."""
     rate_hz: float = 15.0
     frames: int = 180
 

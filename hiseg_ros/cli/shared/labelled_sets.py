@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The data sets that `hiseg evaluate` measures on: their splits, mappings and samples."""
+"""The datasets that `hiseg evaluate` measures on: their splits, mappings and samples."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SPLITS: dict[str, dict[str, dict[str, Any]]] = {
     },
     'drawn': {'train': {'first_seed': 0}, 'val': {'first_seed': 900_000}},
 }
-"""By data set: the words for its splits and what its loader calls them."""
+"""By dataset: the words for its splits and what its loader calls them."""
 
 DRAWN_SIZE, DRAWN_COUNT = (384, 768), 50
 
 
 def dataset_of(options: argparse.Namespace) -> Any:
-    """Return the data set that the options name, its folder checked.
+    """Return the dataset that the options name, its folder checked.
 
     Raises:
-        ConfigError: The options do not fit the kind of data set.
+        ConfigError: The options do not fit the kind of dataset.
         DatasetError: The folder lacks something.
     """
     from hiseg_ros.datasets import open_dataset

@@ -47,7 +47,7 @@ def choices_of(text: str) -> list[EngineChoice]:
 
 
 def engines(options: argparse.Namespace) -> Rows:
-    """Return a row for every size, back-end and number of cameras."""
+    """Return a row for every size, backend and number of cameras."""
     rows: Rows = []
     with TemporaryDirectory(prefix=PREFIX) as scratch:
         for size in options.sizes:
@@ -116,7 +116,7 @@ def _node(
             f'The Python module {problem.name} is not here; expected ROS 2 and the built '
             'messages: source the ROS installation and the install folder, or run `make setup`.'
         ) from problem
-    height, width = job.pictures.shape[1:3]
+    height, width = job.images.shape[1:3]
     plan = GraphPlan(
         size=(height, width),
         backend=choice.backend,
@@ -128,7 +128,7 @@ def _node(
         parameters=options.parameter,
         results=options.results.split(','),
         cameras=cameras,
-        pictures=str(job.shown),
+        images=str(job.shown),
         rates=tuple(float(rate) for rate in options.rates.split(',')),
         reference=str(reference.labels) if reference.name else '',
     )
@@ -139,7 +139,7 @@ def profiles(options: argparse.Namespace) -> Rows:
     """Return where time goes in each network, at each size.
 
     Raises:
-        ConfigError: A back-end is not OpenVINO.
+        ConfigError: A backend is not OpenVINO.
     """
     from hiseg_ros.benchmark.layer_times import layer_times
 
@@ -148,7 +148,7 @@ def profiles(options: argparse.Namespace) -> Rows:
         for choice in choices_of(options.backend):
             if choice.backend != 'openvino':
                 raise ConfigError(
-                    f'--profile is given with back-end {choice.backend!r}; expected openvino, '
+                    f'--profile is given with backend {choice.backend!r}; expected openvino, '
                     'such as openvino:int8.'
                 )
             path = file_for(options.model, choice)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn street scenes: seeded pictures with exact leaf labels, and drives through them."""
+"""Drawn street scenes: seeded images with exact leaf labels, and drives through them."""
 
 from hiseg_ros.datasets.scenes.drawing.scene import (
     LEAF_NAMES,

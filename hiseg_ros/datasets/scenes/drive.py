@@ -43,7 +43,7 @@ class Drive:
 
         Args:
             seed: Not negative; the same seed gives the same bytes.
-            size: (height, width) of the pictures in pixels.
+            size: (height, width) of the images in pixels.
             rate_hz: Frames per second.
             speed_mps: Metres per second of the camera.
 
@@ -88,11 +88,11 @@ class Drive:
         )
 
     def frame(self, index: int) -> DrawnScene:
-        """Return the picture of a frame, whichever were drawn before."""
+        """Return the image of a frame, whichever were drawn before."""
         return self._draw(index, still=False)
 
     def still(self) -> DrawnScene:
-        """Return the first frame with what only a single picture can have: a tunnel ahead."""
+        """Return the first frame with what only a single image can have: a tunnel ahead."""
         return self._draw(0, still=True)
 
     def _draw(self, index: int, still: bool) -> DrawnScene:
@@ -171,7 +171,7 @@ def _boxes(canvas: Canvas, names: dict[int, str]) -> tuple[SignBox, ...]:
 
 
 def draw_scene(seed: int, size: ImageSize = (512, 1024)) -> DrawnScene:
-    """Return one picture of the street of a seed.
+    """Return one image of the street of a seed.
 
     Args:
         seed: Not negative; the same seed gives the same bytes.

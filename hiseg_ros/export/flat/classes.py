@@ -30,7 +30,7 @@ class FlatClass:
 
     name: str
     label_id: int | None
-    """Of the data set; None for what is unlabeled."""
+    """Of the dataset; None for what is unlabeled."""
     channels: tuple[int, ...]
     """Of the network's output; several where it divides a label further."""
     node_id: int

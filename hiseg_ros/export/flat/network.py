@@ -107,7 +107,7 @@ def open_flat_network(path: Path, output_name: str = '', keep_tail: bool = False
         keep_tail: Whether to start from the output even if it is an argmax or an enlargement.
 
     Raises:
-        CheckpointError: Missing, no ONNX, already wrapped, or its input is not one picture.
+        CheckpointError: Missing, no ONNX, already wrapped, or its input is not one image.
         ConfigError: It has several outputs and none is named, or no tensor of that name.
     """
     model = _load(path)
@@ -218,7 +218,7 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
     used = [name for name in inputs if name in needed]
     if len(used) != 1:
         raise CheckpointError(
-            f'{path} computes its classes from the inputs {used}; expected one picture: export it '
+            f'{path} computes its classes from the inputs {used}; expected one image: export it '
             'with all others as constants, or name an output that needs no other.'
         )
     value = inputs[used[0]].type.tensor_type
@@ -231,7 +231,7 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
     if value.elem_type not in INPUT_TYPES or len(shape) != 4:
         kind = TensorProto.DataType.Name(value.elem_type).lower()
         raise CheckpointError(
-            f'Input {used[0]!r} of {path} is {kind} of shape {_words(shape)}; expected a picture '
+            f'Input {used[0]!r} of {path} is {kind} of shape {_words(shape)}; expected an image '
             'as float (N, 3, h, w) or (N, h, w, 3), or as uint8.'
         )
     dtype = INPUT_TYPES[value.elem_type]
@@ -244,8 +244,8 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
     batch, sides = shape[0], shape[2:] if layout == 'NCHW' else shape[1:3]
     if batch != 1 and isinstance(batch, int):
         raise CheckpointError(
-            f'Input {used[0]!r} of {path} takes {batch} pictures at once; expected 1 or any '
-            'number: export it for one picture.'
+            f'Input {used[0]!r} of {path} takes {batch} images at once; expected 1 or any '
+            'number: export it for one image.'
         )
     is_fixed = [isinstance(side, int) for side in sides]
     if any(is_fixed) and not all(is_fixed):

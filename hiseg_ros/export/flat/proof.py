@@ -45,11 +45,11 @@ with trained weights and 0.91 with random ones, whose classes change from cell t
 
 @dataclass(frozen=True)
 class FlatAgreement:
-    """How near a wrapped file comes to the flat network, over some pictures."""
+    """How near a wrapped file comes to the flat network, over some images."""
 
     program: str
     """What ran the file."""
-    pictures: int
+    images: int
     largest_difference: float
     """Of a class's probability in any cell."""
     equal_classes: float
@@ -64,7 +64,7 @@ class FlatAgreement:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the flat network says about a picture."""
+    """What the flat network says about an image."""
 
     rgb: RgbImage
     """(h, w, 3), at a size of the network's input."""
@@ -75,7 +75,7 @@ class Expected:
 
 
 def installed_runtimes() -> list[str]:
-    """Return the back-ends for .onnx files that are installed."""
+    """Return the backends for .onnx files that are installed."""
     return [  # TensorRT compiles for minutes
         name
         for name, (kind, module) in BACKENDS.items()
@@ -97,7 +97,7 @@ def prove_flat(
         name: What it is called in messages.
         classes: Of the network.
         planes: Of the file.
-        expected: What the flat network says, at least one picture.
+        expected: What the flat network says, at least one image.
 
     Returns:
         One agreement for each runtime, and the words of those that cannot run the file.
@@ -203,5 +203,5 @@ def _check(one: FlatAgreement, name: Path) -> None:
         raise CheckpointError(
             f'{name} has the class that the flat network itself gives in {one.equal_output:.2%} '
             f'of the pixels; expected at least {LEAST_OUTPUT:.0%}: say --keep-tail or a smaller '
-            '--stride, or prove it on your own --pictures.'
+            '--stride, or prove it on your own --images.'
         )

@@ -33,7 +33,7 @@ from hiseg_ros.types import ImageSize, RgbImage
 
 STRIDE = 4
 """Pixels of the network's input along each side of a cell. At full resolution the planes of all
-nodes would be a hundred times the picture, and a frame would take seconds."""
+nodes would be a hundred times the image, and a frame would take seconds."""
 
 LARGEST_FILE = 2**31 - 1
 """Bytes of a protocol buffer."""
@@ -78,7 +78,7 @@ def wrap_flat(
     path: Path,
     output: Path,
     taxonomy: Taxonomy,
-    pictures: Sequence[RgbImage],
+    images: Sequence[RgbImage],
     options: WrapOptions,
 ) -> Wrapped:
     """Make an engine file of a flat network; nothing is written unless it is proven.
@@ -87,7 +87,7 @@ def wrap_flat(
         path: ONNX file of the flat network.
         output: The .onnx file to write.
         taxonomy: The tree whose nodes are labels.
-        pictures: To run both on, of any sizes, at least one.
+        images: To run both on, of any sizes, at least one.
         options: What the user says.
 
     Raises:
@@ -107,21 +107,21 @@ def wrap_flat(
             'leave --size out, or export the network with open height and width.'
         )
     size = fixed or options.size
-    images = [
+    inputs = [
         network_bytes(rgb, size or options.preprocessing.input_size((rgb.shape[0], rgb.shape[1])))
-        for rgb in pictures
+        for rgb in images
     ]
-    tensors = _run(network, images, options)
+    tensors = _run(network, inputs, options)
     meaning = meaning_of(network.source, tensors[0][0], orders, options.softmax, path)
     classes = flat_classes(meaning.order, taxonomy, options.nodes)
     planes = flat_planes(classes, taxonomy)
-    pooled = _pooling(images, tensors, meaning, options.stride)
+    pooled = _pooling(inputs, tensors, meaning, options.stride)
     own = meaning_of(network.output, tensors[0][1], orders, 'guess', path)
     expected = [
         Expected(
             image[0], _grid(start, meaning, classes, pooled), _own(end, own, meaning, classes)
         )
-        for image, (start, end) in zip(images, tensors, strict=True)
+        for image, (start, end) in zip(inputs, tensors, strict=True)
     ]
     model = wrapped_model(
         network,
@@ -145,7 +145,7 @@ def wrap_flat(
         },
     )
     agreements, failures = _save_and_prove(model, output, classes, planes, expected)
-    height, width = images[0].shape[1:3]
+    height, width = inputs[0].shape[1:3]
     cells = expected[0].probabilities.shape[1:]
     return Wrapped(
         classes,

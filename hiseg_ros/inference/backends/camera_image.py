@@ -15,7 +15,7 @@ MOST_REDUCTION = 1.05
 decides 99.7 % of the cells and more as training's filtered one does; at 1.28 it is 99.0 %, at 2
 it is 97 %, and averaging over areas reaches 98.6 %. Training's filter reaches 99.8 % at
 reductions from 1.3 to 3. What remains is the rounding to bytes. Weights that enlarge small
-pictures feel it most: 98.5 to 99.3 % of the labels."""
+images feel it most: 98.5 to 99.3 % of the labels."""
 
 
 def network_bytes(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:

@@ -46,19 +46,19 @@ def compiled_step(step: Step) -> Step:
             return result
         except torch._dynamo.exc.FailOnRecompileLimitHit as problem:
             raise ConfigError(
-                f"Back-end 'compile' has compiled for {MOST_COMPILATIONS} input sizes or networks "
+                f"Backend 'compile' has compiled for {MOST_COMPILATIONS} input sizes or networks "
                 'in this process; expected no more of them: bring the images to one size, or '
                 "choose backend 'eager'."
             ) from problem
         except torch._dynamo.exc.Unsupported as problem:
             raise ConfigError(
-                f"Back-end 'compile' cannot take the network as a whole "
+                f"Backend 'compile' cannot take the network as a whole "
                 f'({_first_words(problem)}); expected one without steps that only Python can do: '
                 "choose backend 'eager'."
             ) from problem
         except torch._dynamo.exc.BackendCompilerFailed as problem:
             raise ConfigError(
-                f"Back-end 'compile' cannot compile the network here ({_first_words(problem)}); "
+                f"Backend 'compile' cannot compile the network here ({_first_words(problem)}); "
                 "expected a C++ compiler on the machine: install g++ or choose backend 'eager'."
             ) from problem
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What back-ends of exported files have in common: the size and the bytes of their input."""
+"""What backends of exported files have in common: the size and the bytes of their input."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The back-ends of ONNX Runtime: an exported file on the CPU, on CUDA, or in TensorRT."""
+"""The backends of ONNX Runtime: an exported file on the CPU, on CUDA, or in TensorRT."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ class OnnxRuntimeBackend(ExportedBackend):
 
         Raises:
             DeviceError: TensorRT cannot compile for this size.
-            RuntimeError: The back-end is closed.
+            RuntimeError: The backend is closed.
         """
         if self._session is None:
-            raise RuntimeError(f'The back-end {self.name} is closed; expected an open one.')
+            raise RuntimeError(f'The backend {self.name} is closed; expected an open one.')
         session = self._session
         if self._cache and self._inputs.fixed is None:
             session = self._compiled(images.shape)
@@ -119,7 +119,7 @@ class OnnxRuntimeBackend(ExportedBackend):
             session = self._open(shape)
             reason = self._fallen_back(session)
             if reason:
-                raise DeviceError(f"{reason}: see its log, or choose back-end 'onnx_runtime'.")
+                raise DeviceError(f"{reason}: see its log, or choose backend 'onnx_runtime'.")
             self._of_shape[shape] = session
         self._of_shape.move_to_end(shape)
         return self._of_shape[shape]
@@ -174,7 +174,7 @@ def _cuda_index(device: str, name: str) -> int | None:
     if number is None or not is_there:
         found = (['auto', 'cpu'] if wanted == CUDA else ['auto']) + ['cuda', 'cuda:N']
         raise DeviceError(
-            f'Device {device!r} does not exist for back-end {name!r} here; expected one of '
+            f'Device {device!r} does not exist for backend {name!r} here; expected one of '
             f"{found}: a GPU needs NVIDIA's driver and the package onnxruntime-gpu."
         )
     return int(number[1] or 0)

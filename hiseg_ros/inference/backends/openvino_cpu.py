@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The back-end of OpenVINO: an exported file on the CPU, in float32, bfloat16 or int8."""
+"""The backend of OpenVINO: an exported file on the CPU, in float32, bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class OpenVinoBackend(ExportedBackend):
         """
         if device not in ('auto', 'cpu'):
             raise DeviceError(
-                f"Back-end 'openvino' runs on the CPU, and the device is {device!r}; expected "
+                f"Backend 'openvino' runs on the CPU, and the device is {device!r}; expected "
                 "'auto' or 'cpu': choose backend 'onnx_runtime' for CUDA."
             )
         core = shared_core()
@@ -106,10 +106,10 @@ class OpenVinoBackend(ExportedBackend):
         """Return (V, h, w) float32.
 
         Raises:
-            RuntimeError: The back-end is closed.
+            RuntimeError: The backend is closed.
         """
         if self._model is None:
-            raise RuntimeError('The back-end openvino is closed; expected an open one.')
+            raise RuntimeError('The backend openvino is closed; expected an open one.')
         if images.shape not in self._requests:
             while len(self._requests) >= MAX_SIZES:
                 self._requests.popitem(last=False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The preprocessing at the input size that a back-end of torch uses now."""
+"""The preprocessing at the input size that a backend of torch uses now."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A camera image made smaller with training's filter, on all threads, for the CPU back-ends.
+"""A camera image made smaller with training's filter, on all threads, for the CPU backends.
 
 A triangle as wide as the reduction, as Pillow's and torch's antialiased bilinear filters; their
 results differ by their rounding alone. Pillow needs six times as long: it works on one thread and
-repacks the picture first.
+repacks the image first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROUND = np.float32(0.5)
 
 
 def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
-    """Return a picture at a smaller size.
+    """Return an image at a smaller size.
 
     Args:
         rgb: (H, W, 3) uint8, C-contiguous.
@@ -49,10 +49,10 @@ def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
 
 def warm_up() -> None:
     """Compile the loop, or load it from the cache, so that no image waits for it."""
-    picture = np.zeros((4, 4, 3), np.uint8)
-    for is_writable in (True, False):  # numba compiles for each; pictures of bags are read-only
-        picture.flags.writeable = is_writable
-        reduced(picture, (2, 2))
+    image = np.zeros((4, 4, 3), np.uint8)
+    for is_writable in (True, False):  # numba compiles for each; images of bags are read-only
+        image.flags.writeable = is_writable
+        reduced(image, (2, 2))
 
 
 @lru_cache(maxsize=32)
@@ -84,7 +84,7 @@ def _reduce_rows(
     columns: NDArray[np.int32],
     column_weights: NDArray[np.float32],
 ) -> None:
-    """Fill rows of the target: down a line of the picture first, then along that line."""
+    """Fill rows of the target: down a line of the image first, then along that line."""
     line = np.empty(source.shape[1], np.float32)
     for y in range(first_row, last_row):
         line[:] = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The back-ends of torch: a step of the network with the preprocessing around it."""
+"""The backends of torch: a step of the network with the preprocessing around it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class TorchBackend:
         """Return (V, h, w) float32 on the device, complete when this returns.
 
         Raises:
-            RuntimeError: The back-end is closed.
+            RuntimeError: The backend is closed.
         """
         return self._run(images)[0]
 
@@ -114,13 +114,13 @@ class TorchBackend:
             images: N of what `prepare` returned, all for one input size.
 
         Raises:
-            RuntimeError: The back-end is closed.
+            RuntimeError: The backend is closed.
         """
         return self._run(torch.cat(list(images)))
 
     def _run(self, images: torch.Tensor) -> torch.Tensor:
         if self._step is None:
-            raise RuntimeError(f'The back-end {self._name} is closed; expected an open one.')
+            raise RuntimeError(f'The backend {self._name} is closed; expected an open one.')
         with torch.inference_mode():
             nodes = self._step(images)
         if self._device.type == 'cuda':

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of a camera's drive: frames that stand out first, then as many as there is room."""
+"""The images of a camera's drive: frames that stand out first, then as many as there is room."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MIN_PICTURES = 12
 MAX_GROUP = 6
 """Frames of a group."""
 MAX_BYTES = 7_000_000
-"""Of all pictures together; a page is to stay below 10 MB."""
+"""Of all images together; a page is to stay below 10 MB."""
 
 
-def drive_pictures(
+def drive_images(
     topics: ShotTopics,
     table: FrameTable,
     painter: Painter,
     source: FrameSource,
     cameras: int,
 ) -> dict[str, Any]:
-    """Return the pictures of one camera.
+    """Return the images of one camera.
 
     Args:
         topics: Where they are in the bag.
@@ -57,11 +57,11 @@ def drive_pictures(
     def take(rows: Iterable[int], room: int) -> int:
         """Take what there is room for and return the rest of it."""
         for row in sorted(set(rows) - set(found)):
-            picture = _picture(topics, table, row, painter, source)
-            size = sum(map(len, picture['layers'].values()))
+            image = _image(topics, table, row, painter, source)
+            size = sum(map(len, image['layers'].values()))
             if 0 < size <= room:
-                picture['time_s'] = round(float(time_s[row]), 3)
-                found[row], room = picture, room - size
+                image['time_s'] = round(float(time_s[row]), 3)
+                found[row], room = image, room - size
         return room
 
     left = take({row for group in groups for row in group.rows}, room)
@@ -76,7 +76,7 @@ def drive_pictures(
     }
 
 
-def _picture(
+def _image(
     topics: ShotTopics, table: FrameTable, row: int, painter: Painter, source: FrameSource
 ) -> dict[str, Any]:
     stamp_ns = int(table.stamp_ns[row])

@@ -117,7 +117,7 @@ def _of_live(live: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
         where = f' ({row["camera"]})' if len(live) > 1 else ''
         is_one, dropped = row['is_one_clock'], row['dropped']
         late = row['latency_ms' if is_one else 'behind_image_ms']
-        since = 'the stamp' if is_one else 'the picture'
+        since = 'the stamp' if is_one else 'the image'
         text = (
             f'Half of the labels came within {late["median"]:.0f} ms of {since}, 95 % within '
             f'{late["p95"]:.0f} ms; {percent(dropped["share"])} % of the images had no result.'

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames are shown as pictures: the worst, the best, and some from all over the drive."""
+"""Which frames are shown as images: the worst, the best, and some from all over the drive."""
 
 from __future__ import annotations
 

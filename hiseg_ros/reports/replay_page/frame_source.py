@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Single frames out of the new bag: camera picture, labels, confidence, ground truth."""
+"""Single frames out of the new bag: camera image, labels, confidence, ground truth."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class FrameSource:
         names = [topics.camera, labels, confidence]
         found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
         if topics.truth is not None and topics.truth not in found:
-            # The truth may have been recorded a little earlier or later than its picture.
+            # The truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
             found |= self._images([topics.truth], begin, end, stamp_ns)
@@ -95,8 +95,8 @@ class FrameSource:
             None if truth is None else truth.astype(np.uint8, copy=False),
         )  # fmt: skip
 
-    def picture(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
-        """Return a camera picture, or None where the bag was written without.
+    def image(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
+        """Return a camera image, or None where the bag was written without.
 
         Raises:
             BagError: The bag is damaged.

@@ -29,7 +29,7 @@ class FrameTable:
     time_ns: NDArray[np.int64]
     """(N,) recording time."""
     stamp_ns: NDArray[np.int64]
-    """(N,) header stamp; -1 for a picture that could not be decoded."""
+    """(N,) header stamp; -1 for an image that could not be decoded."""
     values: dict[str, NDArray[np.float64]]
     """(N,) by name of `SERIES`; NaN where there is none."""
 
@@ -39,7 +39,7 @@ class FrameTable:
 
     @property
     def is_readable(self) -> NDArray[np.bool_]:
-        """(N,) whether the picture could be decoded."""
+        """(N,) whether the image could be decoded."""
         return self.stamp_ns >= 0
 
     @property
@@ -97,7 +97,7 @@ def read_tables(path: Path, cameras: int) -> tuple[FrameTable, ...]:
 
 
 def _values(row: dict[str, Any]) -> dict[str, float | None]:
-    """Return a frame's figures; each None where it has no truth, nothing before it, no picture."""
+    """Return a frame's figures; each None where it has no truth, nothing before it, no image."""
     scores = (row.get('scores') or {}).get('nodes', {})
     confidence = row.get('confidence') or {}
     return {

@@ -1,8 +1,8 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for the page: small, and each as a data URI.
+"""Images for the page: small, and each as a data URI.
 
-WebP, since it needs a third less room than JPEG for the camera's pictures and than PNG for
+WebP, since it needs a third less room than JPEG for the camera's images and than PNG for
 labels, which have to keep their exact colours: the page reads the names of pixels from them.
 """
 
@@ -24,7 +24,7 @@ from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import ImageSize
 
 LONGEST = 640
-"""Pixels of a picture's longer side at most."""
+"""Pixels of an image's longer side at most."""
 
 QUALITY, CONFIDENCE_QUALITY, LOSSLESS = 74, 60, 101
 """Of WebP; above 100 nothing is lost."""
@@ -33,7 +33,7 @@ WRONG = (255, 90, 31)
 """Colour of wrong pixels, as (red, green, blue)."""
 
 MIN_SHARE = 0.002
-"""Nodes and labels on less of the picture are left out of its legend."""
+"""Nodes and labels on less of the image are left out of its legend."""
 
 
 @dataclass(frozen=True)
@@ -103,19 +103,19 @@ def hex_color(color: Sequence[int]) -> str:
     return '#{:02x}{:02x}{:02x}'.format(*color)
 
 
-def webp(picture: NDArray[np.uint8], quality: int) -> str:
-    """Return a grey, blue-green-red, or blue-green-red-alpha picture as a data URI."""
+def webp(image: NDArray[np.uint8], quality: int) -> str:
+    """Return a grey, blue-green-red, or blue-green-red-alpha image as a data URI."""
     options = [cv2.IMWRITE_WEBP_QUALITY, quality]
-    _, data = cv2.imencode('.webp', np.ascontiguousarray(picture), options)
+    _, data = cv2.imencode('.webp', np.ascontiguousarray(image), options)
     return 'data:image/webp;base64,' + base64.b64encode(data.tobytes()).decode()
 
 
-def shrunk(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Return a picture, made smaller where a side is longer than that."""
-    height, width = fitted(picture, longest)
-    if picture.shape[:2] == (height, width):
-        return picture
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+def shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Return an image, made smaller where a side is longer than that."""
+    height, width = fitted(image, longest)
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def nearest(ids: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
@@ -126,15 +126,15 @@ def nearest(ids: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(ids[rows[:, None], columns[None]])
 
 
-def fitted(picture: NDArray[np.uint8], longest: int) -> ImageSize:
-    """Return (height, width) of a picture with no side above `longest`."""
-    height, width = picture.shape[:2]
+def fitted(image: NDArray[np.uint8], longest: int) -> ImageSize:
+    """Return (height, width) of an image with no side above `longest`."""
+    height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _marked(mask: NDArray[np.bool_], color: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return a picture that is transparent but for the mask."""
+    """Return an image that is transparent but for the mask."""
     bgra = np.zeros((*mask.shape, 4), np.uint8)
     bgra[mask] = (*color[::-1], 255)
     return bgra

@@ -17,8 +17,8 @@ _EVERY = (1, 2, 5, 10, 20)
 """Pieces from one time at the axis to the next."""
 
 STAGES = {
-    'age': 'stamp to arrival at the node', 'queue': 'waiting', 'decode': 'message to picture',
-    'preprocess': 'picture to network input', 'network': 'network', 'decision': 'decision',
+    'age': 'stamp to arrival at the node', 'queue': 'waiting', 'decode': 'message to image',
+    'preprocess': 'image to network input', 'network': 'network', 'decision': 'decision',
     'messages': 'results to messages', 'publish': 'publishing', 'total': 'arrival to last publish',
     'latency': 'stamp to last publish',
 }  # fmt: skip
@@ -27,7 +27,7 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Bar:
-    """The pictures of one piece of time: those with a result below those without."""
+    """The images of one piece of time: those with a result below those without."""
 
     x: float
     width: float

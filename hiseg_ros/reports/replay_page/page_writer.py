@@ -20,7 +20,7 @@ from hiseg_ros.evaluation.report import grouped, percent
 from hiseg_ros.replay.replay_folder import WORK
 from hiseg_ros.replay.sign_tracks import MAX_MISSED
 from hiseg_ros.reports.replay_page.confusions import WAYS, confusions
-from hiseg_ros.reports.replay_page.drive_images import drive_pictures
+from hiseg_ros.reports.replay_page.drive_images import drive_images
 from hiseg_ros.reports.replay_page.findings import clock, findings
 from hiseg_ros.reports.replay_page.frame_source import FrameSource, ShotTopics
 from hiseg_ros.reports.replay_page.layers import Painter
@@ -139,12 +139,12 @@ def _cameras(
         ):
             truth = metrics['bag']['truth_topic'] if number == 0 else None
             topics = ShotTopics(camera['topic'], camera['node'], truth)
-            drive = drive_pictures(topics, table, painter, source, count)
-            records = results.records([picture['frame'] for picture in drive['pictures']])
-            for picture in drive['pictures']:
-                picture['signs'] = [
+            drive = drive_images(topics, table, painter, source, count)
+            records = results.records([image['frame'] for image in drive['pictures']])
+            for image in drive['pictures']:
+                image['signs'] = [
                     [row['node_id'], row['score'], *row['roi']]
-                    for row in records[picture['frame']]['signs']
+                    for row in records[image['frame']]['signs']
                 ]
             cameras.append({'topic': camera['topic'], **timeline(table), **drive})
             rows = max(10, MAX_ROWS // count)

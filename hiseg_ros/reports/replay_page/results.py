@@ -74,7 +74,7 @@ def load_results(folder: Path) -> Results:
     if not (folder / BAG).is_dir():
         raise ConfigError(
             f'The folder {folder} has no {BAG}; expected the new bag beside {METRICS}, since the '
-            'pictures of the report are in it.'
+            'images of the report are in it.'
         )
     try:
         taxonomy = _taxonomy(metrics['taxonomy'])

@@ -46,7 +46,7 @@ class SignRow:
     color: str
     """'#rrggbb' of its type."""
     crop: str | None
-    """Data URI; None where the bag was written without camera pictures."""
+    """Data URI; None where the bag was written without camera images."""
     crop_size: tuple[int, int]
     """(width, height) of the crop."""
     first_s: float
@@ -76,7 +76,7 @@ def sign_rows(
         camera: Its part of metrics.json.
         table: Its frames.
         taxonomy: The label tree.
-        source: The bag with its pictures.
+        source: The bag with its images.
         count: Most rows.
 
     Raises:
@@ -119,16 +119,16 @@ def _crop(
 ) -> RgbImage | None:
     best = track['best']
     time_ns = int(table.time_ns[table.index_of(best['frame'])])
-    picture = source.picture(topic, time_ns, best['stamp_ns'])
-    return None if picture is None else cut_out(picture, tuple(best['roi']))
+    image = source.image(topic, time_ns, best['stamp_ns'])
+    return None if image is None else cut_out(image, tuple(best['roi']))
 
 
-def cut_out(picture: RgbImage, roi: tuple[int, int, int, int]) -> RgbImage:
-    """Return a box (y, x, height, width) of a picture with a margin, at a legible size."""
+def cut_out(image: RgbImage, roi: tuple[int, int, int, int]) -> RgbImage:
+    """Return a box (y, x, height, width) of an image with a margin, at a legible size."""
     y, x, height, width = roi
     margin = max(2, round(MARGIN * max(height, width)))
     top, left = max(0, y - margin), max(0, x - margin)
-    part = picture[top : y + height + margin, left : x + width + margin]
+    part = image[top : y + height + margin, left : x + width + margin]
     if max(part.shape[:2]) < SMALLEST:
         scale = SMALLEST / max(part.shape[:2])
         size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))

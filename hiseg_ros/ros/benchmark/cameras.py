@@ -61,7 +61,7 @@ class Cameras(Node):
         """Create publishers and subscriptions.
 
         Args:
-            shown: (H, W, 3) uint8 pictures, sent in turn.
+            shown: (H, W, 3) uint8 images, sent in turn.
             results: Names of the node's outputs: images and probabilities.
             names: Of the cameras, as the node's parameter has them.
         """
@@ -69,7 +69,7 @@ class Cameras(Node):
         self._results = tuple(results)
         self._run = Run()
         self._lock = threading.Condition()
-        self._messages = [_message(picture) for picture in shown]
+        self._messages = [_message(image) for image in shown]
         self._cameras = []
         self._topics = []
         for camera in names:
@@ -90,7 +90,7 @@ class Cameras(Node):
                 if stamp in run.sent:
                     run.arrived.setdefault(stamp, {})[name] = now
                     if name == LABELS:
-                        run.labels.setdefault(run.picture[stamp], message)
+                        run.labels.setdefault(run.image[stamp], message)
                     self._lock.notify_all()
 
         return note
@@ -119,15 +119,15 @@ class Cameras(Node):
 
     def _send(self, index: int) -> None:
         """Send an image of each camera."""
-        picture = index % len(self._messages)
-        message = self._messages[picture]
+        image = index % len(self._messages)
+        message = self._messages[image]
         now = time.time_ns()
         for number, camera in enumerate(self._cameras):
             stamp = now + number  # of its own, by which its results are told apart
             message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
             with self._lock:
                 self._run.sent[stamp] = time.monotonic()
-                self._run.picture[stamp] = picture
+                self._run.image[stamp] = image
             camera.publish(message)
 
     def _complete(self) -> int:
@@ -170,12 +170,12 @@ class Cameras(Node):
             )
 
 
-def _message(picture: NDArray[np.uint8]) -> Image:
-    height, width = picture.shape[:2]
+def _message(image: NDArray[np.uint8]) -> Image:
+    height, width = image.shape[:2]
     message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
     message.header.frame_id = 'camera'
     data = array('B')
-    data.frombytes(picture.tobytes())
+    data.frombytes(image.tobytes())
     message.data = data
     return message
 
@@ -221,7 +221,7 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
 def main() -> int:
     """Run until all is measured.
 
-    The settings: 'pictures' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with
+    The settings: 'images' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with
     their labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each
     camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
     """

@@ -35,7 +35,7 @@ class GraphPlan:
 
     size: ImageSize
     """(H, W) of the camera image."""
-    pictures: str
+    images: str
     """A .npy file of (N, H, W, 3) uint8 that the cameras send in turn."""
     backend: str = 'auto'
     precision: str = 'auto'
@@ -96,7 +96,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
                         'seconds': plan.seconds,
                         'node': node.process_id,
                         'patience_s': PATIENCE_S,
-                        'pictures': plan.pictures,
+                        'pictures': plan.images,
                         'reference': plan.reference,
                         'cameras': _camera_names(plan),
                     }

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Label images in the ids of a data set, for programs that were written against them."""
+"""Label images in the ids of a dataset, for programs that were written against them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def label_decision(mapping: LabelMapping, taxonomy: Taxonomy) -> SparseLabelDeci
     except ModuleNotFoundError as problem:
         raise ConfigError(
             f'Python has no module {problem.name}, which label sets, nav2 and autoware need; '
-            'expected it beside the back-end: pip install numba.'
+            'expected it beside the backend: pip install numba.'
         ) from problem
     return SparseLabelDecision(mapping, taxonomy)
 

@@ -39,19 +39,19 @@ class SegmentationEngine(Protocol):
         """Of the convolutions."""
 
     def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
-        """Segment one picture, for the results that are wanted."""
+        """Segment one image, for the results that are wanted."""
 
     def reduce(self, is_reduced: bool) -> bool:
         """Run the network at a smaller input size, or no longer; False where it is fixed."""
 
     @property
     def batch_pays(self) -> bool:
-        """Whether several pictures at once take less time than one after the other."""
+        """Whether several images at once take less time than one after the other."""
 
     def segment_batch(
         self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
-        """Segment several pictures; positions and results come out as soon as they are there."""
+        """Segment several images; positions and results come out as soon as they are there."""
 
     def close(self) -> None:
         """Free the device."""
@@ -84,7 +84,7 @@ def load_engine(parameters: NodeParameters) -> LoadedEngine:
             'environment the node runs in: see docs/robot.md for the installation.'
         ) from error
     engine = Engine(
-        # The engine knows which of the shipped files fits device and back-end.
+        # The engine knows which of the shipped files fits device and backend.
         Path(parameters.model).expanduser() if parameters.model else None,
         device=parameters.device,
         input_height=parameters.input_height,
@@ -119,7 +119,7 @@ def load_proven(
 ) -> LoadedEngine:
     """Load an engine and let it segment black images of each size, so that it is known to work.
 
-    What back-ends prepare for a size, and for several cameras at once where that pays, they
+    What backends prepare for a size, and for several cameras at once where that pays, they
     prepare here.
 
     Raises:

@@ -30,12 +30,12 @@ _CODES = {
 }
 
 
-def image_message(picture: RgbImage, encoding: str, size: ImageSize) -> Image:
-    """Return a picture as an image message of a size (H, W) and encoding."""
+def image_message(image: RgbImage, encoding: str, size: ImageSize) -> Image:
+    """Return an image as an image message of a size (H, W) and encoding."""
     height, width = size
-    pixels: Any = picture
-    if picture.shape[:2] != size:
-        pixels = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    pixels: Any = image
+    if image.shape[:2] != size:
+        pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     if encoding in _CODES:
         pixels = cv2.cvtColor(pixels, _CODES[encoding])
     message = Image(height=height, width=width, encoding=encoding, step=pixels.size // height)
@@ -46,7 +46,7 @@ def image_message(picture: RgbImage, encoding: str, size: ImageSize) -> Image:
 
 
 def garbage() -> list[Image]:
-    """Return messages that are no pictures, each in another way."""
+    """Return messages that are no images, each in another way."""
     few = bytes(range(100))
     return [
         Image(height=120, width=160, encoding='rgb8', step=480, data=few),
@@ -64,21 +64,21 @@ BURST = 20
 class SoakCamera:
     """One camera; `fault` changes what it sends, from the next image on."""
 
-    def __init__(self, node: Node, plan: CameraPlan, pictures: Sequence[RgbImage]) -> None:
+    def __init__(self, node: Node, plan: CameraPlan, images: Sequence[RgbImage]) -> None:
         """Prepare the messages.
 
         Args:
             node: Publishes them.
             plan: What the camera is like.
-            pictures: (H, W, 3) uint8, shown in turn.
+            images: (H, W, 3) uint8, shown in turn.
         """
         self.plan = plan
         self.fault = ''
         """'' for none, 'stall', 'garbage', 'size' or 'burst'."""
         self.sent: list[Sent] = []
         self._messages = {
-            '': [image_message(p, plan.encoding, plan.size) for p in pictures],
-            'size': [image_message(p, plan.other_encoding, plan.other_size) for p in pictures],
+            '': [image_message(p, plan.encoding, plan.size) for p in images],
+            'size': [image_message(p, plan.other_encoding, plan.other_size) for p in images],
             'garbage': garbage(),
         }
         self._publisher = node.create_publisher(Image, f'{plan.name}/image', QOS)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Curves over time as a picture; drawn with OpenCV, since robots have no plotting library."""
+"""Curves over time as an image; drawn with OpenCV, since robots have no plotting library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 WIDTH, PANEL_HEIGHT = 1000, 230
 LEFT, RIGHT, TOP, BOTTOM = 64, 130, 40, 34
 DETAIL = 2
-"""The picture is drawn so many times larger and then reduced: smoother lines and letters."""
+"""The image is drawn so many times larger and then reduced: smoother lines and letters."""
 
 INK, FAINT, MARK = (60, 60, 60), (225, 225, 225), (150, 150, 150)
 COLORS = ((31, 119, 180), (214, 100, 20), (44, 140, 60), (148, 80, 170))
@@ -66,10 +66,10 @@ def draw(
         canvas.marks(marks)
         canvas.curves()
         rows.append(canvas.pixels)
-    picture = cv2.resize(
+    image = cv2.resize(
         np.concatenate(rows), None, fx=1 / DETAIL, fy=1 / DETAIL, interpolation=cv2.INTER_AREA
     )
-    done, content = cv2.imencode('.png', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    done, content = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise OSError(f'OpenCV cannot write {path}')
     path.write_bytes(content.tobytes())

@@ -67,12 +67,12 @@ class Status:
 class Rig(Node):
     """Sends, listens and breaks things."""
 
-    def __init__(self, plan: SoakPlan, pictures: dict[str, Any]) -> None:
+    def __init__(self, plan: SoakPlan, images: dict[str, Any]) -> None:
         """Create the cameras and subscribe to statistics and diagnostics."""
         super().__init__('hiseg_soak', enable_rosout=False)
         self.plan = plan
         self.cameras = {
-            camera.name: SoakCamera(self, camera, list(pictures[camera.name]))
+            camera.name: SoakCamera(self, camera, list(images[camera.name]))
             for camera in plan.cameras
         }
         self.results: dict[str, list[Result]] = {name: [] for name in self.cameras}

@@ -42,7 +42,7 @@ class Outcome:
     """By camera: seconds since the first image, and milliseconds from stamp to publishing."""
     growth: Mapping[str, float]
     facts: Mapping[str, str]
-    """What the node's diagnostics told of model, device and back-end."""
+    """What the node's diagnostics told of model, device and backend."""
     problems: Sequence[str]
     """What did not add up or did not go as it has to; none for a good run."""
 
@@ -54,7 +54,7 @@ class Outcome:
 
 def soak(
     plan: SoakPlan,
-    pictures: Mapping[str, Sequence[RgbImage]],
+    images: Mapping[str, Sequence[RgbImage]],
     logs: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
@@ -62,7 +62,7 @@ def soak(
 
     Args:
         plan: What to do.
-        pictures: Shown by each camera in turn, (H, W, 3) uint8.
+        images: Shown by each camera in turn, (H, W, 3) uint8.
         logs: Folder for what the processes say and note.
         tell: Gets a line whenever something happened.
 
@@ -70,7 +70,7 @@ def soak(
         ConfigError: The node could not be configured, or a process ended early.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    stacked: dict[str, Any] = {name: np.stack(shown) for name, shown in pictures.items()}
+    stacked: dict[str, Any] = {name: np.stack(shown) for name, shown in images.items()}
     np.savez(logs / 'pictures.npz', **stacked)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []

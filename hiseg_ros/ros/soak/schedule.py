@@ -51,8 +51,8 @@ def main() -> int:
     """Run until the time is over, then write the record."""
     plan, record = SoakPlan.of_json(sys.argv[1]), Path(sys.argv[3])
     rclpy.init()
-    with np.load(sys.argv[2]) as pictures:
-        rig = Rig(plan, dict(pictures))
+    with np.load(sys.argv[2]) as images:
+        rig = Rig(plan, dict(images))
     try:
         with spinning(rig):
             run(rig)

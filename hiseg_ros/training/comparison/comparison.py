@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of IV 2018: one network, one budget, several ways to learn from data sets."""
+"""The comparison of IV 2018: one network, one budget, several ways to learn from datasets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Variant:
     head: str
     loss: str
     alone: str = ''
-    """Name of the only data set, or empty for all together."""
+    """Name of the only dataset, or empty for all together."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Result:
 
 
 def variants(dataset_names: Sequence[str], head: str = 'conditional') -> list[Variant]:
-    """Return what is compared: four ways to learn together, and each data set alone.
+    """Return what is compared: four ways to learn together, and each dataset alone.
 
     Args:
-        dataset_names: Names of the experiment's data sets.
-        head: Head of the networks that see one data set alone.
+        dataset_names: Names of the experiment's datasets.
+        head: Head of the networks that see one dataset alone.
     """
     title = {'conditional': 'conditional head', 'leaf': 'leaf head'}
     return [
@@ -65,13 +65,13 @@ def variant_config(base: TrainingConfig, variant: Variant, seed: int) -> Trainin
     """Return the experiment of one variant: same network, images per batch and steps.
 
     Raises:
-        ConfigError: The variant names a data set that the experiment lacks.
+        ConfigError: The variant names a dataset that the experiment lacks.
     """
     datasets = dict(base.datasets)
     if variant.alone:
         if variant.alone not in datasets:
             raise ConfigError(
-                f'Variant {variant.name} is of data set {variant.alone!r}; expected one of '
+                f'Variant {variant.name} is of dataset {variant.alone!r}; expected one of '
                 f'{list(datasets)}.'
             )
         images = sum(item.share for item in datasets.values())
@@ -157,7 +157,7 @@ def _one(
         return Result(config.name, config.seed, stored['scores'], stored['minutes'])
     started = time.monotonic()
     weights = train(config, run_dir)
-    # Trainer and data refer to each other: left to itself Python keeps the pictures of three runs.
+    # Trainer and data refer to each other: left to itself Python keeps the images of three runs.
     gc.collect()
     minutes = (time.monotonic() - started) / 60
     scores = score(weights)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a comparison as a Markdown table and a picture."""
+"""The results of a comparison as a Markdown table and an image."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
     Args:
         results: Of all runs.
         variants: In the order of the bars.
-        path: Picture to write; its ending picks the format.
+        path: Image to write; its ending picks the format.
     """
     from matplotlib.figure import Figure  # slow to import
 
@@ -100,7 +100,7 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
 
 
 def write_page(results: Sequence[Result], variants: Sequence[Variant], folder: Path) -> Path:
-    """Write comparison.md, with its picture beside it, and return its path."""
+    """Write comparison.md, with its image beside it, and return its path."""
     draw(results, variants, folder / 'comparison.png')
     page = folder / 'comparison.md'
     page.write_text(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison measures: every network on the kept-out part of every data set."""
+"""What a comparison measures: every network on the kept-out part of every dataset."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestSet:
 
 
 def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
-    """Open the kept-out parts of all data sets, and drives that training leaves out.
+    """Open the kept-out parts of all datasets, and drives that training leaves out.
 
     Raises:
         DatasetError: A folder lacks something.

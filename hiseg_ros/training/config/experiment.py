@@ -27,9 +27,9 @@ PRECISIONS = ('32-true', 'bf16-mixed')
 
 @dataclass(frozen=True)
 class SecondLabelsConfig:
-    """Label images of another mapping for the pictures of a data set, such as pseudo labels.
+    """Label images of another mapping for the images of a dataset, such as pseudo labels.
 
-    A pixel then means what both labels allow; where they contradict each other the data set's own
+    A pixel then means what both labels allow; where they contradict each other the dataset's own
     holds, and where it is unlabeled it stays so.
     """
 
@@ -56,19 +56,19 @@ class SecondLabelsConfig:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """One data set of a run."""
+    """One dataset of a run."""
 
     kind: str
     """One of DATASET_KINDS."""
 
     root: str
-    """Folder of the data set; drawn scenes are kept in it."""
+    """Folder of the dataset; drawn scenes are kept in it."""
 
     share: int
     """Images in every batch."""
 
     weight: float = 1.0
-    """Factor on this data set's loss."""
+    """Factor on this dataset's loss."""
 
     scale: tuple[float, float] = (0.75, 1.5)
     """Range of the random resize factor."""
@@ -80,17 +80,17 @@ class DatasetConfig:
     """Weight of a pixel by label name; 1 where not given."""
 
     second_labels: SecondLabelsConfig | None = None
-    """Labels of another kind for the same pictures, which narrow the own ones."""
+    """Labels of another kind for the same images, which narrow the own ones."""
 
     scale_from: str = 'native'
-    """What `scale` multiplies: the picture's own size ('native'), or the size at which it just
+    """What `scale` multiplies: the image's own size ('native'), or the size at which it just
     covers the crop ('cover'). IV 2018: cover with a scale of 1."""
 
     box_centred: float = 0.0
     """Share of the crops that are laid around a box, in [0, 1]."""
 
     box_scale: tuple[float, float] | None = None
-    """Range of the resize factor of these crops, of the picture's own size and with 1 in it: boxes
+    """Range of the resize factor of these crops, of the image's own size and with 1 in it: boxes
     are shown at native resolution. By default that of `scale`."""
 
     pasted_signs: float = 0.0
@@ -108,13 +108,13 @@ class DatasetConfig:
     sqrt(threshold / f) times per pass (repeat-factor sampling of LVIS); 0 shows each once."""
 
     in_memory: bool | None = None
-    """Keep the decoded pictures in memory, or read each whenever it is shown; by default in memory
+    """Keep the decoded images in memory, or read each whenever it is shown; by default in memory
     below 4 GiB, estimated from the first one."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
 
     from_epoch: int = 0
-    """Epoch in which this data set joins the batches."""
+    """Epoch in which this dataset joins the batches."""
 
     def __post_init__(self) -> None:
         """Check kind and ranges.
@@ -143,7 +143,7 @@ class DatasetConfig:
         _require('from_epoch', self.from_epoch, self.from_epoch >= 0, 'at least 0')
 
     def in_folder(self, data: Path) -> DatasetConfig:
-        """Return the data set with its folders taken against one."""
+        """Return the dataset with its folders taken against one."""
         second = self.second_labels
         return replace(
             self,
@@ -168,7 +168,7 @@ class ValidationConfig:
     """What a run is measured on."""
 
     dataset: str
-    """Name of one of the run's data sets, which gives folder and kind; empty measures nothing."""
+    """Name of one of the run's datasets, which gives folder and kind; empty measures nothing."""
 
     options: dict[str, Any] = field(default_factory=dict)
     """Arguments of the loader, in place of those for training: another split, other seeds."""
@@ -209,9 +209,9 @@ class TrainingConfig:
     backbone_weights: str = ''
     """'imagenet', a file of the backbone's timm weights, or empty for random numbers."""
     dataset_norm: bool = False
-    """Batch-norm statistics for each data set instead of common ones; convolutions stay shared."""
+    """Batch-norm statistics for each dataset instead of common ones; convolutions stay shared."""
     exported_norm: str = ''
-    """The data set whose statistics the written weights have; empty for the mixture of all, by
+    """The dataset whose statistics the written weights have; empty for the mixture of all, by
     their shares."""
     mirror_images: str = 'traffic_signs'
     """What labels become in mirrored crops: a name in config/mirror_images, or a file."""
@@ -220,14 +220,14 @@ class TrainingConfig:
     threads: int = 0
     """CPU threads of the network; 0 leaves the choice to torch."""
     validation: ValidationConfig | None = None
-    """By default the split 'val' of the first CamVid data set, or nothing where there is none."""
+    """By default the split 'val' of the first CamVid dataset, or nothing where there is none."""
     validation_every_epochs: int = 5
     final_weights: str = 'last'
     """Which weights are written at the end: the 'last', or those of the 'best' validation."""
     recipe: str = ''
     """One sentence for the model card."""
     licences: dict[str, str] = field(default_factory=dict)
-    """By data set: its licence, for the model card."""
+    """By dataset: its licence, for the model card."""
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -241,7 +241,7 @@ class TrainingConfig:
         _require('datasets', self.datasets, bool(self.datasets), 'at least one by name')
         self.loss.check_head(self.network.head)
         starts = [item.from_epoch for item in self.datasets.values()]
-        _require('from_epoch', starts, 0 in starts, 'a data set that is there from epoch 0')
+        _require('from_epoch', starts, 0 in starts, 'a dataset that is there from epoch 0')
         _require('crop', list(self.crop), sides_fit, f'multiples of {multiple}')
         _require('steps', self.steps, self.steps >= 1, 'at least 1')
         _require('steps_per_epoch', self.steps_per_epoch, self.steps_per_epoch >= 1, 'at least 1')
@@ -277,7 +277,7 @@ class TrainingConfig:
             'exported_norm',
             self.exported_norm,
             not self.exported_norm or (self.dataset_norm and self.exported_norm in self.datasets),
-            f'one of the data sets {list(self.datasets)} where dataset_norm is true',
+            f'one of the datasets {list(self.datasets)} where dataset_norm is true',
         )
         factor = self.backbone_learning_rate
         _require('backbone_learning_rate', factor, 0 <= factor < math.inf, 'at least 0')
@@ -293,7 +293,7 @@ class TrainingConfig:
             'validation dataset',
             measured,
             not measured or measured in self.datasets,
-            f'one of the data sets {list(self.datasets)}',
+            f'one of the datasets {list(self.datasets)}',
         )
         _require(
             'final_weights',
@@ -311,7 +311,7 @@ class TrainingConfig:
         return None if name is None else ValidationConfig(name, {'split': 'val'})
 
     def started_from(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
-        """Return the run with its data sets in a folder.
+        """Return the run with its datasets in a folder.
 
         Args:
             data: Relative roots are taken against it.
@@ -341,7 +341,7 @@ def load_training_config(name_or_path: str | Path) -> TrainingConfig:
     if not isinstance(datasets, dict) or not datasets:
         raise ConfigError(f'{path} has no datasets; expected at least one by name.')
     data['datasets'] = {
-        str(name): _build(DatasetConfig, value, f'data set {name} of {path}')
+        str(name): _build(DatasetConfig, value, f'dataset {name} of {path}')
         for name, value in datasets.items()
     }
     config: TrainingConfig = _build(TrainingConfig, data, f'experiment {path}')

@@ -25,7 +25,7 @@ def require(key: str, value: object, is_usable: bool, expected: str) -> None:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Colours, blur and noise of one data set's crops.
+    """Colours, blur and noise of one dataset's crops.
 
     IV 2018 (Cityscapes and GTSDB; none on Vistas): colour 0.5, brightness 0, brightness_shift 16,
     contrast 0.2, saturation 0.2, hue 0.1, blur 0, noise 0, median 0.125, bilateral 0.25 (it draws

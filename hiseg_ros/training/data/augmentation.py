@@ -27,7 +27,7 @@ def random_colors(
     """
     config = config or AugmentationConfig()
     # torchvision draws from torch's own generator; seeding it here makes a sample depend on its
-    # index alone, so that a resumed run sees the same pictures.
+    # index alone, so that a resumed run sees the same images.
     torch.manual_seed(int(rng.integers(2**31)))
     if config.median or config.bilateral:
         image = _edge_keeping_blur(image, rng, config)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The data of a run: every data set, in memory or read on demand, one loader per epoch."""
+"""The data of a run: every dataset, in memory or read on demand, one loader per epoch."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ DRAWN_SIGNS_PER_TYPE = 24
 def _label_weights(
     config: TrainingConfig, mappings: dict[str, Mapping]
 ) -> dict[str, dict[str, float]]:
-    """Return the pixel weights by mapping; data sets of one kind share one mapping."""
+    """Return the pixel weights by mapping; datasets of one kind share one mapping."""
     weights: dict[str, dict[str, float]] = {}
     for name, item in config.datasets.items():
         if weights.setdefault(mappings[name].name, item.label_weights) != item.label_weights:
             raise ConfigError(
-                f'Data set {name} has the label weights {item.label_weights}, another one of kind '
+                f'Dataset {name} has the label weights {item.label_weights}, another one of kind '
                 f'{item.kind} has others; expected the same.'
             )
     return weights
@@ -46,7 +46,7 @@ def _label_weights(
 def _narrowings(
     config: TrainingConfig, mappings: dict[str, Mapping], taxonomy: Taxonomy
 ) -> dict[str, Narrowing]:
-    """Return the second labels by mapping; data sets of one kind share theirs.
+    """Return the second labels by mapping; datasets of one kind share theirs.
 
     Raises:
         ConfigError: They do not.
@@ -56,11 +56,11 @@ def _narrowings(
     for name, item in config.datasets.items():
         second = item.second_labels
         other = found.setdefault(mappings[name].name, second)
-        # Their folders and sources may differ, as those of the data sets do.
+        # Their folders and sources may differ, as those of the datasets do.
         same = second and other and replace(second, root=other.root, source=other.source)
         if other != same:
             raise ConfigError(
-                f'Data set {name} has the second labels {second}, another one of kind {item.kind} '
+                f'Dataset {name} has the second labels {second}, another one of kind {item.kind} '
                 f'has {other}; expected the same mapping and weight.'
             )
     return {
@@ -74,7 +74,7 @@ def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
     try:
         return open_dataset(config.kind, config.root, config.options)
     except ConfigError as problem:
-        raise ConfigError(f'Data set {name} cannot be opened: {problem}') from problem
+        raise ConfigError(f'Dataset {name} cannot be opened: {problem}') from problem
 
 
 ValidationItem = tuple[torch.Tensor, torch.Tensor, bool]
@@ -155,7 +155,7 @@ def batches_of_run(config: TrainingConfig) -> int:
 
 
 def batch_sizes(config: TrainingConfig) -> list[int]:
-    """Return every size that batches have in a run; they grow as data sets join."""
+    """Return every size that batches have in a run; they grow as datasets join."""
     starts = sorted({item.from_epoch for item in config.datasets.values()})
     return [
         sum(item.share for item in config.datasets.values() if item.from_epoch <= start)
@@ -164,13 +164,13 @@ def batch_sizes(config: TrainingConfig) -> list[int]:
 
 
 class MixedData(lightning.LightningDataModule):
-    """The data sets of a run, one loader per epoch."""
+    """The datasets of a run, one loader per epoch."""
 
     def __init__(self, config: TrainingConfig, taxonomy: Taxonomy) -> None:
         """Read what is kept in memory, with progress bars.
 
         Raises:
-            ConfigError: A data set has options or label weights that it does not know.
+            ConfigError: A dataset has options or label weights that it does not know.
             MappingError: A mapping or the mirror images do not fit the taxonomy.
             DatasetError: A folder or a file is missing or wrong.
         """

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One table for the labels of all data sets: each row is the set of leaves that a label allows."""
+"""One table for the labels of all datasets: each row is the set of leaves that a label allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IGNORED = -1
 """Target of a pixel that gives no gradient."""
 
 UNKNOWN = -2
-"""Row of a label id that the mapping does not have at all: the data set is another one."""
+"""Row of a label id that the mapping does not have at all: the dataset is another one."""
 
 MAX_ROWS = 2**15
 """Targets are kept as 16-bit integers."""
@@ -31,7 +31,7 @@ SHARE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Second labels of a data set: a pixel means what both of its labels allow."""
+    """Second labels of a dataset: a pixel means what both of its labels allow."""
 
     mapping: Mapping
     """What the second labels mean."""
@@ -57,9 +57,9 @@ class LabelTable:
 
         Args:
             taxonomy: The tree.
-            mappings: One per data set, names unique.
+            mappings: One per dataset, names unique.
             weights: By mapping name, then label name: weight of a pixel; 1 where not given.
-            narrowings: By mapping name: the second labels of its data sets.
+            narrowings: By mapping name: the second labels of its datasets.
 
         Raises:
             ConfigError: Two mappings have one name, or weights name an unknown mapping or label or
@@ -175,7 +175,7 @@ class LabelTable:
 
         Where the two labels have no leaf in common the first one holds, as it does where the
         second is unlabeled; where the first is unlabeled, so is the pixel. -2 where the second is
-        unknown. None where the mapping's data sets have no second labels.
+        unknown. None where the mapping's datasets have no second labels.
         """
         return self._narrowed_rows.get(mapping_name)
 
@@ -216,7 +216,7 @@ class LabelTable:
         )
         if row >= MAX_ROWS:
             raise DatasetError(
-                f'The data sets have more than {MAX_ROWS} different labels and mixtures; expected '
+                f'The datasets have more than {MAX_ROWS} different labels and mixtures; expected '
                 'fewer: round the shares.'
             )
         return row

@@ -23,14 +23,14 @@ NO_MIRROR = -2
 def mirrored_rows(
     allowed: NDArray[np.generic], own_rows: Sequence[int], mirror_of_leaf: NDArray[np.int64]
 ) -> NDArray[np.int16]:
-    """Return the row of the label table that each row becomes in a mirrored picture.
+    """Return the row of the label table that each row becomes in a mirrored image.
 
     A coarse label stays true of what has no mirror image itself: a mirrored limit is no limit, but
     it is the front of a sign. So only labels all of whose leaves have none have none either.
 
     Args:
         allowed: (R, L), not 0 where row r allows leaf l.
-        own_rows: Rows of the data set's labels, among which a mirror image is looked for.
+        own_rows: Rows of the dataset's labels, among which a mirror image is looked for.
         mirror_of_leaf: (L,) the leaf that a leaf becomes, or NO_LEAF.
 
     Returns:

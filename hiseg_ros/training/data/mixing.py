@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Batches with fixed shares of each data set; a sample depends on its number alone."""
+"""Batches with fixed shares of each dataset; a sample depends on its number alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hiseg_ros.datasets.sample import Box
 from hiseg_ros.training.data.augmentation import random_colors
 from hiseg_ros.training.data.mirroring import mirror_crop
 from hiseg_ros.training.data.repeats import pass_length, pass_order
-from hiseg_ros.training.data.source import Picture, Source
+from hiseg_ros.training.data.source import Image, Source
 from hiseg_ros.training.data.transforms import SignCutout, cover_factor, paste_signs, random_crop
 from hiseg_ros.types import ImageSize
 
 TrainingItem = tuple[torch.Tensor, torch.Tensor, int]
-"""Image (3, H, W) uint8, target rows (H, W) int64, index of the data set."""
+"""Image (3, H, W) uint8, target rows (H, W) int64, index of the dataset."""
 
 
 class MixedSamples(Dataset[TrainingItem]):
@@ -35,10 +35,10 @@ class MixedSamples(Dataset[TrainingItem]):
         seed: int,
         library: Sequence[Sequence[SignCutout]] = (),
     ) -> None:
-        """Lay out one epoch; data sets whose `from_epoch` lies ahead are left out.
+        """Lay out one epoch; datasets whose `from_epoch` lies ahead are left out.
 
         Args:
-            sources: Data sets.
+            sources: Datasets.
             crop: (height, width) of every sample.
             steps: Batches in an epoch.
             epoch: Number of the epoch within the run, from 0.
@@ -73,19 +73,19 @@ class MixedSamples(Dataset[TrainingItem]):
         """Return one augmented sample; it depends on seed, epoch and index alone.
 
         Raises:
-            DatasetError: A picture that is not kept in memory cannot be used.
+            DatasetError: An image that is not kept in memory cannot be used.
         """
         batch, slot = divmod(index, self.batch_size)
         dataset_index, place = self.slots[slot]
         source = self.sources[dataset_index]
         config = source.config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        picture = source.pictures[self._position(dataset_index, batch, place)]
+        entry = source.images[self._position(dataset_index, batch, place)]
         centre = None
-        if picture.boxes and rng.random() < config.box_centred:
-            centre = _chosen_box(picture.boxes, source.repeats.of_label_id, rng)
-        scale = self._scale(source, picture, centre)
-        image, rows = random_crop(picture.image, picture.rows, self.crop, scale, rng, centre)
+        if entry.boxes and rng.random() < config.box_centred:
+            centre = _chosen_box(entry.boxes, source.repeats.of_label_id, rng)
+        scale = self._scale(source, entry, centre)
+        image, rows = random_crop(entry.image, entry.rows, self.crop, scale, rng, centre)
         image, rows = np.array(image), np.array(rows)
         if source.mirror is not None and rng.random() < 0.5:
             image, rows = mirror_crop(image, rows, source.mirror) or (image, rows)
@@ -99,18 +99,18 @@ class MixedSamples(Dataset[TrainingItem]):
             dataset_index,
         )
 
-    def _scale(self, source: Source, picture: Picture, centre: Box | None) -> tuple[float, float]:
+    def _scale(self, source: Source, entry: Image, centre: Box | None) -> tuple[float, float]:
         """Return the range of the resize factor."""
         config = source.config
         if centre is not None and config.box_scale is not None:
             return config.box_scale
         if config.scale_from == 'native':
             return config.scale
-        least = cover_factor((picture.rows.shape[0], picture.rows.shape[1]), self.crop)
+        least = cover_factor((entry.rows.shape[0], entry.rows.shape[1]), self.crop)
         return least * config.scale[0], least * config.scale[1]
 
     def _position(self, dataset_index: int, batch: int, place: int) -> int:
-        """Return which picture a slot shows: each at least once per pass, always in new order."""
+        """Return which image a slot shows: each at least once per pass, always in new order."""
         source = self.sources[dataset_index]
         step = (self.epoch - source.config.from_epoch) * self.steps + batch
         number, position = divmod(step * source.config.share + place, self._lengths[dataset_index])
@@ -124,7 +124,7 @@ class MixedSamples(Dataset[TrainingItem]):
 def _chosen_box(
     boxes: Sequence[Box], of_label_id: NDArray[np.float64], rng: np.random.Generator
 ) -> Box:
-    """Return a box, one of a rare label likelier: for its sake the picture is shown again."""
+    """Return a box, one of a rare label likelier: for its sake the image is shown again."""
     weights = np.array([of_label_id[box.label_id] for box in boxes])
     if (weights == weights[0]).all():
         return boxes[int(rng.integers(len(boxes)))]

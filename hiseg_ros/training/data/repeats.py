@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which image comes when: passes over a data set, in which images of rare labels come again."""
+"""Which image comes when: passes over a dataset, in which images of rare labels come again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A second label image for each picture of a data set, in the label ids of another mapping."""
+"""A second label image for each image of a dataset, in the label ids of another mapping."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class SecondLabels:
     mapping_name: str
 
     def path(self, name: str) -> Path:
-        """Return the file for the picture of a name."""
+        """Return the file for the image of a name."""
         return self.root / f'{name}_{self.mapping_name}.png'
 
     def of(self, sample: Sample) -> NDArray[np.uint8]:
         """Return the (H, W) uint8 second label ids of a sample.
 
         Raises:
-            DatasetError: The file is missing, damaged or of another size than the picture.
+            DatasetError: The file is missing, damaged or of another size than the image.
         """
         path = self.path(sample.name)
         if not path.is_file():
             raise DatasetError(
-                f'{path} is missing; expected a label image for each picture, as hiseg predict '
+                f'{path} is missing; expected a label image for each image, as hiseg predict '
                 f'--mapping {self.mapping_name} --output {self.root} writes them.'
             )
         label_ids = read_label_ids(path)

@@ -25,16 +25,16 @@ def sign_library(
     """Return cutouts by type, real ones from the boxes of a source and drawn ones.
 
     Args:
-        source: A box-labelled data set with GTSDB's label ids.
+        source: A box-labelled dataset with GTSDB's label ids.
         row_table: (256,) row of each label id.
         drawn_per_type: Drawn variants of each type.
         seed: Seed of the drawn variants.
     """
     cutouts: dict[int, list[SignCutout]] = defaultdict(list)
-    for index in range(len(source.pictures)):
-        picture = source.pictures[index]
-        for box in picture.boxes:
-            rgb = picture.image[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
+    for index in range(len(source.images)):
+        entry = source.images[index]
+        for box in entry.boxes:
+            rgb = entry.image[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
             if min(rgb.shape[:2]) >= MIN_SIDE:
                 mask = sign_shape(box.label_id, rgb.shape[0], rgb.shape[1])
                 cutouts[box.label_id].append(

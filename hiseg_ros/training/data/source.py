@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A data set with rows of the label table for labels: in memory, or read when it is shown."""
+"""A dataset with rows of the label table for labels: in memory, or read when it is shown."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.types import RgbImage
 
 LARGEST_IN_MEMORY = 4 * 2**30
-"""Bytes of decoded pictures and labels up to which a data set is kept in memory by default."""
+"""Bytes of decoded images and labels up to which a dataset is kept in memory by default."""
 
 READERS = 8
-"""Most threads that read a data set; decoders leave Python's lock."""
+"""Most threads that read a dataset; decoders leave Python's lock."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """An image with its labels as rows of the label table."""
 
     image: RgbImage
@@ -39,30 +39,30 @@ class Picture:
     boxes: tuple[Box, ...] = ()
 
 
-class Pictures(Protocol):
-    """Pictures by number, in memory or not."""
+class Images(Protocol):
+    """Images by number, in memory or not."""
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> Image:
         """Return one; raises a DatasetError if it cannot be read."""
 
 
 @runtime_checkable
 class KnowsMixtures(Protocol):
-    """A data set that knows the mixtures of labels in its pictures without reading them."""
+    """A dataset that knows the mixtures of labels in its images without reading them."""
 
     def mixtures(self, index: int) -> Mapping[int, Mapping[int, float]]:
-        """Return those of one picture, as in its Sample."""
+        """Return those of one image, as in its Sample."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as training draws from it."""
+    """A dataset as training draws from it."""
 
     config: DatasetConfig
-    pictures: Pictures
+    images: Images
     repeats: Repeats
     mirror: NDArray[np.int16] | None = None
     """Row of each row's mirror image, or NO_MIRROR; None where crops are not mirrored."""
@@ -76,19 +76,19 @@ class Source:
         mirror_of_leaf: NDArray[np.int64] | None = None,
         second_labels: SecondLabels | None = None,
     ) -> Source:
-        """Read a data set, or only what must be known of it beforehand, with a progress bar.
+        """Read a dataset, or only what must be known of it beforehand, with a progress bar.
 
         In memory JPEG and WebP are decoded once: again for each epoch would cost more than the
-        augmentation. A large set is read picture by picture when it is shown. Then a picture that
+        augmentation. A large set is read image by image when it is shown. Then an image that
         is damaged stops the run only there. Where rare labels are repeated all are read once
-        beforehand, and where the first has mixtures of labels, unless the data set knows them.
+        beforehand, and where the first has mixtures of labels, unless the dataset knows them.
 
         Args:
             config: Its settings.
             dataset: Where the samples come from.
             table: Gets a row for each mixture of labels that occurs.
             mirror_of_leaf: (L,) mirror images of leaves; needed where crops are mirrored.
-            second_labels: Narrow the labels of the pictures; the table knows how.
+            second_labels: Narrow the labels of the images; the table knows how.
 
         Raises:
             ConfigError: Crops are mirrored and nothing says what leaves become.
@@ -96,7 +96,7 @@ class Source:
         """
         if config.flips and mirror_of_leaf is None:
             raise ConfigError(
-                f'Data set {config.kind} in {config.root} has flips, but nothing says what its '
+                f'Dataset {config.kind} in {config.root} has flips, but nothing says what its '
                 'labels become; expected the mirror images of the leaves.'
             )
         reader = _Reader(config, dataset, table, second_labels)
@@ -104,21 +104,21 @@ class Source:
         # Rows have two bytes a pixel.
         size = (first.image.nbytes + 2 * first.label_ids.size) * len(dataset)
         in_memory = size <= LARGEST_IN_MEMORY if config.in_memory is None else config.in_memory
-        pictures: Pictures = reader
+        images: Images = reader
         repeats = Repeats.none(len(dataset))
         if in_memory or config.repeat_threshold or not reader.knows_mixtures(first):
             kept, present = reader.read_all(in_memory)
-            pictures = kept if in_memory else reader
+            images = kept if in_memory else reader
             if config.repeat_threshold:
                 repeats = repeat_factors(present, config.repeat_threshold)
         mirror = None
         if mirror_of_leaf is not None and config.flips:
             mirror = mirrored_rows(table.allowed.numpy(), reader.rows_of_labels(), mirror_of_leaf)
-        return cls(config, pictures, repeats, mirror)
+        return cls(config, images, repeats, mirror)
 
 
 class _Reader:
-    """Pictures read whenever they are asked for."""
+    """Images read whenever they are asked for."""
 
     def __init__(
         self,
@@ -138,12 +138,12 @@ class _Reader:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> Image:
         sample = self._dataset[index]
-        return Picture(sample.image, self._rows(sample), sample.boxes)
+        return Image(sample.image, self._rows(sample), sample.boxes)
 
     def knows_mixtures(self, first: Sample) -> bool:
-        """Give the mixtures that the data set knows rows; return whether these seem to be all."""
+        """Give the mixtures that the dataset knows rows; return whether these seem to be all."""
         if not isinstance(self._dataset, KnowsMixtures):
             return not first.mixtures
         for index in range(len(self)):
@@ -158,17 +158,17 @@ class _Reader:
                 self._row_of_mixture[key] = row
 
     def rows_of_labels(self) -> list[int]:
-        """Return the rows of the data set's labels."""
+        """Return the rows of the dataset's labels."""
         tables = [self._row_of_label_id]
         if self._narrowed_rows is not None:
             tables.append(self._narrowed_rows.ravel())
         return sorted({row for table in tables for row in table[table >= 0].tolist()})
 
-    def read_all(self, keeps: bool) -> tuple[list[Picture], NDArray[np.bool_]]:
-        """Return all pictures, or none of them, and the (N, 256) table of their label ids."""
+    def read_all(self, keeps: bool) -> tuple[list[Image], NDArray[np.bool_]]:
+        """Return all images, or none of them, and the (N, 256) table of their label ids."""
         count = len(self)
         present = np.zeros((count, 256), np.bool_)
-        kept: list[Picture] = []
+        kept: list[Image] = []
         doing = 'reading' if keeps else 'reading the labels of'
         for index, sample in enumerate(
             tqdm(self._samples(), f'{doing} {self._config.kind}', count)
@@ -177,7 +177,7 @@ class _Reader:
             rows = self._rows(sample)
             present[index] = _label_ids_in(sample)
             if keeps:
-                kept.append(Picture(sample.image, rows, sample.boxes))
+                kept.append(Image(sample.image, rows, sample.boxes))
         return kept, present
 
     def _samples(self) -> Iterator[Sample]:
@@ -206,7 +206,7 @@ class _Reader:
             row = self._row_of_mixture.get(_key(shares))
             if row is None:
                 raise DatasetError(
-                    f'Image {sample.name} of data set {self._config.kind} in {self._config.root} '
+                    f'Image {sample.name} of dataset {self._config.kind} in {self._config.root} '
                     f'has the mixture of labels {dict(shares)}, and the first image has none; '
                     'expected mixtures to be known before training: set in_memory to true.'
                 )
@@ -216,7 +216,7 @@ class _Reader:
         if (rows == UNKNOWN).any():
             unknown = np.unique(sample.label_ids[rows == UNKNOWN]).tolist()
             raise DatasetError(
-                f'Image {sample.name} of data set {self._config.kind} in {self._config.root} has '
+                f'Image {sample.name} of dataset {self._config.kind} in {self._config.root} has '
                 f'the label ids {unknown}; expected only those of the mapping '
                 f'{self._dataset.mapping_name!r}.'
             )

@@ -117,7 +117,7 @@ def paste_sign(
     target_rows = rows[top : top + height, left : left + width]
     rgb = rgb[: target.shape[0], : target.shape[1]]
     alpha = alpha[: target.shape[0], : target.shape[1]]
-    # Signs follow the light of the picture, and a little that of their place: dusk signs on dusk
+    # Signs follow the light of the image, and a little that of their place: dusk signs on dusk
     # streets, darker ones under trees.
     around = 0.75 * image.mean() + 0.25 * target.mean()
     light = float(np.clip((around + 30) / 150 * rng.uniform(0.6, 1.3), 0.25, 1.2))

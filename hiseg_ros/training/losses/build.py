@@ -20,7 +20,7 @@ def build_loss(config: LossConfig, table: LabelTable, taxonomy: Taxonomy, head: 
 
     Args:
         config: What to build.
-        table: Labels and mixtures of all data sets; mixtures added later are not seen.
+        table: Labels and mixtures of all datasets; mixtures added later are not seen.
         taxonomy: The tree of the table.
         head: The network's head.
 

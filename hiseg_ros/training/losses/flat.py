@@ -31,7 +31,7 @@ class FlatLoss(SetLoss):
         if not bool(is_single.any()):
             raise ConfigError(
                 "Loss 'flat' has no label that means a single leaf; expected at least one: use "
-                'the loss set, or a data set with finer labels.'
+                'the loss set, or a dataset with finer labels.'
             )
         rows = torch.where(is_single, torch.arange(len(is_single)), IGNORED)
         rows = torch.cat([rows, torch.tensor([IGNORED])])

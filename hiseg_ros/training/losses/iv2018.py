@@ -92,7 +92,7 @@ class Iv2018Loss(torch.nn.Module):
         if bool((targets < 0).all()):
             raise ConfigError(
                 "Loss 'iv2018' has no label that trains a classifier; expected at least one: use "
-                'the loss set, or a data set with finer labels.'
+                'the loss set, or a dataset with finer labels.'
             )
         levels = [taxonomy.level(node) for node in taxonomy.classifiers]
         most = max(taxonomy.depth, len(PUBLISHED_CLASSIFIER_WEIGHTS))
@@ -134,8 +134,8 @@ class Iv2018Loss(torch.nn.Module):
         Args:
             output: Of the conditional head.
             targets: (N, H, W) integer rows of the label table; -1 = unlabeled.
-            dataset_index: (N,) data set of each image.
-            dataset_weights: (D,) weight of each pixel of each data set.
+            dataset_index: (N,) dataset of each image.
+            dataset_weights: (D,) weight of each pixel of each dataset.
 
         Raises:
             ConfigError: The head has no classifiers.

@@ -49,7 +49,7 @@ def set_nll(
 
 
 class SetLoss(torch.nn.Module):
-    """Weighted mean of `set_nll` per data set, the data sets added with their own weights."""
+    """Weighted mean of `set_nll` per dataset, the datasets added with their own weights."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class SetLoss(torch.nn.Module):
         Args:
             output: Of either head; its leaf probabilities are read.
             targets: (N, H, W) integer rows of the label table; -1 = unlabeled.
-            dataset_index: (N,) data set of each image.
-            dataset_weights: (D,) weight of each data set.
+            dataset_index: (N,) dataset of each image.
+            dataset_weights: (D,) weight of each dataset.
         """
         probabilities = output.leaf_probabilities
         # One tensor per image: indexing would make each gradient as large as the batch.
@@ -100,7 +100,7 @@ class SetLoss(torch.nn.Module):
                 for weight, nll in self._terms(images[n], targets[n].long()):
                     sums[dataset] = sums[dataset] + (weight * nll).sum()
                     weight_sums[dataset] = weight_sums[dataset] + weight.sum()
-        # Also a data set without an image in this process: all of them have to add up the same.
+        # Also a dataset without an image in this process: all of them have to add up the same.
         means = global_mean(torch.stack(sums), torch.stack(weight_sums))
         return (dataset_weights * means).sum()
 

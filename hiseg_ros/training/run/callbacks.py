@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What happens beside the training steps: the run folder, speed and memory, pictures."""
+"""What happens beside the training steps: the run folder, speed and memory, images."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class TimedCheckpoint(ModelCheckpoint):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
-class Pictures(Callback):
+class Images(Callback):
     """Sends the overlays of a few validation images to TensorBoard."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
@@ -218,7 +218,7 @@ class Pictures(Callback):
         board = next((x for x in trainer.loggers if isinstance(x, TensorBoardLogger)), None)
         if board is None or batch_idx >= SHOWN_IMAGES or not trainer.is_global_zero:
             return
-        picture = overlay(outputs['image'], outputs['labels'], self.taxonomy)
+        image = overlay(outputs['image'], outputs['labels'], self.taxonomy)
         board.experiment.add_image(
-            f'validation/{batch_idx}', picture, trainer.global_step, dataformats='HWC'
+            f'validation/{batch_idx}', image, trainer.global_step, dataformats='HWC'
         )

@@ -63,13 +63,13 @@ class SegmentationModule(lightning.LightningModule):
         """Check what depends on the number of processes.
 
         Raises:
-            ConfigError: A process would see no image of a data set that has its own statistics.
+            ConfigError: A process would see no image of a dataset that has its own statistics.
         """
         least = min(item.share for item in self.config.datasets.values())
         if self.config.dataset_norm and least < self.trainer.world_size:
             raise ConfigError(
-                f'The smallest share of a data set is {least} for {self.trainer.world_size} '
-                'processes with dataset_norm; expected an image of each data set for each '
+                f'The smallest share of a dataset is {least} for {self.trainer.world_size} '
+                'processes with dataset_norm; expected an image of each dataset for each '
                 'process: raise the shares or turn dataset_norm off.'
             )
 
@@ -144,14 +144,14 @@ class SegmentationModule(lightning.LightningModule):
 
     @property
     def _exported_norm(self) -> int | None:
-        """The data set whose norm statistics the written network has; None for all of them."""
+        """The dataset whose norm statistics the written network has; None for all of them."""
         name = self.config.exported_norm
         return list(self.config.datasets).index(name) if name else None
 
     def finished_networks(self) -> dict[str, HierarchicalNetwork]:
         """Return the networks to write, by file name without its ending.
 
-        The first is the run's result. With `dataset_norm` one for each data set follows, with its
+        The first is the run's result. With `dataset_norm` one for each dataset follows, with its
         statistics, for those who know which camera they have.
         """
         name = self.config.name

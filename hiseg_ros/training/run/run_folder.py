@@ -41,7 +41,7 @@ _FREE = (
     'initial_weights',
     'backbone_weights',
 )
-"""Keys that change nothing in a run that has begun; nor do the folders of its data sets."""
+"""Keys that change nothing in a run that has begun; nor do the folders of its datasets."""
 
 
 def plain(value: Any) -> Any:

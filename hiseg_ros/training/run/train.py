@@ -33,7 +33,7 @@ from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_
 from hiseg_ros.training.distributed import check_divisible, launched_processes
 from hiseg_ros.training.run.callbacks import (
     Folder,
-    Pictures,
+    Images,
     RunProgressBar,
     Speed,
     TimedCheckpoint,
@@ -121,7 +121,7 @@ def train(
         accelerator=accelerator,
         devices=devices,
         num_nodes=machines,
-        # Every loss reaches every weight, but the norms of a data set that joins later wait.
+        # Every loss reaches every weight, but the norms of a dataset that joins later wait.
         strategy=(
             DDPStrategy(find_unused_parameters=config.dataset_norm)
             if devices * machines > 1
@@ -139,7 +139,7 @@ def train(
         log_every_n_steps=min(20, config.steps_per_epoch),
         callbacks=[
             Folder(run_dir, config, first_step),
-            Pictures(taxonomy),
+            Images(taxonomy),
             *_callbacks(config, run_dir, speed),
         ],
         logger=[
@@ -269,7 +269,7 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> d
 
 
 def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
-    """Return what the second labels of a data set are; their folder says nothing elsewhere."""
+    """Return what the second labels of a dataset are; their folder says nothing elsewhere."""
     second = config.second_labels
     if second is None:
         return {}

@@ -21,12 +21,12 @@ SIDE = 48
 
 def clean_sign(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a sign averaged over a few ages, on grey."""
-    pictures, masks = [], []
+    images, masks = [], []
     for seed in range(3):
         rgb, mask = draw_sign(name, SIDE, np.random.default_rng(seed))
-        pictures.append(np.where(mask[..., None], rgb, 128).astype(np.float64))
+        images.append(np.where(mask[..., None], rgb, 128).astype(np.float64))
         masks.append(mask)
-    return np.mean(pictures, axis=0), masks[0]
+    return np.mean(images, axis=0), masks[0]
 
 
 def test_there_are_43_sign_types_in_the_benchmarks_order() -> None:
@@ -43,10 +43,10 @@ def test_every_drawn_name_is_a_leaf_of_the_street_taxonomy_and_none_is_missing()
 
 
 def test_no_two_sign_types_look_alike() -> None:
-    pictures = [clean_sign(name)[0] for name in SIGN_TYPES]
+    images = [clean_sign(name)[0] for name in SIGN_TYPES]
     for first in range(43):
         for second in range(first):
-            difference = np.abs(pictures[first] - pictures[second]).max(axis=2)
+            difference = np.abs(images[first] - images[second]).max(axis=2)
             changed = (difference > 60).sum()
             assert changed > 0.02 * SIDE * SIDE, (SIGN_TYPES[first], SIGN_TYPES[second])
 

@@ -39,12 +39,12 @@ def test_the_same_seed_draws_the_same_bytes() -> None:
 
 
 def test_scenes_of_different_seeds_differ() -> None:
-    pictures = {one.rgb.tobytes() for one in some_scenes()}
-    assert len(pictures) == len(some_scenes())
+    images = {one.rgb.tobytes() for one in some_scenes()}
+    assert len(images) == len(some_scenes())
 
 
 @pytest.mark.parametrize('size', [(360, 480), (128, 256), (97, 143)])
-def test_the_picture_has_the_asked_size(size: tuple[int, int]) -> None:
+def test_the_image_has_the_asked_size(size: tuple[int, int]) -> None:
     drawn = draw_scene(3, size)
     assert drawn.rgb.shape == (*size, 3) and drawn.rgb.dtype == np.uint8
     assert drawn.labels.shape == size and drawn.labels.dtype == np.uint8
@@ -105,7 +105,7 @@ def test_no_pixel_of_a_sign_type_lies_outside_the_boxes_of_that_type() -> None:
         assert not np.isin(rest, [LEAF[name] for name in SIGN_TYPES]).any()
 
 
-def test_labels_follow_the_picture() -> None:
+def test_labels_follow_the_image() -> None:
     """Neighbours across a label's edge differ in colour far more than those within a label."""
     drawn = draw_scene(44, (256, 512))
     steps = np.abs(np.diff(drawn.rgb.astype(np.int16), axis=1)).sum(axis=2)

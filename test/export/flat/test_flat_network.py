@@ -33,7 +33,7 @@ from hiseg_ros.model.info import INFO_KEY  # noqa: E402
 def test_the_input_is_known_by_its_shape(
     tmp_path: Path, options: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    """Place of the colours, type, size, and whether there may be several pictures."""
+    """Place of the colours, type, size, and whether there may be several images."""
     found = open_flat_network(write_network(tmp_path / 'x.onnx', 19, **options)).input
     assert (found.layout, found.dtype, found.size, found.any_batch) == expected
 
@@ -160,13 +160,13 @@ def test_several_inputs_are_refused(tmp_path: Path) -> None:
     ('shape', 'kind', 'words'),
     [
         (['n', 1, 'h', 'w'], TensorProto.FLOAT, r'\(n, 1, h, w\); expected three colours'),
-        (['n', 3, 'h'], TensorProto.FLOAT, r'float of shape \(n, 3, h\); expected a picture'),
-        (['n', 3, 'h', 'w'], TensorProto.DOUBLE, r'double of shape .*; expected a picture'),
-        ([4, 3, 'h', 'w'], TensorProto.FLOAT, 'takes 4 pictures at once'),
+        (['n', 3, 'h'], TensorProto.FLOAT, r'float of shape \(n, 3, h\); expected an image'),
+        (['n', 3, 'h', 'w'], TensorProto.DOUBLE, r'double of shape .*; expected an image'),
+        ([4, 3, 'h', 'w'], TensorProto.FLOAT, 'takes 4 images at once'),
         ([1, 3, 64, 'w'], TensorProto.FLOAT, 'height and width both fixed or both open'),
     ],
 )
-def test_an_input_that_is_no_picture_is_refused(
+def test_an_input_that_is_no_image_is_refused(
     tmp_path: Path, shape: list[Any], kind: int, words: str
 ) -> None:
     """With its shape and what is expected."""

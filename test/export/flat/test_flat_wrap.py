@@ -42,7 +42,7 @@ def street() -> Taxonomy:
 
 @pytest.fixture(scope='module')
 def picture() -> np.ndarray:
-    """Return a (64, 96, 3) uint8 picture of large areas with soft borders."""
+    """Return a (64, 96, 3) uint8 image of large areas with soft borders."""
     coarse = np.random.default_rng(7).integers(0, 256, (4, 6, 3)).astype(np.float32)
     fine = cv2.resize(coarse, (96, 64), interpolation=cv2.INTER_CUBIC)
     return fine.clip(0, 255).astype(np.uint8)
@@ -335,9 +335,9 @@ def test_probabilities_without_any_runtime_cannot_be_proven(
 ) -> None:
     """It says which packages do."""
     real = importlib.util.find_spec
-    for module in ('flat_reference', 'flat_proof'):
+    for module in ('export.flat.reference', 'export.flat.proof'):
         monkeypatch.setattr(
-            f'hiseg_ros.inference.{module}.find_spec',
+            f'hiseg_ros.{module}.find_spec',
             lambda name: None if name in ('onnxruntime', 'openvino') else real(name),
         )
     path = write_network(tmp_path / 'flat.onnx', 19)
@@ -351,9 +351,9 @@ def test_the_reference_may_run_in_openvino(
     """Where ONNX Runtime is missing, the proof is the other one's alone."""
     pytest.importorskip('openvino')
     real = importlib.util.find_spec
-    for module in ('flat_reference', 'flat_proof', 'choice'):
+    for module in ('export.flat.reference', 'export.flat.proof', 'inference.open_model'):
         monkeypatch.setattr(
-            f'hiseg_ros.inference.{module}.find_spec',
+            f'hiseg_ros.{module}.find_spec',
             lambda name: None if name == 'onnxruntime' else real(name),
         )
     path = write_network(tmp_path / 'flat.onnx', 19, 'resize+argmax')

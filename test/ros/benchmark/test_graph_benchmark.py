@@ -78,7 +78,7 @@ def test_lost_images_count_against_the_node() -> None:
     assert row['engine_ms'] is None
 
 
-def test_labels_are_compared_with_those_of_the_same_picture() -> None:
+def test_labels_are_compared_with_those_of_the_same_image() -> None:
     """One of eight pixels differs."""
     import os
 
@@ -86,7 +86,7 @@ def test_labels_are_compared_with_those_of_the_same_picture() -> None:
     run = Run(
         {1: 0.0},
         {1: {'labels': 0.05}},
-        picture={1: 1},
+        image={1: 1},
         labels={
             1: SimpleNamespace(data=bytes([5, 6, 7, 9])),
             0: SimpleNamespace(data=bytes([1, 2, 3, 4])),

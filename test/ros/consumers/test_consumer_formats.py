@@ -194,14 +194,14 @@ def test_an_outline_encloses_its_region_and_a_speck_has_its_box(
 
     (disc,), (speck,) = outlines(masks[0]), outlines(masks[1])
     assert len(disc) < 30, 'simplified'
-    picture = np.zeros((80, 80), np.uint8)
+    image = np.zeros((80, 80), np.uint8)
     corners = (np.array(disc) - 0.5).round().astype(np.int32)
-    cv2.fillPoly(picture, [corners], 1)
+    cv2.fillPoly(image, [corners], 1)
     y, x, height, width = masks[0].roi
-    drawn = picture[y : y + height, x : x + width].astype(bool)
+    drawn = image[y : y + height, x : x + width].astype(bool)
     common = (drawn & masks[0].mask).sum() / (drawn | masks[0].mask).sum()
     assert common > 0.95
-    assert picture.sum() == drawn.sum()
+    assert image.sum() == drawn.sum()
     assert speck == [(6.0, 5.0), (7.0, 5.0), (7.0, 6.0), (6.0, 6.0)]
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs('ros')
 
 
 def patchwork() -> Any:
-    """Return an engine that sees a patchwork of classes in every picture, and counts its calls."""
+    """Return an engine that sees a patchwork of classes in every image, and counts its calls."""
     from node_support import HeldEngine
 
     class Patchwork(HeldEngine):
@@ -49,7 +49,7 @@ def decision(name: str, engine: Any) -> Any:
     return SparseLabelDecision(load_mapping(name, engine.taxonomy), engine.taxonomy)
 
 
-def plain_picture(number: int = 0, height: int = 24, width: int = 36) -> Any:
+def plain_image(number: int = 0, height: int = 24, width: int = 36) -> Any:
     from node_support import image_message
 
     return image_message(np.zeros((height, width, 3), np.uint8), number)
@@ -89,7 +89,7 @@ def test_a_label_set_has_its_own_ids_and_costs_nothing_while_nobody_listens(
     confidence = graph.collect(Image, '/segmentation/confidence')
 
     def publish() -> None:
-        images.publish(plain_picture())
+        images.publish(plain_image())
 
     graph.until(lambda: len(confidence) > 2, 'frames were worked on', meanwhile=publish)
     assert decided == []
@@ -130,7 +130,7 @@ def test_nav2_gets_masks_of_its_cloud_s_size_with_one_stamp(graph: Graph) -> Non
     def publish() -> None:
         infos.publish(CameraInfo(height=32, width=40, binning_x=2, binning_y=2))
         for number, publisher in enumerate(images.values(), 1):
-            publisher.publish(plain_picture(number))
+            publisher.publish(plain_image(number))
 
     graph.until(
         lambda: (
@@ -174,7 +174,7 @@ def test_each_label_set_has_one_latched_label_info_of_its_own_classes(graph: Gra
     graph.until(
         lambda: len(masks) > 3 and all(infos.values()),
         'frames and label infos',
-        meanwhile=lambda: images.publish(plain_picture()),
+        meanwhile=lambda: images.publish(plain_image()),
     )
     for name, got in infos.items():
         labels = load_mapping(name, engine.taxonomy).evaluated_labels
@@ -193,7 +193,7 @@ def test_autoware_decodes_the_mask(graph: Graph) -> None:
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
     got = graph.collect(Image, '/segmentation/autoware/mask')
-    graph.until(lambda: got, 'a mask', meanwhile=lambda: images.publish(plain_picture()))
+    graph.until(lambda: got, 'a mask', meanwhile=lambda: images.publish(plain_image()))
     expected, _ = decision('autoware', engine)(engine.probabilities(24, 36))
     decoded = autoware_pixels(bytes(got[0].data), got[0].height, got[0].width)
     np.testing.assert_array_equal(decoded, expected)
@@ -211,7 +211,7 @@ def test_signs_reach_a_reader_of_vision_msgs(graph: Graph) -> None:
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
     got = graph.collect(Detection2DArray, '/segmentation/traffic_signs/detections')
-    graph.until(lambda: got, 'detections', meanwhile=lambda: images.publish(plain_picture()))
+    graph.until(lambda: got, 'detections', meanwhile=lambda: images.publish(plain_image()))
     (detection,) = got[0].detections
     assert got[0].header == detection.header == header()
     assert (detection.bbox.size_x, detection.bbox.size_y) == (36.0, 24.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The demo from a bag to video, pictures and figures, on the real ROS graph."""
+"""The demo from a bag to video, images and figures, on the real ROS graph."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FIRST_NS = 1_600_000_000_000_000_000
 TRUTH = '/ground_truth/label_ids'
 
 
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     rng = np.random.default_rng(3)
     coarse = np.kron(rng.integers(0, 256, (6, 10, 3)), np.ones((16, 16, 1)))
     moved = [np.roll(coarse, 4 * i, axis=1) for i in range(FRAMES)]
@@ -64,7 +64,7 @@ def write_robot_bag(path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> 
             message = kinds[connection.msgtype](**fields)
             writer.write(connection, time_ns, types.serialize_cdr(message, connection.msgtype))
 
-        for i, rgb in enumerate(pictures()):
+        for i, rgb in enumerate(images()):
             stamp_ns = FIRST_NS + round(i * 1e9 / RATE_HZ)
             stamp = kinds['builtin_interfaces/msg/Time'](*map(int, divmod(stamp_ns, 10**9)))
             header = kinds['std_msgs/msg/Header'](stamp=stamp, frame_id='front_optical_frame')
@@ -223,7 +223,7 @@ def test_the_recording_holds_definitions_hashes_and_qos(demo: Demo) -> None:
 def test_camera_images_keep_their_bytes_and_frame(demo: Demo) -> None:
     with Bag(demo.recording) as bag:
         recorded = [message for _, message in bag.messages('/camera/image_raw')]
-    for message, rgb in zip(recorded, pictures(), strict=True):
+    for message, rgb in zip(recorded, images(), strict=True):
         assert (message.encoding, message.header.frame_id) == ('bgr8', 'front_optical_frame')
         np.testing.assert_array_equal(message.data, rgb[:, :, ::-1].reshape(-1))
 
@@ -263,7 +263,7 @@ def test_the_video_has_every_processed_frame_in_full(demo: Demo) -> None:
         assert np.abs(frame[: SIZE[0]].astype(int) - overlay).mean() < 20
 
 
-def test_there_are_overlay_pictures_with_a_legend(demo: Demo) -> None:
+def test_there_are_overlay_images_with_a_legend(demo: Demo) -> None:
     paths = sorted(demo.output.glob('overlay_*.png'))
     assert len(paths) == demo.summary['pictures'] == min(4, demo.summary['frames_processed'])
     for path in paths:

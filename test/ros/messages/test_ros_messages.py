@@ -77,7 +77,7 @@ def test_one_byte_images_are_mono8_without_padding_and_keep_every_pixel(
     assert bytes(received.data) == pixels.tobytes()
 
 
-def test_an_overlay_is_the_picture_with_the_labels_laid_over_it(
+def test_an_overlay_is_the_image_with_the_labels_laid_over_it(
     messages: ModuleType, header: Any, taxonomy: Taxonomy
 ) -> None:
     random = np.random.default_rng(0)

@@ -53,8 +53,8 @@ def spoilt_compressed(case: str, rgb: RgbImage) -> Any:
         content = content[:20] + bytes(len(content) - 20)
     elif case == 'cut JPEG':
         content = content[: len(content) // 2]
-    elif case == 'no picture at all':
-        content = b'not a picture'
+    elif case == 'no image at all':
+        content = b'not an image'
     elif case == 'empty':
         content = b''
     return compressed_message(content, kind='jpeg')
@@ -64,7 +64,7 @@ RAW_CASES = [
     'truncated', 'no data', 'unknown encoding', 'no encoding', 'zero height', 'zero width',
     'step shorter than a row', 'absurd size',
 ]  # fmt: skip
-COMPRESSED_CASES = ['corrupt JPEG', 'cut JPEG', 'no picture at all', 'empty']
+COMPRESSED_CASES = ['corrupt JPEG', 'cut JPEG', 'no image at all', 'empty']
 
 
 def check_bad_then_good(
@@ -148,12 +148,12 @@ def test_an_image_of_another_size_in_mid_stream_is_no_fault(graph: Graph) -> Non
     labels = graph.collect(Image, '/segmentation/labels')
     for height, width in ((48, 64), (1, 1), (31, 17)):
         labels.clear()
-        picture = np.zeros((height, width, 3), np.uint8)
+        image = np.zeros((height, width, 3), np.uint8)
         graph.until(
             lambda height=height, width=width: any(
                 (message.height, message.width) == (height, width) for message in labels
             ),
             f'labels of {height} x {width} pixels',
-            meanwhile=lambda picture=picture: images.publish(image_message(picture)),
+            meanwhile=lambda image=image: images.publish(image_message(image)),
         )
     assert node.counters.bad == 0

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.needs('ros')
 NAMES = ['front', 'left', 'rig/rear']
 
 
-def picture(encoding: str, height: int, width: int, number: int = 0) -> Any:
+def image(encoding: str, height: int, width: int, number: int = 0) -> Any:
     """Return an image message of that encoding and size."""
     from node_support import header
     from sensor_msgs.msg import Image
@@ -47,9 +47,9 @@ def test_each_camera_has_its_own_topics_whatever_its_size_and_encoding(graph: Gr
     start_node(graph, HeldEngine().load, cameras=NAMES)
     wait_active(graph)
     sent = {
-        'front': picture('rgb8', 48, 64, 1),
-        'left': picture('mono8', 30, 40, 2),
-        'rig/rear': picture('bgra8', 48, 64, 3),
+        'front': image('rgb8', 48, 64, 1),
+        'left': image('mono8', 30, 40, 2),
+        'rig/rear': image('bgra8', 48, 64, 3),
     }
     images = publishers(graph)
     info = graph.peer.create_publisher(CameraInfo, 'left/camera_info', 1)
@@ -93,16 +93,16 @@ def test_frames_that_are_at_hand_run_as_one_batch(graph: Graph) -> None:
     graph.until(
         lambda: all(labels.values()),
         'results of all cameras',
-        meanwhile=lambda: [p.publish(picture('rgb8', 48, 64)) for p in images.values()],
+        meanwhile=lambda: [p.publish(image('rgb8', 48, 64)) for p in images.values()],
     )
     graph.until(lambda: is_at_rest(node), 'all frames are through')
     engine.may_go.clear()
     calls = len(engine.calls)
-    images['front'].publish(picture('rgb8', 48, 64, 1))
+    images['front'].publish(image('rgb8', 48, 64, 1))
     graph.until(lambda: len(engine.calls) > calls, 'the engine holds a frame')
     received = node.counters.received
     for publisher in images.values():
-        publisher.publish(picture('rgb8', 48, 64, 2))
+        publisher.publish(image('rgb8', 48, 64, 2))
     graph.until(lambda: node.counters.received == received + 3, 'one frame of each waits')
     engine.batches.clear()
     stats = graph.collect(FrameStats, '/segmentation/left/stats')
@@ -134,7 +134,7 @@ def test_with_max_batch_1_each_frame_runs_alone_in_turn(graph: Graph) -> None:
     graph.until(
         lambda: all(labels.values()),
         'results of all cameras',
-        meanwhile=lambda: [p.publish(picture('rgb8', 48, 64)) for p in images.values()],
+        meanwhile=lambda: [p.publish(image('rgb8', 48, 64)) for p in images.values()],
     )
     assert engine.batches == []
 
@@ -158,13 +158,13 @@ def test_a_dead_camera_is_stale_and_delays_none_of_the_others(graph: Graph) -> N
     graph.until(
         lambda: stats and node.counters.processed >= 2,
         'results of both',
-        meanwhile=lambda: [p.publish(picture('rgb8', 48, 64)) for p in images.values()],
+        meanwhile=lambda: [p.publish(image('rgb8', 48, 64)) for p in images.values()],
     )
     stats.clear()
     graph.until(
         lambda: len(stats) >= 10,
         'results of the camera that lives',
-        meanwhile=lambda: images['front'].publish(picture('rgb8', 48, 64)),
+        meanwhile=lambda: images['front'].publish(image('rgb8', 48, 64)),
     )
     waits = sorted(message.queue_ms for message in stats)
     assert waits[-2] < 500.0, 'it waits for the dead one once at most'
@@ -179,7 +179,7 @@ def test_a_dead_camera_is_stale_and_delays_none_of_the_others(graph: Graph) -> N
             and levels()['/segmentation: camera front'] == b'\x00'
         ),
         'the dead one is stale, the other is not',
-        meanwhile=lambda: images['front'].publish(picture('rgb8', 48, 64)),
+        meanwhile=lambda: images['front'].publish(image('rgb8', 48, 64)),
     )
     assert levels()['/segmentation: segmentation'] == b'\x00'
 
@@ -193,7 +193,7 @@ def test_a_malformed_image_of_one_camera_costs_the_others_nothing(
     from hiseg_ros.errors import ImageError
 
     class Picky(HeldEngine):
-        """Refuses pictures of one row, as the engine does those that are too large."""
+        """Refuses images of one row, as the engine does those that are too large."""
 
         def segment(self, rgb: RgbImage, *wanted: Wanted) -> Any:
             if len(rgb) == 1:

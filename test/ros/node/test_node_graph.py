@@ -88,7 +88,7 @@ def test_every_pixel_of_every_output_equals_the_library_result(
 
     for topic, message in got.items():
         assert message.header == header(), topic
-    assert len(np.unique(expected.labels)) > 5, 'the picture must ask for more than one class'
+    assert len(np.unique(expected.labels)) > 5, 'the image must ask for more than one class'
     for topic in ('labels', 'confidence'):
         assert got[topic].encoding == 'mono8'
         assert got[topic].step == got[topic].width
@@ -110,7 +110,7 @@ def test_every_pixel_of_every_output_equals_the_library_result(
         data = np.frombuffer(message.data, np.uint8).reshape(values.shape)
         np.testing.assert_array_equal(data, np.round(255 * values).astype(np.uint8))
     masks = subclass_masks(expected, taxonomy, min_area=1)
-    assert masks, 'the picture must have signs'
+    assert masks, 'the image must have signs'
     assert len(got['traffic_signs'].masks) == len(masks)
     for message, mask in zip(got['traffic_signs'].masks, masks, strict=True):
         assert message.node_id == mask.node_id

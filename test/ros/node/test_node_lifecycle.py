@@ -177,10 +177,10 @@ def test_messages_beyond_the_shared_memory_segment_are_a_warning(
     reports = graph.collect(DiagnosticArray, '/diagnostics')
 
     def show(height: int, width: int) -> None:
-        picture = np.zeros((height, width, 3), np.uint8)
+        image = np.zeros((height, width, 3), np.uint8)
         labels.clear()
         graph.until(
-            lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(picture))
+            lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(image))
         )
 
     show(480, 640)

@@ -87,7 +87,7 @@ def test_the_demo_runs_without_torch(tmp_path: Path, environment: dict[str, str]
 def test_the_benchmark_takes_a_runtime_in_float32_for_the_reference(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """A back-end of torch leaves a row that says what it needs."""
+    """A backend of torch leaves a row that says what it needs."""
     target = tmp_path / 'figures.json'
     result = hiseg(
         environment,

@@ -37,7 +37,7 @@ def small_plan(**changes: Any) -> Any:
 
 
 def shown(plan: Any) -> dict[str, list[RgbImage]]:
-    """Return two pictures for each camera of a plan."""
+    """Return two images for each camera of a plan."""
     return {
         camera.name: [draw_scene(seed, camera.size).rgb for seed in range(2)]
         for camera in plan.cameras

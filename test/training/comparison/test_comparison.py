@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of ways to learn: what differs between variants, resuming, table and picture."""
+"""The comparison of ways to learn: what differs between variants, resuming, table and image."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ def test_the_table_has_mean_and_spread(base: TrainingConfig) -> None:
     assert '| 40.0 | - | 1.0 |' in alone
 
 
-def test_the_page_shows_a_picture_with_bars(base: TrainingConfig, tmp_path: Path) -> None:
+def test_the_page_shows_an_image_with_bars(base: TrainingConfig, tmp_path: Path) -> None:
     page = write_page(some_results(), variants(list(base.datasets)), tmp_path)
     assert 'comparison.png' in page.read_text()
-    picture = cv2.imread(str(tmp_path / 'comparison.png'))
-    blue = (picture == (0xBB, 0x6F, 0x2A)).all(2).sum()
-    grey = (picture == (0x8A, 0x8A, 0x8A)).all(2).sum()
+    image = cv2.imread(str(tmp_path / 'comparison.png'))
+    blue = (image == (0xBB, 0x6F, 0x2A)).all(2).sum()
+    grey = (image == (0x8A, 0x8A, 0x8A)).all(2).sum()
     assert blue > 1000
     assert grey > 1000

@@ -34,7 +34,7 @@ SIZE = (64, 96)
 
 @pytest.fixture(scope='module')
 def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function from a kind of data set to a small folder of it."""
+    """Return a function from a kind of dataset to a small folder of it."""
     made: dict[str, Path] = {}
 
     def folder(kind: str) -> Path:
@@ -50,7 +50,7 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 def write_second_labels(dataset: SegmentationDataset, second: SecondLabelsConfig) -> None:
-    """Write Cityscapes labels for all pictures: sky above road."""
+    """Write Cityscapes labels for all images: sky above road."""
     assert second.mapping == 'cityscapes'
     Path(second.root).mkdir()
     for index in range(len(dataset)):
@@ -64,7 +64,7 @@ def write_second_labels(dataset: SegmentationDataset, second: SecondLabelsConfig
 def test_an_experiment_learns_from_one_batch(
     name: str, folder_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Its own network, loss, augmentation and data set kinds; small pictures, random weights."""
+    """Its own network, loss, augmentation and dataset kinds; small images, random weights."""
     config = load_training_config(name)
     datasets, share = {}, 2 if len(config.datasets) == 1 else 1
     for key, item in config.datasets.items():

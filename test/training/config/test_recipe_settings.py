@@ -100,7 +100,7 @@ def test_without_a_word_the_recipe_is_the_one_of_the_shipped_weights(tmp_path: P
 
 
 def camvid(data: dict[str, Any], **settings: object) -> None:
-    """Change settings of the first data set."""
+    """Change settings of the first dataset."""
     data['datasets']['cityscapes'].update(settings)
 
 

@@ -114,8 +114,8 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         (lambda d: d.update(preprocessing=None), 'preprocessing of .* is None'),
         (lambda d: d['preprocessing'].update(mean=[0.5]), r'mean \[0.5\]; expected tuple'),
         (lambda d: d['preprocessing'].update(std=[0.2, 0, 0.2]), 'std'),
-        (lambda d: d['datasets'].update(other=None), 'data set other of .* is None'),
-        (lambda d: d['datasets']['camvid'].pop('share'), "data set camvid .*'share'"),
+        (lambda d: d['datasets'].update(other=None), 'dataset other of .* is None'),
+        (lambda d: d['datasets']['camvid'].pop('share'), "dataset camvid .*'share'"),
         (lambda d: d['datasets']['camvid'].update(shard=1), r"unknown keys \['shard'\]"),
         (lambda d: d['datasets']['camvid'].update(kind='coco'), "kind is 'coco'; expected one of"),
         (lambda d: d['datasets']['camvid'].update(share=0), 'share is 0'),
@@ -179,7 +179,7 @@ def test_a_configuration_made_in_python_is_checked_too() -> None:
 
 
 def test_a_run_is_measured_on_camvid_unless_it_says_otherwise(tmp_path: Path) -> None:
-    """By default the validation split of the first CamVid data set, if there is one."""
+    """By default the validation split of the first CamVid dataset, if there is one."""
     config = load_training_config(written(tmp_path, lambda data: None))
     assert config.validation_set == ValidationConfig('camvid', {'split': 'val'})
     assert replace(config, validation=ValidationConfig('')).validation_set is None

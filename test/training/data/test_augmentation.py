@@ -31,12 +31,12 @@ IV2018 = AugmentationConfig(
 
 
 def picture() -> np.ndarray:
-    """Return a (32, 40, 3) picture with colours and edges, away from black and white."""
+    """Return a (32, 40, 3) image with colours and edges, away from black and white."""
     return np.random.default_rng(5).integers(60, 190, (32, 40, 3), np.uint8)
 
 
 def colours_of(config: AugmentationConfig, count: int, image: np.ndarray) -> list[np.ndarray]:
-    """Return the picture augmented with different chances, (H, W, 3) each."""
+    """Return the image augmented with different chances, (H, W, 3) each."""
     return [
         random_colors(image, np.random.default_rng(seed), config).permute(1, 2, 0).numpy()
         for seed in range(count)
@@ -69,7 +69,7 @@ def test_the_same_chance_gives_the_same_colours_whatever_torch_drew_before(
         assert torch.equal(first, random_colors(picture(), np.random.default_rng(seed), config))
 
 
-def test_without_augmentation_the_picture_is_the_picture() -> None:
+def test_without_augmentation_the_image_is_the_image() -> None:
     """As IV 2018 has it for Vistas."""
     for found in colours_of(NOTHING, 5, picture()):
         np.testing.assert_array_equal(found, picture())

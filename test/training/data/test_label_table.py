@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The label table: rows of all data sets, what they stand for, and mixtures."""
+"""The label table: rows of all datasets, what they stand for, and mixtures."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_rows_that_16_bits_cannot_number_are_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_the_mapping_of_gtsdb_says_that_its_labels_are_boxes() -> None:
-    """The outlines of the other data sets are not."""
+    """The outlines of the other datasets are not."""
     taxonomy = load_taxonomy('street')
     names = ('camvid', 'cityscapes', 'vistas', 'gtsdb')
     mappings = [load_mapping(name, taxonomy) for name in names]

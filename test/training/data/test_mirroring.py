@@ -70,12 +70,12 @@ def test_a_set_of_leaves_becomes_the_row_of_the_mirrored_set_or_none() -> None:
     )
     mirror = np.array([1, 0, 2, -1])
     assert mirrored_rows(allowed, range(7), mirror).tolist() == [1, 0, 3, 2, -2, -2, 6]
-    # Rows of another data set are no answer.
+    # Rows of another dataset are no answer.
     assert mirrored_rows(allowed, [0, 2, 3], mirror)[:4].tolist() == [-2, 0, 3, 2]
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Return how alike two pictures are, at most 1."""
+    """Return how alike two images are, at most 1."""
     return float(np.corrcoef(first.astype(float).ravel(), second.astype(float).ravel())[0, 1])
 
 
@@ -127,7 +127,7 @@ def test_a_crop_with_digits_is_left_as_it_is() -> None:
     """However many other signs are in it."""
     image, rows, table = crop_with('p_limit_80')
     assert mirror_crop(image, rows, table) is None
-    # With the sign outside, the same picture is mirrored.
+    # With the sign outside, the same image is mirrored.
     found = mirror_crop(image[:, 40:], rows[:, 40:], table)
     assert found is not None
     np.testing.assert_array_equal(found[0], image[:, 40:][:, ::-1])

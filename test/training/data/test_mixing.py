@@ -18,7 +18,7 @@ from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.data.mirroring import NO_MIRROR
 from hiseg_ros.training.data.mixing import MixedSamples
 from hiseg_ros.training.data.repeats import Repeats
-from hiseg_ros.training.data.source import Picture, Source
+from hiseg_ros.training.data.source import Image, Source
 from hiseg_ros.training.data.transforms import SignCutout
 
 CROP = (32, 32)
@@ -27,11 +27,11 @@ CROP = (32, 32)
 def source(
     kind: str, count: int, share: int, first_row: int, box: Box | None = None, **settings: object
 ) -> Source:
-    """Return a data set whose image n has label row `first_row` + n everywhere."""
+    """Return a dataset whose image n has label row `first_row` + n everywhere."""
     config = DatasetConfig(kind, '', share, scale=(1.0, 1.0), **settings)  # type: ignore[arg-type]
     rng = np.random.default_rng(first_row)
     pictures = [
-        Picture(
+        Image(
             rng.integers(0, 256, (40, 50, 3), np.uint8),
             np.full((40, 50), first_row + n, np.int16),
             (box,) if box else (),
@@ -48,7 +48,7 @@ SIGN = SignCutout(np.full((30, 30, 3), 200, np.uint8), np.ones((30, 30), bool), 
 def mixed(
     steps: int = 10, epoch: int = 0, seed: int = 1, with_signs: bool = False, from_epoch: int = 0
 ) -> MixedSamples:
-    """Return an epoch of three data sets with shares 3, 2 and 1; the last may join later."""
+    """Return an epoch of three datasets with shares 3, 2 and 1; the last may join later."""
     sources = [
         source('camvid', 7, 3, 0, pasted_signs=1.0, flips=True),
         source('gtsdb', 5, 2, 100, Box(5, 5, 15, 15, 1), box_centred=0.5),
@@ -151,7 +151,7 @@ def test_worker_processes_do_not_change_the_samples(workers: int) -> None:
 def test_only_data_sets_that_say_so_are_mirrored() -> None:
     """Half of their crops are."""
     left_right = np.tile(np.arange(50, dtype=np.int16), (40, 1))
-    picture = Picture(np.zeros((40, 50, 3), np.uint8), left_right)
+    picture = Image(np.zeros((40, 50, 3), np.uint8), left_right)
     config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0))
     sources = [
         Source(config, [picture], Repeats.none(1), mirror)
@@ -169,7 +169,7 @@ def test_only_data_sets_that_say_so_are_mirrored() -> None:
 
 
 def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror_image() -> None:
-    """Row 1 becomes row 2, row 3 has no mirror image; every crop shows the whole picture."""
+    """Row 1 becomes row 2, row 3 has no mirror image; every crop shows the whole image."""
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, 16:] = 255  # the right half is bright
     directional = np.zeros((32, 32), np.int16)
@@ -184,7 +184,7 @@ def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror
     )
     mirror = np.array([0, 2, 1, NO_MIRROR], np.int16)
     sources = [
-        Source(config, [Picture(image, rows)], Repeats.none(1), mirror)
+        Source(config, [Image(image, rows)], Repeats.none(1), mirror)
         for rows in (directional, digits)
     ]
     samples = MixedSamples(sources, CROP, 60, 0, 1)
@@ -200,7 +200,7 @@ def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror
 
 
 def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
-    """About one sign per image of the first data set, none in the others."""
+    """About one sign per image of the first dataset, none in the others."""
     samples = mixed(30, with_signs=True)
     with_sign: Counter[int] = Counter()
     for index in range(180):
@@ -214,7 +214,7 @@ def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
 def test_the_data_in_memory_is_not_changed_by_drawing_samples() -> None:
     """Pasting, mirroring and colours work on copies."""
     samples = mixed(with_signs=True)
-    pictures = [picture for s in samples.sources for picture in s.pictures]  # type: ignore[attr-defined]
+    pictures = [picture for s in samples.sources for picture in s.images]  # type: ignore[attr-defined]
     before = [(picture.image.copy(), picture.rows.copy()) for picture in pictures]
     for index in range(60):
         samples[index]
@@ -223,7 +223,7 @@ def test_the_data_in_memory_is_not_changed_by_drawing_samples() -> None:
         np.testing.assert_array_equal(picture.rows, rows)
 
 
-def test_pictures_of_rare_labels_come_again_within_a_pass() -> None:
+def test_images_of_rare_labels_come_again_within_a_pass() -> None:
     """The factor 2.5 means two or three times, whatever the batches and epochs are."""
     factors = np.array([1.0, 2.5, 1.0, 1.5])
     one = source('gtsdb', 4, 2, 0)
@@ -241,11 +241,11 @@ def test_pictures_of_rare_labels_come_again_within_a_pass() -> None:
 
 
 def test_a_crop_is_laid_around_a_rare_box_more_often() -> None:
-    """Of two boxes in a picture the one whose label is repeated nine times."""
+    """Of two boxes in an image the one whose label is repeated nine times."""
     rows = np.zeros((40, 400), np.int16)
     rows[10:20, 50:60], rows[10:20, 340:350] = 1, 2
     boxes = (Box(50, 10, 59, 19, 1), Box(340, 10, 349, 19, 2))
-    picture = Picture(np.zeros((40, 400, 3), np.uint8), rows, boxes)
+    picture = Image(np.zeros((40, 400, 3), np.uint8), rows, boxes)
     of_label_id = np.ones(256)
     of_label_id[2] = 9
     config = DatasetConfig('gtsdb', '', 1, scale=(1.0, 1.0), box_centred=1.0)
@@ -260,14 +260,14 @@ def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
     """Native there, half the size elsewhere."""
     rows = np.zeros((400, 400), np.int16)
     rows[200:210, 200:210] = 1
-    picture = Picture(np.zeros((400, 400, 3), np.uint8), rows, (Box(200, 200, 209, 209, 1),))
+    picture = Image(np.zeros((400, 400, 3), np.uint8), rows, (Box(200, 200, 209, 209, 1),))
     config = DatasetConfig(
         'gtsdb', '', 1, scale=(0.25, 0.25), box_centred=1.0, box_scale=(1.0, 1.0)
     )
     one = Source(config, [picture], Repeats.none(1))
     samples = MixedSamples([one], CROP, 20, 0, 1)
     assert all(int((samples[index][1] == 1).sum()) == 100 for index in range(20))
-    # Without a box the same picture is shown small.
+    # Without a box the same image is shown small.
     one = Source(config, [replace(picture, boxes=())], Repeats.none(1))
     counts = [
         int((s[1] == 1).sum())
@@ -277,14 +277,14 @@ def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
 
 
 @pytest.mark.parametrize('size', [(64, 128), (128, 64), (300, 400), (40, 50)])
-def test_a_scale_from_cover_fits_the_picture_to_the_crop(size: tuple[int, int]) -> None:
+def test_a_scale_from_cover_fits_the_image_to_the_crop(size: tuple[int, int]) -> None:
     """As IV 2018 does: the whole shorter side is seen, and nothing is padded."""
     band = min(size) // 8
     rows = np.zeros(size, np.int16)
     across = rows if size[0] < size[1] else rows.T
     across[:band], across[-band:] = 1, 2
     config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0), scale_from='cover')
-    one = Source(config, [Picture(np.zeros((*size, 3), np.uint8), rows)], Repeats.none(1))
+    one = Source(config, [Image(np.zeros((*size, 3), np.uint8), rows)], Repeats.none(1))
     samples = MixedSamples([one], (64, 64), 5, 0, 1)
     for index in range(5):
         seen = samples[index][1] if size[0] < size[1] else samples[index][1].T

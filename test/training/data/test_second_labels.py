@@ -100,7 +100,7 @@ def test_every_pair_of_labels_means_what_both_allow(seed: int) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainingConfig:
-    """Return a run whose trees are vegetation or terrain on the left or right of each picture."""
+    """Return a run whose trees are vegetation or terrain on the left or right of each image."""
     camvid = draw_camvid(tmp_path / 'camvid')
     (tmp_path / 'second').mkdir()
     for index in range(12):
@@ -113,10 +113,10 @@ def config(tmp_path: Path) -> TrainingConfig:
     return replace(run, datasets={'camvid': dataset}).started_from(tmp_path)
 
 
-def test_a_run_reads_second_labels_beside_its_pictures(config: TrainingConfig) -> None:
+def test_a_run_reads_second_labels_beside_its_images(config: TrainingConfig) -> None:
     """Folders are taken against that of the data; the mirror image of a row is a row."""
     data = MixedData(config, STREET)
-    picture, source = data.sources[0].pictures[3], data.sources[0]
+    image, source = data.sources[0].images[3], data.sources[0]
     own = data.table.row_of_label_id('camvid')
     narrowed = data.table.narrowed_rows('camvid')
     assert narrowed is not None
@@ -125,11 +125,11 @@ def test_a_run_reads_second_labels_beside_its_pictures(config: TrainingConfig) -
     assert leaves(data.table, left) == {'Vegetation'}
     assert leaves(data.table, right) == {'Terrain'}
     tree = label_ids == TREE
-    assert (picture.rows[:, :32][tree[:, :32]] == left).all()
-    assert (picture.rows[:, 32:][tree[:, 32:]] == right).all()
-    np.testing.assert_array_equal(picture.rows[label_ids == CAR], own[CAR])
+    assert (image.rows[:, :32][tree[:, :32]] == left).all()
+    assert (image.rows[:, 32:][tree[:, 32:]] == right).all()
+    np.testing.assert_array_equal(image.rows[label_ids == CAR], own[CAR])
     assert source.mirror is not None
-    assert (source.mirror[np.unique(picture.rows[picture.rows >= 0])] >= 0).all()
+    assert (source.mirror[np.unique(image.rows[image.rows >= 0])] >= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets in memory and read on demand: the same pictures, the same checks."""
+"""Datasets in memory and read on demand: the same images, the same checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG = DatasetConfig('gtsdb', 'root', 1, scale=(0.9, 1.1))
 
 
 class FewSigns:
-    """A data set of 8 pictures; number n shows type n % 3, and number 5 type 31 as well."""
+    """A dataset of 8 images; number n shows type n % 3, and number 5 type 31 as well."""
 
     mapping_name = 'gtsdb'
 
@@ -63,20 +63,20 @@ def table() -> LabelTable:
 
 
 def loaded(dataset: FewSigns, rows: LabelTable | None = None, **settings: object) -> Source:
-    """Return the data set as a source."""
+    """Return the dataset as a source."""
     config = replace(CONFIG, **settings)  # type: ignore[arg-type]
     return Source.load(config, dataset, rows or table())
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
 def test_label_ids_become_rows(in_memory: bool) -> None:
-    """By the table of the data set's mapping, with the boxes as they are."""
+    """By the table of the dataset's mapping, with the boxes as they are."""
     rows = table()
     own = rows.row_of_label_id('gtsdb')
     source = loaded(FewSigns(), rows, in_memory=in_memory)
-    assert len(source.pictures) == 8
+    assert len(source.images) == 8
     for index in range(8):
-        sample, picture = FewSigns()[index], source.pictures[index]
+        sample, picture = FewSigns()[index], source.images[index]
         np.testing.assert_array_equal(picture.rows, own[sample.label_ids])
         np.testing.assert_array_equal(picture.image, sample.image)
         assert picture.rows.dtype == np.int16
@@ -97,7 +97,7 @@ def test_samples_are_the_same_in_memory_and_on_demand(threshold: float) -> None:
             assert torch.equal(torch.as_tensor(first), torch.as_tensor(second))
 
 
-def test_pictures_in_memory_are_read_once_and_others_when_they_are_shown() -> None:
+def test_images_in_memory_are_read_once_and_others_when_they_are_shown() -> None:
     in_memory, on_demand = FewSigns(), FewSigns()
     kept = loaded(in_memory, in_memory=True)
     read = loaded(on_demand, in_memory=False)
@@ -105,7 +105,7 @@ def test_pictures_in_memory_are_read_once_and_others_when_they_are_shown() -> No
     assert on_demand.reads == [0]
     for source in (kept, read):
         for index in (4, 4, 2):
-            source.pictures[index]
+            source.images[index]
     assert len(in_memory.reads) == 9
     assert on_demand.reads == [0, 4, 4, 2]
 
@@ -114,7 +114,7 @@ def test_pictures_in_memory_are_read_once_and_others_when_they_are_shown() -> No
 def test_a_data_set_is_kept_in_memory_up_to_the_documented_size(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    """Three bytes of colour and two of row a pixel, times the number of pictures."""
+    """Three bytes of colour and two of row a pixel, times the number of images."""
     monkeypatch.setattr(source_module, 'LARGEST_IN_MEMORY', limit)
     dataset = FewSigns()
     loaded(dataset)
@@ -124,19 +124,19 @@ def test_a_data_set_is_kept_in_memory_up_to_the_documented_size(
 
 @pytest.mark.parametrize('in_memory', [True, False])
 def test_a_label_id_that_the_mapping_lacks_is_an_error_not_unlabeled(in_memory: bool) -> None:
-    """Another version of the data set must not pass for this one; the file and id are named."""
+    """Another version of the dataset must not pass for this one; the file and id are named."""
     dataset = FewSigns()
     dataset.strange_id = 77
     with pytest.raises(
         DatasetError, match=r"00006 .* root has the label ids \[77\]; .* mapping 'gtsdb'"
     ):
         source = loaded(dataset, in_memory=in_memory)
-        source.pictures[6]
+        source.images[6]
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
-def test_rare_labels_of_pixels_and_boxes_repeat_their_pictures(in_memory: bool) -> None:
-    """Type 31 has only a box, in one of eight pictures; types 0 to 2 are in 3, 3 and 2."""
+def test_rare_labels_of_pixels_and_boxes_repeat_their_images(in_memory: bool) -> None:
+    """Type 31 has only a box, in one of eight images; types 0 to 2 are in 3, 3 and 2."""
     source = loaded(FewSigns(), in_memory=in_memory, repeat_threshold=0.5)
     common, seldom, rare = (0.5 / (n / 8) for n in (3, 2, 1))
     factors = [common, common, seldom, common, common, rare, common, common]
@@ -153,16 +153,16 @@ def test_mixtures_of_labels_become_rows_before_training(in_memory: bool) -> None
     assert mixture == rows.label_count
     assert rows.add_mixture('gtsdb', {4: 0.75, 3: 0.25}) == mixture, 'it was known already'
     for index in range(8):
-        picture = source.pictures[index]
+        picture = source.images[index]
         assert (picture.rows[30:] == mixture).all() == (index != 6)
         assert (picture.rows[1:30] < mixture).all()
 
 
 class KnownMixtures(FewSigns):
-    """The same data set, which says its mixtures without reading a picture."""
+    """The same dataset, which says its mixtures without reading an image."""
 
     def mixtures(self, index: int) -> Mapping[int, Mapping[int, float]]:
-        """Return those of one picture."""
+        """Return those of one image."""
         return {200: self.shares} if self.shares and index != 6 else {}
 
 
@@ -171,7 +171,7 @@ def test_mixtures_that_are_known_need_no_reading_beforehand() -> None:
     source = loaded(dataset, rows, in_memory=False)
     assert dataset.reads == [0]
     assert len(rows.allowed) == rows.label_count + 1
-    assert (source.pictures[7].rows[30:] == rows.label_count).all()
+    assert (source.images[7].rows[30:] == rows.label_count).all()
     assert dataset.reads == [0, 7]
 
 
@@ -181,7 +181,7 @@ def test_a_mixture_that_comes_up_during_training_is_refused() -> None:
     source = loaded(dataset, in_memory=False)
     dataset.shares = {3: 0.25, 4: 0.75}
     with pytest.raises(DatasetError, match='00002 .* set in_memory to true'):
-        source.pictures[2]
+        source.images[2]
 
 
 def test_flips_need_the_mirror_images_and_get_the_rows_of_their_own_mapping() -> None:
@@ -195,5 +195,5 @@ def test_flips_need_the_mirror_images_and_get_the_rows_of_their_own_mapping() ->
     assert source.mirror[own[19]] == own[20]
     assert source.mirror[own[43]] == own[43]
     assert source.mirror[own[1]] < -1
-    # Other data sets of the run need not be flipped.
+    # Other datasets of the run need not be flipped.
     assert Source.load(CONFIG, FewSigns(), rows, mirror_of_leaf).mirror is None

@@ -157,7 +157,7 @@ def test_a_sign_larger_than_the_image_is_cut_off() -> None:
     assert (rows == 5).any()
 
 
-def test_signs_follow_the_light_of_the_picture() -> None:
+def test_signs_follow_the_light_of_the_image() -> None:
     """A white sign on a dark street is darker than on a bright one."""
     means = []
     for grey in (15, 120):
@@ -218,7 +218,7 @@ def test_small_pasted_signs_keep_their_shape() -> None:
 
 
 def test_a_cover_factor_lets_the_image_just_cover_the_crop() -> None:
-    """The numbers of IV 2018: Cityscapes, GTSDB, a portrait picture."""
+    """The numbers of IV 2018: Cityscapes, GTSDB, a portrait image."""
     assert cover_factor((1024, 2048), (512, 706)) == 0.5
     assert cover_factor((800, 1360), (512, 706)) == 0.64
     assert cover_factor((4000, 1412), (512, 706)) == 0.5

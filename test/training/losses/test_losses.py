@@ -139,7 +139,7 @@ def test_a_certainly_wrong_pixel_has_a_finite_loss_and_still_learns() -> None:
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
-    """Pixels weigh by label, images of a data set share one mean, data sets add with a factor."""
+    """Pixels weigh by label, images of a dataset share one mean, datasets add with a factor."""
     rng = np.random.default_rng(seed)
     taxonomy = random_tree(rng)
     leaves = taxonomy.leaves
@@ -174,7 +174,7 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
 
 
 def test_the_loss_ignores_how_images_are_ordered_in_the_batch() -> None:
-    """Only the data set of an image counts, not its place."""
+    """Only the dataset of an image counts, not its place."""
     taxonomy = load_taxonomy('iv2018')
     labels = tuple(
         Label(index, name, taxonomy.leaves_below(taxonomy.node_id(name)))

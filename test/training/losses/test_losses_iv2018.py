@@ -92,7 +92,7 @@ def test_each_pixel_trains_exactly_the_classifiers_it_should(seed: int) -> None:
 
 @pytest.fixture(scope='module')
 def paper() -> tuple[Taxonomy, LabelTable]:
-    """Return the paper's tree and its three data sets."""
+    """Return the paper's tree and its three datasets."""
     taxonomy = load_taxonomy('iv2018')
     names = ('cityscapes', 'vistas', 'gtsdb')
     return taxonomy, LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in names])

@@ -48,7 +48,7 @@ def run_in_two_processes(out: Path) -> dict[str, torch.Tensor]:
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """Gradients of the first step, loss curve, scores and weights after three steps, through gloo.
 
-    The images differ in how much is unlabeled, and one data set has its only image of a batch in
+    The images differ in how much is unlabeled, and one dataset has its only image of a batch in
     one of the processes: means within a process would not add up to those of the batch.
     """
     one = train_in_processes.main(tmp_path / 'one')
@@ -71,7 +71,7 @@ def test_the_parts_of_a_batch_make_the_whole_batch() -> None:
     assert whole == [list(range(12, 18)), list(range(18, 24)), list(range(24, 30))]
     parts = [list(BatchParts(6, 5, 2, process, 3)) for process in range(3)]
     assert [sorted(sum(batch, [])) for batch in zip(*parts, strict=True)] == whole
-    assert parts[1][0] == [13, 16], 'dealt in turn, so that every process gets of every data set'
+    assert parts[1][0] == [13, 16], 'dealt in turn, so that every process gets of every dataset'
     assert len(BatchParts(6, 5, done=2)) == 5
 
 
@@ -113,7 +113,7 @@ def test_a_mean_over_processes_divides_by_all_weights(monkeypatch: pytest.Monkey
 
 
 def test_a_batch_that_does_not_come_out_even_is_refused() -> None:
-    """Before anything is read, also where a data set joins later."""
+    """Before anything is read, also where a dataset joins later."""
     check_divisible([4, 6], 2)
     with pytest.raises(ConfigError, match=r'batch of 6 images .* among 4 processes.*shares'):
         check_divisible([4, 6], 4)

@@ -160,7 +160,7 @@ def test_the_schedule_drives_the_rate_of_every_group() -> None:
         (lambda: replace(CONFIG, exported_norm='a'), "exported_norm is 'a'; .* dataset_norm is"),
         (
             lambda: replace(CONFIG, dataset_norm=True, exported_norm='b'),
-            r"exported_norm is 'b'; expected one of the data sets \['a'\]",
+            r"exported_norm is 'b'; expected one of the datasets \['a'\]",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs with the recipe's other settings: statistics per data set, SGD, reading on demand."""
+"""Whole runs with the recipe's other settings: statistics per dataset, SGD, reading on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def recipe(config: TrainingConfig) -> TrainingConfig:
-    """Return a run of 8 steps of two batches each, from two data sets."""
+    """Return a run of 8 steps of two batches each, from two datasets."""
     camvid = replace(
         config.datasets['camvid'], flips=True, in_memory=False, repeat_threshold=0.5, share=2
     )
@@ -47,7 +47,7 @@ def recipe(config: TrainingConfig) -> TrainingConfig:
 def test_a_killed_run_with_every_setting_ends_as_if_it_had_not_been(
     recipe: TrainingConfig, tmp_path: Path
 ) -> None:
-    """Bit by bit, and so do the networks with the statistics of each data set."""
+    """Bit by bit, and so do the networks with the statistics of each dataset."""
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     train(recipe, whole, accelerator='cpu')
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match='power'):
@@ -70,7 +70,7 @@ def test_a_killed_run_with_every_setting_ends_as_if_it_had_not_been(
 
 
 def test_a_chosen_data_sets_statistics_are_written(recipe: TrainingConfig, tmp_path: Path) -> None:
-    """The run's own file is then the one of that data set."""
+    """The run's own file is then the one of that dataset."""
     config = replace(recipe, steps=2, warmup_steps=1, exported_norm='first')
     weights = train(config, tmp_path, accelerator='cpu')
     assert_same_weights(weights, tmp_path / 'small.first.safetensors')
@@ -79,7 +79,7 @@ def test_a_chosen_data_sets_statistics_are_written(recipe: TrainingConfig, tmp_p
 def test_the_step_normalises_each_data_set_by_itself(
     recipe: TrainingConfig, tmp_path: Path
 ) -> None:
-    """Statistics after one step are those of each data set's images alone."""
+    """Statistics after one step are those of each dataset's images alone."""
     taxonomy = load_taxonomy(recipe.taxonomy)
     data = MixedData(recipe, taxonomy)
     module = SegmentationModule(recipe, taxonomy, data.table)
@@ -101,7 +101,7 @@ def test_the_step_normalises_each_data_set_by_itself(
 
 
 def test_more_processes_than_images_of_a_data_set_are_refused(recipe: TrainingConfig) -> None:
-    """Each process would lack a data set's statistics; said before the first step."""
+    """Each process would lack a dataset's statistics; said before the first step."""
     taxonomy = load_taxonomy(recipe.taxonomy)
     module = SegmentationModule(recipe, taxonomy, MixedData(recipe, taxonomy).table)
 
@@ -109,5 +109,5 @@ def test_more_processes_than_images_of_a_data_set_are_refused(recipe: TrainingCo
         world_size = 4
 
     module._trainer = FourProcesses()  # type: ignore[assignment]
-    with pytest.raises(ConfigError, match='smallest share of a data set is 2 for 4 processes'):
+    with pytest.raises(ConfigError, match='smallest share of a dataset is 2 for 4 processes'):
         module.on_fit_start()

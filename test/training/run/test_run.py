@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs on generated pictures: they learn, go on where they stopped, say what is wrong."""
+"""Whole runs on generated images: they learn, go on where they stopped, say what is wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize('head', ['conditional', 'leaf'])
-def test_a_small_network_learns_simple_pictures(
+def test_a_small_network_learns_simple_images(
     config: TrainingConfig, camvid: Path, tmp_path: Path, head: str
 ) -> None:
     """From random weights to almost every pixel right in 80 steps, measured through the engine."""
@@ -62,7 +62,7 @@ def test_a_small_network_learns_simple_pictures(
     summary = confusion.summary()
     assert summary['pixel_accuracy'] > 0.9
     assert summary['mean_class_accuracy'] > 0.8
-    # The card says what the run measured on the same pictures with the same weights.
+    # The card says what the run measured on the same images with the same weights.
     assert engine.info['scores']['val_miou'] == pytest.approx(summary['miou'], abs=0.02)
 
 
@@ -219,7 +219,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
 def test_a_data_set_that_joins_later_is_trained_from_its_epoch_on(
     config: TrainingConfig, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batches grow when it joins, and two data sets of one kind share one mapping."""
+    """Batches grow when it joins, and two datasets of one kind share one mapping."""
     sizes: list[tuple[int, int]] = []
     original = MixedSamples.__init__
 
@@ -237,7 +237,7 @@ def test_a_data_set_that_joins_later_is_trained_from_its_epoch_on(
 def test_a_folder_with_its_own_mapping_is_trained_and_measured(
     config: TrainingConfig, camvid: Path, tmp_path: Path
 ) -> None:
-    """A new data set is one YAML file: its labels become rows, its other pictures the score."""
+    """A new dataset is one YAML file: its labels become rows, its other images the score."""
     text = (config_path('mappings') / 'camvid.yaml').read_text()
     own = tmp_path / 'own.yaml'
     own.write_text(text.replace('camvid', 'own', 1))

@@ -132,7 +132,7 @@ def test_an_error_in_a_loading_process_is_its_sentence(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the traceback that torch wraps around it."""
-    sentence = "/data/3.png is missing or not a readable picture; expected 'PNG': fetch it."
+    sentence = "/data/3.png is missing or not a readable image; expected 'PNG': fetch it."
 
     def read(self: MixedSamples, index: int) -> None:
         raise DatasetError(sentence)

@@ -48,7 +48,7 @@ def test_the_card_says_what_the_training_took(complete: Path) -> None:
     assert measured['device']
 
 
-def test_tensorboard_shows_scalars_and_pictures(complete: Path) -> None:
+def test_tensorboard_shows_scalars_and_images(complete: Path) -> None:
     """Loss, learning rate, scores, and the overlay of each validation image."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -57,8 +57,8 @@ def test_tensorboard_shows_scalars_and_pictures(complete: Path) -> None:
     assert {'loss', 'val_miou', 'images_per_s'} <= set(tags['scalars'])
     assert any(tag.startswith('lr-') for tag in tags['scalars'])
     assert set(tags['images']) == {f'validation/{index}' for index in range(4)}
-    picture = events.Images('validation/0')[0]
-    assert (picture.height, picture.width) == (64, 64)
+    image = events.Images('validation/0')[0]
+    assert (image.height, image.width) == (64, 64)
 
 
 def test_the_best_weights_can_be_the_final_ones(

@@ -87,7 +87,7 @@ def sample_light(rng: np.random.Generator) -> Light:
 
 
 def apply_haze(canvas: Canvas, light: Light) -> Floats32:
-    """Return the picture as float32 with far things faded into the low sky's colour."""
+    """Return the image as float32 with far things faded into the low sky's colour."""
     rgb = canvas.rgb.astype(np.float32)
     clear = np.exp(np.minimum(canvas.depth, 1500) * np.float32(-1 / light.visibility_m))[..., None]
     clear[canvas.depth > 5000] = 1.0
@@ -125,7 +125,7 @@ def sample_film(rng: np.random.Generator, height: int) -> Film:
 
 
 def expose(rgb: Floats32, light: Light, film: Film, rng: np.random.Generator) -> RgbImage:
-    """Return the picture the camera delivers; `rng` gives the noise of this frame."""
+    """Return the image the camera delivers; `rng` gives the noise of this frame."""
     height, width = rgb.shape[:2]
     gain = np.array(film.gain) * np.array(light.warmth) * light.exposure
     # Gain, saturation and contrast are one matrix and an offset.
@@ -141,8 +141,8 @@ def expose(rgb: Floats32, light: Light, film: Film, rng: np.random.Generator) ->
     grain = rng.normal(0, film.noise, (height, width)).astype(np.float32)
     colour_grain = rng.normal(0, film.noise * 0.7, (height // 2, width // 2, 3)).astype(np.float32)
     rgb = rgb + grain[..., None] + cv2.resize(colour_grain, (width, height))
-    picture = np.clip(rgb, 0, 255).astype(np.uint8)
+    image = np.clip(rgb, 0, 255).astype(np.uint8)
     if film.quality < 96:
-        _, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, film.quality])
-        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    return picture
+        _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, film.quality])
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return image

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The picture that is drawn on, far things first: colours, labels, depth and sign instances."""
+"""The image that is drawn on, far things first: colours, labels, depth and sign instances."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ class Canvas:
         mask: NDArray[np.float32] | None = None,
         instance: int = 0,
     ) -> None:
-        """Draw a picture on a parallelogram in the street.
+        """Draw an image on a parallelogram in the street.
 
         Args:
-            corner: (3,) street point of the picture's upper left corner.
+            corner: (3,) street point of the image's upper left corner.
             across: (3,) vector along its upper edge.
             down: (3,) vector along its left edge.
-            texture: (h, w, 3) picture.
-            label: One label, or (h, w) labels of the picture's pixels.
+            texture: (h, w, 3) image.
+            label: One label, or (h, w) labels of the image's pixels.
             mask: (h, w) coverage in [0, 1]; None for all of it.
             instance: Sign instance, 0 for none.
         """
@@ -177,7 +177,7 @@ def _shrink(
     mask: NDArray[np.float32] | None,
     pixels: Floats,
 ) -> tuple[RgbImage, int | LabelImage, NDArray[np.float32] | None]:
-    """Average a picture that would be drawn much smaller than it is."""
+    """Average an image that would be drawn much smaller than it is."""
     height, width = texture.shape[:2]
     extent = pixels.max(axis=0) - pixels.min(axis=0)
     new_width = max(2, min(width, int(extent[0] * 1.4) + 2))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A pen for small vector pictures in the unit square [-1, 1], y down."""
+"""A pen for small vector images in the unit square [-1, 1], y down."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Pen:
     """Draws filled shapes and thick strokes; `at` moves and scales what follows."""
 
     def __init__(self, side: int, image: NDArray[np.uint8] | None = None) -> None:
-        """Start on a black picture of `side` pixels, or go on with one."""
+        """Start on a black image of `side` pixels, or go on with one."""
         self.side = side
         self.image = np.zeros((side, side, 3), np.uint8) if image is None else image
         self._offset: Point = (0.0, 0.0)
         self._scale: Point = (1.0, 1.0)
 
     def at(self, x: float, y: float, scale: float, scale_x: float | None = None) -> Pen:
-        """Return a pen on the same picture whose origin is (x, y) of this one."""
+        """Return a pen on the same image whose origin is (x, y) of this one."""
         pen = Pen(self.side, self.image)
         pen._offset = (
             self._offset[0] + x * self._scale[0],

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a drawn picture is: pixels, leaf labels by name, and sign boxes."""
+"""What a drawn image is: pixels, leaf labels by name, and sign boxes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SignBox:
 
 @dataclass(frozen=True)
 class DrawnScene:
-    """One drawn picture with exact labels."""
+    """One drawn image with exact labels."""
 
     rgb: RgbImage
     """(H, W, 3) uint8."""

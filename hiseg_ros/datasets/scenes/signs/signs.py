@@ -30,7 +30,7 @@ def draw_sign(
 
     Args:
         name: One of SIGN_TYPES or OTHER_VARIANTS.
-        size: Side of the square picture in pixels.
+        size: Side of the square image in pixels.
         rng: Decides age, dirt and light.
 
     Returns:

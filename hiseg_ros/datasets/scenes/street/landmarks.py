@@ -82,7 +82,7 @@ def _bridge(canvas: Canvas, plan: StreetPlan, light: Light, z: float) -> None:
 def tunnel(plan: StreetPlan, light: Light, z: float) -> Iterator[Thing]:
     """Yield, in few streets, the portal of a tunnel ahead of a camera at `z`.
 
-    Only single pictures have it: no drive could go through, for nothing is drawn inside.
+    Only single images have it: no drive could go through, for nothing is drawn inside.
     """
     rng = np.random.default_rng([plan.seed, 22])
     if plan.kind not in ('highway', 'rural') or rng.random() > 0.12:

@@ -16,7 +16,7 @@ from hiseg_ros.datasets.scenes.street.plan import StreetPlan
 
 
 def draw_sky(canvas: Canvas, light: Light, seed: int, drift: float) -> None:
-    """Fill the whole picture with sky; `drift` is how far the clouds have moved, in metres."""
+    """Fill the whole image with sky; `drift` is how far the clouds have moved, in metres."""
     canvas.labels[:] = LEAF['Sky']
     canvas.rgb[:] = np.array(light.sky_low).astype(np.uint8)
     ray_x, ray_y, ray_z = canvas.camera.rays()
