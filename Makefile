@@ -7,6 +7,9 @@ unexport RMW_IMPLEMENTATION
 # DDS stays on this machine, whatever the shell says.
 export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
 
+# Without stored bytecode every start of Python compiles torch's sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN = .venv/bin
 ARGS =
 
@@ -14,7 +17,7 @@ ARGS =
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 SETUP = $(or $(PYTHON),python3) scripts/setup_environment.py $(if $(PYTHON),--this-python)
 
@@ -30,9 +33,22 @@ robot: ## the same with what a robot needs, without torch (TORCH=1 adds it)
 demo: robot ## replay a drawn drive through the node and record to demo/ (BAG= a rosbag2, TORCH=1 in torch)
 	@$(BIN)/hiseg demo --output demo $(if $(BAG),"$(BAG)") $(ARGS)
 
+# Files of tests go to the workers in the order in which test/support/turns.py puts them.
+WORKERS = 2
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: setup ## the whole test suite (ARGS= goes to pytest)
-	@$(BIN)/pytest $(ARGS)
+test: setup ## the whole test suite on WORKERS=2 cores (ARGS= goes to pytest, e.g. '-n0 --pdb')
+	@$(PYTEST) $(ARGS)
+
+.PHONY: test-fast
+test-fast: ## in less than two minutes: without torch, a ROS graph and slow tests (ARGS=)
+	@$(SETUP) --with test
+	@$(PYTEST) --fast $(ARGS)
+
+.PHONY: coverage
+coverage: setup ## the test suite with line and branch coverage; a page in runs/coverage/ (ARGS=)
+	@$(PYTEST) --cov --cov-report=term --cov-report=html $(ARGS)
 
 # All of a machine with a GPU in one call: torch is needed, and the files fill as it goes on.
 ifdef GPU
@@ -54,11 +70,12 @@ soak: robot ## the node under faults for MINUTES=30, counters balanced at the en
 	@$(BIN)/hiseg soak --minutes $(or $(MINUTES),30) --output runs/soak $(ARGS)
 
 .PHONY: check
-check: lint types test ## lint, types and tests
+check: lint types test ## what CI runs: lint, types and tests
 
 .PHONY: lint
-lint: setup ## ruff
+lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 
 .PHONY: types
 types: setup ## mypy, strict
@@ -71,5 +88,5 @@ lock: setup ## resolve requirements/*.in again and freeze them
 
 .PHONY: clean
 clean: ## remove what was built: .venv, build, install, caches
-	rm -rf .venv build install log hiseg_ros.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build install log hiseg_ros.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,8 @@
 """`make setup`: .venv with ROS 2 Jazzy and the packages; messages and module in install/.
 
 A robot's packages run the node without torch; `--with torch` adds what runs, measures and exports
-weights, `--with all` training and the tools of `make test`. What is there stays.
+weights, `--with test` the tools of `make test-fast`, `--with all` all of that and training. What is
+there stays.
 
 Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
 Every step leaves a stamp when it is done, so what is up to date costs nothing and what was
@@ -32,10 +33,11 @@ PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps', '--n
 ROBOT = ('ros', 'runtime')
 SETS = {
     'robot': (ROBOT, 'about 1 GB'),
+    'test': ((*ROBOT, 'dev'), 'about 2 GB'),
     'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
     'all': ((*ROBOT, 'torch', 'train', 'dev'), 'about 6 GB with torch'),
 }
-"""Sets of packages, each with all of the one before: files below requirements/, and size."""
+"""Sets of packages, each after those that it contains: files below requirements/, and size."""
 
 INSTALLED = ('hiseg_ros', 'msg', 'srv', 'launch', 'config', 'models', 'scripts')
 PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
@@ -184,16 +186,21 @@ def installed_set() -> str:
     return name if name in SETS else ''
 
 
+def joint_set(packages: str, installed: str) -> str:
+    """Return the smallest set that contains these packages and what is installed ('' is none)."""
+    wanted = {*SETS[packages][0], *(SETS[installed][0] if installed else ())}
+    return next(name for name, (files, _) in SETS.items() if wanted <= {*files})
+
+
 def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
     """Make .venv and install every pinned package of a set into it.
 
     Args:
-        packages: Key of `SETS`; a larger one that is there is kept.
+        packages: Key of `SETS`; what is there of others is kept.
         only_this: Whether .venv must be of the interpreter that runs this.
         quiet: Arguments for pip.
     """
-    names = list(SETS)
-    packages = max(packages, installed_set() or packages, key=names.index)
+    packages = joint_set(packages, installed_set())
     wanted = '{}.{}'.format(*sys.version_info) if only_this else venv_version()
     if stamped(PACKAGES_STAMP, packages_value(packages)) and venv_version() == wanted:
         return

@@ -1,113 +1,45 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests share: needs that may be missing, and small weights."""
+"""Fixtures that all tests share, and the environment in which they run."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from made_once import made_once
 
 from hiseg_ros.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from ros_graph import Graph
 
+pytest_plugins = ('needs', 'fast_set', 'turns')
+
 # The tests' networks are tiny: a second thread would only wait for the first, and on a busy
 # machine it waits long. Read by torch when it is imported, so it has to be set before that.
-os.environ.setdefault('OMP_NUM_THREADS', '1')
+for _variable in ('OMP_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM'):
+    os.environ.setdefault(_variable, '1')
 
-NEEDS = {
-    'ros': ('rclpy', 'hiseg_ros.msg', 'sensor_msgs.msg'),
-    'torch': ('torch', 'timm', 'torchmetrics'),
-    'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
-    'triton': ('triton',),
-    'launch': ('launch', 'launch_ros'),
-    'view': ('rerun',),
-    'vision_msgs': ('vision_msgs.msg',),
-}
-
-NEED_OF_PATH = {
-    'decision': 'torch',
-    'evaluation': 'torch',
-    'inference': 'torch',
-    'model': 'torch',
-    'test_pipeline.py': 'torch',
-    'test_preprocessing.py': 'torch',
-    'test_regions.py': 'torch',
-    'training': 'train',
-    'viewer': 'view',
-}
-"""Folders and files of tests that import their need at their top."""
-
-
-def missing_need(name: str) -> str | None:
-    """Return why a need is not met here, or None."""
-    if name == 'gpu':
-        import torch
-
-        return None if torch.cuda.is_available() else 'no CUDA device'
-    if name == 'browser':
-        from headless_browser import PROGRAMS, find_browser
-
-        return None if find_browser() else f'none of {", ".join(PROGRAMS)} is on the PATH'
-    for module in NEEDS[name]:
-        try:
-            importlib.import_module(module)
-        except ImportError as problem:
-            return f'{module} cannot be imported ({problem})'
-    return None
-
-
-def left_out(path: Path) -> str | None:
-    """Return the module without which a folder or file of tests cannot even be imported, or None.
-
-    Where HISEG_REQUIRE names torch nothing is left out: the import then fails, as it should.
-    """
-    if 'torch' in os.environ.get('HISEG_REQUIRE', '').split():
-        return None
-    modules = NEEDS.get(NEED_OF_PATH.get(path.name, ''), ())
-    return next((name for name in modules if importlib.util.find_spec(name) is None), None)
-
-
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the rooms whose packages are not installed."""
-    return True if left_out(collection_path) else None
-
-
-def pytest_report_header() -> list[str]:
-    """Say what is left out."""
-    missing = {path: left_out(Path(path)) for path in NEED_OF_PATH}
-    return [f'left out: {path} (no module {name})' for path, name in missing.items() if name]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line('markers', 'needs(name, ...): skip, or fail if HISEG_REQUIRE names it')
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose need is missing; fail it where HISEG_REQUIRE says the need is there."""
-    required = os.environ.get('HISEG_REQUIRE', '').split()
-    for marker in item.iter_markers('needs'):
-        for name in marker.args:
-            reason = missing_need(name)
-            if reason is None:
-                continue
-            if name in required:
-                pytest.fail(f'HISEG_REQUIRE names {name!r}, but {reason}', pytrace=False)
-            pytest.skip(f'needs {name}: {reason}')
+# Many tests start a Python process. Without stored bytecode each of them compiles torch's sources
+# anew, which takes longer than most tests.
+os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope='session')
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a small untrained network on the street taxonomy, the same in every run."""
+    """Return weights of a small untrained network on the street taxonomy, always the same."""
+    return made_once(tmp_path_factory, 'weights', write_tiny_checkpoint) / 'tiny.safetensors'
+
+
+def write_tiny_checkpoint(folder: Path) -> None:
+    """Write tiny.safetensors."""
     import torch
 
     from hiseg_ros.model.checkpoint import save_checkpoint
@@ -131,11 +63,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with torch.no_grad():
             network.train()(torch.randn(2, 3, 96, 160))
         network.eval()
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     recipe = 'random numbers, for tests'
     card = {'name': 'tiny', 'recipe': recipe, 'training_sets': [], 'scores': {}}
-    save_checkpoint(path, network, taxonomy, Preprocessing(), card)
-    return path
+    save_checkpoint(folder / 'tiny.safetensors', network, taxonomy, Preprocessing(), card)
 
 
 @pytest.fixture

@@ -211,14 +211,14 @@ def test_make_without_a_target_lists_the_targets() -> None:
     """Every target that the Makefile documents is listed, and every target is documented."""
     text = (ROOT / 'Makefile').read_text(encoding='utf-8')
     result = subprocess.run(['make', '-s'], cwd=ROOT, capture_output=True, text=True, check=True)
-    targets = set(re.findall(r'^\.PHONY: (\w+)$', text, re.MULTILINE))
+    targets = set(re.findall(r'^\.PHONY: ([\w-]+)$', text, re.MULTILINE))
     assert {'setup', 'demo', 'test', 'check', 'lint', 'types', 'clean'} <= targets
-    assert set(re.findall(r'^ +make (\w+) ', result.stdout, re.MULTILINE)) == targets
+    assert set(re.findall(r'^ +make ([\w-]+) ', result.stdout, re.MULTILINE)) == targets
 
 
 def test_documented_commands_exist() -> None:
     """Targets, verbs, options, launch files and programs that the pages name are there."""
-    targets = set(re.findall(r'^\.PHONY: (\w+)$', (ROOT / 'Makefile').read_text(), re.MULTILINE))
+    targets = set(re.findall(r'^\.PHONY: ([\w-]+)$', (ROOT / 'Makefile').read_text(), re.MULTILINE))
     for page, command in documented_commands():
         words = command.split()
         while words and re.match(r'\w+=', words[0]):
