@@ -3,8 +3,8 @@
 """`make setup`: .venv with ROS 2 Jazzy and the packages; messages and module in install/.
 
 A robot's packages run the node without torch; `--with torch` adds what runs, measures and exports
-weights, `--with test` the tools of `make test-fast`, `--with all` all of that and training. What is
-there stays.
+weights, `--with test` the tools of `make test-fast`, `--with all` all of that and training. What
+is there stays.
 
 Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
 Every step leaves a stamp when it is done, so what is up to date costs nothing and what was

@@ -218,7 +218,8 @@ def test_make_without_a_target_lists_the_targets() -> None:
 
 def test_documented_commands_exist() -> None:
     """Targets, verbs, options, launch files and programs that the pages name are there."""
-    targets = set(re.findall(r'^\.PHONY: ([\w-]+)$', (ROOT / 'Makefile').read_text(), re.MULTILINE))
+    text = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    targets = set(re.findall(r'^\.PHONY: ([\w-]+)$', text, re.MULTILINE))
     for page, command in documented_commands():
         words = command.split()
         while words and re.match(r'\w+=', words[0]):

@@ -19,9 +19,7 @@ def shared_base(factory: pytest.TempPathFactory) -> Path:
     return base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
 
 
-def made_once(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
-) -> Path:
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder that the first worker to ask for it fills; the others wait.
 
     Tests must not change what is in it.

@@ -30,7 +30,13 @@ NEEDS = {
 """Modules that have to be importable, by need; 'gpu' and 'browser' are looked for otherwise."""
 
 ALSO_INSTALLED = {
-    'ros': ('builtin_interfaces', 'diagnostic_msgs', 'lifecycle_msgs', 'rcl_interfaces', 'std_msgs'),
+    'ros': (
+        'builtin_interfaces',
+        'diagnostic_msgs',
+        'lifecycle_msgs',
+        'rcl_interfaces',
+        'std_msgs',
+    ),
     'torch': ('nncf', 'onnx', 'onnxruntime', 'pynvml', 'torchvision'),
 }
 """Further modules that the same requirements bring, and that test files import at their top."""
