@@ -11,7 +11,6 @@ node counts the images that it never saw, and these numbers say which they were.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +60,6 @@ class TalliedNode(SegmentationNode):
 
 def main() -> int:
     """Run the node; return its exit code."""
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
     interrupt_with_parent()
     tally = Path(sys.argv[1])
     return run_program(lambda: TalliedNode(tally), [sys.argv[0], *sys.argv[2:]])

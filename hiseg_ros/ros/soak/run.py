@@ -76,10 +76,7 @@ def soak(
     children: list[ChildProcess] = []
     tally, record = logs / 'tally.json', logs / 'record.json'
     with Isolation() as isolation:
-        environment = isolation.environment()
-        environment['ROS_LOG_DIR'] = str(logs / 'ros')
-        environment['PYTHONUNBUFFERED'] = '1'
-        environment.setdefault('GOMP_SPINCOUNT', '1000')
+        environment = isolation.process_environment(logs / 'ros')
         try:
             node = ChildProcess(
                 NODE, _node_command(plan, tally), environment, logs / 'node.log', events
