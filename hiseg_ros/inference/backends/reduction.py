@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse_kernels import compiled
+from hiseg_ros.decision.compiled import compiled
 from hiseg_ros.threads import side_by_side
 from hiseg_ros.types import ImageSize, RgbImage
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse_kernels import compiled
+from hiseg_ros.decision.compiled import compiled
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import side_by_side
 
