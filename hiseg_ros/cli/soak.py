@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run, write the files; return 1 where something did not add up."""
+    """Run the soak test and write its files; return 1 where something did not add up.
+
+    Raises:
+        ConfigError: matplotlib or ROS is missing, the node cannot be configured, or the output
+            cannot be written.
+    """
+    if importlib.util.find_spec('matplotlib') is None:  # now, not after half an hour
+        raise ConfigError(
+            'Python has no module matplotlib, which draws soak.png; expected it in this '
+            'environment: pip install matplotlib, or `make setup` in a checkout.'
+        )
     try:
         from hiseg_ros.ros.soak.page import write
         from hiseg_ros.ros.soak.plan import SoakPlan

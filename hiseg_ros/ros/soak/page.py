@@ -15,7 +15,7 @@ import numpy as np
 
 from hiseg_ros.benchmark.machine import describe_machine
 from hiseg_ros.ros.soak.audit import Ledger
-from hiseg_ros.ros.soak.curves import Panel, Series, draw
+from hiseg_ros.ros.soak.figure import draw
 from hiseg_ros.ros.soak.run import Outcome
 
 WINDOWS = 60
@@ -97,26 +97,7 @@ def write(outcome: Outcome, folder: Path) -> None:
     }
     (folder / 'soak.json').write_text(json.dumps(content, indent=1) + '\n')
     (folder / 'soak.md').write_text(_markdown(outcome, facts, machine))
-    _draw(outcome, windows, folder / 'soak.png')
-
-
-def _draw(outcome: Outcome, windows: dict[str, list[dict[str, float]]], path: Path) -> None:
-    latency = [
-        Series(f'{name} {label}', [(row['at_s'], row[key]) for row in rows], color, is_thin)
-        for color, (name, rows) in enumerate(windows.items())
-        for key, label, is_thin in (('median_ms', 'median', False), ('p95_ms', '95 %', True))
-    ]
-    samples = outcome.samples
-    panels = [
-        Panel('Latency from stamp to publishing [ms]', latency),
-        Panel('Memory of the node [MiB]',
-              [Series('resident', [(s.at_s, s.memory_mib) for s in samples])]),
-        Panel('Threads of the node', [Series('threads', [(s.at_s, s.threads) for s in samples])]),
-        Panel('Cores that the node kept busy',
-              [Series('cores', [(s.at_s, s.cores) for s in samples])]),
-    ]  # fmt: skip
-    marks = [(fault['at_s'], str(number)) for number, fault in enumerate(outcome.faults, 1)]
-    draw(panels, outcome.seconds, marks, path)
+    draw(outcome, windows, folder / 'soak.png')
 
 
 def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) -> str:

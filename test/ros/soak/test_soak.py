@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hiseg_ros.cli.__main__ import main
 from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
@@ -188,10 +190,52 @@ def test_a_run_too_short_for_a_fault_is_refused() -> None:
         small_plan(seconds=2.0)
 
 
-def test_ticks_are_round_and_few() -> None:
-    """Whatever the span."""
-    from hiseg_ros.ros.soak.curves import ticks
+def test_without_matplotlib_the_verb_says_what_to_install_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half an hour later it would be too late."""
+    from hiseg_ros.ros.soak import run
 
-    assert ticks(0, 100, 5) == [0, 20, 40, 60, 80, 100]
-    assert ticks(0, 30, 10) == [0, 5, 10, 15, 20, 25, 30]
-    assert [round(tick, 6) for tick in ticks(0, 0.37, 4)] == [0, 0.1, 0.2, 0.3]
+    def unexpected(*_: Any) -> None:
+        pytest.fail('the run was started')
+
+    monkeypatch.setattr(run, 'soak', unexpected)
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)
+    assert main(['soak', '--output', str(tmp_path / 'soak')]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('hiseg soak: Python has no module matplotlib')
+    assert 'pip install matplotlib' in said and said.count('\n') == 1
+    assert not (tmp_path / 'soak').exists()
+
+
+@pytest.mark.parametrize(('seconds', 'unit'), [(60.0, 's'), (1800.0, 'min')])
+def test_the_figure_shows_cameras_and_process_with_every_fault_marked(
+    seconds: float, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many faults some numbers are left out, their lines are not."""
+    from matplotlib.figure import Figure
+
+    from hiseg_ros.ros.soak import figure
+    from hiseg_ros.ros.soak.audit import Sample
+    from hiseg_ros.ros.soak.run import Outcome
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, 'savefig', lambda self, *_, **__: drawn.append(self))
+    samples = [Sample(seconds * k / 10, 500.0 + k, 30, 0.5) for k in range(11)]
+    faults = [{'at_s': seconds * k / 60} for k in range(1, 60)]
+    outcome = Outcome(small_plan(seconds=seconds), {}, faults, samples, {}, {}, {}, [])
+    rows = [{'at_s': seconds * k / 4, 'median_ms': 10.0 * k, 'p95_ms': 20.0 * k} for k in range(4)]
+    figure.draw(outcome, {'front': rows, 'left': rows[:2]}, tmp_path / 'soak.png')
+    (made,) = drawn
+    latency, memory, threads, cores = made.axes
+    assert latency.get_legend_handles_labels()[1][:2] == ['front', 'left']
+    assert list(latency.lines[0].get_ydata()) == [0.0, 10.0, 20.0, 30.0]
+    assert list(latency.lines[3].get_ydata()) == [0.0, 20.0]
+    assert list(memory.lines[0].get_ydata()) == [sample.memory_mib for sample in samples]
+    assert cores.get_xlabel() == f'time ({unit})'
+    assert cores.get_xlim() == (0.0, seconds / (60 if unit == 'min' else 1))
+    for axis in (memory, threads, cores):
+        assert len(axis.lines) == 1 + len(faults)
+        assert axis.get_ylim()[0] == 0.0
+    numbers = [int(text.get_text()) for text in latency.texts]
+    assert numbers == list(range(2, 60, 2))
