@@ -51,7 +51,7 @@ def draw(
     latency.legend(ncols=len(windows) + 2, fontsize=8, frameon=False, loc='upper right')
     times = [sample.at_s / unit_s for sample in outcome.samples]
     for axis, values, title in (
-        (memory, [sample.memory_mib for sample in outcome.samples], 'resident memory (MiB)'),
+        (memory, [sample.memory_mib for sample in outcome.samples], 'memory (MiB)'),
         (threads, [sample.threads for sample in outcome.samples], 'threads'),
         (cores, [sample.cores for sample in outcome.samples], 'busy cores'),
     ):
