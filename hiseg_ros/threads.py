@@ -40,7 +40,7 @@ def limit_spinning(environment: MutableMapping[str, str]) -> None:
     environment.setdefault('GOMP_SPINCOUNT', SPIN_COUNT)
 
 
-def side_by_side(work: Callable[[int, int], Result]) -> list[Result]:
+def run_in_parallel(work: Callable[[int, int], Result]) -> list[Result]:
     """Call work(worker, workers) once for every thread at the same time; return the results.
 
     Args:

@@ -13,7 +13,7 @@ from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
 
-PICTURES = 6
+IMAGES = 6
 """Drawn for each camera and shown in turn."""
 
 FRAMES_BETWEEN = 20
@@ -91,5 +91,5 @@ def drawn(seed: int, size: tuple[int, int]) -> Iterator[RgbImage]:
     from hiseg_ros.datasets.scenes import Drive
 
     drive = Drive(seed, size, 10.0)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         yield drive.frame(number * FRAMES_BETWEEN).rgb

@@ -18,7 +18,7 @@ from hiseg_ros.decision.compiled import ZERO, Bytes, Floats
 from hiseg_ros.decision.grid_kernels import walk_grid
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
 
@@ -148,12 +148,12 @@ def _decide(
     nodes = np.empty(grid, np.uint8)
     chosen = np.empty(grid, np.float32)
     sure = np.empty(grid, np.bool_)
-    side_by_side(
+    run_in_parallel(
         lambda worker, workers: walk_grid(
             values, *tree, least, nodes, chosen, sure, worker, workers
         )
     )
-    walked = side_by_side(
+    walked = run_in_parallel(
         lambda worker, workers: fill(
             values,
             *tree,

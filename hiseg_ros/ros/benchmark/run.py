@@ -93,7 +93,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
                         'seconds': plan.seconds,
                         'node': node.process_id,
                         'patience_s': PATIENCE_S,
-                        'pictures': plan.images,
+                        'images': plan.images,
                         'reference': plan.reference,
                         'cameras': _camera_names(plan),
                     }

@@ -33,7 +33,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class CameraBooks:
+class CameraObservations:
     """What is known of one camera at the end."""
 
     sent: Sequence[Sent]
@@ -50,7 +50,7 @@ class CameraBooks:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class FrameCounts:
     """Each image under one heading."""
 
     sent: int
@@ -78,61 +78,61 @@ class Ledger:
         return self.sent - self.away - self.lost - self.processed - dropped
 
 
-def balance(name: str, books: CameraBooks) -> tuple[Ledger, list[str]]:
-    """Return the camera's ledger and a sentence for each thing that does not add up."""
+def check_counts(name: str, observed: CameraObservations) -> tuple[FrameCounts, list[str]]:
+    """Return the camera's counts and a sentence for each thing that does not add up."""
     problems: list[str] = []
-    numbers = [number for numbers in books.taken for number in numbers]
+    numbers = [number for numbers in observed.taken for number in numbers]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         problems.append(f'{name}: the node took images twice or in another order')
-    if numbers and not 1 <= min(numbers) <= max(numbers) <= len(books.sent):
+    if numbers and not 1 <= min(numbers) <= max(numbers) <= len(observed.sent):
         problems.append(f'{name}: the node took images that were never sent')
     heard = {
-        number for numbers in books.taken if numbers
+        number for numbers in observed.taken if numbers
         for number in range(numbers[0], numbers[-1] + 1)
     }  # fmt: skip
-    unheard = set(range(1, len(books.sent) + 1)) - heard
+    unheard = set(range(1, len(observed.sent) + 1)) - heard
     for number in sorted(unheard):
-        at_s = books.sent[number - 1].at_s
-        if not any(begin <= at_s <= end for begin, end in books.away):
+        at_s = observed.sent[number - 1].at_s
+        if not any(begin <= at_s <= end for begin, end in observed.away):
             problems.append(
-                f'{name}: image {number} of {len(books.sent)} never reached the node, which was '
-                'to listen'
+                f'{name}: image {number} of {len(observed.sent)} never reached the node, '
+                'which was to listen'
             )
-    counters = books.counters
-    ledger = Ledger(
-        sent=len(books.sent),
+    counters = observed.counters
+    counts = FrameCounts(
+        sent=len(observed.sent),
         away=len(unheard),
         lost=counters['lost'],
         received=counters['received'],
         processed=counters['processed'],
         **{cause: counters[cause] for cause in CAUSES},
-        garbage=sum(not sent.is_good for sent in books.sent),
-        results=len(books.results),
+        garbage=sum(not sent.is_good for sent in observed.sent),
+        results=len(observed.results),
     )
-    if ledger.received != len(numbers):
-        problems.append(f'{name}: the node took {len(numbers)} images, counted {ledger.received}')
-    if ledger.unexplained:
-        problems.append(f'{name}: {ledger.unexplained} images are under no heading')
-    if ledger.bad > ledger.garbage:
-        problems.append(f'{name}: {ledger.bad} images malformed, sent were {ledger.garbage}')
-    if ledger.lost != (missing := len(heard) - len(set(numbers))):
-        problems.append(f'{name}: {missing} images never came, the node counted {ledger.lost}')
-    problems += _of_results(name, books, ledger)
-    return ledger, problems
+    if counts.received != len(numbers):
+        problems.append(f'{name}: the node took {len(numbers)} images, counted {counts.received}')
+    if counts.unexplained:
+        problems.append(f'{name}: {counts.unexplained} images are under no heading')
+    if counts.bad > counts.garbage:
+        problems.append(f'{name}: {counts.bad} images malformed, sent were {counts.garbage}')
+    if counts.lost != (missing := len(heard) - len(set(numbers))):
+        problems.append(f'{name}: {missing} images never came, the node counted {counts.lost}')
+    problems += _of_results(name, observed, counts)
+    return counts, problems
 
 
-def _of_results(name: str, books: CameraBooks, ledger: Ledger) -> list[str]:
+def _of_results(name: str, observed: CameraObservations, counts: FrameCounts) -> list[str]:
     problems = []
-    if ledger.results != ledger.processed:
+    if counts.results != counts.processed:
         problems.append(
-            f'{name}: {ledger.results} results arrived, {ledger.processed} were processed'
+            f'{name}: {counts.results} results arrived, {counts.processed} were processed'
         )
-    if list(books.numbers) != list(range(1, ledger.results + 1)):
-        problems.append(f'{name}: the results do not count from 1 to {ledger.results}')
-    good = {sent.stamp_ns for sent in books.sent if sent.is_good}
-    if foreign := [stamp for stamp in books.results if stamp not in good]:
+    if list(observed.numbers) != list(range(1, counts.results + 1)):
+        problems.append(f'{name}: the results do not count from 1 to {counts.results}')
+    good = {sent.stamp_ns for sent in observed.sent if sent.is_good}
+    if foreign := [stamp for stamp in observed.results if stamp not in good]:
         problems.append(f'{name}: {len(foreign)} results of images that were not sent or garbage')
-    if twice := [stamp for stamp, count in Counter(books.results).items() if count > 1]:
+    if twice := [stamp for stamp, count in Counter(observed.results).items() if count > 1]:
         problems.append(f'{name}: {len(twice)} images have two results')
     return problems
 

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.benchmark.machine import describe_machine
-from hiseg_ros.ros.soak.audit import Ledger
 from hiseg_ros.ros.soak.figure import draw
 from hiseg_ros.ros.soak.run import Outcome
 
 WINDOWS = 60
 """In which percentiles are taken, over the whole run; at least ten seconds each."""
 
-HEADINGS = {
+CATEGORIES = {
     'sent': 'sent by the camera',
     'away': 'while the node was told not to listen',
     'lost': 'lost, or replaced by a newer one before the node took it',
@@ -35,7 +34,7 @@ HEADINGS = {
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }
-"""Of the table, by the ledger's names, in order."""
+"""Of the table, by the names of `FrameCounts`, in order."""
 
 COUNTED = (
     'Sent = told not to listen + lost + received, and received = processed + dropped, of each',
@@ -87,8 +86,8 @@ def write(outcome: Outcome, folder: Path) -> None:
         'facts': facts,
         'machine': machine,
         'cameras': {
-            name: {**dataclasses.asdict(ledger), 'unexplained': ledger.unexplained}
-            for name, ledger in outcome.ledgers.items()
+            name: {**dataclasses.asdict(counts), 'unexplained': counts.unexplained}
+            for name, counts in outcome.counts.items()
         },
         'faults': [dict(fault) for fault in outcome.faults],
         'growth': dict(outcome.growth),
@@ -117,7 +116,7 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
         'end.', '', '![curves](soak.png)', '',
         'The numbers above the curves are those of the faults.', '',
     ]  # fmt: skip
-    lines += [*_ledgers(outcome), '', *COUNTED, '', *_latencies(outcome), '',
+    lines += [*_counts_table(outcome), '', *COUNTED, '', *_latencies(outcome), '',
               *_faults(outcome), '']  # fmt: skip
     if grown := outcome.growth:
         lines += [
@@ -128,14 +127,11 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
     return '\n'.join(lines).rstrip() + '\n'
 
 
-def _ledgers(outcome: Outcome) -> list[str]:
-    def value(ledger: Ledger, heading: str) -> int:
-        return int(getattr(ledger, heading))
-
-    ledgers = outcome.ledgers
-    lines = [f'| images | {" | ".join(ledgers)} | all |', f'|---|{"---:|" * (len(ledgers) + 1)}']
-    for heading, text in HEADINGS.items():
-        values = [value(ledger, heading) for ledger in ledgers.values()]
+def _counts_table(outcome: Outcome) -> list[str]:
+    counts = outcome.counts
+    lines = [f'| images | {" | ".join(counts)} | all |', f'|---|{"---:|" * (len(counts) + 1)}']
+    for category, text in CATEGORIES.items():
+        values = [int(getattr(camera, category)) for camera in counts.values()]
         lines.append(f'| {text} | {" | ".join(map(str, values))} | {sum(values)} |')
     return lines
 

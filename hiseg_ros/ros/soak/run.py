@@ -20,7 +20,14 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.benchmark.cameras import processor_s
 from hiseg_ros.ros.harness.child_process import ChildProcess, end_all
 from hiseg_ros.ros.harness.isolation import Isolation
-from hiseg_ros.ros.soak.audit import CameraBooks, Ledger, Sample, Sent, balance, growth
+from hiseg_ros.ros.soak.audit import (
+    CameraObservations,
+    FrameCounts,
+    Sample,
+    Sent,
+    check_counts,
+    growth,
+)
 from hiseg_ros.ros.soak.plan import SoakPlan
 from hiseg_ros.types import RgbImage
 
@@ -33,7 +40,7 @@ class Outcome:
     """What a run came to."""
 
     plan: SoakPlan
-    ledgers: Mapping[str, Ledger]
+    counts: Mapping[str, FrameCounts]
     """By camera."""
     faults: Sequence[Mapping[str, Any]]
     """name, camera, at_s, took_s, found, problem ('' for none)."""
@@ -58,7 +65,7 @@ def soak(
     logs: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Run the node under load and faults, then balance its books.
+    """Run the node under load and faults, then check its counts.
 
     Args:
         plan: What to do.
@@ -71,7 +78,7 @@ def soak(
     """
     logs.mkdir(parents=True, exist_ok=True)
     stacked: dict[str, Any] = {name: np.stack(shown) for name, shown in images.items()}
-    np.savez(logs / 'pictures.npz', **stacked)
+    np.savez(logs / 'images.npz', **stacked)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
     tally, record = logs / 'tally.json', logs / 'record.json'
@@ -83,7 +90,7 @@ def soak(
             )
             children.append(node)
             rig = [sys.executable, '-m', 'hiseg_ros.ros.soak.schedule', plan.to_json(),
-                   str(logs / 'pictures.npz'), str(record)]  # fmt: skip
+                   str(logs / 'images.npz'), str(record)]  # fmt: skip
             children.append(ChildProcess(RIG, rig, environment, logs / 'rig.log', events))
             watch = _Watch(plan, node, events, tell)
             watch.until_finished()
@@ -103,7 +110,7 @@ def soak(
             f'The node left no tally of its images; expected {tally} at its end: see '
             f'{logs / "node.log"}.'
         )
-    return _balanced(plan, watch, json.loads(record.read_text()), json.loads(tally.read_text()),
+    return _outcome(plan, watch, json.loads(record.read_text()), json.loads(tally.read_text()),
                      problems)  # fmt: skip
 
 
@@ -199,7 +206,7 @@ def _line(fault: Mapping[str, Any]) -> str:
     return f'{fault["at_s"]:6.0f} s  {fault["name"]}{where}: {said}'
 
 
-def _balanced(
+def _outcome(
     plan: SoakPlan,
     watch: _Watch,
     record: Mapping[str, Any],
@@ -207,9 +214,9 @@ def _balanced(
     problems: list[str],
 ) -> Outcome:
     began_s = watch.began_s or 0.0
-    ledgers, latencies = {}, {}
+    counts, latencies = {}, {}
     for name, seen in record['cameras'].items():
-        books = CameraBooks(
+        observed = CameraObservations(
             [Sent(*entry) for entry in seen['sent']],
             tally.get(f'/{name}/image', []),
             seen['counters'],
@@ -217,7 +224,7 @@ def _balanced(
             [result['processed'] for result in seen['results']],
             [tuple(span) for span in record['away']],
         )
-        ledgers[name], found = balance(name, books)
+        counts[name], found = check_counts(name, observed)
         problems += found
         latencies[name] = [
             (round(result['at_s'] - began_s, 2), round(result['latency_ms'], 1))
@@ -225,7 +232,7 @@ def _balanced(
         ]
     grown, found = growth(watch.samples)
     return Outcome(
-        plan, ledgers, watch.faults, watch.samples, latencies, grown,
+        plan, counts, watch.faults, watch.samples, latencies, grown,
         {key: record['facts'].get(key, '') for key in ('model', 'device', 'backend', 'precision')},
         [*problems, *found],
     )  # fmt: skip

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The soak run, shortened: faults while images come, and books that balance to the last image."""
+"""The soak run, shortened: faults while images come, and every image is accounted for."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     outcome = soak(plan, shown(plan), tmp_path / 'logs')
     assert list(outcome.problems) == []
     assert [fault['name'] for fault in outcome.faults] == [fault.name for fault in FAULTS]
-    for ledger in outcome.ledgers.values():
-        assert ledger.unexplained == 0
-        assert ledger.processed > 10
-        assert ledger.away > 0, 'it was disabled for a while'
-    assert outcome.ledgers['left'].bad > 0, 'it sent garbage'
-    assert outcome.ledgers['left'].unwanted > 0, 'nobody read'
-    assert outcome.ledgers['rear'].lost + outcome.ledgers['rear'].busy > 0, 'there was a burst'
+    for counts in outcome.counts.values():
+        assert counts.unexplained == 0
+        assert counts.processed > 10
+        assert counts.away > 0, 'it was disabled for a while'
+    assert outcome.counts['left'].bad > 0, 'it sent garbage'
+    assert outcome.counts['left'].unwanted > 0, 'nobody read'
+    assert outcome.counts['rear'].lost + outcome.counts['rear'].busy > 0, 'there was a burst'
     assert len(outcome.samples) > 8
 
     write(outcome, tmp_path)
@@ -86,9 +86,9 @@ def test_a_node_that_cannot_be_configured_is_an_error_and_no_wait(tmp_path: Path
         soak(plan, shown(plan), tmp_path / 'logs')
 
 
-def books(**changes: Any) -> Any:
-    """Return books that balance: ten images, one while away, one lost, one garbage."""
-    from hiseg_ros.ros.soak.audit import CameraBooks, Sent
+def observations(**changes: Any) -> Any:
+    """Return observations that add up: ten images, one while away, one lost, one garbage."""
+    from hiseg_ros.ros.soak.audit import CameraObservations, Sent
 
     values: dict[str, Any] = {
         'sent': [Sent(float(number), 1000 + number, number != 9) for number in range(1, 11)],
@@ -99,17 +99,17 @@ def books(**changes: Any) -> Any:
         'numbers': [1, 2, 3, 4, 5],
         'away': [(3.5, 4.5)],
     }  # fmt: skip
-    return CameraBooks(**{**values, **changes})
+    return CameraObservations(**{**values, **changes})
 
 
-def test_books_that_balance_have_no_problem() -> None:
+def test_counts_that_add_up_have_no_problem() -> None:
     """Each image stands under one heading."""
-    from hiseg_ros.ros.soak.audit import balance
+    from hiseg_ros.ros.soak.audit import check_counts
 
-    ledger, problems = balance('front', books())
+    counts, problems = check_counts('front', observations())
     assert problems == []
-    assert (ledger.sent, ledger.away, ledger.lost, ledger.received) == (10, 1, 1, 8)
-    assert ledger.unexplained == 0
+    assert (counts.sent, counts.away, counts.lost, counts.received) == (10, 1, 1, 8)
+    assert counts.unexplained == 0
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,17 @@ def test_books_that_balance_have_no_problem() -> None:
         ({'taken': [[1, 2, 3], [5, 7, 8, 9]]}, 'image 10 of 10 never reached'),
         ({'taken': [[1, 2, 3], [5, 7, 7, 8, 9, 10]]}, 'twice or in another order'),
         ({'taken': [[1, 2, 3], [5, 7, 8, 9, 11]]}, 'never sent'),
-        ({'counters': {**books().counters, 'received': 9}}, 'took 8 images, counted 9'),
-        ({'counters': {**books().counters, 'busy': 0}}, '1 images are under no heading'),
-        ({'counters': {**books().counters, 'bad': 2, 'busy': 0}}, '2 images malformed'),
-        ({'counters': {**books().counters, 'lost': 2}}, '1 images never came, the node counted 2'),
-        ({'counters': {**books().counters, 'lost': 0}}, '1 images never came, the node counted 0'),
+        ({'counters': {**observations().counters, 'received': 9}}, 'took 8 images, counted 9'),
+        ({'counters': {**observations().counters, 'busy': 0}}, '1 images are under no heading'),
+        ({'counters': {**observations().counters, 'bad': 2, 'busy': 0}}, '2 images malformed'),
+        (
+            {'counters': {**observations().counters, 'lost': 2}},
+            '1 images never came, the node counted 2',
+        ),
+        (
+            {'counters': {**observations().counters, 'lost': 0}},
+            '1 images never came, the node counted 0',
+        ),
         ({'results': [1001, 1002, 1005, 1008]}, '4 results arrived, 5 were processed'),
         ({'results': [1001, 1002, 1005, 1008, 1008]}, '1 images have two results'),
         ({'numbers': [1, 2, 3, 5, 6]}, 'do not count from 1 to 5'),
@@ -132,9 +138,9 @@ def test_books_that_balance_have_no_problem() -> None:
 )
 def test_whatever_does_not_add_up_is_found(changes: dict[str, Any], words: str) -> None:
     """One image too few or too many is enough."""
-    from hiseg_ros.ros.soak.audit import balance
+    from hiseg_ros.ros.soak.audit import check_counts
 
-    _, problems = balance('front', books(**changes))
+    _, problems = check_counts('front', observations(**changes))
     assert any(words in problem for problem in problems), problems
 
 
@@ -160,14 +166,16 @@ def test_the_verb_ends_with_exit_code_1_where_something_does_not_add_up(
     """And says what."""
     from hiseg_ros.cli import soak as verb
     from hiseg_ros.ros.soak import page, run
-    from hiseg_ros.ros.soak.audit import balance
+    from hiseg_ros.ros.soak.audit import check_counts
 
     problems = ['front: 3 images are under no heading']
 
     def pretended(plan: Any, *_: Any) -> Any:
-        ledgers = {camera.name: balance(camera.name, books())[0] for camera in plan.cameras}
+        counts = {
+            camera.name: check_counts(camera.name, observations())[0] for camera in plan.cameras
+        }
         latencies: dict[str, Any] = {camera.name: [(1.0, 9.0)] for camera in plan.cameras}
-        return run.Outcome(plan, ledgers, [], [], latencies, {}, {'model': '', 'backend': '',
+        return run.Outcome(plan, counts, [], [], latencies, {}, {'model': '', 'backend': '',
                            'precision': '', 'device': ''}, problems)  # fmt: skip
 
     monkeypatch.setattr(run, 'soak', pretended)
