@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg soak`: the node for a long time with three cameras and a fault every half minute."""
+"""`hiseg soak`: soak test of the node with three cameras and a fault every half minute."""
 
 from __future__ import annotations
 
@@ -14,26 +14,32 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
 
 IMAGES = 6
-"""Drawn for each camera and shown in turn."""
+"""Images that are drawn for each camera and sent in turn."""
 
 FRAMES_BETWEEN = 20
-"""Of the drive from one image to the next, so that they differ."""
+"""Frames of the drive from one of them to the next, so that they differ."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--minutes', type=positive, default=30.0, metavar='M', help='length (default 30)'
+        '--minutes',
+        type=positive,
+        default=30.0,
+        metavar='M',
+        help='length of the test (default: 30)',
     )
     parser.add_argument(
         '--period', type=positive, default=30.0, metavar='S',
-        help='seconds from one fault to the next (default 30)',
+        help='seconds from one fault to the next (default: 30)',
     )  # fmt: skip
     parser.add_argument(
         '--output', type=Path, default=Path('soak'), metavar='DIR',
-        help='gets soak.json, soak.md, soak.png and logs/ (default soak)',
+        help='folder for soak.json, soak.md, soak.png and logs/ (default: soak)',
     )  # fmt: skip
-    parser.add_argument('--model', default='', metavar='FILE', help='default: the shipped network')
+    parser.add_argument(
+        '--model', default='', metavar='FILE', help='model file (default: the shipped network)'
+    )
     parser.add_argument('--backend', default='auto', help="as the node's parameter")
     parser.add_argument('--device', default='auto', help="as the node's parameter")
     parser.add_argument('--precision', default='auto', help="as the node's parameter")

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a soak run came to as files: soak.json, soak.md and soak.png."""
+"""Results of a soak test as files: soak.json, soak.md and soak.png."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hiseg_ros.ros.soak.figure import draw
 from hiseg_ros.ros.soak.run import Outcome
 
 WINDOWS = 60
-"""In which percentiles are taken, over the whole run; at least ten seconds each."""
+"""Number of windows of a run in which percentiles are computed; each is at least ten seconds."""
 
 CATEGORIES = {
     'sent': 'sent by the camera',
-    'away': 'while the node was told not to listen',
+    'away': 'while the node was meant not to subscribe',
     'lost': 'lost, or replaced by a newer one before the node took it',
     'received': '**received by the node**',
     'processed': 'processed',
@@ -34,23 +34,24 @@ CATEGORIES = {
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }
-"""Of the table, by the names of `FrameCounts`, in order."""
+"""Rows of the table, by the names of `FrameCounts`, in order."""
 
 COUNTED = (
-    'Sent = told not to listen + lost + received, and received = processed + dropped, of each',
-    'camera. The cameras count what is sent and the reader counts the results. All between is',
-    "counted by the node; what it never received it knows by gaps in the publishers' numbers. The",
-    'run noted the number of each image that came to the node: every missing one lies in such a',
-    'gap, or was sent while the node was told not to listen.',
+    'For each camera, sent = meant not to subscribe + lost + received, and received = processed +',
+    'dropped. The test counts the images that are sent and the results that arrive; the node',
+    "counts the others, and lost images by gaps in the publishers' sequence numbers. The test",
+    'also recorded the number of each image that reached the node: every missing one lies in such',
+    'a gap, or was sent while the node was meant not to subscribe.',
 )
-"""Explains the table."""
+"""Explanation below the table."""
 
 
 def percentiles(points: Sequence[tuple[float, float]], seconds: float) -> list[dict[str, float]]:
     """Return time, median, 95th and 99th percentile of each window that holds a value.
 
     Args:
-        points: Seconds and values; those that are not finite are left out.
+        points: Seconds since the start, and values in ms; values that are not finite are left
+            out.
         seconds: Length of the run.
     """
     width = max(seconds / WINDOWS, min(10.0, seconds / 4))
@@ -102,9 +103,9 @@ def write(outcome: Outcome, folder: Path) -> None:
 def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) -> str:
     plan = outcome.plan
     verdict = (
-        'Every image is accounted for, and every fault had the end it has to have.'
+        'Every image is accounted for, and the node reacted to every fault as expected.'
         if not outcome.problems else
-        f'{len(outcome.problems)} things did not go as they have to:'
+        f'{len(outcome.problems)} things were not as expected:'
     )  # fmt: skip
     minutes = round(plan.seconds / 60, 1)
     lines = [f'{minutes:g} minutes, a fault every {plan.period_s:g} s. {verdict}', '']
@@ -114,7 +115,7 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
         f'`{facts["model"]}` in {facts["backend"]}, {facts["precision"]}, on {facts["device"]}; '
         f'{machine["processor"]}, {machine["threads"]} threads, load {machine["load"]} at the '
         'end.', '', '![curves](soak.png)', '',
-        'The numbers above the curves are those of the faults.', '',
+        'The vertical lines are the faults, with their numbers above.', '',
     ]  # fmt: skip
     lines += [*_counts_table(outcome), '', *COUNTED, '', *_latencies(outcome), '',
               *_faults(outcome), '']  # fmt: skip

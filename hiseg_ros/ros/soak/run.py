@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A soak run: the node and its rig as processes of a private graph, and the books at the end."""
+"""Runs a soak test: node and test rig as processes of a private ROS graph, checked at the end."""
 
 from __future__ import annotations
 
@@ -37,25 +37,27 @@ SAMPLE_PERIOD_S = 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """Results of a soak test."""
 
     plan: SoakPlan
     counts: Mapping[str, FrameCounts]
-    """By camera."""
+    """Number of images by what became of them, by camera."""
     faults: Sequence[Mapping[str, Any]]
-    """name, camera, at_s, took_s, found, problem ('' for none)."""
+    """For each fault: name, camera, at_s, took_s, found, problem ('' for none)."""
     samples: Sequence[Sample]
+    """Of the node's process, once a second."""
     latencies: Mapping[str, Sequence[tuple[float, float]]]
     """By camera: seconds since the first image, and milliseconds from stamp to publishing."""
     growth: Mapping[str, float]
+    """See `audit.growth`."""
     facts: Mapping[str, str]
-    """What the node's diagnostics told of model, device and backend."""
+    """'model', 'device', 'backend' and 'precision' from the node's diagnostics."""
     problems: Sequence[str]
-    """What did not add up or did not go as it has to; none for a good run."""
+    """One sentence for everything that was not as expected; none for a good run."""
 
     @property
     def seconds(self) -> float:
-        """How long it took: longer than planned where a fault took its time."""
+        """Length of the run: longer than planned where a fault took longer."""
         return max([self.plan.seconds, *(sample.at_s for sample in self.samples)])
 
 
@@ -65,13 +67,13 @@ def soak(
     logs: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Run the node under load and faults, then check its counts.
+    """Run the node under load and faults, then check that every image is accounted for.
 
     Args:
-        plan: What to do.
-        images: Shown by each camera in turn, (H, W, 3) uint8.
-        logs: Folder for what the processes say and note.
-        tell: Gets a line whenever something happened.
+        plan: Cameras, length and period.
+        images: By camera, the (H, W, 3) uint8 images that it sends in turn.
+        logs: Folder for the processes' logs and records.
+        tell: Called with one line of text at the start and after each fault.
 
     Raises:
         ConfigError: The node could not be configured, or a process ended early.
@@ -107,7 +109,7 @@ def soak(
         problems.append('the node wrote a traceback')
     if not tally.is_file():
         raise ConfigError(
-            f'The node left no tally of its images; expected {tally} at its end: see '
+            f'The node wrote no record of its images; expected {tally} at its end: see '
             f'{logs / "node.log"}.'
         )
     return _outcome(plan, watch, json.loads(record.read_text()), json.loads(tally.read_text()),
@@ -128,7 +130,7 @@ def _node_command(plan: SoakPlan, tally: Path) -> list[str]:
 
 
 class _Watch:
-    """Reads what the processes report, and looks at the node's once a second."""
+    """Reads the events of the processes, and samples the node's resources once a second."""
 
     def __init__(
         self,
@@ -150,7 +152,7 @@ class _Watch:
         """Wait for the end of the run.
 
         Raises:
-            ConfigError: A process ended before, or the run hangs.
+            ConfigError: A process ended too early, or the run hangs.
         """
         plan = self._plan
         deadline = time.monotonic() + plan.startup_s + 3 * plan.seconds + 20 * plan.patience_s
@@ -167,7 +169,7 @@ class _Watch:
             kind, source = event.pop('event'), event.pop('from')
             if kind == 'began':
                 self.began_s = float(event['at_s'])
-                self._tell('The cameras send.')
+                self._tell('The cameras are sending.')
             elif kind == 'fault':
                 self.faults.append(event)
                 self._tell(_line(event))
@@ -187,7 +189,7 @@ class _Watch:
             status = Path(f'/proc/{self._node.process_id}/status').read_text()
             now, used_s = time.monotonic(), processor_s(self._node.process_id)
         except OSError:
-            return  # it has ended, which its event tells
+            return  # the process has ended, which is reported as an event
         fields = dict(line.split(':', 1) for line in status.splitlines() if ':' in line)
         before, self._before = self._before, (now, used_s)
         if self.began_s is None or before is None or 'VmRSS' not in fields:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The soak run, shortened: faults while images come, and every image is accounted for."""
+"""A short soak test: faults while images arrive, and every image is accounted for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = {'front': ((48, 80), (60, 64)), 'left': ((60, 64), (48, 80)), 'rear': ((
 
 
 def small_plan(**changes: Any) -> Any:
-    """Return a plan of small images that breaks something every two seconds."""
+    """Return a plan with small images and a fault every 1.4 seconds."""
     from hiseg_ros.ros.soak.plan import CAMERAS, SoakPlan
 
     cameras = tuple(
@@ -72,7 +72,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     assert content['facts']['model'] == 'street_lite.onnx'
     text = (tmp_path / 'soak.md').read_text()
     assert 'Every image is accounted for' in text
-    assert 'Sent = told not to listen + lost + received' in text
+    assert 'sent = meant not to subscribe + lost + received' in text
     assert str(tmp_path) not in text
     assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
 
@@ -103,7 +103,7 @@ def observations(**changes: Any) -> Any:
 
 
 def test_counts_that_add_up_have_no_problem() -> None:
-    """Each image stands under one heading."""
+    """Each image is counted once."""
     from hiseg_ros.ros.soak.audit import check_counts
 
     counts, problems = check_counts('front', observations())
@@ -120,20 +120,20 @@ def test_counts_that_add_up_have_no_problem() -> None:
         ({'taken': [[1, 2, 3], [5, 7, 7, 8, 9, 10]]}, 'twice or in another order'),
         ({'taken': [[1, 2, 3], [5, 7, 8, 9, 11]]}, 'never sent'),
         ({'counters': {**observations().counters, 'received': 9}}, 'took 8 images, counted 9'),
-        ({'counters': {**observations().counters, 'busy': 0}}, '1 images are under no heading'),
-        ({'counters': {**observations().counters, 'bad': 2, 'busy': 0}}, '2 images malformed'),
+        ({'counters': {**observations().counters, 'busy': 0}}, '1 images are not accounted for'),
+        ({'counters': {**observations().counters, 'bad': 2, 'busy': 0}}, '2 malformed images'),
         (
             {'counters': {**observations().counters, 'lost': 2}},
-            '1 images never came, the node counted 2',
+            '1 images were lost, the node counted 2',
         ),
         (
             {'counters': {**observations().counters, 'lost': 0}},
-            '1 images never came, the node counted 0',
+            '1 images were lost, the node counted 0',
         ),
         ({'results': [1001, 1002, 1005, 1008]}, '4 results arrived, 5 were processed'),
         ({'results': [1001, 1002, 1005, 1008, 1008]}, '1 images have two results'),
-        ({'numbers': [1, 2, 3, 5, 6]}, 'do not count from 1 to 5'),
-        ({'results': [1001, 1002, 1005, 1008, 1009]}, 'not sent or garbage'),
+        ({'numbers': [1, 2, 3, 5, 6]}, 'are not numbered from 1 to 5'),
+        ({'results': [1001, 1002, 1005, 1008, 1009]}, 'belong to malformed images'),
     ],
 )
 def test_whatever_does_not_add_up_is_found(changes: dict[str, Any], words: str) -> None:
@@ -168,7 +168,7 @@ def test_the_verb_ends_with_exit_code_1_where_something_does_not_add_up(
     from hiseg_ros.ros.soak import page, run
     from hiseg_ros.ros.soak.audit import check_counts
 
-    problems = ['front: 3 images are under no heading']
+    problems = ['front: 3 images are not accounted for']
 
     def pretended(plan: Any, *_: Any) -> Any:
         counts = {
@@ -186,8 +186,8 @@ def test_the_verb_ends_with_exit_code_1_where_something_does_not_add_up(
         device='auto', precision='auto', input_height=0,
     )  # fmt: skip
     assert verb.run(options) == 1
-    assert 'under no heading' in capsys.readouterr().out
-    assert '3 images are under no heading' in (options.output / 'soak.md').read_text()
+    assert 'not accounted for' in capsys.readouterr().out
+    assert '3 images are not accounted for' in (options.output / 'soak.md').read_text()
     problems.clear()
     assert verb.run(options) == 0
 
