@@ -34,6 +34,7 @@ def draw(
         OSError: It cannot be written.
     """
     from matplotlib.figure import Figure  # slow to import
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     unit_s, unit = (60.0, 'min') if outcome.seconds >= LONG_S else (1.0, 's')
     figure = Figure(SIZE_INCHES, layout='constrained')
@@ -47,6 +48,13 @@ def draw(
         latency.plot(times, [row['p95_ms'] for row in rows], color=color, lw=0.8, alpha=0.6)
     latency.plot([], [], color='0.4', label='median')
     latency.plot([], [], color='0.4', lw=0.8, alpha=0.6, label='95th percentile')
+    # The first frames of a node on a busy machine take a hundred times as long as the others.
+    latency.set_yscale('log')
+    latency.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    latency.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
+    latency.minorticks_off()
+    lowest, highest = latency.get_ylim()
+    latency.set_ylim(lowest / 1.5, 1.8 * highest)  # room for the legend
     latency.set_ylabel('stamp to publishing (ms)')
     latency.legend(ncols=len(windows) + 2, fontsize=8, frameon=False, loc='upper right')
     times = [sample.at_s / unit_s for sample in outcome.samples]
@@ -57,9 +65,9 @@ def draw(
     ):
         axis.plot(times, values, color='0.25', lw=1.2)
         axis.set_ylabel(title)
+        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
     _mark(axes, [fault['at_s'] / unit_s for fault in outcome.faults])
     for axis in axes:
-        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(axis='y', color=FAINT, lw=0.6)
         axis.set_axisbelow(True)

@@ -232,13 +232,15 @@ def test_the_figure_shows_cameras_and_process_with_every_fault_marked(
     samples = [Sample(seconds * k / 10, 500.0 + k, 30, 0.5) for k in range(11)]
     faults = [{'at_s': seconds * k / 60} for k in range(1, 60)]
     outcome = Outcome(small_plan(seconds=seconds), {}, faults, samples, {}, {}, {}, [])
-    rows = [{'at_s': seconds * k / 4, 'median_ms': 10.0 * k, 'p95_ms': 20.0 * k} for k in range(4)]
+    rows = [
+        {'at_s': seconds * k / 4, 'median_ms': 10.0 * k, 'p95_ms': 20.0 * k} for k in range(1, 5)
+    ]
     figure.draw(outcome, {'front': rows, 'left': rows[:2]}, tmp_path / 'soak.png')
     (made,) = drawn
     latency, memory, threads, cores = made.axes
     assert latency.get_legend_handles_labels()[1][:2] == ['front', 'left']
-    assert list(latency.lines[0].get_ydata()) == [0.0, 10.0, 20.0, 30.0]
-    assert list(latency.lines[3].get_ydata()) == [0.0, 20.0]
+    assert list(latency.lines[0].get_ydata()) == [10.0, 20.0, 30.0, 40.0]
+    assert list(latency.lines[3].get_ydata()) == [20.0, 40.0]
     assert list(memory.lines[0].get_ydata()) == [sample.memory_mib for sample in samples]
     assert cores.get_xlabel() == f'time ({unit})'
     assert cores.get_xlim() == (0.0, seconds / (60 if unit == 'min' else 1))
