@@ -66,7 +66,7 @@ bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everyth
 	@$(BENCH)
 
 .PHONY: soak
-soak: robot ## the node under faults for MINUTES=30, counters balanced at the end, results in runs/soak/ (ARGS=)
+soak: setup ## soak test: the node under faults for MINUTES=30, every frame accounted for, in runs/soak/ (ARGS=)
 	@$(BIN)/hiseg soak --minutes $(or $(MINUTES),30) --output runs/soak $(ARGS)
 
 .PHONY: check

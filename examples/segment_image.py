@@ -17,7 +17,7 @@ from hiseg_ros.visualization import draw_names, overlay, place_names
 def main() -> None:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('picture', help='PNG, JPEG, ...')
+    parser.add_argument('image', help='PNG, JPEG, ...')
     parser.add_argument('--model', help='weights (default: the shipped ones)')
     parser.add_argument('--overlay', default='overlay.png', help='image to write')
     options = parser.parse_args()

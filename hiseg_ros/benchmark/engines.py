@@ -66,7 +66,7 @@ class EngineJob:
     @property
     def shown(self) -> Path:
         """The images as a file, once one choice was measured."""
-        return self.scratch / 'pictures.npy'
+        return self.scratch / 'images.npy'
 
     def run(self, choice: EngineChoice, labels: Path) -> list[dict[str, Any]]:
         """Measure in a process of its own.

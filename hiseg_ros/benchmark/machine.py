@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hiseg_ros import __version__
+from hiseg_ros.inference.processor import processor_flags, processor_name
 from hiseg_ros.threads import thread_count
 
 PACKAGES = (
@@ -41,8 +42,8 @@ def describe_machine() -> dict[str, object]:
     """Return processor, cores, memory, devices and versions; no name or path of the machine."""
     return {
         'hiseg_ros': __version__,
-        'processor': _processor(),
-        'formats': [name for name in NUMBER_FORMATS if name in _field('flags').split()],
+        'processor': processor_name(),
+        'formats': [name for name in NUMBER_FORMATS if name in processor_flags()],
         'cores': os.cpu_count(),
         'threads': thread_count(),
         'memory_gib': round(_memory_bytes() / 2**30, 1),
@@ -63,20 +64,6 @@ def peak_mib(process_id: int | str = 'self') -> int:
         if line.startswith('VmHWM:'):
             return round(int(line.split()[1]) / 1024)
     return 0
-
-
-def _field(name: str) -> str:
-    """Return the first value of a field of /proc/cpuinfo, '' without one."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        return ''
-    found = (line.partition(':')[2] for line in lines if line.partition(':')[0].strip() == name)
-    return next(found, '').strip()
-
-
-def _processor() -> str:
-    return _field('model name') or platform.processor() or platform.machine()
 
 
 def _memory_bytes() -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RESULTS = ('overlay.mp4', 'summary.json')
 RECORDING_FILES = frozenset({'recording.mcap', 'metadata.yaml', 'metadata.yaml.tmp'})
-PICTURES = 4
+IMAGES = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def prepare(output: Path) -> Path:
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(PICTURES))):
+        for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(IMAGES))):
             (output / name).unlink(missing_ok=True)
         earlier = output / 'recording'
         if earlier.is_dir():
@@ -196,7 +196,7 @@ def replay(
         video_frames = write_video(
             recording, recorded, output / 'overlay.mp4', on_frame=lambda: bar.update()
         )
-    images = write_images(recording, recorded, output, count=PICTURES)
+    images = write_images(recording, recorded, output, count=IMAGES)
     return {
         **summary,
         'bag': str(bag_path),

@@ -110,7 +110,7 @@ def _play(
     topics: Mapping[str, Topic],
     names: Mapping[str, str],
 ) -> None:
-    from hiseg_ros.ros.harness.bag_player import Readers, Track
+    from hiseg_ros.ros.harness.bag_player import Subscribers, Track
     from hiseg_ros.ros.harness.child_process import stop_requested
     from hiseg_ros.ros.harness.playback import PlayPlan, play_bag
 
@@ -128,7 +128,7 @@ def _play(
         start_ns=first.time_ns,
         rate=options.rate,
         is_simulated=options.clock,
-        readers=Readers(options.wait_for, options.wait_for_all),
+        subscribers=Subscribers(options.wait_for, options.wait_for_all),
         timeout_s=options.timeout,
         stays=options.child,
     )

@@ -1,10 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg soak`: the node for a long time with three cameras and a fault every half minute."""
+"""`hiseg soak`: soak test of the node with three cameras and a fault every half minute."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,27 +13,33 @@ from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
 
-PICTURES = 6
-"""Drawn for each camera and shown in turn."""
+IMAGES = 6
+"""Images that are drawn for each camera and sent in turn."""
 
 FRAMES_BETWEEN = 20
-"""Of the drive from one image to the next, so that they differ."""
+"""Frames of the drive from one of them to the next, so that they differ."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--minutes', type=positive, default=30.0, metavar='M', help='length (default 30)'
+        '--minutes',
+        type=positive,
+        default=30.0,
+        metavar='M',
+        help='length of the test (default: 30)',
     )
     parser.add_argument(
         '--period', type=positive, default=30.0, metavar='S',
-        help='seconds from one fault to the next (default 30)',
+        help='seconds from one fault to the next (default: 30)',
     )  # fmt: skip
     parser.add_argument(
         '--output', type=Path, default=Path('soak'), metavar='DIR',
-        help='gets soak.json, soak.md, soak.png and logs/ (default soak)',
+        help='folder for soak.json, soak.md, soak.png and logs/ (default: soak)',
     )  # fmt: skip
-    parser.add_argument('--model', default='', metavar='FILE', help='default: the shipped network')
+    parser.add_argument(
+        '--model', default='', metavar='FILE', help='model file (default: the shipped network)'
+    )
     parser.add_argument('--backend', default='auto', help="as the node's parameter")
     parser.add_argument('--device', default='auto', help="as the node's parameter")
     parser.add_argument('--precision', default='auto', help="as the node's parameter")
@@ -42,7 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run, write the files; return 1 where something did not add up."""
+    """Run the soak test and write its files; return 1 where something did not add up.
+
+    Raises:
+        ConfigError: matplotlib or ROS is missing, the node cannot be configured, or the output
+            cannot be written.
+    """
+    if importlib.util.find_spec('matplotlib') is None:  # now, not after half an hour
+        raise ConfigError(
+            'Python has no module matplotlib, which draws soak.png; expected it in this '
+            'environment: pip install matplotlib, or `make setup` in a checkout.'
+        )
     try:
         from hiseg_ros.ros.soak.page import write
         from hiseg_ros.ros.soak.plan import SoakPlan
@@ -80,5 +97,5 @@ def drawn(seed: int, size: tuple[int, int]) -> Iterator[RgbImage]:
     from hiseg_ros.datasets.scenes import Drive
 
     drive = Drive(seed, size, 10.0)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         yield drive.frame(number * FRAMES_BETWEEN).rgb

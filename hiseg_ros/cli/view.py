@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hiseg_ros.cli.shared.numbers import from_zero, positive, whole
+from hiseg_ros.cli.shared.numbers import non_negative, positive, positive_integer
 from hiseg_ros.errors import ConfigError, HisegError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--start',
-        type=from_zero,
+        type=non_negative,
         default=0.0,
         metavar='S',
         help='begin so many seconds after the first message (default: %(default)s)',
@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seconds', type=positive, metavar='S', help='show so much of it')
     parser.add_argument(
         '--every',
-        type=whole,
+        type=positive_integer,
         default=1,
         metavar='N',
         help='show one frame of N: the viewer keeps what it shows in memory',
     )
     parser.add_argument(
         '--level',
-        type=whole,
+        type=positive_integer,
         action='append',
         metavar='N',
         help='show the probabilities of this level of the tree, may be repeated (default: all)',

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The decision on the CPU: walk down at every pixel only where the grid's corners disagree.
 
-The labels are those of a walk in float32 at every pixel, bit by bit; `sparse_kernels` says why.
+The labels are bit for bit those of a walk in float32 at every pixel; `cell_kernels` says why.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse_kernels import ZERO, Bytes, Floats, fill, walk_grid
+from hiseg_ros.decision.cell_kernels import fill
+from hiseg_ros.decision.compiled import ZERO, Bytes, Floats
+from hiseg_ros.decision.grid_kernels import walk_grid
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
 
@@ -146,12 +148,12 @@ def _decide(
     nodes = np.empty(grid, np.uint8)
     chosen = np.empty(grid, np.float32)
     sure = np.empty(grid, np.bool_)
-    side_by_side(
+    run_in_parallel(
         lambda worker, workers: walk_grid(
             values, *tree, least, nodes, chosen, sure, worker, workers
         )
     )
-    walked = side_by_side(
+    walked = run_in_parallel(
         lambda worker, workers: fill(
             values,
             *tree,

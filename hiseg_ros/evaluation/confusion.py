@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
@@ -39,6 +37,11 @@ class Confusion:
         Raises:
             ImageError: The two differ in size.
         """
+        # Imported late: they take ten seconds and 700 MB, and a replay without ground truth
+        # counts nothing.
+        import torch
+        from torchmetrics.functional.classification import multiclass_confusion_matrix
+
         check_same_size(truth, predicted)
         outside = len(self.labels)
         in_range = (predicted >= 0) & (predicted < len(self._row))

@@ -12,6 +12,7 @@ from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.decisions import SparseDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
 from hiseg_ros.inference.plane_decision import FlatDecision
+from hiseg_ros.inference.processor import has_int8
 from hiseg_ros.model.info import ModelInfo
 from hiseg_ros.pipeline import Backend, Decision
 from hiseg_ros.resources import default_model
@@ -33,10 +34,6 @@ PRECISIONS = {
     'int8': ('onnx_runtime', 'openvino'),
 }
 """Backends that compute in each precision."""
-
-INT8_FLAG = 'avx2'
-"""Of a CPU that multiplies bytes faster than floats: 1.5 times as fast with AVX2 alone, more with
-VNNI or AMX, which come with it."""
 
 INT8_FILE = '_int8.onnx'
 """End of a quantized file's name."""
@@ -73,14 +70,6 @@ def _shipped_kind(backend: str, device: str) -> Path:
     if not any(map(find_spec, runtimes)) or (on_cuda and find_spec('torch')):
         return default_model(SAFETENSORS)
     return default_model(ONNX)
-
-
-def has_int8() -> bool:
-    """Return whether this CPU multiplies bytes faster than floats."""
-    try:
-        return INT8_FLAG in Path('/proc/cpuinfo').read_text().split()
-    except OSError:
-        return False
 
 
 def open_backend(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, ImageError
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
 PROBABILITY_BYTES = {'uint8': 1, 'float16': 2}
@@ -89,7 +89,7 @@ def encode_probabilities(
             else:
                 result[place] = plane
 
-    side_by_side(encode)
+    run_in_parallel(encode)
     return result
 
 

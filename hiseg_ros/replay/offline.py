@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.cameras import Camera
@@ -16,6 +16,7 @@ from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.replay.camera_track import CameraTrack
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
@@ -28,21 +29,7 @@ from hiseg_ros.replay.stopwatch import Stopwatch
 from hiseg_ros.replay.truth import Truth, TruthSource
 from hiseg_ros.replay.truth_scores import TruthScores
 from hiseg_ros.taxonomy import Mapping as LabelMapping
-from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import RgbImage, Segmentation
-
-
-class SegmentationEngine(Protocol):
-    """What is asked of an engine."""
-
-    taxonomy: Taxonomy
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-
-    def segment(self, rgb: RgbImage) -> Segmentation:
-        """Segment one image."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
 from hiseg_ros.visualization.colorize import check_labels, colorize
 
@@ -65,7 +65,7 @@ def overlay(
         for start in starts[worker::workers]:
             _draw_rows(rgb, labels, taxonomy, alpha, image, start, min(start + strip, height))
 
-    side_by_side(draw)
+    run_in_parallel(draw)
     return image
 
 

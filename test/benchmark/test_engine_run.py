@@ -16,7 +16,7 @@ from hiseg_ros.benchmark.engines import EngineChoice, EngineJob, run_module
 from hiseg_ros.benchmark.machine import peak_mib
 from hiseg_ros.benchmark.untrained import UntrainedSettings
 
-PICTURES = np.zeros((2, 8, 8, 3), np.uint8)
+IMAGES = np.zeros((2, 8, 8, 3), np.uint8)
 
 
 class PlayedEngine:
@@ -51,7 +51,7 @@ def test_a_batch_is_in_the_network_once(
 ) -> None:
     """Images go together where that pays, as in the node, and one by one elsewhere."""
     engine: Any = PlayedEngine(batch_pays)
-    times = _segment(engine, PICTURES, 0, cameras)
+    times = _segment(engine, IMAGES, 0, cameras)
     assert times == {'preprocess': cameras, 'network': network_ms, 'decision': 2.0 * cameras}
     assert engine.batches == batches
     assert _is_batched(engine, cameras) == (max(batches) > 1)
@@ -62,7 +62,7 @@ def test_a_process_that_dies_or_hangs_leaves_a_row(tmp_path: Any) -> None:
     settings = UntrainedSettings('iv2018', str(tmp_path))
     (row,) = run_module('hiseg_ros.no_such_module', settings, tmp_path, 60)
     assert 'No module named hiseg_ros.no_such_module' in row['error']
-    job = EngineJob(PICTURES, tmp_path, timeout_s=0.01)
+    job = EngineJob(IMAGES, tmp_path, timeout_s=0.01)
     (row,) = job.run(EngineChoice('eager', 'float32'), tmp_path / 'labels.npy')
     assert 'did not end within' in row['error']
     assert row['cameras'] == 1

@@ -32,7 +32,7 @@ DRAWN = ('--dataset', 'drawn')
 @pytest.fixture(scope='module')
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with drawn scenes, some of them in a folder below."""
-    folder = tmp_path_factory.mktemp('pictures')
+    folder = tmp_path_factory.mktemp('images')
     for seed in range(6):
         path = folder / ('more' if seed % 2 else '') / f'{seed}.png'
         path.parent.mkdir(exist_ok=True)

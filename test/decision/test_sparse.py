@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from random_trees import named_tree, node_values, random_leaf_probabilities, random_tree
 
 from hiseg_ros.decision import sparse
+from hiseg_ros.decision.cell_kernels import fill
+from hiseg_ros.decision.grid_kernels import walk_grid
 from hiseg_ros.decision.sparse import DecisionTables, decide_sparse, warm_up
-from hiseg_ros.decision.sparse_kernels import fill, walk_grid
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 

@@ -28,7 +28,7 @@ from hiseg_ros.benchmark.engines import (
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
 
-PICTURES = 3
+IMAGES = 3
 PREFIX = 'hiseg_benchmark_'
 
 Rows = list[dict[str, Any]]
@@ -38,7 +38,7 @@ def drawn(size: ImageSize) -> NDArray[np.uint8]:
     """Return (N, H, W, 3) uint8 streets of a size."""
     from hiseg_ros.datasets.scenes import draw_scene
 
-    return np.stack([draw_scene(seed, size).rgb for seed in range(PICTURES)])
+    return np.stack([draw_scene(seed, size).rgb for seed in range(IMAGES)])
 
 
 def choices_of(text: str) -> list[EngineChoice]:

@@ -19,7 +19,7 @@ def positive(text: str) -> float:
     return value
 
 
-def from_zero(text: str) -> float:
+def non_negative(text: str) -> float:
     """Return a number that is not below 0.
 
     Raises:
@@ -31,7 +31,7 @@ def from_zero(text: str) -> float:
     return value
 
 
-def whole(text: str) -> int:
+def positive_integer(text: str) -> int:
     """Return a whole number above 0.
 
     Raises:

@@ -8,7 +8,7 @@ import argparse
 import itertools
 from collections.abc import Iterable
 
-from hiseg_ros.cli.shared.numbers import positive, whole
+from hiseg_ros.cli.shared.numbers import positive, positive_integer
 
 FOREVER = 0
 """Rounds of a replay that ends when it is interrupted."""
@@ -25,7 +25,7 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--loop',
-        type=whole,
+        type=positive_integer,
         nargs='?',
         const=FOREVER,
         default=1,

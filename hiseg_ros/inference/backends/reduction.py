@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse_kernels import compiled
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.decision.compiled import compiled
+from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize, RgbImage
 
 Taps = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
@@ -43,7 +43,7 @@ def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
         first, last = height * worker // workers, height * (worker + 1) // workers
         _reduce_rows(lines, target, first, last, *rows, *columns)
 
-    side_by_side(band)
+    run_in_parallel(band)
     return result
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse_kernels import compiled
+from hiseg_ros.decision.compiled import compiled
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.threads import side_by_side
+from hiseg_ros.threads import run_in_parallel
 
 ROOT = 0
 """Node id of the root."""
@@ -77,7 +77,7 @@ class TreePlanes:
             for values, pack in zip(odds, self._packs, strict=True):
                 _fill(values, first, last, pack.parents, pack.start, pack.children, planes)
 
-        side_by_side(band)
+        run_in_parallel(band)
         return planes
 
 

@@ -227,7 +227,7 @@ def main() -> int:
     """
     settings = json.loads(sys.argv[1])
     rclpy.init()
-    shown = list(np.load(settings['pictures']))
+    shown = list(np.load(settings['images']))
     cameras = Cameras(shown, settings['results'], settings['cameras'])
     with spinning(cameras):
         cameras.wait_for_node(float(settings['patience_s']))

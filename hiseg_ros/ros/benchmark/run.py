@@ -76,10 +76,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
     with Isolation() as isolation, TemporaryDirectory(prefix='hiseg_benchmark_') as folder:
-        environment = isolation.environment()
-        environment['ROS_LOG_DIR'] = folder
-        environment.setdefault('GOMP_SPINCOUNT', '1000')
-        environment['PYTHONUNBUFFERED'] = '1'
+        environment = isolation.process_environment(folder)
         try:
             node = ChildProcess(
                 NODE, _node_command(plan), environment, Path(folder) / 'node.log', events
@@ -96,7 +93,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
                         'seconds': plan.seconds,
                         'node': node.process_id,
                         'patience_s': PATIENCE_S,
-                        'pictures': plan.images,
+                        'images': plan.images,
                         'reference': plan.reference,
                         'cameras': _camera_names(plan),
                     }

@@ -65,7 +65,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Readers:
+class Subscribers:
     """Names of the nodes that are to read before the replay starts."""
 
     of_camera: Collection[str] = ()
@@ -143,13 +143,13 @@ class BagPlayer(Node):
             message.clock.sec, message.clock.nanosec = divmod(time_ns, 1_000_000_000)
             self._clock_publisher.publish(message)
 
-    def wait_for_readers(
-        self, readers: Readers, stop: threading.Event, timeout_s: float, start_ns: int = 0
+    def wait_for_subscribers(
+        self, subscribers: Subscribers, stop: threading.Event, timeout_s: float, start_ns: int = 0
     ) -> bool:
         """Wait until those who are to read the topics do; return False when asked to stop.
 
         Args:
-            readers: Who they are.
+            subscribers: Who they are.
             stop: Asks to stop.
             timeout_s: How long to wait.
             start_ns: Simulated time meanwhile: who has no time yet need not wait for it.
@@ -163,9 +163,9 @@ class BagPlayer(Node):
             if start_ns:
                 self.set_clock(start_ns)
             publisher = self._publishers_of[waiting[0]]
-            names = set(readers.of_all)
+            names = set(subscribers.of_all)
             if waiting[0] == self._camera:
-                names |= set(readers.of_camera)
+                names |= set(subscribers.of_camera)
             topic = publisher.topic_name
             found = {info.node_name for info in self.get_subscriptions_info_by_topic(topic)}
             # The graph knows of readers a moment before this publisher is matched with them.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS graph of one's own: on loopback, with a domain id that nobody else here uses."""
+"""A private ROS graph: on loopback, with a domain id that nobody else on this machine uses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 import random
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
+from hiseg_ros.threads import limit_spinning
 
 DOMAIN_IDS = range(1, 101)
 """Ids whose DDS ports stay below those that Linux hands out to other programs."""
@@ -75,6 +77,18 @@ class Isolation:
         profile = str(config_path('fastdds_shm.xml'))
         environment['FASTRTPS_DEFAULT_PROFILES_FILE'] = profile
         environment['FASTDDS_DEFAULT_PROFILES_FILE'] = profile
+        return environment
+
+    def process_environment(self, ros_logs: Path | str) -> dict[str, str]:
+        """Return the environment for a node, player, recorder or camera that a parent reads.
+
+        Args:
+            ros_logs: Folder for ROS's own log files; what counts is on the standard error.
+        """
+        environment = self.environment()
+        environment['ROS_LOG_DIR'] = str(ros_logs)
+        environment['PYTHONUNBUFFERED'] = '1'
+        limit_spinning(environment)
         return environment
 
     def close(self) -> None:

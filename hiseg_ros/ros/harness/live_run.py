@@ -97,13 +97,7 @@ def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> Progres
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
     with Isolation() as isolation, TemporaryDirectory(prefix='hiseg_ros_log_') as ros_logs:
-        environment = isolation.environment()
-        environment['ROS_LOG_DIR'] = ros_logs  # what counts is on the standard error
-        # The network's threads wait for each other spinning, by default for milliseconds. That
-        # takes the processor from player and recorder; on a machine busy with other work it made
-        # the network ten times slower. So few turns cost nothing on an idle machine.
-        environment.setdefault('GOMP_SPINCOUNT', '1000')
-        environment['PYTHONUNBUFFERED'] = '1'
+        environment = isolation.process_environment(ros_logs)
         try:
             for name, command in _commands(plan).items():
                 log = plan.logs / f'{name.replace(" ", "_")}.log'

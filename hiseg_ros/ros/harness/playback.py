@@ -13,7 +13,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
-from hiseg_ros.ros.harness.bag_player import BagPlayer, Played, Readers, TimedMessage, Track
+from hiseg_ros.ros.harness.bag_player import BagPlayer, Played, Subscribers, TimedMessage, Track
 
 LINGER_S = 1.0
 """How long the last messages may be on their way to their readers."""
@@ -31,7 +31,7 @@ class PlayPlan:
     """Recording time of the first message."""
     rate: float = 1.0
     is_simulated: bool = False
-    readers: Readers = Readers()
+    subscribers: Subscribers = Subscribers()
     timeout_s: float = 180.0
     """How long to wait for the readers."""
     stays: bool = False
@@ -60,7 +60,7 @@ def play_bag(
     try:
         player = BagPlayer(plan.camera, plan.tracks, is_simulated=plan.is_simulated)
         try:
-            if player.wait_for_readers(plan.readers, stop, plan.timeout_s, plan.start_ns):
+            if player.wait_for_subscribers(plan.subscribers, stop, plan.timeout_s, plan.start_ns):
                 tell('playing', Played())
                 played = player.play(
                     rounds, plan.rate, stop, lambda played: tell('progress', played)

@@ -20,10 +20,10 @@ from hiseg_ros.bags.stamps import stamp_ns_of
 from hiseg_ros.errors import DeviceMemoryError, ImageError
 from hiseg_ros.images.image_message import decode_compressed, decode_image
 from hiseg_ros.inference.memory_relief import MemoryRelief
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.messages.product import Product, Published
 from hiseg_ros.ros.node.camera import Camera, drop
-from hiseg_ros.ros.node.engine_loader import SegmentationEngine
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.publish_thread import Publishing
 from hiseg_ros.ros.node.publishers import STATS, needed_results

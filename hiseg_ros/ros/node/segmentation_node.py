@@ -29,6 +29,7 @@ from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.program import run_program
 from hiseg_ros.ros.node.session import Configured, EngineFactory
 from hiseg_ros.srv import LoadModel
+from hiseg_ros.threads import limit_spinning
 
 NODE_NAME = 'segmentation'
 MATCH_PERIOD_S = 0.5
@@ -308,8 +309,6 @@ def _trace(error: Exception) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code."""
-    # Read when torch is loaded: threads that spin while they wait starve everything else on a busy
-    # machine of few cores (a frame of 360x480 took 14 s beside a training, 1 s with this).
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+    limit_spinning(os.environ)
     keep_freed_memory(FRAMES)
     return run_program(SegmentationNode, arguments)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hiseg_ros.errors import ConfigError, TaxonomyError
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.node.camera import Camera, drop
-from hiseg_ros.ros.node.engine_loader import LoadedEngine, SegmentationEngine, load_proven
+from hiseg_ros.ros.node.engine_loader import LoadedEngine, load_proven
 from hiseg_ros.ros.node.frame_processor import FrameProcessor
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.parameter_store import ParameterStore

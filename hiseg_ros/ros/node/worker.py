@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from hiseg_ros.ros.node.engine_loader import LoadedEngine, SegmentationEngine
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
+from hiseg_ros.ros.node.engine_loader import LoadedEngine
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 
 K = TypeVar('K', bound=Hashable)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The books of a soak run: what was sent against what became of it, to the last image."""
+"""Checks of a soak test: every image that was sent is accounted for, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -11,54 +11,56 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped')
-"""For which the node drops images."""
+"""Reasons for which the node drops images."""
 
 LEAK_SECONDS = 300.0
-"""Shorter runs are still warming up and say nothing about growth."""
+"""Shorter runs are still warming up; growth in them is no leak."""
 
 GROWTH_SHARE, GROWTH_MIB = 0.1, 64.0
-"""Memory may grow by the larger of the two between the second and the last quarter."""
+"""Largest growth of memory between the second and the last quarter: the larger of the two."""
 
 MORE_THREADS = 2
+"""Largest growth of the number of threads between these quarters."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One image that a camera sent; its number is its place among them, from 1."""
+    """One image that a camera sent; the camera's images are numbered from 1."""
 
     at_s: float
-    """Steady clock."""
+    """Seconds of the steady clock."""
     stamp_ns: int
     is_good: bool
+    """False where the image was sent malformed on purpose."""
 
 
 @dataclass(frozen=True)
-class CameraBooks:
-    """What is known of one camera at the end."""
+class CameraObservations:
+    """What both sides recorded about one camera."""
 
     sent: Sequence[Sent]
     taken: Sequence[Sequence[int]]
-    """Numbers of the images that the node took, a list for each time that it subscribed."""
+    """Numbers of the images that reached the node, one list per subscription."""
     counters: Mapping[str, int]
-    """The node's own: received, processed, the causes, and 'lost', which it never received."""
+    """The node's own counters: 'received', 'processed', each of CAUSES, and 'lost'."""
     results: Sequence[int]
-    """Stamps of the results that arrived, in ns."""
+    """Stamps in ns of the results that arrived."""
     numbers: Sequence[int]
-    """What each of them says how many images were processed, itself included."""
+    """Counter 'processed' of each result, which includes the result itself."""
     away: Sequence[tuple[float, float]]
-    """Spans of the steady clock in which the node was told not to listen."""
+    """Intervals of the steady clock in which the node was disabled or not yet subscribed."""
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """Each image under one heading."""
+class FrameCounts:
+    """Number of images of one camera by what became of them; each is counted once."""
 
     sent: int
     away: int
-    """Sent while the node did not subscribe, as it was told."""
+    """Sent while the node was meant not to subscribe."""
     lost: int
-    """Sent while it did, and lost on the way or replaced by a newer one before the node took it:
-    what the node itself counts as lost."""
+    """Sent while it subscribed, and lost on the way or replaced by a newer image before the node
+    took it, by the node's own count."""
     received: int
     processed: int
     busy: int
@@ -67,93 +69,108 @@ class Ledger:
     unwanted: int
     stopped: int
     garbage: int
-    """Of the sent ones those that cannot be read."""
+    """Malformed images among those that were sent."""
     results: int
-    """Of the processed ones those whose statistics arrived."""
+    """Processed images whose statistics arrived."""
 
     @property
     def unexplained(self) -> int:
-        """Images under no heading."""
+        """Images that no counter accounts for."""
         dropped = self.busy + self.stale + self.bad + self.unwanted + self.stopped
         return self.sent - self.away - self.lost - self.processed - dropped
 
 
-def balance(name: str, books: CameraBooks) -> tuple[Ledger, list[str]]:
-    """Return the camera's ledger and a sentence for each thing that does not add up."""
+def check_counts(name: str, observed: CameraObservations) -> tuple[FrameCounts, list[str]]:
+    """Compare what a camera sent with what the node counted and with the results that arrived.
+
+    Args:
+        name: Of the camera, for the sentences.
+        observed: What both sides recorded.
+
+    Returns:
+        The counts, and one sentence for each contradiction.
+    """
     problems: list[str] = []
-    numbers = [number for numbers in books.taken for number in numbers]
+    numbers = [number for numbers in observed.taken for number in numbers]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         problems.append(f'{name}: the node took images twice or in another order')
-    if numbers and not 1 <= min(numbers) <= max(numbers) <= len(books.sent):
+    if numbers and not 1 <= min(numbers) <= max(numbers) <= len(observed.sent):
         problems.append(f'{name}: the node took images that were never sent')
     heard = {
-        number for numbers in books.taken if numbers
+        number for numbers in observed.taken if numbers
         for number in range(numbers[0], numbers[-1] + 1)
     }  # fmt: skip
-    unheard = set(range(1, len(books.sent) + 1)) - heard
+    unheard = set(range(1, len(observed.sent) + 1)) - heard
     for number in sorted(unheard):
-        at_s = books.sent[number - 1].at_s
-        if not any(begin <= at_s <= end for begin, end in books.away):
+        at_s = observed.sent[number - 1].at_s
+        if not any(begin <= at_s <= end for begin, end in observed.away):
             problems.append(
-                f'{name}: image {number} of {len(books.sent)} never reached the node, which was '
-                'to listen'
+                f'{name}: image {number} of {len(observed.sent)} never reached the node, '
+                'which should have been subscribed'
             )
-    counters = books.counters
-    ledger = Ledger(
-        sent=len(books.sent),
+    counters = observed.counters
+    counts = FrameCounts(
+        sent=len(observed.sent),
         away=len(unheard),
         lost=counters['lost'],
         received=counters['received'],
         processed=counters['processed'],
         **{cause: counters[cause] for cause in CAUSES},
-        garbage=sum(not sent.is_good for sent in books.sent),
-        results=len(books.results),
+        garbage=sum(not sent.is_good for sent in observed.sent),
+        results=len(observed.results),
     )
-    if ledger.received != len(numbers):
-        problems.append(f'{name}: the node took {len(numbers)} images, counted {ledger.received}')
-    if ledger.unexplained:
-        problems.append(f'{name}: {ledger.unexplained} images are under no heading')
-    if ledger.bad > ledger.garbage:
-        problems.append(f'{name}: {ledger.bad} images malformed, sent were {ledger.garbage}')
-    if ledger.lost != (missing := len(heard) - len(set(numbers))):
-        problems.append(f'{name}: {missing} images never came, the node counted {ledger.lost}')
-    problems += _of_results(name, books, ledger)
-    return ledger, problems
-
-
-def _of_results(name: str, books: CameraBooks, ledger: Ledger) -> list[str]:
-    problems = []
-    if ledger.results != ledger.processed:
+    if counts.received != len(numbers):
+        problems.append(f'{name}: the node took {len(numbers)} images, counted {counts.received}')
+    if counts.unexplained:
+        problems.append(f'{name}: {counts.unexplained} images are not accounted for')
+    if counts.bad > counts.garbage:
         problems.append(
-            f'{name}: {ledger.results} results arrived, {ledger.processed} were processed'
+            f'{name}: the node counted {counts.bad} malformed images, {counts.garbage} were sent'
         )
-    if list(books.numbers) != list(range(1, ledger.results + 1)):
-        problems.append(f'{name}: the results do not count from 1 to {ledger.results}')
-    good = {sent.stamp_ns for sent in books.sent if sent.is_good}
-    if foreign := [stamp for stamp in books.results if stamp not in good]:
-        problems.append(f'{name}: {len(foreign)} results of images that were not sent or garbage')
-    if twice := [stamp for stamp, count in Counter(books.results).items() if count > 1]:
+    if counts.lost != (missing := len(heard) - len(set(numbers))):
+        problems.append(f'{name}: {missing} images were lost, the node counted {counts.lost}')
+    problems += _of_results(name, observed, counts)
+    return counts, problems
+
+
+def _of_results(name: str, observed: CameraObservations, counts: FrameCounts) -> list[str]:
+    problems = []
+    if counts.results != counts.processed:
+        problems.append(
+            f'{name}: {counts.results} results arrived, {counts.processed} were processed'
+        )
+    if list(observed.numbers) != list(range(1, counts.results + 1)):
+        problems.append(f'{name}: the results are not numbered from 1 to {counts.results}')
+    good = {sent.stamp_ns for sent in observed.sent if sent.is_good}
+    if foreign := [stamp for stamp in observed.results if stamp not in good]:
+        problems.append(
+            f'{name}: {len(foreign)} results belong to malformed images or to none that was sent'
+        )
+    if twice := [stamp for stamp, count in Counter(observed.results).items() if count > 1]:
         problems.append(f'{name}: {len(twice)} images have two results')
     return problems
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The node's process at one moment."""
+    """Resources of the node's process at one moment."""
 
     at_s: float
-    """Since the first image."""
+    """Seconds since the first image."""
     memory_mib: float
-    """Resident."""
+    """Resident memory."""
     threads: int
     cores: float
-    """Kept busy since the sample before."""
+    """Cores that were busy since the previous sample, on average."""
 
 
 def growth(samples: Sequence[Sample]) -> tuple[dict[str, float], list[str]]:
-    """Return what memory and threads grew by, and a sentence for each that grew too much.
+    """Compare memory and threads of the second quarter of a run with those of the last.
 
-    The medians of the second and the last quarter are compared.
+    Returns:
+        Medians in both quarters ('memory_before_mib', 'memory_after_mib', 'threads_before',
+        'threads_after'; nothing for fewer than 8 samples), and one sentence for each that grew
+        too much.
     """
     if len(samples) < 8:
         return {}, []

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The cameras of a soak run: prepared images at a fixed rate, and what can go wrong with them."""
+"""Cameras of a soak test: they publish prepared images at a fixed rate, with faults on demand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def image_message(image: RgbImage, encoding: str, size: ImageSize) -> Image:
 
 
 def garbage() -> list[Image]:
-    """Return messages that are no images, each in another way."""
+    """Return malformed image messages, each wrong in another way."""
     few = bytes(range(100))
     return [
         Image(height=120, width=160, encoding='rgb8', step=480, data=few),
@@ -58,23 +58,23 @@ def garbage() -> list[Image]:
 
 
 BURST = 20
-"""Images that a driver sends at once after it was held up."""
+"""Images that are sent at once in a burst, as by a driver that was held up."""
 
 
 class SoakCamera:
-    """One camera; `fault` changes what it sends, from the next image on."""
+    """One camera; `fault` selects what it sends, from the next image on."""
 
     def __init__(self, node: Node, plan: CameraPlan, images: Sequence[RgbImage]) -> None:
-        """Prepare the messages.
+        """Create the publisher and prepare the messages.
 
         Args:
-            node: Publishes them.
-            plan: What the camera is like.
-            images: (H, W, 3) uint8, shown in turn.
+            node: Node that gets the publisher.
+            plan: Encoding, size and rate of the camera.
+            images: (H, W, 3) uint8, sent in turn.
         """
         self.plan = plan
         self.fault = ''
-        """'' for none, 'stall', 'garbage', 'size' or 'burst'."""
+        """'' for none, 'stall', 'garbage', 'size' or 'burst'; set by another thread."""
         self.sent: list[Sent] = []
         self._messages = {
             '': [image_message(p, plan.encoding, plan.size) for p in images],
@@ -85,11 +85,11 @@ class SoakCamera:
 
     @property
     def is_heard(self) -> bool:
-        """Whether somebody subscribes."""
+        """Whether there is a subscription to its topic."""
         return bool(self._publisher.get_subscription_count())
 
     def send(self) -> None:
-        """Send what is due: an image, none where the camera stalls, many in a burst."""
+        """Send one image; none while the camera stalls, BURST images in a burst."""
         fault = self.fault
         for _ in range({'stall': 0, 'burst': BURST}.get(fault, 1)):
             self._send(fault)
@@ -105,20 +105,20 @@ class SoakCamera:
 
 
 class Sender:
-    """A thread in which all cameras send at their rates."""
+    """The thread in which all cameras send at their rates."""
 
     def __init__(self, cameras: Sequence[SoakCamera]) -> None:
-        """Prepare; `start` begins."""
+        """Create the thread; `start` starts it."""
         self._cameras = cameras
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='soak_sender', daemon=True)
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more; returns once the last image has gone out."""
+        """Stop sending; returns once the last image has been published."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -131,5 +131,5 @@ class Sender:
             if self._stop.wait(max(0.0, due[camera] - time.monotonic())):
                 return
             camera.send()
-            # After a pause of this machine no burst follows: a camera has none either.
+            # After this machine was held up no burst follows: a real camera sends none either.
             due[camera] = max(due[camera], time.monotonic() - 1.0) + 1 / camera.plan.rate_hz

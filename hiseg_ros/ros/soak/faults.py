@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a soak run breaks, and what the node has to do about each."""
+"""The faults that a soak test injects, each with the reaction that is expected of the node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hiseg_ros.srv import LoadModel
 SETTLE_S = 1.0
 STALE_SLACK_S = 2.0
 ROUNDS = 8
-"""Of subscribers that come and go."""
+"""How often subscriptions to all outputs are created and destroyed."""
 CONSUMERS = (
     ('labels', Image), ('confidence', Image), ('overlay/image', Image),
     ('level_1/probabilities', ProbabilityMap), ('traffic_signs', SubclassMasks),
@@ -36,15 +36,17 @@ class Fault:
 
     name: str
     inject: Callable[[Rig, str], str]
-    """Breaks something for a while, checks what the node does, mends it; returns what was seen.
+    """Called in the thread of the schedule with the rig and the name of a camera: injects the
+    fault for a while, checks the node's reaction, removes the fault, and returns what was seen.
 
-    Raises UnexpectedError where the node does not do what it has to do.
+    Raises UnexpectedError where the node reacts otherwise.
     """
     is_of_camera: bool = True
+    """Whether it concerns that camera alone."""
 
 
 def stall(rig: Rig, camera: str) -> str:
-    """Silence is STALE, and the others go on."""
+    """A silent camera is reported as STALE, and the other cameras go on."""
     broken = rig.cameras[camera]
     broken.fault = 'stall'
     silent_s = broken.sent[-1].at_s if broken.sent else time.monotonic()
@@ -64,7 +66,7 @@ def stall(rig: Rig, camera: str) -> str:
 
 
 def garbage(rig: Rig, camera: str) -> str:
-    """Images that cannot be read are counted, and a WARN says so."""
+    """Malformed images are counted and reported as WARN."""
     before = rig.counters(camera)['bad']
     rig.cameras[camera].fault = 'garbage'
     try:
@@ -84,7 +86,7 @@ def garbage(rig: Rig, camera: str) -> str:
 
 
 def size(rig: Rig, camera: str) -> str:
-    """Another size and encoding in mid-stream have results of that size."""
+    """After a change of size and encoding the results have the new size."""
     plan, results = rig.cameras[camera].plan, rig.results[camera]
     rig.cameras[camera].fault = 'size'
     try:
@@ -100,7 +102,7 @@ def size(rig: Rig, camera: str) -> str:
 
 
 def reload(rig: Rig, camera: str) -> str:
-    """Weights are loaded and swapped while images come."""
+    """~/load_model swaps the weights while images arrive."""
     began = time.monotonic()
     answer = rig.call(rig.load_model, LoadModel.Request(model=rig.plan.model))
     if not answer.success:
@@ -109,7 +111,7 @@ def reload(rig: Rig, camera: str) -> str:
 
 
 def bad_file(rig: Rig, camera: str) -> str:
-    """A file that is no network changes nothing, and the answer says so."""
+    """~/load_model of a damaged file changes nothing, and its response says so."""
     before = rig.statuses['segmentation'].values.get('model')
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'damaged.onnx'
@@ -119,12 +121,12 @@ def bad_file(rig: Rig, camera: str) -> str:
         raise UnexpectedError(f'~/load_model of a damaged file said: {answer.message}')
     time.sleep(SETTLE_S)
     if rig.statuses['segmentation'].values.get('model') != before:
-        raise UnexpectedError('a damaged file took the place of the weights')
-    return 'refused, the old weights stay'
+        raise UnexpectedError('a damaged file replaced the weights')
+    return 'refused, the old weights stay in use'
 
 
 def churn(rig: Rig, camera: str) -> str:
-    """Subscribers of all kinds come and go."""
+    """Subscriptions to all outputs are created and destroyed."""
     received = 0
 
     def count(message: object) -> None:
@@ -142,12 +144,12 @@ def churn(rig: Rig, camera: str) -> str:
         time.sleep(rig.plan.hold_s / ROUNDS)
         for subscription in subscriptions:
             rig.destroy_subscription(subscription)
-    return f'{ROUNDS * len(CONSUMERS) * len(rig.cameras)} readers, {received} messages'
+    return f'{ROUNDS * len(CONSUMERS) * len(rig.cameras)} subscriptions, {received} messages'
 
 
 def disable(rig: Rig, camera: str) -> str:
-    """Disabled, the node takes no images; enabled, it goes on."""
-    # What waited in the subscription's queue goes with it, so the span begins earlier.
+    """While disabled the node unsubscribes; once enabled it goes on."""
+    # Images in the subscription's queue are lost with it, so the interval begins earlier.
     began = time.monotonic() - SETTLE_S
     rig.call(rig.set_enabled, SetBool.Request(data=False))
     try:
@@ -155,7 +157,7 @@ def disable(rig: Rig, camera: str) -> str:
             lambda: not any(camera.is_heard for camera in rig.cameras.values()),
             'the node unsubscribes',
         )
-        rig.until(lambda: all(map(_rests(rig), rig.cameras)), 'the node rests')
+        rig.until(lambda: all(map(_is_idle(rig), rig.cameras)), 'the node is idle')
         before = {name: len(results) for name, results in rig.results.items()}
         time.sleep(rig.plan.hold_s)
         if any(len(rig.results[name]) > count for name, count in before.items()):
@@ -167,27 +169,27 @@ def disable(rig: Rig, camera: str) -> str:
     return f'no results for {rig.plan.hold_s:.0f} s'
 
 
-def _rests(rig: Rig) -> Callable[[str], bool]:
-    def rests(camera: str) -> bool:
+def _is_idle(rig: Rig) -> Callable[[str], bool]:
+    def is_idle(camera: str) -> bool:
         counted = rig.counters(camera)
         fates = sum(counted.values()) - counted['received'] - counted['lost']
         return fates == counted['received'] and 'disabled' in rig.statuses['segmentation'].text
 
-    return rests
+    return is_idle
 
 
 def nobody(rig: Rig, camera: str) -> str:
-    """Images that nobody wants results of cost nothing and are counted."""
+    """Images whose results nobody subscribes to are counted as unwanted."""
     before = rig.counters(camera)['unwanted']
     rig.cameras[camera].fault = 'stall'
     try:
-        rig.until(lambda: rig.is_at_rest(camera), f'all images of {camera} are done')
+        rig.until(lambda: rig.is_at_rest(camera), f'all images of {camera} are finished')
         rig.ignore(camera)
         time.sleep(SETTLE_S)
         rig.cameras[camera].fault = ''
         time.sleep(max(rig.plan.hold_s, 2 / rig.cameras[camera].plan.rate_hz))
         rig.cameras[camera].fault = 'stall'
-        rig.until(lambda: rig.is_at_rest(camera), f'all images of {camera} are done')
+        rig.until(lambda: rig.is_at_rest(camera), f'all images of {camera} are finished')
         rig.listen(camera)
         time.sleep(SETTLE_S)
     finally:
@@ -199,7 +201,7 @@ def nobody(rig: Rig, camera: str) -> str:
 
 
 def burst(rig: Rig, camera: str) -> str:
-    """Of many images at once the newest has a result, and each of the others is counted."""
+    """Of many images at once the newest is processed, and each of the others is counted."""
     sender, before = rig.cameras[camera], rig.counters(camera)
     first = len(sender.sent)
     sender.fault = 'burst'
@@ -209,7 +211,7 @@ def burst(rig: Rig, camera: str) -> str:
         sender.fault = ''
     ended = time.monotonic()
     rig.all_work()
-    rig.until(lambda: rig.status(camera).at_s > ended + SETTLE_S, f'news of {camera}')
+    rig.until(lambda: rig.status(camera).at_s > ended + SETTLE_S, f'diagnostics of {camera}')
     counted = rig.counters(camera)
     busy, lost = (counted[cause] - before[cause] for cause in ('busy', 'lost'))
     return f'{BURST} at once; {busy} dropped busy since, {lost} before the node took them'

@@ -1,17 +1,16 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The segmentation node with a tally at its image subscriptions.
+"""The segmentation node, which also records the number of every image that reaches it.
 
 python -m hiseg_ros.ros.soak.node TALLY.json --ros-args ...
 
-Publishers number their messages. The numbers as they come are the other side of the books: the
-node counts the images that it never saw, and these numbers say which they were.
+Publishers number their messages. The node counts the images that it never received, and the
+recorded numbers say which ones these were, so that its count can be checked.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +24,13 @@ from hiseg_ros.ros.node.segmentation_node import SegmentationNode
 
 
 class TalliedNode(SegmentationNode):
-    """Notes the publisher's number of every image that is handed to it."""
+    """A segmentation node that records the publisher's number of every image it is given."""
 
     def __init__(self, tally: Path, **node_arguments: Any) -> None:
-        """Start with nothing noted.
+        """Create the node.
 
         Args:
-            tally: Gets the numbers by topic, a list for each time that the node subscribed.
+            tally: File that gets the numbers by topic, one list per subscription, at the end.
             node_arguments: See SegmentationNode.
         """
         self._tally = tally
@@ -41,7 +40,7 @@ class TalliedNode(SegmentationNode):
     def create_subscription(
         self, kind: Any, topic: str, callback: Callable[..., None], qos: Any, **others: Any
     ) -> Any:
-        """Subscribe; numbers of images are noted before the node sees them."""
+        """Create a subscription; numbers of images are recorded before the node's callback."""
         if kind is not Image:
             return super().create_subscription(kind, topic, callback, qos, **others)
         numbers: list[int] = []
@@ -54,14 +53,13 @@ class TalliedNode(SegmentationNode):
         return super().create_subscription(kind, topic, tallied, qos, **others)
 
     def close(self, timeout_s: float | None = None) -> bool:
-        """Write the numbers, then close; a process that takes too long to end is cut short."""
+        """Write the numbers first: a process that takes too long to close is killed."""
         self._tally.write_text(json.dumps(self._taken))
         return super().close(timeout_s)
 
 
 def main() -> int:
     """Run the node; return its exit code."""
-    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
     interrupt_with_parent()
     tally = Path(sys.argv[1])
     return run_program(lambda: TalliedNode(tally), [sys.argv[0], *sys.argv[2:]])

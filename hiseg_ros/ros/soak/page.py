@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a soak run came to as files: soak.json, soak.md and soak.png."""
+"""Results of a soak test as files: soak.json, soak.md and soak.png."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.benchmark.machine import describe_machine
-from hiseg_ros.ros.soak.audit import Ledger
-from hiseg_ros.ros.soak.curves import Panel, Series, draw
+from hiseg_ros.ros.soak.figure import draw
 from hiseg_ros.ros.soak.run import Outcome
 
 WINDOWS = 60
-"""In which percentiles are taken, over the whole run; at least ten seconds each."""
+"""Number of windows of a run in which percentiles are computed; each is at least ten seconds."""
 
-HEADINGS = {
+CATEGORIES = {
     'sent': 'sent by the camera',
-    'away': 'while the node was told not to listen',
+    'away': 'while the node was meant not to subscribe',
     'lost': 'lost, or replaced by a newer one before the node took it',
     'received': '**received by the node**',
     'processed': 'processed',
@@ -35,23 +34,24 @@ HEADINGS = {
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }
-"""Of the table, by the ledger's names, in order."""
+"""Rows of the table, by the names of `FrameCounts`, in order."""
 
 COUNTED = (
-    'Sent = told not to listen + lost + received, and received = processed + dropped, of each',
-    'camera. The cameras count what is sent and the reader counts the results. All between is',
-    "counted by the node; what it never received it knows by gaps in the publishers' numbers. The",
-    'run noted the number of each image that came to the node: every missing one lies in such a',
-    'gap, or was sent while the node was told not to listen.',
+    'For each camera, sent = meant not to subscribe + lost + received, and received = processed +',
+    'dropped. The test counts the images that are sent and the results that arrive; the node',
+    "counts the others, and lost images by gaps in the publishers' sequence numbers. The test",
+    'also recorded the number of each image that reached the node: every missing one lies in such',
+    'a gap, or was sent while the node was meant not to subscribe.',
 )
-"""Explains the table."""
+"""Explanation below the table."""
 
 
 def percentiles(points: Sequence[tuple[float, float]], seconds: float) -> list[dict[str, float]]:
     """Return time, median, 95th and 99th percentile of each window that holds a value.
 
     Args:
-        points: Seconds and values; those that are not finite are left out.
+        points: Seconds since the start, and values in ms; values that are not finite are left
+            out.
         seconds: Length of the run.
     """
     width = max(seconds / WINDOWS, min(10.0, seconds / 4))
@@ -87,8 +87,8 @@ def write(outcome: Outcome, folder: Path) -> None:
         'facts': facts,
         'machine': machine,
         'cameras': {
-            name: {**dataclasses.asdict(ledger), 'unexplained': ledger.unexplained}
-            for name, ledger in outcome.ledgers.items()
+            name: {**dataclasses.asdict(counts), 'unexplained': counts.unexplained}
+            for name, counts in outcome.counts.items()
         },
         'faults': [dict(fault) for fault in outcome.faults],
         'growth': dict(outcome.growth),
@@ -97,34 +97,15 @@ def write(outcome: Outcome, folder: Path) -> None:
     }
     (folder / 'soak.json').write_text(json.dumps(content, indent=1) + '\n')
     (folder / 'soak.md').write_text(_markdown(outcome, facts, machine))
-    _draw(outcome, windows, folder / 'soak.png')
-
-
-def _draw(outcome: Outcome, windows: dict[str, list[dict[str, float]]], path: Path) -> None:
-    latency = [
-        Series(f'{name} {label}', [(row['at_s'], row[key]) for row in rows], color, is_thin)
-        for color, (name, rows) in enumerate(windows.items())
-        for key, label, is_thin in (('median_ms', 'median', False), ('p95_ms', '95 %', True))
-    ]
-    samples = outcome.samples
-    panels = [
-        Panel('Latency from stamp to publishing [ms]', latency),
-        Panel('Memory of the node [MiB]',
-              [Series('resident', [(s.at_s, s.memory_mib) for s in samples])]),
-        Panel('Threads of the node', [Series('threads', [(s.at_s, s.threads) for s in samples])]),
-        Panel('Cores that the node kept busy',
-              [Series('cores', [(s.at_s, s.cores) for s in samples])]),
-    ]  # fmt: skip
-    marks = [(fault['at_s'], str(number)) for number, fault in enumerate(outcome.faults, 1)]
-    draw(panels, outcome.seconds, marks, path)
+    draw(outcome, windows, folder / 'soak.png')
 
 
 def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) -> str:
     plan = outcome.plan
     verdict = (
-        'Every image is accounted for, and every fault had the end it has to have.'
+        'Every image is accounted for, and the node reacted to every fault as expected.'
         if not outcome.problems else
-        f'{len(outcome.problems)} things did not go as they have to:'
+        f'{len(outcome.problems)} things were not as expected:'
     )  # fmt: skip
     minutes = round(plan.seconds / 60, 1)
     lines = [f'{minutes:g} minutes, a fault every {plan.period_s:g} s. {verdict}', '']
@@ -134,9 +115,9 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
         f'`{facts["model"]}` in {facts["backend"]}, {facts["precision"]}, on {facts["device"]}; '
         f'{machine["processor"]}, {machine["threads"]} threads, load {machine["load"]} at the '
         'end.', '', '![curves](soak.png)', '',
-        'The numbers above the curves are those of the faults.', '',
+        'The vertical lines are the faults, with their numbers above.', '',
     ]  # fmt: skip
-    lines += [*_ledgers(outcome), '', *COUNTED, '', *_latencies(outcome), '',
+    lines += [*_counts_table(outcome), '', *COUNTED, '', *_latencies(outcome), '',
               *_faults(outcome), '']  # fmt: skip
     if grown := outcome.growth:
         lines += [
@@ -147,14 +128,11 @@ def _markdown(outcome: Outcome, facts: dict[str, str], machine: dict[str, Any]) 
     return '\n'.join(lines).rstrip() + '\n'
 
 
-def _ledgers(outcome: Outcome) -> list[str]:
-    def value(ledger: Ledger, heading: str) -> int:
-        return int(getattr(ledger, heading))
-
-    ledgers = outcome.ledgers
-    lines = [f'| images | {" | ".join(ledgers)} | all |', f'|---|{"---:|" * (len(ledgers) + 1)}']
-    for heading, text in HEADINGS.items():
-        values = [value(ledger, heading) for ledger in ledgers.values()]
+def _counts_table(outcome: Outcome) -> list[str]:
+    counts = outcome.counts
+    lines = [f'| images | {" | ".join(counts)} | all |', f'|---|{"---:|" * (len(counts) + 1)}']
+    for category, text in CATEGORIES.items():
+        values = [int(getattr(camera, category)) for camera in counts.values()]
         lines.append(f'| {text} | {" | ".join(map(str, values))} | {sum(values)} |')
     return lines
 

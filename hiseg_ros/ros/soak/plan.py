@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a soak run does: cameras, length, and how often something is broken."""
+"""Plan of a soak test: its cameras, its length, and the time between faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hiseg_ros.types import ImageSize
 
 @dataclass(frozen=True)
 class CameraPlan:
-    """One camera."""
+    """What one camera sends."""
 
     name: str
     encoding: str
@@ -23,8 +23,9 @@ class CameraPlan:
     """(H, W) of its images."""
     other_encoding: str
     other_size: ImageSize
-    """What it changes to for a while."""
+    """Encoding and size (H, W) that it changes to for a while."""
     rate_hz: float
+    """Images per second."""
 
 
 CAMERAS = (
@@ -32,16 +33,16 @@ CAMERAS = (
     CameraPlan('left', 'bgr8', (360, 480), 'rgb8', (480, 640), 7.0),
     CameraPlan('rear', 'mono8', (240, 320), 'bgr8', (360, 480), 5.0),
 )
-"""Three that differ in size, encoding and rate."""
+"""Three cameras that differ in size, encoding and rate."""
 
 
 @dataclass(frozen=True)
 class SoakPlan:
-    """One run."""
+    """One soak test."""
 
     seconds: float = 1800.0
     period_s: float = 30.0
-    """From one fault to the next."""
+    """Seconds from one fault to the next."""
     cameras: tuple[CameraPlan, ...] = CAMERAS
     model: str = ''
     """As the node's parameter of that name."""
@@ -50,13 +51,14 @@ class SoakPlan:
     precision: str = 'auto'
     input_height: int = 0
     image_timeout_s: float = 1.5
-    """Silence after which the node calls a camera stale."""
+    """Seconds without an image after which the node reports a camera as STALE."""
     patience_s: float = 30.0
-    """How long something that has to happen may take on a busy machine."""
+    """How long an expected reaction may take on a busy machine."""
     startup_s: float = 300.0
+    """How long the node may take until it has subscribed to all cameras."""
 
     def __post_init__(self) -> None:
-        """Check that one fault fits.
+        """Check that there is time for a fault.
 
         Raises:
             ConfigError: The run is too short.
@@ -73,7 +75,7 @@ class SoakPlan:
         return self.period_s / 3
 
     def to_json(self) -> str:
-        """Return the plan as text."""
+        """Return the plan as JSON."""
         return json.dumps(dataclasses.asdict(self))
 
     @staticmethod

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and consumer of a soak test, in one process beside the node's."""
+"""Test rig of a soak test: cameras, subscriber and service clients, in a process of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hiseg_ros.srv import LoadModel
 
 STATS_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 SETTLE_S = 1.0
-"""Both sides of a connection learn of it one after the other."""
+"""Publisher and subscription learn of each other at slightly different times."""
 LEVELS = {
     DiagnosticStatus.OK: 'OK', DiagnosticStatus.WARN: 'WARN',
     DiagnosticStatus.ERROR: 'ERROR', DiagnosticStatus.STALE: 'STALE',
@@ -35,15 +35,15 @@ LEVELS = {
 
 
 class UnexpectedError(Exception):
-    """The node did not do what it has to do."""
+    """The node did not react as expected."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A frame's statistics as they arrived."""
+    """The statistics of one frame, as received."""
 
     at_s: float
-    """Steady clock."""
+    """When they arrived, in seconds of the steady clock."""
     stamp_ns: int
     latency_ms: float
     queue_ms: float
@@ -51,7 +51,7 @@ class Result:
     size: tuple[int, int]
     """(H, W) of the image."""
     processed: int
-    """Images of the camera so far, by the node's count."""
+    """Images of the camera that the node has processed so far, by its own count."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,18 @@ class Status:
     """One status of the node's diagnostics."""
 
     at_s: float
+    """When it arrived, in seconds of the steady clock."""
     level: str
+    """'OK', 'WARN', 'ERROR' or 'STALE'."""
     text: str
     values: dict[str, str]
 
 
 class Rig(Node):
-    """Sends, listens and breaks things."""
+    """Publishes the cameras' images, receives results and diagnostics, and calls services.
+
+    Callbacks run in the thread of `spinning`; everything else is called by the schedule's thread.
+    """
 
     def __init__(self, plan: SoakPlan, images: dict[str, Any]) -> None:
         """Create the cameras and subscribe to statistics and diagnostics."""
@@ -112,10 +117,15 @@ class Rig(Node):
             )
 
     def until(self, condition: Callable[[], Any], what: str, patience_s: float = 0.0) -> float:
-        """Wait until a condition holds; return how long it took in seconds.
+        """Wait until a condition holds; return how long that took in seconds.
+
+        Args:
+            condition: Checked every 20 ms.
+            what: Description of the condition, for the error.
+            patience_s: How long to wait; 0 for the plan's patience.
 
         Raises:
-            UnexpectedError: It did not come to hold in time.
+            UnexpectedError: The condition did not hold in time.
         """
         began = time.monotonic()
         patience_s = patience_s or self.plan.patience_s
@@ -126,27 +136,27 @@ class Rig(Node):
         return time.monotonic() - began
 
     def call(self, client: Any, request: Any) -> Any:
-        """Call a service and return its answer.
+        """Call a service and return its response.
 
         Raises:
-            UnexpectedError: None came.
+            UnexpectedError: The service is not there, or no response came in time.
         """
         self.until(client.service_is_ready, f'service {client.srv_name}')
         future = client.call_async(request)
-        self.until(future.done, f'an answer of {client.srv_name}', 2 * self.plan.patience_s)
+        self.until(future.done, f'a response of {client.srv_name}', 2 * self.plan.patience_s)
         return future.result()
 
     def status(self, camera: str) -> Status:
-        """Return the newest status of a camera."""
+        """Return the newest status of a camera; an empty one before the first."""
         return self.statuses.get(f'camera {camera}', Status(0.0, '', '', {}))
 
     def counters(self, camera: str) -> dict[str, int]:
-        """Return what the node counted of a camera by its newest diagnostics."""
+        """Return the node's counters of a camera from its newest diagnostics."""
         values = self.status(camera).values
         return {name: int(values.get(label, 0)) for name, label in LABELS.items()}
 
     def has_new_result(self, camera: str, after_s: float) -> bool:
-        """Return whether an image that was sent after a moment has its result."""
+        """Return whether the result of an image that was sent after a moment has arrived."""
         results = self.results[camera]
         if not results or results[-1].at_s < after_s:
             return False
@@ -155,10 +165,13 @@ class Rig(Node):
         return sent is not None and sent.at_s >= after_s
 
     def all_work(self, besides: str = '') -> None:
-        """Wait until every camera's images of now have results, besides one camera's.
+        """Wait until every camera but one has the result of an image sent from now on.
+
+        Args:
+            besides: Name of the camera to leave out; '' for none.
 
         Raises:
-            UnexpectedError: They do not come.
+            UnexpectedError: A result does not arrive in time.
         """
         now = time.monotonic()
         for name in self.cameras:
@@ -166,7 +179,7 @@ class Rig(Node):
                 self.until(partial(self.has_new_result, name, now), f'results of {name}')
 
     def is_at_rest(self, camera: str) -> bool:
-        """Return whether each image of a camera that arrived has found its fate."""
+        """Return whether every received image of a camera has been processed or dropped."""
         status, counted = self.status(camera), self.counters(camera)
         sent = self.cameras[camera].sent
         fates = sum(counted.values()) - counted['received'] - counted['lost']
@@ -177,7 +190,7 @@ class Rig(Node):
         """Wait for the node, then let the cameras send.
 
         Raises:
-            UnexpectedError: It does not come.
+            UnexpectedError: It does not subscribe in time.
         """
         self.until(
             lambda: all(camera.is_heard for camera in self.cameras.values()),
@@ -190,18 +203,18 @@ class Rig(Node):
         self.sender.start()
 
     def finish(self) -> None:
-        """Stop the cameras and wait until the node has worked off what it got.
+        """Stop the cameras and wait until the node has finished every image it received.
 
         Raises:
-            UnexpectedError: It does not.
+            UnexpectedError: It does not finish in time.
         """
         self.sender.stop()
         for name in self.cameras:
-            self.until(partial(self.is_at_rest, name), f'all images of {name} are done')
+            self.until(partial(self.is_at_rest, name), f'all images of {name} are finished')
         time.sleep(SETTLE_S)
 
     def record(self) -> dict[str, Any]:
-        """Return all that was seen."""
+        """Return what was sent and received, as plain values."""
         return {
             'cameras': {
                 name: {

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A soak run: the node and its rig as processes of a private graph, and the books at the end."""
+"""Runs a soak test: node and test rig as processes of a private ROS graph, checked at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.benchmark.cameras import processor_s
 from hiseg_ros.ros.harness.child_process import ChildProcess, end_all
 from hiseg_ros.ros.harness.isolation import Isolation
-from hiseg_ros.ros.soak.audit import CameraBooks, Ledger, Sample, Sent, balance, growth
+from hiseg_ros.ros.soak.audit import (
+    CameraObservations,
+    FrameCounts,
+    Sample,
+    Sent,
+    check_counts,
+    growth,
+)
 from hiseg_ros.ros.soak.plan import SoakPlan
 from hiseg_ros.types import RgbImage
 
@@ -30,25 +37,27 @@ SAMPLE_PERIOD_S = 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """Results of a soak test."""
 
     plan: SoakPlan
-    ledgers: Mapping[str, Ledger]
-    """By camera."""
+    counts: Mapping[str, FrameCounts]
+    """Number of images by what became of them, by camera."""
     faults: Sequence[Mapping[str, Any]]
-    """name, camera, at_s, took_s, found, problem ('' for none)."""
+    """For each fault: name, camera, at_s, took_s, found, problem ('' for none)."""
     samples: Sequence[Sample]
+    """Of the node's process, once a second."""
     latencies: Mapping[str, Sequence[tuple[float, float]]]
     """By camera: seconds since the first image, and milliseconds from stamp to publishing."""
     growth: Mapping[str, float]
+    """See `audit.growth`."""
     facts: Mapping[str, str]
-    """What the node's diagnostics told of model, device and backend."""
+    """'model', 'device', 'backend' and 'precision' from the node's diagnostics."""
     problems: Sequence[str]
-    """What did not add up or did not go as it has to; none for a good run."""
+    """One sentence for everything that was not as expected; none for a good run."""
 
     @property
     def seconds(self) -> float:
-        """How long it took: longer than planned where a fault took its time."""
+        """Length of the run: longer than planned where a fault took longer."""
         return max([self.plan.seconds, *(sample.at_s for sample in self.samples)])
 
 
@@ -58,35 +67,32 @@ def soak(
     logs: Path,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Run the node under load and faults, then balance its books.
+    """Run the node under load and faults, then check that every image is accounted for.
 
     Args:
-        plan: What to do.
-        images: Shown by each camera in turn, (H, W, 3) uint8.
-        logs: Folder for what the processes say and note.
-        tell: Gets a line whenever something happened.
+        plan: Cameras, length and period.
+        images: By camera, the (H, W, 3) uint8 images that it sends in turn.
+        logs: Folder for the processes' logs and records.
+        tell: Called with one line of text at the start and after each fault.
 
     Raises:
         ConfigError: The node could not be configured, or a process ended early.
     """
     logs.mkdir(parents=True, exist_ok=True)
     stacked: dict[str, Any] = {name: np.stack(shown) for name, shown in images.items()}
-    np.savez(logs / 'pictures.npz', **stacked)
+    np.savez(logs / 'images.npz', **stacked)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
     tally, record = logs / 'tally.json', logs / 'record.json'
     with Isolation() as isolation:
-        environment = isolation.environment()
-        environment['ROS_LOG_DIR'] = str(logs / 'ros')
-        environment['PYTHONUNBUFFERED'] = '1'
-        environment.setdefault('GOMP_SPINCOUNT', '1000')
+        environment = isolation.process_environment(logs / 'ros')
         try:
             node = ChildProcess(
                 NODE, _node_command(plan, tally), environment, logs / 'node.log', events
             )
             children.append(node)
             rig = [sys.executable, '-m', 'hiseg_ros.ros.soak.schedule', plan.to_json(),
-                   str(logs / 'pictures.npz'), str(record)]  # fmt: skip
+                   str(logs / 'images.npz'), str(record)]  # fmt: skip
             children.append(ChildProcess(RIG, rig, environment, logs / 'rig.log', events))
             watch = _Watch(plan, node, events, tell)
             watch.until_finished()
@@ -103,10 +109,10 @@ def soak(
         problems.append('the node wrote a traceback')
     if not tally.is_file():
         raise ConfigError(
-            f'The node left no tally of its images; expected {tally} at its end: see '
+            f'The node wrote no record of its images; expected {tally} at its end: see '
             f'{logs / "node.log"}.'
         )
-    return _balanced(plan, watch, json.loads(record.read_text()), json.loads(tally.read_text()),
+    return _outcome(plan, watch, json.loads(record.read_text()), json.loads(tally.read_text()),
                      problems)  # fmt: skip
 
 
@@ -124,7 +130,7 @@ def _node_command(plan: SoakPlan, tally: Path) -> list[str]:
 
 
 class _Watch:
-    """Reads what the processes report, and looks at the node's once a second."""
+    """Reads the events of the processes, and samples the node's resources once a second."""
 
     def __init__(
         self,
@@ -146,7 +152,7 @@ class _Watch:
         """Wait for the end of the run.
 
         Raises:
-            ConfigError: A process ended before, or the run hangs.
+            ConfigError: A process ended too early, or the run hangs.
         """
         plan = self._plan
         deadline = time.monotonic() + plan.startup_s + 3 * plan.seconds + 20 * plan.patience_s
@@ -163,7 +169,7 @@ class _Watch:
             kind, source = event.pop('event'), event.pop('from')
             if kind == 'began':
                 self.began_s = float(event['at_s'])
-                self._tell('The cameras send.')
+                self._tell('The cameras are sending.')
             elif kind == 'fault':
                 self.faults.append(event)
                 self._tell(_line(event))
@@ -183,7 +189,7 @@ class _Watch:
             status = Path(f'/proc/{self._node.process_id}/status').read_text()
             now, used_s = time.monotonic(), processor_s(self._node.process_id)
         except OSError:
-            return  # it has ended, which its event tells
+            return  # the process has ended, which is reported as an event
         fields = dict(line.split(':', 1) for line in status.splitlines() if ':' in line)
         before, self._before = self._before, (now, used_s)
         if self.began_s is None or before is None or 'VmRSS' not in fields:
@@ -202,7 +208,7 @@ def _line(fault: Mapping[str, Any]) -> str:
     return f'{fault["at_s"]:6.0f} s  {fault["name"]}{where}: {said}'
 
 
-def _balanced(
+def _outcome(
     plan: SoakPlan,
     watch: _Watch,
     record: Mapping[str, Any],
@@ -210,9 +216,9 @@ def _balanced(
     problems: list[str],
 ) -> Outcome:
     began_s = watch.began_s or 0.0
-    ledgers, latencies = {}, {}
+    counts, latencies = {}, {}
     for name, seen in record['cameras'].items():
-        books = CameraBooks(
+        observed = CameraObservations(
             [Sent(*entry) for entry in seen['sent']],
             tally.get(f'/{name}/image', []),
             seen['counters'],
@@ -220,7 +226,7 @@ def _balanced(
             [result['processed'] for result in seen['results']],
             [tuple(span) for span in record['away']],
         )
-        ledgers[name], found = balance(name, books)
+        counts[name], found = check_counts(name, observed)
         problems += found
         latencies[name] = [
             (round(result['at_s'] - began_s, 2), round(result['latency_ms'], 1))
@@ -228,7 +234,7 @@ def _balanced(
         ]
     grown, found = growth(watch.samples)
     return Outcome(
-        plan, ledgers, watch.faults, watch.samples, latencies, grown,
+        plan, counts, watch.faults, watch.samples, latencies, grown,
         {key: record['facts'].get(key, '') for key in ('model', 'device', 'backend', 'precision')},
         [*problems, *found],
     )  # fmt: skip

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Soak test: break something every period, in turn, and record what the node does.
+"""Schedule of a soak test: injects one fault after another and records the node's reactions.
 
 python -m hiseg_ros.ros.soak.schedule PLAN (JSON) IMAGES.npz RECORD.json
 """
@@ -24,7 +24,7 @@ from hiseg_ros.ros.soak.rig import Rig, UnexpectedError
 
 
 def run(rig: Rig) -> None:
-    """Break something every period, in turn, until the time is over."""
+    """Inject a fault every period, in turn, until the time is over."""
     rig.begin()
     began = time.monotonic()
     report('began', at_s=began)
@@ -60,7 +60,7 @@ def main() -> int:
             report('finished')
             sys.stdin.buffer.read()  # the parent closes it
     except UnexpectedError as unexpected:
-        raise ConfigError(f'The soak run broke off: {unexpected}.') from unexpected
+        raise ConfigError(f'The soak test was aborted: {unexpected}.') from unexpected
     return 0
 
 

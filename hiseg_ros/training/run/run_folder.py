@@ -22,6 +22,7 @@ import yaml
 
 from hiseg_ros import __version__
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.inference.processor import processor_name
 from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
 from hiseg_ros.training.run.saving import replace_file
 
@@ -156,11 +157,7 @@ def device_name() -> str:
     """Return the name of the GPU, or of the processor with the threads that torch uses."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path('/proc/cpuinfo')
-    lines = cpuinfo.read_text('utf-8', 'replace').splitlines() if cpuinfo.is_file() else []
-    name = next((line.split(':', 1)[1] for line in lines if line.startswith('model name')), name)
-    return f'{" ".join(name.split())}, {torch.get_num_threads()} threads'
+    return f'{processor_name()}, {torch.get_num_threads()} threads'
 
 
 def begin(run_dir: Path, config: TrainingConfig, first_step: int, processes: int) -> None:

@@ -83,7 +83,7 @@ def play(
     """Play messages of /image and /truth; return images, truths and the player's account."""
     from sensor_msgs.msg import CompressedImage
 
-    from hiseg_ros.ros.harness.bag_player import BagPlayer, Readers, Track
+    from hiseg_ros.ros.harness.bag_player import BagPlayer, Subscribers, Track
 
     images = graph.collect(CompressedImage, '/live/image', 50)
     truths = graph.collect(CompressedImage, '/live/truth', 50)
@@ -95,7 +95,7 @@ def play(
         player = BagPlayer('/image', tracks, is_simulated=is_simulated, context=graph.context)
         try:
             stop = threading.Event()
-            player.wait_for_readers(Readers(of_all=['peer']), stop, 20.0, RECORDED_NS)
+            player.wait_for_subscribers(Subscribers(of_all=['peer']), stop, 20.0, RECORDED_NS)
             done.append(player.play(rounds, rate, stop))
             graph_has_all.wait(20)
         finally:
@@ -226,13 +226,13 @@ def test_the_simulated_clock_jumps_back_before_the_first_image_of_a_round(graph:
 
 
 def test_a_player_that_nobody_reads_gives_up(graph: Graph) -> None:
-    from hiseg_ros.ros.harness.bag_player import BagPlayer, Readers, Track
+    from hiseg_ros.ros.harness.bag_player import BagPlayer, Subscribers, Track
 
     tracks = {'/image': Track('/live/image', 'sensor_msgs/msg/CompressedImage')}
     player = BagPlayer('/image', tracks, context=graph.context)
     try:
         with pytest.raises(ConfigError, match='segmentation'):
-            player.wait_for_readers(Readers(['segmentation']), threading.Event(), 0.2)
+            player.wait_for_subscribers(Subscribers(['segmentation']), threading.Event(), 0.2)
     finally:
         player.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
 from hiseg_ros.ros.harness import isolation
 from hiseg_ros.ros.harness.isolation import DOMAIN_IDS, Isolation, isolated_environment
+from hiseg_ros.threads import SPIN_COUNT
 
 
 def test_two_environments_have_different_domains() -> None:
@@ -32,6 +34,20 @@ def test_discovery_stays_on_the_loopback_and_messages_fit_the_segment() -> None:
     assert 'ROS_LOCALHOST_ONLY' not in environment  # would win over the range
 
 
+def test_processes_that_a_parent_reads_write_at_once_and_do_not_spin(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv('GOMP_SPINCOUNT', raising=False)
+    with Isolation() as graph:
+        environment = graph.process_environment(tmp_path)
+        assert environment['ROS_DOMAIN_ID'] == str(graph.domain_id)
+        monkeypatch.setenv('GOMP_SPINCOUNT', '7')
+        assert graph.process_environment(tmp_path)['GOMP_SPINCOUNT'] == '7'  # the user's own
+    assert environment['ROS_LOG_DIR'] == str(tmp_path)
+    assert environment['PYTHONUNBUFFERED'] == '1'
+    assert environment['GOMP_SPINCOUNT'] == SPIN_COUNT
+
+
 def test_on_humble_the_older_variable_keeps_the_loopback() -> None:
     with Isolation() as graph:
         assert graph.environment({'ROS_DISTRO': 'humble'})['ROS_LOCALHOST_ONLY'] == '1'
@@ -43,7 +59,7 @@ def test_a_domain_is_taken_from_other_processes_too(monkeypatch: pytest.MonkeyPa
         with pytest.raises(ConfigError, match='No free ROS domain id'):
             Isolation()
         program = (
-            'from hiseg_ros.ros import isolation\n'
+            'from hiseg_ros.ros.harness import isolation\n'
             f'isolation.DOMAIN_IDS = range({graph.domain_id}, {graph.domain_id + 1})\n'
             'isolation.Isolation()\n'
         )

@@ -1,17 +1,19 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The soak run, shortened: faults while images come, and books that balance to the last image."""
+"""A short soak test: faults while images arrive, and every image is accounted for."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hiseg_ros.cli.__main__ import main
 from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
@@ -22,7 +24,7 @@ SMALL = {'front': ((48, 80), (60, 64)), 'left': ((60, 64), (48, 80)), 'rear': ((
 
 
 def small_plan(**changes: Any) -> Any:
-    """Return a plan of small images that breaks something every two seconds."""
+    """Return a plan with small images and a fault every 1.4 seconds."""
     from hiseg_ros.ros.soak.plan import CAMERAS, SoakPlan
 
     cameras = tuple(
@@ -54,13 +56,13 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     outcome = soak(plan, shown(plan), tmp_path / 'logs')
     assert list(outcome.problems) == []
     assert [fault['name'] for fault in outcome.faults] == [fault.name for fault in FAULTS]
-    for ledger in outcome.ledgers.values():
-        assert ledger.unexplained == 0
-        assert ledger.processed > 10
-        assert ledger.away > 0, 'it was disabled for a while'
-    assert outcome.ledgers['left'].bad > 0, 'it sent garbage'
-    assert outcome.ledgers['left'].unwanted > 0, 'nobody read'
-    assert outcome.ledgers['rear'].lost + outcome.ledgers['rear'].busy > 0, 'there was a burst'
+    for counts in outcome.counts.values():
+        assert counts.unexplained == 0
+        assert counts.processed > 10
+        assert counts.away > 0, 'it was disabled for a while'
+    assert outcome.counts['left'].bad > 0, 'it sent garbage'
+    assert outcome.counts['left'].unwanted > 0, 'nobody read'
+    assert outcome.counts['rear'].lost + outcome.counts['rear'].busy > 0, 'there was a burst'
     assert len(outcome.samples) > 8
 
     write(outcome, tmp_path)
@@ -70,7 +72,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     assert content['facts']['model'] == 'street_lite.onnx'
     text = (tmp_path / 'soak.md').read_text()
     assert 'Every image is accounted for' in text
-    assert 'Sent = told not to listen + lost + received' in text
+    assert 'sent = meant not to subscribe + lost + received' in text
     assert str(tmp_path) not in text
     assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
 
@@ -84,9 +86,9 @@ def test_a_node_that_cannot_be_configured_is_an_error_and_no_wait(tmp_path: Path
         soak(plan, shown(plan), tmp_path / 'logs')
 
 
-def books(**changes: Any) -> Any:
-    """Return books that balance: ten images, one while away, one lost, one garbage."""
-    from hiseg_ros.ros.soak.audit import CameraBooks, Sent
+def observations(**changes: Any) -> Any:
+    """Return observations that add up: ten images, one while away, one lost, one garbage."""
+    from hiseg_ros.ros.soak.audit import CameraObservations, Sent
 
     values: dict[str, Any] = {
         'sent': [Sent(float(number), 1000 + number, number != 9) for number in range(1, 11)],
@@ -97,17 +99,17 @@ def books(**changes: Any) -> Any:
         'numbers': [1, 2, 3, 4, 5],
         'away': [(3.5, 4.5)],
     }  # fmt: skip
-    return CameraBooks(**{**values, **changes})
+    return CameraObservations(**{**values, **changes})
 
 
-def test_books_that_balance_have_no_problem() -> None:
-    """Each image stands under one heading."""
-    from hiseg_ros.ros.soak.audit import balance
+def test_counts_that_add_up_have_no_problem() -> None:
+    """Each image is counted once."""
+    from hiseg_ros.ros.soak.audit import check_counts
 
-    ledger, problems = balance('front', books())
+    counts, problems = check_counts('front', observations())
     assert problems == []
-    assert (ledger.sent, ledger.away, ledger.lost, ledger.received) == (10, 1, 1, 8)
-    assert ledger.unexplained == 0
+    assert (counts.sent, counts.away, counts.lost, counts.received) == (10, 1, 1, 8)
+    assert counts.unexplained == 0
 
 
 @pytest.mark.parametrize(
@@ -117,22 +119,28 @@ def test_books_that_balance_have_no_problem() -> None:
         ({'taken': [[1, 2, 3], [5, 7, 8, 9]]}, 'image 10 of 10 never reached'),
         ({'taken': [[1, 2, 3], [5, 7, 7, 8, 9, 10]]}, 'twice or in another order'),
         ({'taken': [[1, 2, 3], [5, 7, 8, 9, 11]]}, 'never sent'),
-        ({'counters': {**books().counters, 'received': 9}}, 'took 8 images, counted 9'),
-        ({'counters': {**books().counters, 'busy': 0}}, '1 images are under no heading'),
-        ({'counters': {**books().counters, 'bad': 2, 'busy': 0}}, '2 images malformed'),
-        ({'counters': {**books().counters, 'lost': 2}}, '1 images never came, the node counted 2'),
-        ({'counters': {**books().counters, 'lost': 0}}, '1 images never came, the node counted 0'),
+        ({'counters': {**observations().counters, 'received': 9}}, 'took 8 images, counted 9'),
+        ({'counters': {**observations().counters, 'busy': 0}}, '1 images are not accounted for'),
+        ({'counters': {**observations().counters, 'bad': 2, 'busy': 0}}, '2 malformed images'),
+        (
+            {'counters': {**observations().counters, 'lost': 2}},
+            '1 images were lost, the node counted 2',
+        ),
+        (
+            {'counters': {**observations().counters, 'lost': 0}},
+            '1 images were lost, the node counted 0',
+        ),
         ({'results': [1001, 1002, 1005, 1008]}, '4 results arrived, 5 were processed'),
         ({'results': [1001, 1002, 1005, 1008, 1008]}, '1 images have two results'),
-        ({'numbers': [1, 2, 3, 5, 6]}, 'do not count from 1 to 5'),
-        ({'results': [1001, 1002, 1005, 1008, 1009]}, 'not sent or garbage'),
+        ({'numbers': [1, 2, 3, 5, 6]}, 'are not numbered from 1 to 5'),
+        ({'results': [1001, 1002, 1005, 1008, 1009]}, 'belong to malformed images'),
     ],
 )
 def test_whatever_does_not_add_up_is_found(changes: dict[str, Any], words: str) -> None:
     """One image too few or too many is enough."""
-    from hiseg_ros.ros.soak.audit import balance
+    from hiseg_ros.ros.soak.audit import check_counts
 
-    _, problems = balance('front', books(**changes))
+    _, problems = check_counts('front', observations(**changes))
     assert any(words in problem for problem in problems), problems
 
 
@@ -158,14 +166,16 @@ def test_the_verb_ends_with_exit_code_1_where_something_does_not_add_up(
     """And says what."""
     from hiseg_ros.cli import soak as verb
     from hiseg_ros.ros.soak import page, run
-    from hiseg_ros.ros.soak.audit import balance
+    from hiseg_ros.ros.soak.audit import check_counts
 
-    problems = ['front: 3 images are under no heading']
+    problems = ['front: 3 images are not accounted for']
 
     def pretended(plan: Any, *_: Any) -> Any:
-        ledgers = {camera.name: balance(camera.name, books())[0] for camera in plan.cameras}
+        counts = {
+            camera.name: check_counts(camera.name, observations())[0] for camera in plan.cameras
+        }
         latencies: dict[str, Any] = {camera.name: [(1.0, 9.0)] for camera in plan.cameras}
-        return run.Outcome(plan, ledgers, [], [], latencies, {}, {'model': '', 'backend': '',
+        return run.Outcome(plan, counts, [], [], latencies, {}, {'model': '', 'backend': '',
                            'precision': '', 'device': ''}, problems)  # fmt: skip
 
     monkeypatch.setattr(run, 'soak', pretended)
@@ -176,8 +186,8 @@ def test_the_verb_ends_with_exit_code_1_where_something_does_not_add_up(
         device='auto', precision='auto', input_height=0,
     )  # fmt: skip
     assert verb.run(options) == 1
-    assert 'under no heading' in capsys.readouterr().out
-    assert '3 images are under no heading' in (options.output / 'soak.md').read_text()
+    assert 'not accounted for' in capsys.readouterr().out
+    assert '3 images are not accounted for' in (options.output / 'soak.md').read_text()
     problems.clear()
     assert verb.run(options) == 0
 
@@ -188,10 +198,54 @@ def test_a_run_too_short_for_a_fault_is_refused() -> None:
         small_plan(seconds=2.0)
 
 
-def test_ticks_are_round_and_few() -> None:
-    """Whatever the span."""
-    from hiseg_ros.ros.soak.curves import ticks
+def test_without_matplotlib_the_verb_says_what_to_install_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half an hour later it would be too late."""
+    from hiseg_ros.ros.soak import run
 
-    assert ticks(0, 100, 5) == [0, 20, 40, 60, 80, 100]
-    assert ticks(0, 30, 10) == [0, 5, 10, 15, 20, 25, 30]
-    assert [round(tick, 6) for tick in ticks(0, 0.37, 4)] == [0, 0.1, 0.2, 0.3]
+    def unexpected(*_: Any) -> None:
+        pytest.fail('the run was started')
+
+    monkeypatch.setattr(run, 'soak', unexpected)
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)
+    assert main(['soak', '--output', str(tmp_path / 'soak')]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('hiseg soak: Python has no module matplotlib')
+    assert 'pip install matplotlib' in said and said.count('\n') == 1
+    assert not (tmp_path / 'soak').exists()
+
+
+@pytest.mark.parametrize(('seconds', 'unit'), [(60.0, 's'), (1800.0, 'min')])
+def test_the_figure_shows_cameras_and_process_with_every_fault_marked(
+    seconds: float, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many faults some numbers are left out, their lines are not."""
+    from matplotlib.figure import Figure
+
+    from hiseg_ros.ros.soak import figure
+    from hiseg_ros.ros.soak.audit import Sample
+    from hiseg_ros.ros.soak.run import Outcome
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, 'savefig', lambda self, *_, **__: drawn.append(self))
+    samples = [Sample(seconds * k / 10, 500.0 + k, 30, 0.5) for k in range(11)]
+    faults = [{'at_s': seconds * k / 60} for k in range(1, 60)]
+    outcome = Outcome(small_plan(seconds=seconds), {}, faults, samples, {}, {}, {}, [])
+    rows = [
+        {'at_s': seconds * k / 4, 'median_ms': 10.0 * k, 'p95_ms': 20.0 * k} for k in range(1, 5)
+    ]
+    figure.draw(outcome, {'front': rows, 'left': rows[:2]}, tmp_path / 'soak.png')
+    (made,) = drawn
+    latency, memory, threads, cores = made.axes
+    assert latency.get_legend_handles_labels()[1][:2] == ['front', 'left']
+    assert list(latency.lines[0].get_ydata()) == [10.0, 20.0, 30.0, 40.0]
+    assert list(latency.lines[3].get_ydata()) == [20.0, 40.0]
+    assert list(memory.lines[0].get_ydata()) == [sample.memory_mib for sample in samples]
+    assert cores.get_xlabel() == f'time ({unit})'
+    assert cores.get_xlim() == (0.0, seconds / (60 if unit == 'min' else 1))
+    for axis in (memory, threads, cores):
+        assert len(axis.lines) == 1 + len(faults)
+        assert axis.get_ylim()[0] == 0.0
+    numbers = [int(text.get_text()) for text in latency.texts]
+    assert numbers == list(range(2, 60, 2))

@@ -1,12 +1,12 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The loops of the sparse decision, compiled: corners of cells first, then the cells between them.
+"""The sparse decision in the cells: one node for a whole cell, or a walk at each of its pixels.
 
 Interpolation adds up the four corners of a cell with weights that are not negative. If all four
-decide the same node, each of its rivals is the smaller one at every corner, so it is the smaller
-one at every pixel between them, and the same holds for the threshold: the whole cell decides that
-node. Rounding keeps the order too (products and sums of floats are monotone), but it may turn
-"smaller" into "equal" and it rounds the threshold's product. So where equality would decide
+decide the same node, each rival of that node is smaller at every corner, so it is smaller at
+every pixel between them, and the same holds for the threshold: the whole cell decides that node.
+Rounding keeps the order too (products and sums of floats are monotone), but it may turn "smaller"
+into "equal" and it rounds the product with the threshold. So where equality would decide
 otherwise, a corner is sure only by a margin of MARGIN, which is more than rounding can move.
 
 The arithmetic is that of float32, first along x, then along y, one rounding at each step.
@@ -14,160 +14,20 @@ The arithmetic is that of float32, first along x, then along y, one rounding at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
-MARGIN = 2.0**-19
-"""Relative; each of two interpolated values is off by at most 4 roundings of 2**-24."""
+from hiseg_ros.decision.compiled import (
+    BELOW,
+    TINY,
+    ZERO,
+    Bools,
+    Bytes,
+    Floats,
+    Ints,
+    compiled,
+)
 
-FLOOR = 1e-30
-"""Below it floats come close to losing digits, and a margin that is relative says nothing."""
-
-BELOW = np.float32(1 - MARGIN)
-ABOVE = np.float32(1 + MARGIN)
-TINY = np.float32(FLOOR)
-ZERO = np.float32(0)
 LARGEST = np.float32(255)
-
-Bytes = NDArray[np.uint8]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
-Kernel = TypeVar('Kernel', bound=Callable[..., Any])
-
-
-def compiled(kernel: Kernel) -> Kernel:
-    """Compile at the first call; keep the machine code on disk where a place can be written to.
-
-    Kernels run beside each other in Python's threads. numba has threads of its own, but a process
-    that has used them cannot fork: a loader of training images in it dies in a child.
-    """
-    try:
-        return cast(Kernel, numba.njit(cache=True, nogil=True)(kernel))
-    except RuntimeError:  # neither the package's folder nor a home folder can be written to
-        return cast(Kernel, numba.njit(nogil=True)(kernel))
-
-
-@compiled
-def _walk_row(
-    values: Floats,
-    row: int,
-    child_start: Ints,
-    children: Ints,
-    threshold: np.float32,
-    nodes: Bytes,
-    chosen: Floats,
-    sure: Bools,
-    best: Floats,
-    low: Floats,
-    index: Ints,
-    stack: Ints,
-) -> None:
-    """Walk down at the grid points of one row, in segments of points at the same node."""
-    width = values.shape[2]
-    for j in range(width):
-        nodes[row, j] = 0
-        chosen[row, j] = values[0, row, j]
-        sure[row, j] = True
-    stack[0, 0], stack[0, 1] = 0, width
-    depth = 1
-    while depth:
-        depth -= 1
-        begin, end = stack[depth, 0], stack[depth, 1]
-        node = nodes[row, begin]
-        first, last = child_start[node], child_start[node + 1]
-        for j in range(begin, end):
-            best[j] = values[children[first], row, j]
-            low[j] = -1
-            index[j] = children[first]
-        for k in range(first + 1, last):
-            child = children[k]
-            for j in range(begin, end):
-                value = values[child, row, j]
-                # What the winner beats among lower ids is the best before it took over.
-                wins = value > best[j]
-                low[j] = best[j] if wins else low[j]
-                index[j] = child if wins else index[j]
-                best[j] = value if wins else best[j]
-        for j in range(begin, end):
-            bound = threshold * chosen[row, j]
-            if best[j] >= bound:
-                # Thresholds of 0 and 1 multiply without rounding, so that equality stays.
-                exact = threshold <= ZERO or threshold == np.float32(1)
-                if not (
-                    (exact or best[j] > bound * ABOVE)
-                    and best[j] > TINY
-                    and low[j] < best[j] * BELOW
-                ):
-                    sure[row, j] = False
-                chosen[row, j] = best[j]
-                nodes[row, j] = index[j]
-            else:
-                index[j] = -1
-                if not (best[j] < bound * BELOW and bound > TINY):
-                    sure[row, j] = False
-        j = begin
-        while j < end:
-            stop = j + 1
-            while stop < end and index[stop] == index[j]:
-                stop += 1
-            child = index[j]
-            if child >= 0 and child_start[child] < child_start[child + 1]:
-                stack[depth, 0], stack[depth, 1] = j, stop
-                depth += 1
-            j = stop
-
-
-@compiled
-def walk_grid(
-    values: Floats,
-    child_start: Ints,
-    children: Ints,
-    threshold: np.float32,
-    nodes: Bytes,
-    chosen: Floats,
-    sure: Bools,
-    worker: int,
-    workers: int,
-) -> None:
-    """Decide at the grid points of one worker's rows: every `workers`-th, from `worker` on.
-
-    Args:
-        values: (V, h, w).
-        child_start: As in `DecisionTables`.
-        children: As in `DecisionTables`.
-        threshold: As everywhere.
-        nodes: (h, w), receives node ids.
-        chosen: (h, w), receives their probabilities.
-        sure: (h, w), receives whether rounding cannot have a say in them.
-        worker: From 0 on.
-        workers: Number of workers, who may run at the same time.
-    """
-    height, width = values.shape[1:]
-    best = np.empty(width, np.float32)
-    low = np.empty(width, np.float32)
-    index = np.empty(width, np.int32)
-    stack = np.empty((width + 1, 2), np.int32)
-    # Every worker takes rows from top to bottom: the sky is less work than the street.
-    for row in range(worker, height, workers):
-        _walk_row(
-            values,
-            row,
-            child_start,
-            children,
-            threshold,
-            nodes,
-            chosen,
-            sure,
-            best,
-            low,
-            index,
-            stack,
-        )
 
 
 @compiled
