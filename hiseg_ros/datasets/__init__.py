@@ -13,8 +13,8 @@ from typing import Any
 from hiseg_ros.datasets.camvid import CamVid
 from hiseg_ros.datasets.cityscapes import Cityscapes
 from hiseg_ros.datasets.drawn import DrawnScenes, drawn_mapping
-from hiseg_ros.datasets.folder import LabelledFolder
 from hiseg_ros.datasets.gtsdb import Gtsdb
+from hiseg_ros.datasets.paired_files import LabelledFolder
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.datasets.vistas import Vistas
 from hiseg_ros.datasets.weak import WeakImages

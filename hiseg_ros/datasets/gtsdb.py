@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.folder import check_each, spread
 from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size, read_ids
+from hiseg_ros.datasets.paired_files import check_each, spread
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.datasets.sign_boxes import (
     OUTSIDE_ALL_BOXES,

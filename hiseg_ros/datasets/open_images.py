@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hiseg_ros.datasets.label_names import label_names
+from hiseg_ros.datasets.dataset_labels import label_names
 from hiseg_ros.datasets.mixtures import RelativeBox
 from hiseg_ros.errors import DatasetError
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hiseg_ros.datasets.folder import PairedFiles, pair_files
-from hiseg_ros.datasets.label_names import label_names
+from hiseg_ros.datasets.dataset_labels import label_names
+from hiseg_ros.datasets.paired_files import PairedFiles, pair_files
 from hiseg_ros.errors import DatasetError
 
 LARGEST_ID = 65

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.evaluation.best_and_worst import WIDTH, ImageBook
 from hiseg_ros.evaluation.evaluate import PixelImage, SignImage
 from hiseg_ros.evaluation.hierarchy import cover
-from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import RgbImage, SubclassMask

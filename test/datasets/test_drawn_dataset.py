@@ -21,7 +21,7 @@ from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import Image, Source
 
 SIZE = (48, 64)
 

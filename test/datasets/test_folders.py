@@ -18,13 +18,13 @@ from PIL import Image
 
 from hiseg_ros.datasets import LOADERS, mapping_of, open_dataset
 from hiseg_ros.datasets.cityscapes import Cityscapes
-from hiseg_ros.datasets.folder import (
+from hiseg_ros.datasets.image_files import image_size, read_image
+from hiseg_ros.datasets.paired_files import (
     LabelledFolder,
     PairedFiles,
     pair_files,
     spread,
 )
-from hiseg_ros.datasets.image_files import image_size, read_image
 from hiseg_ros.datasets.vistas import Vistas
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy

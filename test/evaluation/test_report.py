@@ -16,8 +16,8 @@ import pytest
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.album import PixelAlbum, label_color, paint_regions
+from hiseg_ros.evaluation.best_and_worst import WIDTH, ImageBook, jpeg_uri
 from hiseg_ros.evaluation.evaluate import PixelImage
-from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook, jpeg_uri
 from hiseg_ros.evaluation.pixels import NodeScores, PixelScores
 from hiseg_ros.evaluation.report import Report, heat_map, percent, render_report, write_report
 from hiseg_ros.evaluation.sign_scores import SignScores

@@ -23,7 +23,7 @@ from hiseg_ros.training.data.label_table import LabelTable, Narrowing
 from hiseg_ros.training.data.mixing import MixedSamples, TrainingItem
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.training_set import Source
 from hiseg_ros.training.data.transforms import SignCutout
 
 DRAWN_SIGNS_PER_TYPE = 24

@@ -15,7 +15,7 @@ from hiseg_ros.datasets.sample import Box
 from hiseg_ros.training.data.augmentation import random_colors
 from hiseg_ros.training.data.mirroring import mirror_crop
 from hiseg_ros.training.data.repeats import pass_length, pass_order
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import Image, Source
 from hiseg_ros.training.data.transforms import SignCutout, cover_factor, paste_signs, random_crop
 from hiseg_ros.types import ImageSize
 

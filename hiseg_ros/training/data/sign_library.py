@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.datasets.gtsdb import sign_shape
 from hiseg_ros.datasets.scenes import SIGN_TYPES, draw_sign
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.training_set import Source
 from hiseg_ros.training.data.transforms import SignCutout
 
 MIN_SIDE = 20

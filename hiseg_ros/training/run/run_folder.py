@@ -23,7 +23,7 @@ import yaml
 from hiseg_ros import __version__
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
-from hiseg_ros.training.run.saving import replace_file
+from hiseg_ros.training.run.checkpoint_files import replace_file
 
 PACKAGES = ('torch', 'torchvision', 'lightning', 'timm', 'numpy', 'opencv-python-headless')
 SETTINGS = 'config.yaml'

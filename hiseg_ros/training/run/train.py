@@ -38,9 +38,10 @@ from hiseg_ros.training.run.callbacks import (
     Speed,
     TimedCheckpoint,
 )
-from hiseg_ros.training.run.faults import sentences
+from hiseg_ros.training.run.checkpoint_files import AtomicCheckpoints, load_averaged, replace_file
+from hiseg_ros.training.run.cpu_speedup import speed_up_depthwise
+from hiseg_ros.training.run.error_messages import sentences
 from hiseg_ros.training.run.module import SegmentationModule
-from hiseg_ros.training.run.processor import speed_up_depthwise
 from hiseg_ros.training.run.run_folder import (
     SETTINGS,
     check_run_folder,
@@ -49,7 +50,6 @@ from hiseg_ros.training.run.run_folder import (
     plain,
     settings_text,
 )
-from hiseg_ros.training.run.saving import AtomicCheckpoints, load_averaged, replace_file
 
 CHECKPOINT_INTERVAL = timedelta(minutes=10)
 """Longest time between two checkpoints, where epochs are longer."""

@@ -18,7 +18,7 @@ from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.data.mirroring import NO_MIRROR
 from hiseg_ros.training.data.mixing import MixedSamples
 from hiseg_ros.training.data.repeats import Repeats
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import Image, Source
 from hiseg_ros.training.data.transforms import SignCutout
 
 CROP = (32, 32)

@@ -16,10 +16,10 @@ from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import DatasetConfig
-from hiseg_ros.training.data import source as source_module
+from hiseg_ros.training.data import training_set as training_set_module
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.mixing import MixedSamples
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.training_set import Source
 
 STREET = load_taxonomy('street')
 CONFIG = DatasetConfig('gtsdb', 'root', 1, scale=(0.9, 1.1))
@@ -115,11 +115,11 @@ def test_a_data_set_is_kept_in_memory_up_to_the_documented_size(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Three bytes of colour and two of row a pixel, times the number of images."""
-    monkeypatch.setattr(source_module, 'LARGEST_IN_MEMORY', limit)
+    monkeypatch.setattr(training_set_module, 'LARGEST_IN_MEMORY', limit)
     dataset = FewSigns()
     loaded(dataset)
     assert (len(dataset.reads) == 9) == (limit == 8 * 40 * 50 * 5)
-    assert source_module.LARGEST_IN_MEMORY == limit
+    assert training_set_module.LARGEST_IN_MEMORY == limit
 
 
 @pytest.mark.parametrize('in_memory', [True, False])

@@ -18,10 +18,10 @@ from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceError, HisegError
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.mixing import MixedSamples
-from hiseg_ros.training.run.faults import sentences
+from hiseg_ros.training.run.checkpoint_files import check_finite, replace_file
+from hiseg_ros.training.run.error_messages import sentences
 from hiseg_ros.training.run.module import SegmentationModule
 from hiseg_ros.training.run.run_folder import settings_text
-from hiseg_ros.training.run.saving import check_finite, replace_file
 from hiseg_ros.training.run.train import train
 
 pytestmark = pytest.mark.filterwarnings('ignore')

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from hiseg_ros.datasets.dataset_labels import label_names
 from hiseg_ros.datasets.image_files import image_size
-from hiseg_ros.datasets.label_names import label_names
 from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.errors import DatasetError
 
