@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import key_faults
+from hiseg_ros.taxonomy.schema import key_problems
 from hiseg_ros.taxonomy.tree import Taxonomy
 from hiseg_ros.yaml_file import read_yaml
 
@@ -111,7 +111,7 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
     unknown = set(map(str, data)) - required - known
     if missing or unknown:
         raise MappingError(
-            f'Mapping {path} {key_faults(missing, unknown)}; expected '
+            f'Mapping {path} {key_problems(missing, unknown)}; expected '
             f'{", ".join(sorted(required))} and optionally {", ".join(sorted(known))}.'
         )
     # Results are named after it, so it must not lead to another folder.

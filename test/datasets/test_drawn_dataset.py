@@ -21,7 +21,7 @@ from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.training_set import Image, Source
+from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
 
 SIZE = (48, 64)
 
@@ -128,21 +128,21 @@ def test_the_drawn_sign_types_are_in_the_benchmarks_order() -> None:
 
 
 def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
-    """Cut out by shape, with their rows; for a frequent type half as many are drawn."""
+    """Cut out by shape, with their label sets; for a frequent type half as many are drawn."""
     taxonomy = load_taxonomy('street')
     table = LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb')])
-    rows = table.row_of_label_id('gtsdb')
+    label_sets = table.label_set_of_label_id('gtsdb')
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     boxes = (*[Box(10, 5, 40, 35, 14)] * 8, Box(50, 5, 65, 20, 1), Box(40, 30, 79, 59, 13))
-    picture = Image(image, np.zeros((60, 80), np.int16), boxes)
-    source = Source(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
-    library = sign_library(source, rows, 2, seed=1)
+    picture = LabelledImage(image, np.zeros((60, 80), np.int16), boxes)
+    training_set = TrainingSet(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
+    library = sign_library(training_set, label_sets, 2, seed=1)
     assert [len(cutouts) for cutouts in library] == [
         {14: 8 + 4, 13: 1 + 2}.get(label_id, 2) for label_id in range(TYPE_COUNT)
     ]
     for label_id, cutouts in enumerate(library):
         for cutout in cutouts:
-            assert cutout.row == rows[label_id]
+            assert cutout.label_set_id == label_sets[label_id]
             assert cutout.rgb.shape == (*cutout.mask.shape, 3)
             assert cutout.mask.dtype == bool
             assert 0.3 < cutout.mask.mean() < 1
@@ -150,7 +150,7 @@ def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
     np.testing.assert_array_equal(real.rgb, image[5:36, 10:41])
     np.testing.assert_array_equal(real.mask, sign_shape(14, 31, 31))
     assert not np.shares_memory(real.rgb, image)
-    again = sign_library(source, rows, 2, seed=1)
+    again = sign_library(training_set, label_sets, 2, seed=1)
     assert all(
         np.array_equal(one.rgb, other.rgb)
         for ones, others in zip(library, again, strict=True)

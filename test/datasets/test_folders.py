@@ -121,14 +121,16 @@ def test_cityscapes_cities_can_be_kept_or_left_out_and_labels_may_be_coarse(
         Cityscapes(cityscapes, cities='aachen')
 
 
-def test_every_label_id_of_cityscapes_has_a_row_or_gives_no_gradient(cityscapes: Path) -> None:
+def test_every_label_id_of_cityscapes_has_a_label_set_or_gives_no_gradient(
+    cityscapes: Path,
+) -> None:
     """0 to 33 and 255, which is -1 in a byte; nothing is unknown."""
     taxonomy = load_taxonomy('street')
     table = LabelTable(taxonomy, [mapping_of('cityscapes', taxonomy)])
-    rows = table.row_of_label_id('cityscapes')
+    label_sets = table.label_set_of_label_id('cityscapes')
     ids = np.array([*range(34), 255])
-    assert (rows[ids] != UNKNOWN).all()
-    assert set(ids[rows[ids] == IGNORED].tolist()) == {0, 2, 3, 4, 5, 6, 18, 255}
+    assert (label_sets[ids] != UNKNOWN).all()
+    assert set(ids[label_sets[ids] == IGNORED].tolist()) == {0, 2, 3, 4, 5, 6, 18, 255}
     path = cityscapes / 'gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png'
     write_labels(path, 255)
     assert (Cityscapes(cityscapes, 'val')[0].label_ids == 255).all()

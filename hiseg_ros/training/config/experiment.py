@@ -310,7 +310,7 @@ class TrainingConfig:
         name = next((key for key, item in self.datasets.items() if item.kind == 'camvid'), None)
         return None if name is None else ValidationConfig(name, {'split': 'val'})
 
-    def started_from(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
+    def with_paths(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
         """Return the run with its datasets in a folder.
 
         Args:
