@@ -5,20 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from tqdm import tqdm
-
-from hiseg_ros.datasets.dataset_labels import label_names
+from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import image_size
 from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.errors import DatasetError
-
-_Item = TypeVar('_Item')
 
 
 @dataclass(frozen=True)
@@ -74,36 +68,6 @@ class PairedFiles:
                 'release.'
             )
         return Sample(pair.name, image, label_ids)
-
-
-class LabelledFolder(PairedFiles):
-    """A folder whose images and one-byte label files pair up by name."""
-
-    def __init__(
-        self,
-        root: Path | str,
-        mapping: str,
-        images: str = 'images/*.jpg',
-        labels: str = 'labels/*.png',
-        limit: int = 0,
-    ) -> None:
-        """Find and check the files.
-
-        Args:
-            root: The folder.
-            mapping: Name in config/mappings, or path of a YAML file: what the label ids mean.
-            images: Path of the images in the folder; a * stands for any text but a slash.
-            labels: Path of the label files, with as many *: an image's label file is the one
-                whose stars stand for the same texts.
-            limit: How many images to take, evenly spread; 0 takes all.
-
-        Raises:
-            DatasetError: A file lacks its partner, is cut short or has another size than its
-                partner, or there is none at all.
-            MappingError: The mapping cannot be read.
-        """
-        self.mapping_name, _ = label_names(mapping)
-        super().__init__(pair_files(Path(root), images, labels, 'the folder'), limit)
 
 
 def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
@@ -162,39 +126,6 @@ def _filled(pattern: str, stars: Sequence[str]) -> str:
     return parts[0] + ''.join(star + part for star, part in zip(stars, parts[1:], strict=True))
 
 
-def spread(items: Sequence[_Item], limit: int) -> list[_Item]:
-    """Return at most `limit` items, evenly spread and in order; 0 returns all.
-
-    Raises:
-        DatasetError: The limit is not a number of items.
-    """
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise DatasetError(f'The limit of a dataset is {limit!r}; expected 0 or a number.')
-    if not limit or limit >= len(items):
-        return list(items)
-    return [items[place * len(items) // limit] for place in range(limit)]
-
-
-def check_each(items: Sequence[_Item], look: Callable[[_Item], None]) -> None:
-    """Look at the files of every item, with a progress bar if it takes long.
-
-    Args:
-        items: What to look at.
-        look: Raises a DatasetError for an item whose files cannot be used.
-
-    Raises:
-        DatasetError: As raised for the first such item.
-    """
-    # Threads: the time goes into waiting for the disk.
-    with ThreadPoolExecutor(8) as pool:
-        looks = [pool.submit(look, item) for item in items]
-        try:
-            for done in tqdm(looks, 'checking files', unit='file', delay=3, leave=False):
-                done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _check(pair: Pair) -> None:
     image, labels = image_size(pair.image), image_size(pair.labels)
     if image != labels:
@@ -206,14 +137,3 @@ def _differ(pair: Pair, labels: Sequence[int], image: Sequence[int]) -> str:
         f'{pair.labels} has size {tuple(labels)}; expected {tuple(image)} as its image '
         f'{pair.image}: take both from the same release.'
     )
-
-
-def check_names(value: object, what: str) -> list[str]:
-    """Return an option that is a list of names.
-
-    Raises:
-        DatasetError: It is something else.
-    """
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        return list(value)
-    raise DatasetError(f'{what} are {value!r}; expected lists of names.')

@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size
 from hiseg_ros.datasets.mixtures import RelativeBox, WeakLabels, weak_labels
 from hiseg_ros.datasets.open_images import Classes, read_boxes, read_tags
-from hiseg_ros.datasets.paired_files import check_each, spread
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.errors import DatasetError
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from hiseg_ros.datasets import drawn as drawn_module
-from hiseg_ros.datasets.drawn import DrawnScenes, drawn_mapping
-from hiseg_ros.datasets.gtsdb import TYPE_COUNT, sign_shape
+from hiseg_ros.datasets.drawn import DrawnScenes
 from hiseg_ros.datasets.sample import Box
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
-from hiseg_ros.errors import DatasetError, TaxonomyError
+from hiseg_ros.datasets.sign_types import TYPE_COUNT, sign_shape
+from hiseg_ros.errors import DatasetError, MappingError
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
@@ -112,13 +112,13 @@ def test_a_real_scene_is_drawn_by_another_process_and_has_known_labels(tmp_path:
 def test_every_drawn_label_is_one_leaf(small_taxonomy: Taxonomy) -> None:
     """In the street tree; a tree without such a leaf is refused."""
     taxonomy = load_taxonomy('street')
-    mapping = drawn_mapping(taxonomy)
+    mapping = load_mapping('drawn', taxonomy)
     for label in mapping.labels:
         (leaf,) = label.leaves
         assert taxonomy.nodes[leaf].name == label.name == LEAF_NAMES[label.label_id]
     assert mapping.unlabeled_ids == (255,)
-    with pytest.raises(TaxonomyError, match='no node'):
-        drawn_mapping(small_taxonomy)
+    with pytest.raises(MappingError, match="names 'Bird'; expected a node"):
+        load_mapping('drawn', small_taxonomy)
 
 
 def test_the_drawn_sign_types_are_in_the_benchmarks_order() -> None:

@@ -13,7 +13,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from hiseg_ros.datasets import mapping_of, open_dataset
+from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
@@ -198,7 +198,7 @@ class MixedData(lightning.LightningDataModule):
                 second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
             training_set = TrainingSet.load(item, dataset, self.table, mirror, second)
             self.training_sets.append(training_set)
-            if item.kind == 'gtsdb':
+            if dataset_entry(item.kind).has_sign_boxes:
                 label_sets = self.table.label_set_of_label_id(mappings[name].name)
                 self.library = sign_library(
                     training_set, label_sets, DRAWN_SIGNS_PER_TYPE, config.seed

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.gtsdb import sign_shape
 from hiseg_ros.datasets.scenes import SIGN_TYPES, draw_sign
+from hiseg_ros.datasets.sign_types import sign_shape
 from hiseg_ros.training.data.training_set import TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
 

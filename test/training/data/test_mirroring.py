@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hiseg_ros.datasets.drawn import drawn_mapping
 from hiseg_ros.datasets.scenes import SIGN_TYPES, draw_sign
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
@@ -15,9 +14,7 @@ from hiseg_ros.training.data.mirroring import NO_MIRROR, mirror_crop, mirrored_l
 
 STREET = load_taxonomy('street')
 MIRROR = load_mirror_images('traffic_signs', STREET)
-TABLE = LabelTable(
-    STREET, [load_mapping(name, STREET) for name in ('camvid', 'gtsdb')] + [drawn_mapping(STREET)]
-)
+TABLE = LabelTable(STREET, [load_mapping(name, STREET) for name in ('camvid', 'gtsdb', 'drawn')])
 """Two of the three have label sets of the 43 types."""
 
 PAIRS = {19: 20, 20: 19, 33: 34, 34: 33, 36: 37, 37: 36, 38: 39, 39: 38}
