@@ -48,7 +48,7 @@ def main() -> None:
             path = output / 'data/yard' / kind / f'{number:04d}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), image[..., ::-1] if kind == 'images' else image)
-    config = load_training_config(YARD / 'experiment.yaml').started_from(output / 'data')
+    config = load_training_config(YARD / 'experiment.yaml').with_paths(output / 'data')
     weights = train(config, output / 'run')
     engine, (rgb, truth) = Engine(weights), draw(1000)
     label_ids = mapping.label_id_of_node_id(engine.taxonomy)[engine.segment(rgb).labels]

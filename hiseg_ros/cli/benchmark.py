@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.benchmark import everything
+from hiseg_ros.datasets.registry import DATASETS, Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
 
@@ -18,6 +19,9 @@ CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
 RATES = '10,30,60'
+DATASETS_WITH_MIOU = tuple(
+    name for name in names_measured_by(Measure.PIXELS) if DATASETS[name].kept_out
+)
 RESULTS = 'labels,confidence'
 
 
@@ -64,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dataset',
-        choices=['camvid', 'cityscapes', 'vistas'],
+        choices=DATASETS_WITH_MIOU,
         help='also measure the mIoU on this dataset, below --root',
     )
     parser.add_argument('--root', type=Path, help='folder of the dataset')

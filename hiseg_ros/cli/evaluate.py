@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.cli.shared.labelled_sets import (
-    SPLITS,
     check_label_ids,
     dataset_of,
     mapping_of_options,
     samples_of,
 )
+from hiseg_ros.datasets.registry import Measure, dataset_entry, names_measured_by
 from hiseg_ros.errors import BagError, ConfigError
+
+RECORDING = 'recording'
+"""In place of a dataset: a bag with published labels and the ground truth of its images."""
+
+RECORDING_MAPPING = 'camvid'
+"""Mapping of a recording's ground truth where --mapping names none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dataset',
         required=True,
-        choices=(*SPLITS, 'folder', 'recording'),
+        choices=(*names_measured_by(*Measure), RECORDING),
         help="what --root holds; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
         "with the node's labels and the ground truth of its images",
     )
@@ -94,14 +100,20 @@ def run(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f'{folder} cannot be made ({problem}); expected a folder with the right to write.'
             ) from problem
-    measure = {'recording': _recording, 'gtsdb': _signs}.get(options.dataset, _pixels)
-    report: Report = measure(options)
+    report: Report = _measured(options)
     text = as_json(report.scores)
     print(text)
     if options.json:
         options.json.write_text(text + '\n')
     if options.report:
         write_report(report, options.report)
+
+
+def _measured(options: argparse.Namespace) -> Any:
+    if options.dataset == RECORDING:
+        return _recording(options)
+    is_of_signs = dataset_entry(options.dataset).measure is Measure.SIGNS
+    return _signs(options) if is_of_signs else _pixels(options)
 
 
 def _engine(options: argparse.Namespace) -> Any:
@@ -205,7 +217,7 @@ def _recording(options: argparse.Namespace) -> Any:
     from hiseg_ros.taxonomy import load_mapping
 
     taxonomy = read_taxonomy(options.root)
-    mapping = load_mapping(options.mapping or 'camvid', taxonomy)
+    mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
     truth = dict(read_images(options.root, options.ground_truth))
     scores, frames = NodeScores(mapping, taxonomy), 0
     labels_of = read_images(options.root, options.labels_topic)

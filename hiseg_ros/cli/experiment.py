@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         if getattr(options, name) < (1 if name == 'seeds' else 0):
             raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
     base = load_training_config(options.base)
-    base = base.started_from(options.data, options.backbone_weights)
+    base = base.with_paths(options.data, options.backbone_weights)
     base = replace(base, steps=options.steps or base.steps)
     try:
         from hiseg_ros.training.comparison import comparison

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hiseg_ros.datasets.registry import Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 
 KINDS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--dataset',
-        choices=('camvid', 'cityscapes', 'vistas', 'drawn', 'folder'),
+        choices=names_measured_by(Measure.PIXELS),
         help='also measure the mIoU in float32 and int8 on this dataset, and keep the file only '
         f'if int8 loses at most {100 * LARGEST_LOSS:g} points',
     )

@@ -8,13 +8,16 @@ import argparse
 import re
 from pathlib import Path
 
-FORMATS = ('cityscapes', 'vistas', 'gtsdb')
+from hiseg_ros.datasets.registry import names_of_drawn_formats
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--format', required=True, choices=FORMATS, help='dataset whose folders are written'
+        '--format',
+        required=True,
+        choices=names_of_drawn_formats(),
+        help='dataset whose folders are written',
     )
     parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='empty folder')
     parser.add_argument('--count', type=int, required=True, metavar='N', help='number of scenes')

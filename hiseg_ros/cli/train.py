@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         ) from problem
     # The trainer's advice to its programmers: nothing that a user could act on.
     warnings.filterwarnings('ignore', module=r'lightning\.')
-    config = config.started_from(options.data, options.backbone_weights)
+    config = config.with_paths(options.data, options.backbone_weights)
     run_dir = options.output or Path('runs') / config.name
     weights = train(
         config, run_dir, accelerator=options.accelerator, force_config=options.force_config

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hiseg_ros.datasets.folder import Pair, PairedFiles, check_names
+from hiseg_ros.datasets.file_checks import check_names
+from hiseg_ros.datasets.paired_files import Pair, PairedFiles
 from hiseg_ros.errors import DatasetError
 
 LARGEST_ID = 11

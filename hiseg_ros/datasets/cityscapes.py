@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hiseg_ros.datasets.folder import PairedFiles, check_names, pair_files
+from hiseg_ros.datasets.file_checks import check_names
+from hiseg_ros.datasets.paired_files import PairedFiles, pair_files
 from hiseg_ros.errors import DatasetError
 
 LARGEST_ID = 33

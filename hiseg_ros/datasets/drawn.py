@@ -17,23 +17,7 @@ from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.datasets.scenes import LEAF_NAMES, draw_scene
 from hiseg_ros.errors import DatasetError, ImageError
 from hiseg_ros.images import write_image
-from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
-from hiseg_ros.types import UNLABELED, ImageSize
-
-MAPPING_NAME = 'drawn'
-
-
-def drawn_mapping(taxonomy: Taxonomy) -> Mapping:
-    """Return the mapping of drawn label ids: every label is one leaf.
-
-    Raises:
-        TaxonomyError: The taxonomy lacks a leaf that is drawn.
-    """
-    labels = tuple(
-        Label(index, name, taxonomy.leaves_below(taxonomy.node_id(name)))
-        for index, name in enumerate(LEAF_NAMES)
-    )
-    return Mapping(MAPPING_NAME, labels, (UNLABELED,))
+from hiseg_ros.types import ImageSize
 
 
 def _draw(folder: Path, size: ImageSize, seed: int) -> None:
@@ -56,7 +40,7 @@ def _draw(folder: Path, size: ImageSize, seed: int) -> None:
 class DrawnScenes:
     """Scenes of consecutive seeds."""
 
-    mapping_name = MAPPING_NAME
+    mapping_name = 'drawn'
 
     def __init__(
         self,

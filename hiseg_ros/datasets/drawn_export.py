@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hiseg_ros.datasets.drawn_formats import FORMATS
+from hiseg_ros.datasets.drawn_formats import DrawnFormat
 from hiseg_ros.datasets.gtsdb import TEST_NUMBERS
+from hiseg_ros.datasets.registry import DATASETS, names_of_drawn_formats
 from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.types import ImageSize
@@ -54,7 +55,7 @@ def write_drawn_scenes(
     """Draw scenes and write them as a dataset, with a progress bar.
 
     Args:
-        layout: One of FORMATS.
+        layout: Name of a dataset with a drawn format: one of `names_of_drawn_formats()`.
         folder: Where to; it must be empty or not there yet.
         count: Number of scenes.
         size: (height, width) in pixels, None for that of the dataset.
@@ -77,13 +78,26 @@ def write_drawn_scenes(
             )
         folder.mkdir(parents=True, exist_ok=True)
         lines = _draw_all(jobs)
-        FORMATS[layout].write_list(folder, lines)
+        drawn_format(layout).write_list(folder, lines)
     except OSError as problem:
         raise DatasetError(
             f'The drawn scenes cannot be written to {folder} ({problem}); expected a folder with '
             'the right to write and room on its disk: delete what is there and try again.'
         ) from problem
     return {name: sum(job.split == name for job in jobs) for name in SPLITS}
+
+
+def drawn_format(layout: str) -> DrawnFormat:
+    """Return how drawn scenes are written as a dataset.
+
+    Raises:
+        ConfigError: They are not, or there is no such dataset.
+    """
+    if layout not in names_of_drawn_formats():
+        raise ConfigError(
+            f'The format is {layout!r}; expected one of {list(names_of_drawn_formats())}.'
+        )
+    return DATASETS[layout].load_drawn_format()
 
 
 def plan_scenes(
@@ -94,8 +108,7 @@ def plan_scenes(
     Raises:
         ConfigError: A value cannot be used.
     """
-    if layout not in FORMATS:
-        raise ConfigError(f'The format is {layout!r}; expected one of {list(FORMATS)}.')
+    chosen_format = drawn_format(layout)
     if split not in (None, *SPLITS):
         raise ConfigError(f'The split is {split!r}; expected one of {list(SPLITS)}, or none.')
     least = 1 if split else 2
@@ -105,7 +118,7 @@ def plan_scenes(
         )
     if seed < 0:
         raise ConfigError(f'The seed is {seed}; expected 0 or more.')
-    size = size or FORMATS[layout].size
+    size = size or chosen_format.size
     if min(size) < MIN_SIDE:
         raise ConfigError(f'The size is {size}; expected at least {MIN_SIDE} pixels a side.')
     chosen: list[SceneJob] = []
@@ -125,14 +138,14 @@ def scene_seed(layout: str, seed: int, number: int) -> int:
 
     Splits differ in their numbers, so that they share no scene, written together or not.
     """
-    place = list(FORMATS).index(layout)
-    return int(np.random.SeedSequence([place, seed, number]).generate_state(1)[0])
+    sequence = np.random.SeedSequence([drawn_format(layout).seed, seed, number])
+    return int(sequence.generate_state(1)[0])
 
 
 def draw_and_write(job: SceneJob) -> list[str]:
     """Draw a scene, write its files and return its lines of the dataset's list."""
     scene = draw_scene(job.seed, job.size)
-    return FORMATS[job.layout].write_scene(job.folder, job.split, job.number, scene)
+    return drawn_format(job.layout).write_scene(job.folder, job.split, job.number, scene)
 
 
 def _draw_all(jobs: list[SceneJob]) -> list[str]:

@@ -1,11 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A drawn scene as a file of a published dataset: its names, its encoding, its label ids."""
+"""Drawn scenes in the formats of published datasets: file names, encodings and label ids."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hiseg_ros.datasets.dataset_labels import read_dataset_labels
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
+from hiseg_ros.datasets.vistas import SPLITS as VISTAS_SPLITS
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize
@@ -24,7 +26,7 @@ MIN_BOX_SIDE = 2
 """A box of gt.txt has its last column and row in it and is at least two wide and high."""
 
 
-def _cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
+def _write_cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
     name = f'drawn_{number:06d}_000019'  # Cityscapes labels the 20th frame of each sequence
     path = folder / f'leftImg8bit/{split}/drawn/{name}_leftImg8bit.png'
     label_file = folder / f'gtFine/{split}/drawn/{name}_gtFine_labelIds.png'
@@ -33,8 +35,8 @@ def _cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> lis
     return []
 
 
-def _vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
-    name, split = f'drawn_{number:06d}', {'train': 'training', 'val': 'validation'}[split]
+def _write_vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
+    name, split = f'drawn_{number:06d}', VISTAS_SPLITS[split]
     _save(folder / f'{split}/images/{name}.jpg', _encoded('.jpg', scene.rgb[..., ::-1]))
     labels = Image.fromarray(label_ids_of_leaves('vistas', len(vistas_labels()) - 1)[scene.labels])
     labels.putpalette(np.array([label['color'] for label in vistas_labels()], np.uint8).tobytes())
@@ -44,7 +46,7 @@ def _vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> list[st
     return []
 
 
-def _gtsdb(folder: Path, _split: str, number: int, scene: DrawnScene) -> list[str]:
+def _write_gtsdb(folder: Path, _split: str, number: int, scene: DrawnScene) -> list[str]:
     height, width = scene.labels.shape
     header = f'P6\n{width} {height}\n255\n'.encode()
     _save(folder / f'FullIJCNN2013/{number:05d}.ppm', header + scene.rgb.tobytes())
@@ -56,11 +58,11 @@ def _gtsdb(folder: Path, _split: str, number: int, scene: DrawnScene) -> list[st
     ]
 
 
-def _nothing_more(_folder: Path, _lines: list[str]) -> None:
+def _no_list(_folder: Path, _lines: list[str]) -> None:
     pass
 
 
-def _vistas_config(folder: Path, _lines: list[str]) -> None:
+def _write_vistas_config(folder: Path, _lines: list[str]) -> None:
     config = {
         'version': '1.2',
         'mapping': 'public',
@@ -73,7 +75,7 @@ def _vistas_config(folder: Path, _lines: list[str]) -> None:
     _save(folder / 'config_v1.2.json', json.dumps(config, indent=2).encode())
 
 
-def _gtsdb_boxes(folder: Path, lines: list[str]) -> None:
+def _write_gtsdb_boxes(folder: Path, lines: list[str]) -> None:
     if not lines:
         raise DatasetError(
             f'The scenes in {folder} show no sign of the 43 types; expected at least one: draw '
@@ -88,17 +90,17 @@ class DrawnFormat:
 
     size: ImageSize
     """(height, width) in pixels where no other is asked for: as in the dataset, or close."""
+    seed: int
+    """Part of the seed of every scene, different in every format: formats share no scene."""
     write_scene: Callable[[Path, str, int, DrawnScene], list[str]]
     """Takes folder, split, number and scene; returns lines of the dataset's list."""
     write_list: Callable[[Path, list[str]], None]
     """Takes the folder and the lines of all scenes in order, when these are written."""
 
 
-FORMATS: Mapping[str, DrawnFormat] = {
-    'cityscapes': DrawnFormat((1024, 2048), _cityscapes, _nothing_more),
-    'vistas': DrawnFormat((1536, 2048), _vistas, _vistas_config),
-    'gtsdb': DrawnFormat((800, 1360), _gtsdb, _gtsdb_boxes),
-}
+CITYSCAPES = DrawnFormat((1024, 2048), 0, _write_cityscapes, _no_list)
+VISTAS = DrawnFormat((1536, 2048), 1, _write_vistas, _write_vistas_config)
+GTSDB = DrawnFormat((800, 1360), 2, _write_gtsdb, _write_gtsdb_boxes)
 
 
 @cache
@@ -118,38 +120,20 @@ def label_ids_of_leaves(mapping_name: str, void: int) -> NDArray[np.uint8]:
     return table
 
 
-_VISTAS_GROUPS = {
-    0: 'animal', 2: 'construction--barrier', 7: 'construction--flat',
-    16: 'construction--structure', 19: 'human', 20: 'human--rider', 23: 'marking', 25: 'nature',
-    32: 'object', 45: 'object--support', 48: 'object', 52: 'object--vehicle', 63: 'void',
-}  # fmt: skip
-"""Beginning of the label names in the configuration, by the first label id that has it."""
-
-_VISTAS_ENDINGS = {
-    'Barrier': 'other-barrier', 'Crosswalk - Plain': 'crosswalk-plain',
-    'Lane Marking - Crosswalk': 'crosswalk-zebra', 'Lane Marking - General': 'general',
-    'Traffic Sign (Back)': 'traffic-sign--back', 'Traffic Sign (Front)': 'traffic-sign--front',
-}  # fmt: skip
-
-
 @cache
 def vistas_labels() -> tuple[dict[str, object], ...]:
     """Return the entries of config_v1.2.json: the 65 labels in their order and "Unlabeled"."""
     taxonomy = load_taxonomy('street')
-    entries: list[dict[str, object]] = []
-    group = ''
-    for label in load_mapping('vistas', taxonomy).labels:
-        group = _VISTAS_GROUPS.get(label.label_id, group)
-        ending = _VISTAS_ENDINGS.get(label.name, label.name.lower().replace(' ', '-'))
-        entries.append(
-            {
-                'name': f'{group}--{ending}',
-                'readable': label.name,
-                'color': list(taxonomy.nodes[taxonomy.node_id(label.name)].color),
-                'instances': False,
-                'evaluate': True,
-            }
-        )
+    entries: list[dict[str, object]] = [
+        {
+            'name': label.published_as,
+            'readable': label.name,
+            'color': list(taxonomy.nodes[taxonomy.node_id(label.name)].color),
+            'instances': False,
+            'evaluate': True,
+        }
+        for label in read_dataset_labels('vistas').labels
+    ]
     void = {'name': 'void--unlabeled', 'readable': 'Unlabeled', 'color': [0, 0, 0]}
     return (*entries, {**void, 'instances': False, 'evaluate': False})
 

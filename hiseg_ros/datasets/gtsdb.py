@@ -10,24 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.folder import check_each, spread
+from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size, read_ids
 from hiseg_ros.datasets.sample import Box, Sample, read_image
-from hiseg_ros.datasets.sign_boxes import (
-    OUTSIDE_ALL_BOXES,
-    TRIANGLES_UP,
-    TYPE_COUNT,
-    box_label_ids,
-    read_boxes,
-    sign_shape,
-)
+from hiseg_ros.datasets.sign_boxes import box_label_ids, read_boxes
+from hiseg_ros.datasets.sign_types import OUTSIDE_ALL_BOXES, TYPE_COUNT
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.types import UNLABELED, ImageSize
-
-__all__ = [
-    'OUTSIDE_ALL_BOXES', 'TEST_NUMBERS', 'TRIANGLES_UP', 'TYPE_COUNT', 'Gtsdb', 'box_label_ids',
-    'read_boxes', 'sign_shape',
-]  # fmt: skip
 
 TEST_NUMBERS = range(600, 900)
 """Images of the benchmark's own test set, which FullIJCNN2013 holds beside the others."""

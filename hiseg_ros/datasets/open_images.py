@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hiseg_ros.datasets.label_names import label_names
+from hiseg_ros.datasets.dataset_labels import read_dataset_labels
 from hiseg_ros.datasets.mixtures import RelativeBox
 from hiseg_ros.errors import DatasetError
 
@@ -32,8 +32,9 @@ class Classes:
             DatasetError: The file of descriptions cannot be read.
             MappingError: The mapping cannot be read.
         """
-        self.mapping_name, names = label_names(mapping)
-        self._id_of_name = {name.casefold(): label_id for label_id, name in names.items()}
+        labels = read_dataset_labels(mapping)
+        self.mapping_name = labels.mapping_name
+        self._id_of_name = {one.name.casefold(): one.label_id for one in labels.labels}
         self._name_of_code: dict[str, str] = {}
         self._foreign: dict[str, None] = {}
         path = root / 'class-descriptions-boxable.csv'

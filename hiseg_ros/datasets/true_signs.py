@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hiseg_ros.datasets.gtsdb import sign_shape
 from hiseg_ros.datasets.sample import Box
+from hiseg_ros.datasets.sign_types import sign_shape
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.taxonomy import Mapping
 

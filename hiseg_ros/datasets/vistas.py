@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hiseg_ros.datasets.folder import PairedFiles, pair_files
-from hiseg_ros.datasets.label_names import label_names
+from hiseg_ros.datasets.dataset_labels import read_dataset_labels
+from hiseg_ros.datasets.paired_files import PairedFiles, pair_files
 from hiseg_ros.errors import DatasetError
 
 LARGEST_ID = 65
@@ -70,7 +70,7 @@ def check_config(path: Path) -> None:
             f'{path} is missing or has no list of labels ({problem!r}); expected the '
             'config_v1.2.json of Mapillary Vistas.'
         ) from problem
-    _, names = label_names('vistas')
+    names = read_dataset_labels(Vistas.mapping_name).name_of_label_id
     for label_id, name in names.items():
         if label_id >= len(found) or found[label_id].casefold() != name.casefold():
             there = repr(found[label_id]) if label_id < len(found) else 'no label'

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from hiseg_ros.datasets.folder import check_each, spread
+from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size
 from hiseg_ros.datasets.mixtures import RelativeBox, WeakLabels, weak_labels
 from hiseg_ros.datasets.open_images import Classes, read_boxes, read_tags

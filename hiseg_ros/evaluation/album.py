@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.evaluation.best_and_worst import WIDTH, BestAndWorst
 from hiseg_ros.evaluation.evaluate import PixelImage, SignImage
 from hiseg_ros.evaluation.hierarchy import cover
-from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook
 from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import RgbImage, SubclassMask
@@ -29,7 +29,7 @@ class PixelAlbum:
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start empty, with a colour for every evaluated label."""
         self.palette = label_palette(mapping, taxonomy)
-        self.book = ImageBook()
+        self.book = BestAndWorst()
         self.colors = {
             label.name: '#{:02x}{:02x}{:02x}'.format(*self.palette[label.label_id])
             for label in mapping.evaluated_labels
@@ -56,7 +56,7 @@ class SignAlbum:
         """Start empty."""
         self.taxonomy = taxonomy
         self.types = frozenset(leaf for label in mapping.evaluated_labels for leaf in label.leaves)
-        self.book = ImageBook()
+        self.book = BestAndWorst()
 
     def add(self, name: str, one: SignImage) -> None:
         """Keep an image if it is among the best or the worst so far."""

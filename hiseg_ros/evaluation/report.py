@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.evaluation.image_strips import Image
+from hiseg_ros.evaluation.best_and_worst import Image
 
 TEMPLATE = Path(__file__).with_name('report.html.j2')
 FILE_NAME = 'report.html'

@@ -19,7 +19,7 @@ from hiseg_ros.evaluation.signs import (
     TrueSign,
     judge_regions,
     judge_signs,
-    sign_figures,
+    sign_metrics,
     size_groups,
 )
 from hiseg_ros.taxonomy import Mapping, Taxonomy
@@ -103,10 +103,10 @@ class SignScores:
         large_regions = [region for region in self.regions if region.size >= CLEAR_SIZE]
         return {
             'images': self.images,
-            **sign_figures(self.signs, self.regions),
-            f'from_{CLEAR_SIZE}_px': sign_figures(large_signs, large_regions),
+            **sign_metrics(self.signs, self.regions),
+            f'from_{CLEAR_SIZE}_px': sign_metrics(large_signs, large_regions),
             'by_size': {
-                name: sign_figures(
+                name: sign_metrics(
                     [sign for sign in self.signs if low <= sign.size < high],
                     [region for region in self.regions if low <= region.size < high],
                 )
@@ -125,7 +125,7 @@ class SignScores:
         )
         rows = {}
         for node_id, name in self.types.items():
-            figures = sign_figures(
+            figures = sign_metrics(
                 [sign for sign in self.signs if sign.node_id == node_id],
                 [region for region in self.regions if region.node_id == node_id],
             )

@@ -170,7 +170,7 @@ def ratio(part: float, whole: float) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def sign_figures(
+def sign_metrics(
     signs: Sequence[SignOutcome], regions: Sequence[RegionOutcome]
 ) -> dict[str, object]:
     """Return recall, type accuracy among found signs, and precision of regions, in [0, 1]."""

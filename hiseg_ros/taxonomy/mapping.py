@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import key_faults
+from hiseg_ros.taxonomy.schema import key_problems
 from hiseg_ros.taxonomy.tree import Taxonomy
 from hiseg_ros.yaml_file import read_yaml
 
 LARGEST_LABEL_ID = 2**31 - 1
 """On both sides of zero: tables of label ids are numpy's."""
+
+OPTIONAL_LABEL_KEYS = ('without', 'evaluated', 'shape', 'published_as')
+"""Keys of a label beside id, name and nodes. The last two are for the loader of the dataset: the
+outline of the label in its boxes, and its name in the publisher's files."""
 
 _FILE_NAME = re.compile(r'\w[\w .+-]{0,99}')
 
@@ -111,7 +115,7 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
     unknown = set(map(str, data)) - required - known
     if missing or unknown:
         raise MappingError(
-            f'Mapping {path} {key_faults(missing, unknown)}; expected '
+            f'Mapping {path} {key_problems(missing, unknown)}; expected '
             f'{", ".join(sorted(required))} and optionally {", ".join(sorted(known))}.'
         )
     # Results are named after it, so it must not lead to another folder.
@@ -164,11 +168,11 @@ def _check_once(what: str, values: Sequence[object], path: Path) -> None:
 
 
 def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: Path) -> Label:
-    known = {'id', 'name', 'nodes', 'without', 'evaluated'}
+    known = {'id', 'name', 'nodes', *OPTIONAL_LABEL_KEYS}
     if not isinstance(row, dict) or not {'id', 'name', 'nodes'} <= set(row) <= known:
         raise MappingError(
             f'Mapping {path} has the label {short_repr(row)}; expected the keys id, name and '
-            'nodes, and optionally without and evaluated.'
+            f'nodes, and optionally {", ".join(OPTIONAL_LABEL_KEYS)}.'
         )
     name = row['name']
     if not isinstance(name, str) or not name or not name.isprintable():
@@ -186,6 +190,11 @@ def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: P
         raise MappingError(
             f'{where} has evaluated: {short_repr(evaluated)}; expected true or false.'
         )
+    for key in ('shape', 'published_as'):
+        if not isinstance(row.get(key, ''), str):
+            raise MappingError(
+                f'{where} has {key}: {short_repr(row[key])}; expected a text: put it in quotes.'
+            )
     nodes = _known(_names(row['nodes'], 'nodes', where), where, optional, taxonomy)
     without = _known(_names(row.get('without', []), 'without', where), where, optional, taxonomy)
     allowed = {leaf for node in nodes for leaf in taxonomy.leaves_below(node)}

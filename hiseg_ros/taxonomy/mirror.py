@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy.schema import key_faults
+from hiseg_ros.taxonomy.schema import key_problems
 from hiseg_ros.taxonomy.tree import Taxonomy
 from hiseg_ros.yaml_file import read_yaml
 
@@ -38,7 +38,7 @@ def load_mirror_images(name_or_path: str | Path, taxonomy: Taxonomy) -> NDArray[
     missing, unknown = required - set(data), set(map(str, data)) - required - optional
     if missing or unknown:
         raise MappingError(
-            f'Mirror file {path} {key_faults(missing, unknown)}; expected name, mirror and '
+            f'Mirror file {path} {key_problems(missing, unknown)}; expected name, mirror and '
             'optionally description.'
         )
     listed = data['mirror']

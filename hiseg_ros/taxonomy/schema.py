@@ -18,7 +18,7 @@ from hiseg_ros.yaml_file import MAX_FILE_BYTES, read_yaml
 __all__ = [
     'MAX_FILE_BYTES',
     'dump_taxonomy',
-    'key_faults',
+    'key_problems',
     'load_taxonomy',
     'parse_taxonomy',
     'read_yaml',
@@ -77,12 +77,12 @@ def _check_keys(
     unknown = set(map(str, data)) - required - optional
     if missing or unknown:
         raise TaxonomyError(
-            f'{source} {key_faults(missing, unknown)}; expected {", ".join(sorted(required))} and '
-            f'optionally {", ".join(sorted(optional))}.'
+            f'{source} {key_problems(missing, unknown)}; expected {", ".join(sorted(required))} '
+            f'and optionally {", ".join(sorted(optional))}.'
         )
 
 
-def key_faults(missing: set[str], unknown: set[str]) -> str:
+def key_problems(missing: set[str], unknown: set[str]) -> str:
     """Return in words which keys are missing or unknown, at least one of them."""
     faults = []
     if missing:

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from hiseg_ros.datasets import drawn as drawn_module
-from hiseg_ros.datasets.drawn import DrawnScenes, drawn_mapping
-from hiseg_ros.datasets.gtsdb import TYPE_COUNT, sign_shape
+from hiseg_ros.datasets.drawn import DrawnScenes
 from hiseg_ros.datasets.sample import Box
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
-from hiseg_ros.errors import DatasetError, TaxonomyError
+from hiseg_ros.datasets.sign_types import TYPE_COUNT, sign_shape
+from hiseg_ros.errors import DatasetError, MappingError
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
 
 SIZE = (48, 64)
 
@@ -112,13 +112,13 @@ def test_a_real_scene_is_drawn_by_another_process_and_has_known_labels(tmp_path:
 def test_every_drawn_label_is_one_leaf(small_taxonomy: Taxonomy) -> None:
     """In the street tree; a tree without such a leaf is refused."""
     taxonomy = load_taxonomy('street')
-    mapping = drawn_mapping(taxonomy)
+    mapping = load_mapping('drawn', taxonomy)
     for label in mapping.labels:
         (leaf,) = label.leaves
         assert taxonomy.nodes[leaf].name == label.name == LEAF_NAMES[label.label_id]
     assert mapping.unlabeled_ids == (255,)
-    with pytest.raises(TaxonomyError, match='no node'):
-        drawn_mapping(small_taxonomy)
+    with pytest.raises(MappingError, match="names 'Bird'; expected a node"):
+        load_mapping('drawn', small_taxonomy)
 
 
 def test_the_drawn_sign_types_are_in_the_benchmarks_order() -> None:
@@ -128,21 +128,21 @@ def test_the_drawn_sign_types_are_in_the_benchmarks_order() -> None:
 
 
 def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
-    """Cut out by shape, with their rows; for a frequent type half as many are drawn."""
+    """Cut out by shape, with their label sets; for a frequent type half as many are drawn."""
     taxonomy = load_taxonomy('street')
     table = LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb')])
-    rows = table.row_of_label_id('gtsdb')
+    label_sets = table.label_set_of_label_id('gtsdb')
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     boxes = (*[Box(10, 5, 40, 35, 14)] * 8, Box(50, 5, 65, 20, 1), Box(40, 30, 79, 59, 13))
-    picture = Image(image, np.zeros((60, 80), np.int16), boxes)
-    source = Source(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
-    library = sign_library(source, rows, 2, seed=1)
+    picture = LabelledImage(image, np.zeros((60, 80), np.int16), boxes)
+    training_set = TrainingSet(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
+    library = sign_library(training_set, label_sets, 2, seed=1)
     assert [len(cutouts) for cutouts in library] == [
         {14: 8 + 4, 13: 1 + 2}.get(label_id, 2) for label_id in range(TYPE_COUNT)
     ]
     for label_id, cutouts in enumerate(library):
         for cutout in cutouts:
-            assert cutout.row == rows[label_id]
+            assert cutout.label_set_id == label_sets[label_id]
             assert cutout.rgb.shape == (*cutout.mask.shape, 3)
             assert cutout.mask.dtype == bool
             assert 0.3 < cutout.mask.mean() < 1
@@ -150,7 +150,7 @@ def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
     np.testing.assert_array_equal(real.rgb, image[5:36, 10:41])
     np.testing.assert_array_equal(real.mask, sign_shape(14, 31, 31))
     assert not np.shares_memory(real.rgb, image)
-    again = sign_library(source, rows, 2, seed=1)
+    again = sign_library(training_set, label_sets, 2, seed=1)
     assert all(
         np.array_equal(one.rgb, other.rgb)
         for ones, others in zip(library, again, strict=True)

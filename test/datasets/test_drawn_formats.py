@@ -20,9 +20,11 @@ from hiseg_ros.datasets.drawn_export import (
     scene_seed,
     write_drawn_scenes,
 )
-from hiseg_ros.datasets.drawn_formats import FORMATS, label_ids_of_leaves, vistas_labels
-from hiseg_ros.datasets.gtsdb import OUTSIDE_ALL_BOXES, TEST_NUMBERS
+from hiseg_ros.datasets.drawn_formats import label_ids_of_leaves, vistas_labels
+from hiseg_ros.datasets.gtsdb import TEST_NUMBERS
+from hiseg_ros.datasets.registry import names_of_drawn_formats
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene, draw_scene
+from hiseg_ros.datasets.sign_types import OUTSIDE_ALL_BOXES
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 
@@ -45,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn_export, '_draw_all', draw_here)
         patch.setattr(drawn_export, 'draw_scene', drawn)
-        for layout in FORMATS:
+        for layout in names_of_drawn_formats():
             folders[layout] = tmp_path_factory.mktemp('written') / layout
             counts = write_drawn_scenes(layout, folders[layout], COUNT, SIZE)
             assert counts == {'train': 2, 'val': 1}
@@ -158,7 +160,7 @@ def test_splits_and_formats_and_seeds_never_share_a_scene(tmp_path: Path) -> Non
     """Written together or one after the other."""
     plans = [
         plan_scenes(layout, tmp_path, 40, SIZE, seed, split)
-        for layout in FORMATS
+        for layout in names_of_drawn_formats()
         for seed in (0, 1)
         for split in ('train', 'val')
     ]

@@ -16,8 +16,8 @@ import pytest
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.album import PixelAlbum, label_color, paint_regions
+from hiseg_ros.evaluation.best_and_worst import WIDTH, BestAndWorst, jpeg_uri
 from hiseg_ros.evaluation.evaluate import PixelImage
-from hiseg_ros.evaluation.image_strips import WIDTH, ImageBook, jpeg_uri
 from hiseg_ros.evaluation.pixels import NodeScores, PixelScores
 from hiseg_ros.evaluation.report import Report, heat_map, percent, render_report, write_report
 from hiseg_ros.evaluation.sign_scores import SignScores
@@ -84,7 +84,7 @@ def test_the_page_of_dense_labels_is_whole_and_asks_the_network_for_nothing(name
     mapping = load_mapping(name, taxonomy)
     scores = pixel_scores(taxonomy, mapping).summary()
     picture = np.zeros((20, 30, 3), np.uint8)
-    book = ImageBook()
+    book = BestAndWorst()
     book.add('one', 0.25, lambda: (picture, picture, picture))
     html = render_report(
         Report('weights on data', {'images': '1'}, scores, {}, book.worst(), book.best())
@@ -176,7 +176,7 @@ def test_a_book_keeps_the_best_and_the_worst(count: int) -> None:
     rng = np.random.default_rng(count)
     scores = rng.permutation(count) / 10
     picture = np.zeros((2, 2, 3), np.uint8)
-    book = ImageBook(2)
+    book = BestAndWorst(2)
     for score in scores:
         book.add(f'{score}', float(score), lambda: (picture, picture, picture))
     book.add('none', float('nan'), lambda: pytest.fail('not drawn'))

@@ -11,7 +11,7 @@ from hiseg_ros.evaluation.signs import (
     TrueSign,
     judge_regions,
     judge_signs,
-    sign_figures,
+    sign_metrics,
     size_groups,
 )
 from hiseg_ros.types import SubclassMask
@@ -41,7 +41,7 @@ def labels_of(*regions: SubclassMask) -> np.ndarray:
 def count(truth: list[TrueSign], regions: list[SubclassMask]) -> dict[str, object]:
     """Return the scores of one image."""
     labels = labels_of(*regions)
-    return sign_figures(
+    return sign_metrics(
         judge_signs(truth, labels, regions, IS_SIGN),
         judge_regions(truth, labels.shape, regions, TYPES),
     )

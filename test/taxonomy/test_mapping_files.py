@@ -51,6 +51,8 @@ FAULTS = [
     (faulty('[Sky]', '[sky]'), "Label 'sky' .* names 'sky'; expected a node of taxonomy 'street'"),
     (faulty('[Parking]', '[Park]'), "Label 'road' .* names 'Park'; expected a node of taxonomy"),
     (faulty('[Sky]', '[Sky], evaluated: 0'), 'has evaluated: 0; expected true or false'),
+    (faulty('[Sky]', '[Sky], shape: 1'), 'has shape: 1; expected a text: put it in quotes'),
+    (faulty('[Sky]', '[Sky], published_as: []'), r'has published_as: \[\]; expected a text'),
     (faulty('id: 4', 'id: 3'), r'has the label ids \[3\] more than once; expected each once'),
     (faulty('id: 4', 'id: 0'), r'has the label ids \[0\] more than once; expected each once'),
     (faulty('name: sky', 'name: road'), r"has the label names \['road'\] more than once"),
@@ -106,6 +108,11 @@ def test_an_optional_name_may_be_missing_from_a_taxonomy(tmp_path: Path) -> None
     assert len(load(tmp_path, text, 'street').labels[1].leaves) == 4
 
 
+def test_keys_for_the_loader_change_nothing_in_what_a_label_means(tmp_path: Path) -> None:
+    text = GOOD.replace('[Sky]', '[Sky], shape: circle, published_as: nature--sky')
+    assert load(tmp_path, text) == load(tmp_path, GOOD)
+
+
 def test_a_label_that_only_trains_is_no_result(tmp_path: Path) -> None:
     tree = shipped('street')
     text = GOOD.replace('[Sky]', '[Street Scene], without: [Sky], evaluated: false')
@@ -131,6 +138,6 @@ def test_a_label_id_that_does_not_fit_the_table_is_refused(tmp_path: Path) -> No
 
 
 def test_a_missing_name_is_refused_with_the_names_there_are() -> None:
-    names = 'autoware, camvid, cityscapes, cityscapes_19, gtsdb, nav2, openimages, vistas'
+    names = 'autoware, camvid, cityscapes, cityscapes_19, drawn, gtsdb, nav2, openimages, vistas'
     with pytest.raises(MappingError, match=rf'does not exist; .*{names}'):
         load_mapping('kitti', shipped('street'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The datasets that `hiseg evaluate` measures on: their splits, mappings and samples."""
+"""Labelled datasets of the command line: loader options, mapping and samples."""
 
 from __future__ import annotations
 
@@ -11,59 +11,53 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.datasets.registry import DATASETS, dataset_entry
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 
-SPLITS: dict[str, dict[str, dict[str, Any]]] = {
-    'camvid': {word: {'split': word} for word in ('train', 'val', 'test')},
-    'cityscapes': {word: {'split': word} for word in ('train', 'val', 'test')},
-    'vistas': {
-        'train': {'split': 'training'},
-        'training': {'split': 'training'},
-        'val': {'split': 'validation'},
-        'validation': {'split': 'validation'},
-    },
-    'gtsdb': {
-        'val': {'part': 'held_out'},
-        **{word: {'part': word} for word in ('held_out', 'train', 'all', 'test')},
-    },
-    'drawn': {'train': {'first_seed': 0}, 'val': {'first_seed': 900_000}},
-}
-"""By dataset: the words for its splits and what its loader calls them."""
-
-DRAWN_SIZE, DRAWN_COUNT = (384, 768), 50
-
 
 def dataset_of(options: argparse.Namespace) -> Any:
-    """Return the dataset that the options name, its folder checked.
+    """Return the dataset that the options name; its loader checks the folder.
 
     Raises:
-        ConfigError: The options do not fit the kind of dataset.
+        ConfigError: The options do not fit the dataset.
         DatasetError: The folder lacks something.
     """
     from hiseg_ros.datasets import open_dataset
 
-    kind = options.dataset
-    if options.drive and kind != 'camvid':
-        raise ConfigError(f'--drive is given for {kind}; expected it for camvid only.')
-    if kind == 'folder':
-        if not options.mapping:
-            raise ConfigError('--dataset folder needs --mapping: what the label ids mean.')
-        return open_dataset(kind, options.root, {'mapping': options.mapping})
-    if options.split not in SPLITS[kind]:
+    return open_dataset(options.dataset, options.root, loader_options(options))
+
+
+def loader_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the loader that --split, --drive, --mapping and --limit mean.
+
+    Raises:
+        ConfigError: The options do not fit the dataset.
+    """
+    kind, entry = options.dataset, dataset_entry(options.dataset)
+    if options.drive and not entry.drives:
+        with_drives = [name for name, other in DATASETS.items() if other.drives]
         raise ConfigError(
-            f'--split is {options.split!r}; expected one of {", ".join(SPLITS[kind])} for {kind}.'
+            f'--drive is given for {kind}; expected it for {", ".join(with_drives)} only.'
         )
-    arguments = dict(SPLITS[kind][options.split])
-    if kind == 'camvid':
-        arguments['drives'] = options.drive
-    if kind == 'drawn':
-        arguments |= {'count': options.limit or DRAWN_COUNT, 'size': DRAWN_SIZE}
-    return open_dataset(kind, options.root, arguments)
+    if not entry.mapping and not options.mapping:
+        raise ConfigError(f'--dataset {kind} needs --mapping: what the label ids mean.')
+    if entry.splits and options.split not in entry.splits:
+        raise ConfigError(
+            f'--split is {options.split!r}; expected one of {", ".join(entry.splits)} for {kind}.'
+        )
+    arguments = dict(entry.splits[options.split]) if entry.splits else {}
+    if not entry.mapping:
+        arguments['mapping'] = options.mapping
+    if entry.drives:
+        arguments[entry.drives.keep] = options.drive
+    if entry.count_option and options.limit:
+        arguments[entry.count_option] = options.limit
+    return arguments
 
 
 def mapping_of_options(options: argparse.Namespace, taxonomy: Taxonomy) -> Mapping:
-    """Return what the label ids mean: the mapping that the options name, or the kind's own."""
+    """Return what the label ids mean: the mapping of --mapping, or the dataset's own."""
     from hiseg_ros.datasets import mapping_of
 
     given = {'mapping': options.mapping} if options.mapping else None

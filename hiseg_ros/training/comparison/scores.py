@@ -12,20 +12,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hiseg_ros.datasets import mapping_of, open_dataset
+from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
+from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.datasets.true_signs import true_signs
 from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.training.config.experiment import DatasetConfig
-
-TEST_OPTIONS: dict[str, dict[str, Any]] = {
-    'camvid': {'split': 'val'},
-    'gtsdb': {'part': 'held_out'},
-    'cityscapes': {'split': 'val'},
-    'vistas': {'split': 'val'},
-}
-"""Options of the part that is kept out of training, by kind."""
 
 SIGN_SCORES = (
     ('recall', 'sign recall'),
@@ -54,14 +47,16 @@ def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
     """
     tests = []
     for name, config in datasets.items():
-        if config.kind not in TEST_OPTIONS:
+        entry = dataset_entry(config.kind)
+        if not entry.kept_out:
             continue
-        options = TEST_OPTIONS[config.kind]
-        kept = {key: value for key, value in config.options.items() if key == 'held_out_every'}
-        tests.append(_open(name, config, options | kept))
-        drives = config.options.get('without_drives')
-        if drives:
-            held_out = {'split': config.options.get('split', 'train'), 'drives': drives}
+        given = config.options
+        kept = {key: given[key] for key in entry.kept_out_options if key in given}
+        tests.append(_open(name, config, {**entry.splits[entry.kept_out], **kept}))
+        drives = given.get(entry.drives.leave_out) if entry.drives else None
+        if entry.drives and drives:
+            # The drives are left out of the split that is trained on, where they are by default.
+            held_out = {'split': given.get('split', 'train'), entry.drives.keep: drives}
             tests.append(_open(f'{name} held-out drive', config, held_out))
     return tests
 
@@ -92,7 +87,7 @@ def score_weights(
         count = min(limit or len(test.dataset), len(test.dataset))
         chosen = np.linspace(0, len(test.dataset) - 1, count).round().astype(int).tolist()
         indices = tqdm(chosen, f'measuring on {test.name}', unit='image', leave=False)
-        if test.kind == 'gtsdb':
+        if dataset_entry(test.kind).measure is Measure.SIGNS:
             scores |= _sign_scores(engine, test, indices)
         else:
             scores[f'{test.name}: mIoU'] = _pixel_score(engine, test, indices)

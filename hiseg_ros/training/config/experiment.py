@@ -11,6 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from hiseg_ros.datasets import DATASETS, dataset_entry
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.preprocessing import Preprocessing
@@ -20,7 +21,6 @@ from hiseg_ros.training.config.recipe import AugmentationConfig, OptimizerConfig
 from hiseg_ros.training.config.recipe import require as _require
 from hiseg_ros.yaml_file import read_yaml
 
-DATASET_KINDS = ('camvid', 'cityscapes', 'vistas', 'gtsdb', 'weak', 'folder', 'drawn')
 SCALES_FROM = ('native', 'cover')
 PRECISIONS = ('32-true', 'bf16-mixed')
 
@@ -59,7 +59,7 @@ class DatasetConfig:
     """One dataset of a run."""
 
     kind: str
-    """One of DATASET_KINDS."""
+    """Name of the dataset: one of hiseg_ros.datasets.DATASETS."""
 
     root: str
     """Folder of the dataset; drawn scenes are kept in it."""
@@ -123,7 +123,7 @@ class DatasetConfig:
             ConfigError: A value cannot be used.
         """
         low, high = self.scale
-        _require('kind', self.kind, self.kind in DATASET_KINDS, f'one of {list(DATASET_KINDS)}')
+        _require('kind', self.kind, self.kind in DATASETS, f'one of {list(DATASETS)}')
         _require('share', self.share, self.share >= 1, 'at least 1 image')
         _require('weight', self.weight, 0 <= self.weight < math.inf, 'at least 0')
         _require('scale', self.scale, 0 < low <= high < math.inf, 'two factors, the smaller first')
@@ -307,10 +307,13 @@ class TrainingConfig:
         """Return what the run is measured on, or None."""
         if self.validation is not None:
             return self.validation if self.validation.dataset else None
-        name = next((key for key, item in self.datasets.items() if item.kind == 'camvid'), None)
-        return None if name is None else ValidationConfig(name, {'split': 'val'})
+        for name, item in self.datasets.items():
+            options = dataset_entry(item.kind).default_validation
+            if options is not None:
+                return ValidationConfig(name, dict(options))
+        return None
 
-    def started_from(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
+    def with_paths(self, data: Path, backbone_weights: str | None = None) -> TrainingConfig:
         """Return the run with its datasets in a folder.
 
         Args:

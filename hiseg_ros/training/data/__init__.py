@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Training samples: sources, transforms, mixing, label tables."""
+"""Training samples: label table, datasets in memory or on disk, augmentation, batches."""

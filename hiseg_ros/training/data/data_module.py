@@ -13,7 +13,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from hiseg_ros.datasets import mapping_of, open_dataset
+from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
@@ -23,7 +23,7 @@ from hiseg_ros.training.data.label_table import LabelTable, Narrowing
 from hiseg_ros.training.data.mixing import MixedSamples, TrainingItem
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.training.data.sign_library import sign_library
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.training_set import TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
 
 DRAWN_SIGNS_PER_TYPE = 24
@@ -185,7 +185,7 @@ class MixedData(lightning.LightningDataModule):
         self.table = LabelTable(
             taxonomy, list(unique.values()), _label_weights(config, mappings), narrowings
         )
-        self.sources: list[Source] = []
+        self.training_sets: list[TrainingSet] = []
         self.library: Sequence[Sequence[SignCutout]] = ()
         mirror = None
         if any(item.flips for item in config.datasets.values()):
@@ -196,11 +196,13 @@ class MixedData(lightning.LightningDataModule):
             if item.second_labels:
                 narrowing = narrowings[mappings[name].name]
                 second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
-            source = Source.load(item, dataset, self.table, mirror, second)
-            self.sources.append(source)
-            if item.kind == 'gtsdb':
-                rows = self.table.row_of_label_id(mappings[name].name)
-                self.library = sign_library(source, rows, DRAWN_SIGNS_PER_TYPE, config.seed)
+            training_set = TrainingSet.load(item, dataset, self.table, mirror, second)
+            self.training_sets.append(training_set)
+            if dataset_entry(item.kind).has_sign_boxes:
+                label_sets = self.table.label_set_of_label_id(mappings[name].name)
+                self.library = sign_library(
+                    training_set, label_sets, DRAWN_SIGNS_PER_TYPE, config.seed
+                )
         self.validation: SegmentationDataset | None = None
         self.validation_mapping: Mapping | None = None
         chosen = config.validation_set
@@ -216,7 +218,7 @@ class MixedData(lightning.LightningDataModule):
         total = trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0
         epoch, done = divmod(total, per_epoch)
         samples = MixedSamples(
-            self.sources, config.crop, per_epoch, epoch, config.seed, self.library
+            self.training_sets, config.crop, per_epoch, epoch, config.seed, self.library
         )
         parts = BatchParts(
             samples.batch_size,

@@ -13,44 +13,44 @@ from hiseg_ros.taxonomy.mirror import NO_LEAF
 from hiseg_ros.training.data.label_table import IGNORED
 from hiseg_ros.types import RgbImage
 
-Rows = NDArray[np.int16]
-"""(H, W) int16 rows of the label table; -1 = unlabeled."""
+LabelSetIds = NDArray[np.int16]
+"""(H, W) int16 ids of label sets in the label table; -1 = unlabeled."""
 
 NO_MIRROR = -2
-"""Entry of a row whose mirror image is no label."""
+"""Entry of a label set whose mirror image is no label."""
 
 
-def mirrored_rows(
-    allowed: NDArray[np.generic], own_rows: Sequence[int], mirror_of_leaf: NDArray[np.int64]
+def mirrored_label_sets(
+    allowed: NDArray[np.generic], own_ids: Sequence[int], mirror_of_leaf: NDArray[np.int64]
 ) -> NDArray[np.int16]:
-    """Return the row of the label table that each row becomes in a mirrored image.
+    """Return the label set that each label set becomes in a mirrored image.
 
     A coarse label stays true of what has no mirror image itself: a mirrored limit is no limit, but
     it is the front of a sign. So only labels all of whose leaves have none have none either.
 
     Args:
-        allowed: (R, L), not 0 where row r allows leaf l.
-        own_rows: Rows of the dataset's labels, among which a mirror image is looked for.
+        allowed: (S, L), not 0 where label set s allows leaf l.
+        own_ids: Label sets of the dataset, among which the mirror image is looked up.
         mirror_of_leaf: (L,) the leaf that a leaf becomes, or NO_LEAF.
 
     Returns:
-        (R,) rows or NO_MIRROR.
+        (S,) ids of label sets, or NO_MIRROR.
     """
-    sets = [frozenset(np.flatnonzero(row).tolist()) for row in allowed]
-    row_of_set = {sets[row]: row for row in reversed(own_rows)}
+    sets = [frozenset(np.flatnonzero(leaves).tolist()) for leaves in allowed]
+    id_of_set = {sets[own]: own for own in reversed(own_ids)}
     result = np.full(len(sets), NO_MIRROR, np.int16)
-    for row, leaves in enumerate(sets):
+    for set_id, leaves in enumerate(sets):
         images = {leaf: int(mirror_of_leaf[leaf]) for leaf in leaves}
         if set(images.values()) == {NO_LEAF}:
             continue
         mirrored = frozenset(leaf if image == NO_LEAF else image for leaf, image in images.items())
-        result[row] = row if mirrored == leaves else row_of_set.get(mirrored, NO_MIRROR)
+        result[set_id] = set_id if mirrored == leaves else id_of_set.get(mirrored, NO_MIRROR)
     return result
 
 
 def mirror_crop(
-    image: RgbImage, rows: Rows, mirror: NDArray[np.int16]
-) -> tuple[RgbImage, Rows] | None:
+    image: RgbImage, label_set_ids: LabelSetIds, mirror: NDArray[np.int16]
+) -> tuple[RgbImage, LabelSetIds] | None:
     """Return a crop mirrored left to right, or None if a label in it has no mirror image.
 
     Such a crop is better shown as it is than mirrored with those pixels unlabeled: it loses no
@@ -58,12 +58,12 @@ def mirror_crop(
 
     Args:
         image: (H, W, 3).
-        rows: (H, W).
-        mirror: (R,) see `mirrored_rows`.
+        label_set_ids: (H, W) label set of each pixel.
+        mirror: (S,) see `mirrored_label_sets`.
     """
-    # One entry more: row -1, unlabeled, stays what it is.
+    # One entry more: -1, unlabeled, stays what it is.
     table = np.append(mirror, np.int16(IGNORED))
-    swapped = table[rows[:, ::-1]]
+    swapped = table[label_set_ids[:, ::-1]]
     if (swapped == NO_MIRROR).any():
         return None
     return np.ascontiguousarray(image[:, ::-1]), swapped

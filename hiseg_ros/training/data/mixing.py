@@ -15,12 +15,12 @@ from hiseg_ros.datasets.sample import Box
 from hiseg_ros.training.data.augmentation import random_colors
 from hiseg_ros.training.data.mirroring import mirror_crop
 from hiseg_ros.training.data.repeats import pass_length, pass_order
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout, cover_factor, paste_signs, random_crop
 from hiseg_ros.types import ImageSize
 
 TrainingItem = tuple[torch.Tensor, torch.Tensor, int]
-"""Image (3, H, W) uint8, target rows (H, W) int64, index of the dataset."""
+"""Image (3, H, W) uint8, ids of label sets (H, W) int64, index of the dataset."""
 
 
 class MixedSamples(Dataset[TrainingItem]):
@@ -28,7 +28,7 @@ class MixedSamples(Dataset[TrainingItem]):
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        training_sets: Sequence[TrainingSet],
         crop: ImageSize,
         steps: int,
         epoch: int,
@@ -38,14 +38,14 @@ class MixedSamples(Dataset[TrainingItem]):
         """Lay out one epoch; datasets whose `from_epoch` lies ahead are left out.
 
         Args:
-            sources: Datasets.
+            training_sets: The datasets, in the order of the configuration.
             crop: (height, width) of every sample.
             steps: Batches in an epoch.
             epoch: Number of the epoch within the run, from 0.
             seed: Seed of the run.
             library: Signs to paste by type; empty pastes none.
         """
-        self.sources = list(sources)
+        self.training_sets = list(training_sets)
         self.crop = crop
         self.steps = steps
         self.epoch = epoch
@@ -53,11 +53,11 @@ class MixedSamples(Dataset[TrainingItem]):
         self.library = library
         self.slots = [
             (index, place)
-            for index, source in enumerate(sources)
-            if source.config.from_epoch <= epoch
-            for place in range(source.config.share)
+            for index, training_set in enumerate(training_sets)
+            if training_set.config.from_epoch <= epoch
+            for place in range(training_set.config.share)
         ]
-        self._lengths = [pass_length(source.repeats.of_image) for source in sources]
+        self._lengths = [pass_length(one.repeats.of_image) for one in training_sets]
         self._pass: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
     @property
@@ -77,46 +77,57 @@ class MixedSamples(Dataset[TrainingItem]):
         """
         batch, slot = divmod(index, self.batch_size)
         dataset_index, place = self.slots[slot]
-        source = self.sources[dataset_index]
-        config = source.config
+        training_set = self.training_sets[dataset_index]
+        config = training_set.config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        entry = source.images[self._position(dataset_index, batch, place)]
+        entry = training_set.images[self._position(dataset_index, batch, place)]
         centre = None
         if entry.boxes and rng.random() < config.box_centred:
-            centre = _chosen_box(entry.boxes, source.repeats.of_label_id, rng)
-        scale = self._scale(source, entry, centre)
-        image, rows = random_crop(entry.image, entry.rows, self.crop, scale, rng, centre)
-        image, rows = np.array(image), np.array(rows)
-        if source.mirror is not None and rng.random() < 0.5:
-            image, rows = mirror_crop(image, rows, source.mirror) or (image, rows)
+            centre = _chosen_box(entry.boxes, training_set.repeats.of_label_id, rng)
+        scale = self._scale(training_set, entry, centre)
+        image, label_set_ids = random_crop(
+            entry.image, entry.label_set_ids, self.crop, scale, rng, centre
+        )
+        image, label_set_ids = np.array(image), np.array(label_set_ids)
+        if training_set.mirror is not None and rng.random() < 0.5:
+            image, label_set_ids = mirror_crop(image, label_set_ids, training_set.mirror) or (
+                image,
+                label_set_ids,
+            )
         # After mirroring: pasted signs are as they stand in the street.
         if self.library and config.pasted_signs:
             count = int(rng.poisson(config.pasted_signs))
-            paste_signs(image, rows, self.library, count, rng, config.pasted_size)
+            paste_signs(image, label_set_ids, self.library, count, rng, config.pasted_size)
         return (
             random_colors(image, rng, config.augmentation),
-            torch.from_numpy(rows.astype(np.int64)),
+            torch.from_numpy(label_set_ids.astype(np.int64)),
             dataset_index,
         )
 
-    def _scale(self, source: Source, entry: Image, centre: Box | None) -> tuple[float, float]:
+    def _scale(
+        self, training_set: TrainingSet, entry: LabelledImage, centre: Box | None
+    ) -> tuple[float, float]:
         """Return the range of the resize factor."""
-        config = source.config
+        config = training_set.config
         if centre is not None and config.box_scale is not None:
             return config.box_scale
         if config.scale_from == 'native':
             return config.scale
-        least = cover_factor((entry.rows.shape[0], entry.rows.shape[1]), self.crop)
+        least = cover_factor(
+            (entry.label_set_ids.shape[0], entry.label_set_ids.shape[1]), self.crop
+        )
         return least * config.scale[0], least * config.scale[1]
 
     def _position(self, dataset_index: int, batch: int, place: int) -> int:
         """Return which image a slot shows: each at least once per pass, always in new order."""
-        source = self.sources[dataset_index]
-        step = (self.epoch - source.config.from_epoch) * self.steps + batch
-        number, position = divmod(step * source.config.share + place, self._lengths[dataset_index])
+        training_set = self.training_sets[dataset_index]
+        step = (self.epoch - training_set.config.from_epoch) * self.steps + batch
+        number, position = divmod(
+            step * training_set.config.share + place, self._lengths[dataset_index]
+        )
         kept_number, order = self._pass.get(dataset_index, (-1, None))
         if order is None or kept_number != number:
-            order = pass_order(source.repeats.of_image, self.seed, number)
+            order = pass_order(training_set.repeats.of_image, self.seed, number)
             self._pass[dataset_index] = number, order
         return int(order[position])
 

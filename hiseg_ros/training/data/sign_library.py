@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.gtsdb import sign_shape
 from hiseg_ros.datasets.scenes import SIGN_TYPES, draw_sign
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.datasets.sign_types import sign_shape
+from hiseg_ros.training.data.training_set import TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
 
 MIN_SIDE = 20
@@ -20,34 +20,39 @@ MIN_SIDE = 20
 
 
 def sign_library(
-    source: Source, row_table: NDArray[np.int16], drawn_per_type: int, seed: int
+    training_set: TrainingSet,
+    label_set_of_label_id: NDArray[np.int16],
+    drawn_per_type: int,
+    seed: int,
 ) -> list[list[SignCutout]]:
-    """Return cutouts by type, real ones from the boxes of a source and drawn ones.
+    """Return cutouts by type, real ones from the boxes of a dataset and drawn ones.
 
     Args:
-        source: A box-labelled dataset with GTSDB's label ids.
-        row_table: (256,) row of each label id.
+        training_set: A dataset with boxes of sign types, in GTSDB's label ids.
+        label_set_of_label_id: (256,) label set of each label id.
         drawn_per_type: Drawn variants of each type.
         seed: Seed of the drawn variants.
     """
     cutouts: dict[int, list[SignCutout]] = defaultdict(list)
-    for index in range(len(source.images)):
-        entry = source.images[index]
+    for index in range(len(training_set.images)):
+        entry = training_set.images[index]
         for box in entry.boxes:
             rgb = entry.image[box.y1 : box.y2 + 1, box.x1 : box.x2 + 1]
             if min(rgb.shape[:2]) >= MIN_SIDE:
                 mask = sign_shape(box.label_id, rgb.shape[0], rgb.shape[1])
                 cutouts[box.label_id].append(
-                    SignCutout(rgb.copy(), mask, int(row_table[box.label_id]))
+                    SignCutout(rgb.copy(), mask, int(label_set_of_label_id[box.label_id]))
                 )
-    _add_drawn(cutouts, SIGN_TYPES, row_table, drawn_per_type, np.random.default_rng(seed))
+    _add_drawn(
+        cutouts, SIGN_TYPES, label_set_of_label_id, drawn_per_type, np.random.default_rng(seed)
+    )
     return [cutouts[label_id] for label_id in sorted(cutouts)]
 
 
 def _add_drawn(
     cutouts: dict[int, list[SignCutout]],
     names: Sequence[str],
-    row_table: NDArray[np.int16],
+    label_set_of_label_id: NDArray[np.int16],
     per_type: int,
     rng: np.random.Generator,
 ) -> None:
@@ -55,4 +60,4 @@ def _add_drawn(
         # Half of the pasted signs of a type are real where there are enough.
         for _ in range(max(per_type, len(cutouts[label_id]) // 2)):
             rgb, mask = draw_sign(name, 96, rng)
-            cutouts[label_id].append(SignCutout(rgb, mask, int(row_table[label_id])))
+            cutouts[label_id].append(SignCutout(rgb, mask, int(label_set_of_label_id[label_id])))

@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 
 from hiseg_ros.datasets.sample import Box
 from hiseg_ros.training.data.label_table import IGNORED
-from hiseg_ros.training.data.mirroring import Rows
+from hiseg_ros.training.data.mirroring import LabelSetIds
 from hiseg_ros.types import ImageSize, RgbImage
 
 
 def random_crop(
     image: RgbImage,
-    rows: Rows,
+    label_set_ids: LabelSetIds,
     size: ImageSize,
     scale: tuple[float, float],
     rng: np.random.Generator,
     centre: Box | None = None,
-) -> tuple[RgbImage, Rows]:
+) -> tuple[RgbImage, LabelSetIds]:
     """Resize by a random factor and cut out a window, padded where the image ends.
 
     Args:
         image: (H, W, 3).
-        rows: (H, W).
+        label_set_ids: (H, W) label set of each pixel.
         size: (height, width) of the result.
         scale: Least and largest factor, drawn evenly in its logarithm.
         rng: Source of chance.
@@ -40,7 +40,7 @@ def random_crop(
     height, width = size
     # The window in the original image; only that part is resized.
     window_h, window_w = round(height / factor), round(width / factor)
-    image_h, image_w = rows.shape
+    image_h, image_w = label_set_ids.shape
     if centre is None:
         top = rng.integers(min(0, image_h - window_h), max(0, image_h - window_h) + 1)
         left = rng.integers(min(0, image_w - window_w), max(0, image_w - window_w) + 1)
@@ -54,16 +54,16 @@ def random_crop(
     y1, x1 = min(top + window_h, image_h), min(left + window_w, image_w)
     pad = (y0 - top, top + window_h - y1, x0 - left, left + window_w - x1)
     part: NDArray[Any] = image[y0:y1, x0:x1]
-    part_rows: NDArray[Any] = rows[y0:y1, x0:x1]
+    part_ids: NDArray[Any] = label_set_ids[y0:y1, x0:x1]
     if any(pad):
         part = cv2.copyMakeBorder(part, *pad, cv2.BORDER_CONSTANT, value=(124, 116, 104))
-        part_rows = cv2.copyMakeBorder(part_rows, *pad, cv2.BORDER_CONSTANT, value=IGNORED)
+        part_ids = cv2.copyMakeBorder(part_ids, *pad, cv2.BORDER_CONSTANT, value=IGNORED)
     if part.shape[:2] != size:
         shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         part = cv2.resize(part, (width, height), interpolation=shrink)
         # Plain INTER_NEAREST takes the pixel above and left: labels half a pixel off their image.
-        part_rows = cv2.resize(part_rows, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(part, np.uint8), np.asarray(part_rows, np.int16)
+        part_ids = cv2.resize(part_ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(part, np.uint8), np.asarray(part_ids, np.int16)
 
 
 def cover_factor(image: ImageSize, size: ImageSize) -> float:
@@ -73,21 +73,25 @@ def cover_factor(image: ImageSize, size: ImageSize) -> float:
 
 @dataclass(frozen=True)
 class SignCutout:
-    """A sign to paste: its pixels, its outline and its row in the label table."""
+    """A sign to paste: its pixels, its outline and the label set of its type."""
 
     rgb: RgbImage
     mask: NDArray[np.bool_]
-    row: int
+    label_set_id: int
 
 
 def paste_sign(
-    image: RgbImage, rows: Rows, sign: SignCutout, side: int, rng: np.random.Generator
+    image: RgbImage,
+    label_set_ids: LabelSetIds,
+    sign: SignCutout,
+    side: int,
+    rng: np.random.Generator,
 ) -> None:
     """Paste a sign in place, turned and lit at random, and label its pixels.
 
     Args:
         image: (H, W, 3), changed.
-        rows: (H, W), changed.
+        label_set_ids: (H, W) label set of each pixel, changed.
         sign: What to paste.
         side: Longer side of the result in pixels.
         rng: Source of chance.
@@ -110,11 +114,11 @@ def paste_sign(
     softness = min(rng.uniform(0, 1.0), 0.05 * side)
     if softness > 0.3:
         rgb, alpha = (cv2.GaussianBlur(part, (0, 0), softness) for part in (rgb, alpha))
-    image_h, image_w = rows.shape
+    image_h, image_w = label_set_ids.shape
     top = int(rng.integers(0, max(1, int(0.75 * image_h) - height)))
     left = int(rng.integers(0, max(1, image_w - width)))
     target = image[top : top + height, left : left + width]
-    target_rows = rows[top : top + height, left : left + width]
+    target_ids = label_set_ids[top : top + height, left : left + width]
     rgb = rgb[: target.shape[0], : target.shape[1]]
     alpha = alpha[: target.shape[0], : target.shape[1]]
     # Signs follow the light of the image, and a little that of their place: dusk signs on dusk
@@ -128,13 +132,13 @@ def paste_sign(
     blended = alpha[..., None] * lit + (1 - alpha[..., None]) * target
     blended = blended + rng.normal(0, rng.uniform(0, 5), blended.shape)
     target[:] = np.clip(blended, 0, 255).astype(np.uint8)
-    target_rows[alpha > 0.6] = sign.row
-    target_rows[(alpha > 0.2) & (alpha <= 0.6)] = IGNORED
+    target_ids[alpha > 0.6] = sign.label_set_id
+    target_ids[(alpha > 0.2) & (alpha <= 0.6)] = IGNORED
 
 
 def paste_signs(
     image: RgbImage,
-    rows: Rows,
+    label_set_ids: LabelSetIds,
     library: Sequence[Sequence[SignCutout]],
     count: int,
     rng: np.random.Generator,
@@ -144,7 +148,7 @@ def paste_signs(
 
     Args:
         image: (H, W, 3), changed.
-        rows: (H, W), changed.
+        label_set_ids: (H, W) label set of each pixel, changed.
         library: Cutouts by type, none empty.
         count: How many to paste.
         rng: Source of chance.
@@ -154,4 +158,4 @@ def paste_signs(
         cutouts = library[int(rng.integers(len(library)))]
         sign = cutouts[int(rng.integers(len(cutouts)))]
         side = round(np.exp(rng.uniform(*np.log(sides))))
-        paste_sign(image, rows, sign, side, rng)
+        paste_sign(image, label_set_ids, sign, side, rng)

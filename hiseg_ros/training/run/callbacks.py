@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.training.config.experiment import TrainingConfig
-from hiseg_ros.training.run.run_folder import begin, device_name, merge_metrics
+from hiseg_ros.training.run.run_folder import device_name, merge_metrics, record_start
 from hiseg_ros.visualization.overlay import overlay
 
 WINDOW = 20
@@ -29,7 +29,7 @@ SHOWN_IMAGES = 4
 """Validation images of which TensorBoard gets the overlay."""
 
 
-class Folder(Callback):
+class RunFolderWriter(Callback):
     """Keeps the run folder; the first process alone writes."""
 
     def __init__(self, run_dir: Path, config: TrainingConfig, first_step: int) -> None:
@@ -49,7 +49,7 @@ class Folder(Callback):
     ) -> None:
         """Write configuration and environment: every process has looked at the folder by now."""
         if trainer.is_global_zero:
-            begin(self.run_dir, self.config, self.first_step, trainer.world_size)
+            record_start(self.run_dir, self.config, self.first_step, trainer.world_size)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -198,7 +198,7 @@ class TimedCheckpoint(ModelCheckpoint):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
-class Images(Callback):
+class ValidationOverlays(Callback):
     """Sends the overlays of a few validation images to TensorBoard."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:

@@ -24,7 +24,7 @@ from hiseg_ros import __version__
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.inference.processor import processor_name
 from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
-from hiseg_ros.training.run.saving import replace_file
+from hiseg_ros.training.run.checkpoint_files import replace_file
 
 PACKAGES = ('torch', 'torchvision', 'lightning', 'timm', 'numpy', 'opencv-python-headless')
 SETTINGS = 'config.yaml'
@@ -45,16 +45,16 @@ _FREE = (
 """Keys that change nothing in a run that has begun; nor do the folders of its datasets."""
 
 
-def plain(value: Any) -> Any:
+def tuples_as_lists(value: Any) -> Any:
     """Return tuples as lists, which YAML has."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: tuples_as_lists(item) for key, item in value.items()}
+    return [tuples_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def settings_text(config: TrainingConfig) -> str:
     """Return a configuration as an experiment file."""
-    return yaml.safe_dump(plain(asdict(config)), sort_keys=False)
+    return yaml.safe_dump(tuples_as_lists(asdict(config)), sort_keys=False)
 
 
 def last_checkpoint(run_dir: Path) -> Path:
@@ -90,7 +90,7 @@ def check_run_folder(run_dir: Path, config: TrainingConfig, force_config: bool =
             f'The run folder {run_dir} has a {SETTINGS} that cannot be read ({problem}); '
             f'expected that of the run which goes on: {advice}.'
         ) from problem
-    differences = _differences(plain(asdict(before)), plain(asdict(config)))
+    differences = _differences(tuples_as_lists(asdict(before)), tuples_as_lists(asdict(config)))
     changed = [text for key, text in differences if not _is_free(key)]
     if changed:
         raise ConfigError(
@@ -160,7 +160,7 @@ def device_name() -> str:
     return f'{processor_name()}, {torch.get_num_threads()} threads'
 
 
-def begin(run_dir: Path, config: TrainingConfig, first_step: int, processes: int) -> None:
+def record_start(run_dir: Path, config: TrainingConfig, first_step: int, processes: int) -> None:
     """Write the configuration, and add this start to the list of environments.
 
     Raises:

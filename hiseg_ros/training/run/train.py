@@ -32,24 +32,24 @@ from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
 from hiseg_ros.training.run.callbacks import (
-    Folder,
-    Images,
+    RunFolderWriter,
     RunProgressBar,
     Speed,
     TimedCheckpoint,
+    ValidationOverlays,
 )
-from hiseg_ros.training.run.faults import sentences
+from hiseg_ros.training.run.checkpoint_files import AtomicCheckpoints, load_averaged, replace_file
+from hiseg_ros.training.run.cpu_speedup import speed_up_depthwise
+from hiseg_ros.training.run.error_messages import one_sentence_errors
 from hiseg_ros.training.run.module import SegmentationModule
-from hiseg_ros.training.run.processor import speed_up_depthwise
 from hiseg_ros.training.run.run_folder import (
     SETTINGS,
     check_run_folder,
     last_checkpoint,
     merge_metrics,
-    plain,
     settings_text,
+    tuples_as_lists,
 )
-from hiseg_ros.training.run.saving import AtomicCheckpoints, load_averaged, replace_file
 
 CHECKPOINT_INTERVAL = timedelta(minutes=10)
 """Longest time between two checkpoints, where epochs are longer."""
@@ -138,8 +138,8 @@ def train(
         precision=config.precision,  # type: ignore[arg-type]
         log_every_n_steps=min(20, config.steps_per_epoch),
         callbacks=[
-            Folder(run_dir, config, first_step),
-            Images(taxonomy),
+            RunFolderWriter(run_dir, config, first_step),
+            ValidationOverlays(taxonomy),
             *_callbacks(config, run_dir, speed),
         ],
         logger=[
@@ -153,7 +153,7 @@ def train(
         plugins=_plugins(),
         default_root_dir=run_dir,
     )
-    with sentences(trainer, run_dir):
+    with one_sentence_errors(trainer, run_dir):
         # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
         trainer.fit(
             module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
@@ -256,7 +256,7 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> d
             {
                 'name': name,
                 'kind': item.kind,
-                'options': plain(item.options),
+                'options': tuples_as_lists(item.options),
                 'licence': config.licences.get(name, 'not stated'),
                 **_second_labels_card(item),
             }

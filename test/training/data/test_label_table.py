@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The label table: rows of all datasets, what they stand for, and mixtures."""
+"""The label table: label sets of all datasets, what they stand for, and mixtures."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from hiseg_ros.training.data.label_table import LabelTable
 
 
 def test_the_table_numbers_labels_of_all_data_sets_one_after_the_other() -> None:
-    """Label ids become rows; unlabeled ids become -1 and unknown ones -2."""
+    """Label ids become label sets; unlabeled ids become -1 and unknown ones -2."""
     taxonomy = load_taxonomy('street')
     camvid, gtsdb = (load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb'))
     table = LabelTable(taxonomy, [camvid, gtsdb])
     assert table.allowed.shape == (55, 108)
-    first, second = table.row_of_label_id('camvid'), table.row_of_label_id('gtsdb')
+    first, second = table.label_set_of_label_id('camvid'), table.label_set_of_label_id('gtsdb')
     assert first[:13].tolist() == [*range(11), -1, -2]
     assert second[:45].tolist() == [*range(11, 55), -2]
     assert first[255] == second[255] == -1
-    for mapping, rows in ((camvid, first), (gtsdb, second)):
+    for mapping, label_sets in ((camvid, first), (gtsdb, second)):
         for label in mapping.labels:
-            allowed = table.allowed[rows[label.label_id]].nonzero().flatten()
+            allowed = table.allowed[label_sets[label.label_id]].nonzero().flatten()
             assert [taxonomy.leaves[i] for i in allowed] == list(label.leaves)
 
 
@@ -54,7 +54,7 @@ def test_weights_of_unknown_labels_are_refused(
 
 
 def test_two_mappings_of_one_name_are_refused() -> None:
-    """Their rows could not be told apart."""
+    """Their label sets could not be told apart."""
     taxonomy = load_taxonomy('street')
     camvid = load_mapping('camvid', taxonomy)
     with pytest.raises(ConfigError, match='camvid'):
@@ -101,8 +101,8 @@ def test_a_mixture_gets_a_row_behind_the_labels_and_equal_ones_share_it() -> Non
     assert table.add_mixture('weak', {5: 0.25, 6: 0.25, 7: 0.5}) == first + 1
     assert table.add_mixture('weak', {5: 2 / 3, 6: 1 / 3}) == first == table.label_count == 14
     assert table.add_mixture('weak', {7: 1.0}) == 13  # one label is no mixture
-    rows, shares = table.mixture_components()
-    assert rows[0, :2].tolist() == [11, 12]
+    label_sets, shares = table.mixture_components()
+    assert label_sets[0, :2].tolist() == [11, 12]
     assert shares.tolist() == [pytest.approx([2 / 3, 1 / 3, 0]), pytest.approx([0.25, 0.25, 0.5])]
     assert table.allowed.shape == (16, len(taxonomy.leaves))
     assert torch.equal(table.allowed[14], table.allowed[11] + table.allowed[12])
@@ -133,7 +133,7 @@ def test_a_mixture_of_unknown_labels_or_odd_shares_is_refused(
 
 def test_rows_that_16_bits_cannot_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Targets would wrap around to other labels."""
-    monkeypatch.setattr('hiseg_ros.training.data.label_table.MAX_ROWS', 15)
+    monkeypatch.setattr('hiseg_ros.training.data.label_table.MAX_LABEL_SETS', 15)
     table = weak_table(load_taxonomy('street'))
     table.add_mixture('weak', {5: 0.5, 6: 0.5})
     with pytest.raises(DatasetError, match='more than 15'):

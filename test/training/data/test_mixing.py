@@ -18,28 +18,28 @@ from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.data.mirroring import NO_MIRROR
 from hiseg_ros.training.data.mixing import MixedSamples
 from hiseg_ros.training.data.repeats import Repeats
-from hiseg_ros.training.data.source import Image, Source
+from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
 
 CROP = (32, 32)
 
 
-def source(
-    kind: str, count: int, share: int, first_row: int, box: Box | None = None, **settings: object
-) -> Source:
-    """Return a dataset whose image n has label row `first_row` + n everywhere."""
+def training_set(
+    kind: str, count: int, share: int, first_id: int, box: Box | None = None, **settings: object
+) -> TrainingSet:
+    """Return a dataset whose image n has the label set `first_id` + n everywhere."""
     config = DatasetConfig(kind, '', share, scale=(1.0, 1.0), **settings)  # type: ignore[arg-type]
-    rng = np.random.default_rng(first_row)
+    rng = np.random.default_rng(first_id)
     pictures = [
-        Image(
+        LabelledImage(
             rng.integers(0, 256, (40, 50, 3), np.uint8),
-            np.full((40, 50), first_row + n, np.int16),
+            np.full((40, 50), first_id + n, np.int16),
             (box,) if box else (),
         )
         for n in range(count)
     ]
     mirror = np.arange(1000, dtype=np.int16) if config.flips else None
-    return Source(config, pictures, Repeats.none(count), mirror)
+    return TrainingSet(config, pictures, Repeats.none(count), mirror)
 
 
 SIGN = SignCutout(np.full((30, 30, 3), 200, np.uint8), np.ones((30, 30), bool), 900)
@@ -49,12 +49,12 @@ def mixed(
     steps: int = 10, epoch: int = 0, seed: int = 1, with_signs: bool = False, from_epoch: int = 0
 ) -> MixedSamples:
     """Return an epoch of three datasets with shares 3, 2 and 1; the last may join later."""
-    sources = [
-        source('camvid', 7, 3, 0, pasted_signs=1.0, flips=True),
-        source('gtsdb', 5, 2, 100, Box(5, 5, 15, 15, 1), box_centred=0.5),
-        source('drawn', 4, 1, 200, from_epoch=from_epoch),
+    training_sets = [
+        training_set('camvid', 7, 3, 0, pasted_signs=1.0, flips=True),
+        training_set('gtsdb', 5, 2, 100, Box(5, 5, 15, 15, 1), box_centred=0.5),
+        training_set('drawn', 4, 1, 200, from_epoch=from_epoch),
     ]
-    return MixedSamples(sources, CROP, steps, epoch, seed, ((SIGN,),) if with_signs else ())
+    return MixedSamples(training_sets, CROP, steps, epoch, seed, ((SIGN,),) if with_signs else ())
 
 
 def image_of(samples: MixedSamples, index: int) -> int:
@@ -70,11 +70,11 @@ def same(first: MixedSamples, i: int, second: MixedSamples, j: int) -> bool:
 
 def test_a_sample_is_an_image_its_rows_and_its_data_set() -> None:
     """Shapes and types as the training step takes them."""
-    image, rows, dataset = mixed()[0]
+    image, label_set_ids, dataset = mixed()[0]
     assert image.shape == (3, *CROP)
     assert image.dtype == torch.uint8
-    assert rows.shape == CROP
-    assert rows.dtype == torch.int64
+    assert label_set_ids.shape == CROP
+    assert label_set_ids.dtype == torch.int64
     assert dataset == 0
 
 
@@ -151,17 +151,17 @@ def test_worker_processes_do_not_change_the_samples(workers: int) -> None:
 def test_only_data_sets_that_say_so_are_mirrored() -> None:
     """Half of their crops are."""
     left_right = np.tile(np.arange(50, dtype=np.int16), (40, 1))
-    picture = Image(np.zeros((40, 50, 3), np.uint8), left_right)
+    picture = LabelledImage(np.zeros((40, 50, 3), np.uint8), left_right)
     config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0))
-    sources = [
-        Source(config, [picture], Repeats.none(1), mirror)
+    training_sets = [
+        TrainingSet(config, [picture], Repeats.none(1), mirror)
         for mirror in (np.arange(50, dtype=np.int16), None)
     ]
-    samples = MixedSamples(sources, CROP, 60, 0, 1)
+    samples = MixedSamples(training_sets, CROP, 60, 0, 1)
     mirrored: Counter[int] = Counter()
     for index in range(120):
-        _, rows, dataset = samples[index]
-        steps = (rows[:, 1:] - rows[:, :-1]).unique().tolist()
+        _, label_set_ids, dataset = samples[index]
+        steps = (label_set_ids[:, 1:] - label_set_ids[:, :-1]).unique().tolist()
         assert steps in ([1], [-1])
         mirrored[dataset] += steps == [-1]
     assert 18 < mirrored[0] < 42
@@ -169,7 +169,7 @@ def test_only_data_sets_that_say_so_are_mirrored() -> None:
 
 
 def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror_image() -> None:
-    """Row 1 becomes row 2, row 3 has no mirror image; every crop shows the whole image."""
+    """Label set 1 becomes label set 2, 3 has no mirror image; every crop shows the whole image."""
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, 16:] = 255  # the right half is bright
     directional = np.zeros((32, 32), np.int16)
@@ -183,18 +183,18 @@ def test_mirroring_swaps_directional_labels_and_spares_crops_that_have_no_mirror
         augmentation=AugmentationConfig(colour=0, blur=0, noise=0),
     )
     mirror = np.array([0, 2, 1, NO_MIRROR], np.int16)
-    sources = [
-        Source(config, [Image(image, rows)], Repeats.none(1), mirror)
-        for rows in (directional, digits)
+    training_sets = [
+        TrainingSet(config, [LabelledImage(image, label_set_ids)], Repeats.none(1), mirror)
+        for label_set_ids in (directional, digits)
     ]
-    samples = MixedSamples(sources, CROP, 60, 0, 1)
+    samples = MixedSamples(training_sets, CROP, 60, 0, 1)
     mirrored: Counter[int] = Counter()
     for index in range(120):
-        seen, rows, dataset = samples[index]
+        seen, label_set_ids, dataset = samples[index]
         is_mirrored = bool(seen[0, 0, 0] == 255)
         mirrored[dataset] += is_mirrored
         right = (2 if is_mirrored else 1) if dataset == 0 else 3
-        assert (rows == torch.where(seen[0] == 255, right, 0)).all()
+        assert (label_set_ids == torch.where(seen[0] == 255, right, 0)).all()
     assert 18 < mirrored[0] < 42
     assert mirrored[1] == 0
 
@@ -204,8 +204,8 @@ def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
     samples = mixed(30, with_signs=True)
     with_sign: Counter[int] = Counter()
     for index in range(180):
-        _, rows, dataset = samples[index]
-        with_sign[dataset] += bool((rows == 900).any())
+        _, label_set_ids, dataset = samples[index]
+        with_sign[dataset] += bool((label_set_ids == 900).any())
     # A Poisson count of mean 1 is at least 1 in 63 % of 90 images.
     assert 43 < with_sign[0] < 70
     assert with_sign[1] == with_sign[2] == 0
@@ -214,19 +214,19 @@ def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
 def test_the_data_in_memory_is_not_changed_by_drawing_samples() -> None:
     """Pasting, mirroring and colours work on copies."""
     samples = mixed(with_signs=True)
-    pictures = [picture for s in samples.sources for picture in s.images]  # type: ignore[attr-defined]
-    before = [(picture.image.copy(), picture.rows.copy()) for picture in pictures]
+    pictures = [picture for s in samples.training_sets for picture in s.images]  # type: ignore[attr-defined]
+    before = [(picture.image.copy(), picture.label_set_ids.copy()) for picture in pictures]
     for index in range(60):
         samples[index]
-    for picture, (image, rows) in zip(pictures, before, strict=True):
+    for picture, (image, label_set_ids) in zip(pictures, before, strict=True):
         np.testing.assert_array_equal(picture.image, image)
-        np.testing.assert_array_equal(picture.rows, rows)
+        np.testing.assert_array_equal(picture.label_set_ids, label_set_ids)
 
 
 def test_images_of_rare_labels_come_again_within_a_pass() -> None:
     """The factor 2.5 means two or three times, whatever the batches and epochs are."""
     factors = np.array([1.0, 2.5, 1.0, 1.5])
-    one = source('gtsdb', 4, 2, 0)
+    one = training_set('gtsdb', 4, 2, 0)
     one = replace(one, repeats=replace(one.repeats, of_image=factors))
     shown: list[int] = []
     for epoch in range(10):
@@ -242,15 +242,15 @@ def test_images_of_rare_labels_come_again_within_a_pass() -> None:
 
 def test_a_crop_is_laid_around_a_rare_box_more_often() -> None:
     """Of two boxes in an image the one whose label is repeated nine times."""
-    rows = np.zeros((40, 400), np.int16)
-    rows[10:20, 50:60], rows[10:20, 340:350] = 1, 2
+    label_set_ids = np.zeros((40, 400), np.int16)
+    label_set_ids[10:20, 50:60], label_set_ids[10:20, 340:350] = 1, 2
     boxes = (Box(50, 10, 59, 19, 1), Box(340, 10, 349, 19, 2))
-    picture = Image(np.zeros((40, 400, 3), np.uint8), rows, boxes)
+    picture = LabelledImage(np.zeros((40, 400, 3), np.uint8), label_set_ids, boxes)
     of_label_id = np.ones(256)
     of_label_id[2] = 9
     config = DatasetConfig('gtsdb', '', 1, scale=(1.0, 1.0), box_centred=1.0)
     samples = MixedSamples(
-        [Source(config, [picture], Repeats(np.ones(1), of_label_id))], CROP, 200, 0, 1
+        [TrainingSet(config, [picture], Repeats(np.ones(1), of_label_id))], CROP, 200, 0, 1
     )
     rare = sum(bool((samples[index][1] == 2).any()) for index in range(200))
     assert 165 < rare < 195
@@ -258,17 +258,19 @@ def test_a_crop_is_laid_around_a_rare_box_more_often() -> None:
 
 def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
     """Native there, half the size elsewhere."""
-    rows = np.zeros((400, 400), np.int16)
-    rows[200:210, 200:210] = 1
-    picture = Image(np.zeros((400, 400, 3), np.uint8), rows, (Box(200, 200, 209, 209, 1),))
+    label_set_ids = np.zeros((400, 400), np.int16)
+    label_set_ids[200:210, 200:210] = 1
+    picture = LabelledImage(
+        np.zeros((400, 400, 3), np.uint8), label_set_ids, (Box(200, 200, 209, 209, 1),)
+    )
     config = DatasetConfig(
         'gtsdb', '', 1, scale=(0.25, 0.25), box_centred=1.0, box_scale=(1.0, 1.0)
     )
-    one = Source(config, [picture], Repeats.none(1))
+    one = TrainingSet(config, [picture], Repeats.none(1))
     samples = MixedSamples([one], CROP, 20, 0, 1)
     assert all(int((samples[index][1] == 1).sum()) == 100 for index in range(20))
     # Without a box the same image is shown small.
-    one = Source(config, [replace(picture, boxes=())], Repeats.none(1))
+    one = TrainingSet(config, [replace(picture, boxes=())], Repeats.none(1))
     counts = [
         int((s[1] == 1).sum())
         for s in map(MixedSamples([one], CROP, 60, 0, 1).__getitem__, range(60))
@@ -280,11 +282,13 @@ def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
 def test_a_scale_from_cover_fits_the_image_to_the_crop(size: tuple[int, int]) -> None:
     """As IV 2018 does: the whole shorter side is seen, and nothing is padded."""
     band = min(size) // 8
-    rows = np.zeros(size, np.int16)
-    across = rows if size[0] < size[1] else rows.T
+    label_set_ids = np.zeros(size, np.int16)
+    across = label_set_ids if size[0] < size[1] else label_set_ids.T
     across[:band], across[-band:] = 1, 2
     config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0), scale_from='cover')
-    one = Source(config, [Image(np.zeros((*size, 3), np.uint8), rows)], Repeats.none(1))
+    one = TrainingSet(
+        config, [LabelledImage(np.zeros((*size, 3), np.uint8), label_set_ids)], Repeats.none(1)
+    )
     samples = MixedSamples([one], (64, 64), 5, 0, 1)
     for index in range(5):
         seen = samples[index][1] if size[0] < size[1] else samples[index][1].T

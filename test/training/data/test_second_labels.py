@@ -36,9 +36,9 @@ ROAD_ID, VEGETATION_ID, TERRAIN_ID, TRUCK_ID, SIGN_ID = 7, 21, 22, 27, 20
 OUTSIDE = 43
 
 
-def leaves(table: LabelTable, row: int) -> set[str]:
-    """Return the names of the leaves that a row allows."""
-    return {STREET.nodes[STREET.leaves[i]].name for i in table.allowed[row].nonzero()[:, 0]}
+def leaves(table: LabelTable, set_id: int) -> set[str]:
+    """Return the names of the leaves that a label set has."""
+    return {STREET.nodes[STREET.leaves[i]].name for i in table.allowed[set_id].nonzero()[:, 0]}
 
 
 def street_table(first: str, weight: float = 1.0) -> LabelTable:
@@ -50,27 +50,27 @@ def street_table(first: str, weight: float = 1.0) -> LabelTable:
 def test_a_car_of_camvid_that_is_a_truck_of_cityscapes_is_a_truck() -> None:
     """The intersection; where there is none, or the second is unlabeled, the first holds."""
     table = street_table('camvid')
-    rows = table.narrowed_rows('camvid')
-    assert rows is not None
-    own = table.row_of_label_id('camvid')
-    assert leaves(table, rows[CAR, TRUCK_ID]) == {'Truck', 'Other Vehicle'}
-    assert rows[CAR, VEGETATION_ID] == rows[CAR, 255] == own[CAR]
-    assert (rows[11, [CAR, TRUCK_ID, 255]] == -1).all()
-    assert (rows[:, 200] == -2).all()
+    label_sets = table.narrowed_label_sets('camvid')
+    assert label_sets is not None
+    own = table.label_set_of_label_id('camvid')
+    assert leaves(table, label_sets[CAR, TRUCK_ID]) == {'Truck', 'Other Vehicle'}
+    assert label_sets[CAR, VEGETATION_ID] == label_sets[CAR, 255] == own[CAR]
+    assert (label_sets[11, [CAR, TRUCK_ID, 255]] == -1).all()
+    assert (label_sets[:, 200] == -2).all()
 
 
 def test_outside_all_boxes_a_sign_is_none_of_the_types() -> None:
     """What the boxes rule out stays ruled out, and a type is never narrowed or contradicted."""
     table = street_table('gtsdb', 2.0)
-    rows = table.narrowed_rows('gtsdb')
-    assert rows is not None
-    assert leaves(table, rows[OUTSIDE, SIGN_ID]) == {'other sign'}
+    label_sets = table.narrowed_label_sets('gtsdb')
+    assert label_sets is not None
+    assert leaves(table, label_sets[OUTSIDE, SIGN_ID]) == {'other sign'}
     for type_id in range(43):
-        assert (rows[type_id, [ROAD_ID, SIGN_ID, 255]] == rows[type_id, 255]).all()
-    assert table.weights[rows[OUTSIDE, ROAD_ID]] == 2
-    assert table.weights[rows[OUTSIDE, 255]] == 1
-    assert not table.from_boxes[rows[OUTSIDE, ROAD_ID]]
-    assert table.from_boxes[rows[OUTSIDE, 255]]
+        assert (label_sets[type_id, [ROAD_ID, SIGN_ID, 255]] == label_sets[type_id, 255]).all()
+    assert table.weights[label_sets[OUTSIDE, ROAD_ID]] == 2
+    assert table.weights[label_sets[OUTSIDE, 255]] == 1
+    assert not table.from_boxes[label_sets[OUTSIDE, ROAD_ID]]
+    assert table.from_boxes[label_sets[OUTSIDE, 255]]
 
 
 @settings(max_examples=40, deadline=None)
@@ -85,16 +85,16 @@ def test_every_pair_of_labels_means_what_both_allow(seed: int) -> None:
     table = LabelTable(
         taxonomy, [second, first], {'first': weights}, {'first': Narrowing(second, 3.0)}
     )
-    rows = table.narrowed_rows('first')
-    assert rows is not None
+    label_sets = table.narrowed_label_sets('first')
+    assert label_sets is not None
     for a in first.labels:
         for b in second.labels:
             both = set(a.leaves) & set(b.leaves) or set(a.leaves)
-            row = int(rows[a.label_id, b.label_id])
-            allowed = {taxonomy.leaves[i] for i in table.allowed[row].nonzero()[:, 0]}
+            set_id = int(label_sets[a.label_id, b.label_id])
+            allowed = {taxonomy.leaves[i] for i in table.allowed[set_id].nonzero()[:, 0]}
             factor = 1.0 if both == set(a.leaves) else 3.0
             assert allowed == both
-            assert float(table.weights[row]) == pytest.approx(weights[a.name] * factor)
+            assert float(table.weights[set_id]) == pytest.approx(weights[a.name] * factor)
     assert table.label_count == len(table.allowed) == len(table.from_boxes)
 
 
@@ -110,26 +110,26 @@ def config(tmp_path: Path) -> TrainingConfig:
     run = small_config(camvid)
     second = SecondLabelsConfig('second', 'cityscapes')
     dataset = replace(run.datasets['camvid'], root='camvid', second_labels=second)
-    return replace(run, datasets={'camvid': dataset}).started_from(tmp_path)
+    return replace(run, datasets={'camvid': dataset}).with_paths(tmp_path)
 
 
 def test_a_run_reads_second_labels_beside_its_images(config: TrainingConfig) -> None:
-    """Folders are taken against that of the data; the mirror image of a row is a row."""
+    """Folders are taken against that of the data; every label has a mirror image."""
     data = MixedData(config, STREET)
-    image, source = data.sources[0].images[3], data.sources[0]
-    own = data.table.row_of_label_id('camvid')
-    narrowed = data.table.narrowed_rows('camvid')
+    image, source = data.training_sets[0].images[3], data.training_sets[0]
+    own = data.table.label_set_of_label_id('camvid')
+    narrowed = data.table.narrowed_label_sets('camvid')
     assert narrowed is not None
     label_ids = read_label_ids(Path(config.datasets['camvid'].root) / 'labels/train/3.png')
     left, right = (narrowed[TREE, second] for second in (VEGETATION_ID, TERRAIN_ID))
     assert leaves(data.table, left) == {'Vegetation'}
     assert leaves(data.table, right) == {'Terrain'}
     tree = label_ids == TREE
-    assert (image.rows[:, :32][tree[:, :32]] == left).all()
-    assert (image.rows[:, 32:][tree[:, 32:]] == right).all()
-    np.testing.assert_array_equal(image.rows[label_ids == CAR], own[CAR])
+    assert (image.label_set_ids[:, :32][tree[:, :32]] == left).all()
+    assert (image.label_set_ids[:, 32:][tree[:, 32:]] == right).all()
+    np.testing.assert_array_equal(image.label_set_ids[label_ids == CAR], own[CAR])
     assert source.mirror is not None
-    assert (source.mirror[np.unique(image.rows[image.rows >= 0])] >= 0).all()
+    assert (source.mirror[np.unique(image.label_set_ids[image.label_set_ids >= 0])] >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_a_run_learns_from_second_labels_and_its_card_names_them(
     one = replace(config.datasets['camvid'], root='camvid', second_labels=second)
     short = replace(
         config, datasets={'camvid': one}, steps=2, validation=ValidationConfig('')
-    ).started_from(tmp_path)
+    ).with_paths(tmp_path)
     weights = train(short, tmp_path / 'run', accelerator='cpu')
     (training_set,) = load_checkpoint(weights).card['training_sets']
     assert training_set['second_labels'] == {'mapping': 'cityscapes', 'source': 'drawn by hand'}
 
 
 def test_data_sets_of_one_kind_share_their_second_labels(config: TrainingConfig) -> None:
-    """Rows are those of a mapping: two ways to narrow it cannot be told apart."""
+    """Label sets are those of a mapping: two ways to narrow it cannot be told apart."""
     one = config.datasets['camvid']
     other = replace(one, second_labels=None)
     with pytest.raises(ConfigError, match='second labels'):
@@ -187,7 +187,7 @@ def test_settings_are_read_from_an_experiment(tmp_path: Path) -> None:
         '{root: s, mapping: cityscapes, weight: WEIGHT}}\n'
     )
     path.write_text(text.replace('WEIGHT', '0.5'))
-    dataset = load_training_config(path).started_from(Path('data')).datasets['one']
+    dataset = load_training_config(path).with_paths(Path('data')).datasets['one']
     assert isinstance(dataset, DatasetConfig)
     assert dataset.second_labels == SecondLabelsConfig('data/s', 'cityscapes', 0.5)
     path.write_text(text.replace('WEIGHT', '-1.0'))

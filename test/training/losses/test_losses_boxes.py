@@ -99,7 +99,7 @@ def test_a_gate_never_touches_what_is_no_box(gate: str) -> None:
     """Pixel labels and 'outside all boxes' weigh what they weigh without it."""
     taxonomy = load_taxonomy('street')
     table = LabelTable(taxonomy, [load_mapping(name, taxonomy) for name in ('camvid', 'gtsdb')])
-    outside = int(table.row_of_label_id('gtsdb')[43])
+    outside = int(table.label_set_of_label_id('gtsdb')[43])
     rng = np.random.default_rng(1)
     targets = torch.from_numpy(rng.choice([*range(-1, 11), outside], (1, 8, 8)))
     output = output_of(taxonomy, random_logits(rng, taxonomy, 1, (4, 4)))

@@ -103,7 +103,7 @@ def trained_by(paper: tuple[Taxonomy, LabelTable], mapping: str, label: str) -> 
     taxonomy, table = paper
     labels = load_mapping(mapping, taxonomy).labels
     label_id = next(item.label_id for item in labels if item.name == label)
-    row = int(table.row_of_label_id(mapping)[label_id])
+    row = int(table.label_set_of_label_id(mapping)[label_id])
     targets = child_targets(table, taxonomy)[:, row].tolist()
     names = [taxonomy.nodes[node].name for node in taxonomy.classifiers]
     return {name for name, child in zip(names, targets, strict=True) if child >= 0}
@@ -163,7 +163,7 @@ def test_the_hard_gate_is_the_sign_classifiers_decision_alone(
     taxonomy, logits = signs(winner)
     with torch.no_grad():
         logits[0][:, 6] += 100  # Wall
-    row = int(table.row_of_label_id('gtsdb')[14])
+    row = int(table.label_set_of_label_id('gtsdb')[14])
     loss = Iv2018Loss(table, taxonomy).double()(
         output_of(taxonomy, logits), torch.full((1, 8, 8), row), ONE_DATASET, ONE
     )

@@ -86,7 +86,7 @@ def test_outside_all_boxes_pushes_only_the_43_types_down() -> None:
     table = LabelTable(taxonomy, [mapping])
     types = {leaf for label in mapping.labels[:43] for leaf in label.leaves}
     logits = torch.randn(1, len(taxonomy.leaves), 4, 4, requires_grad=True)
-    targets = torch.full((1, 16, 16), int(table.row_of_label_id('gtsdb')[43]))
+    targets = torch.full((1, 16, 16), int(table.label_set_of_label_id('gtsdb')[43]))
     SetLoss(table)(HeadOutput(logits.softmax(1)), targets, ONE_DATASET, ONE).backward()
     assert logits.grad is not None
     by_leaf = dict(zip(taxonomy.leaves, logits.grad[0].sum((1, 2)).tolist(), strict=True))

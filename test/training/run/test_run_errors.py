@@ -18,10 +18,10 @@ from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceError, HisegError
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.mixing import MixedSamples
-from hiseg_ros.training.run.faults import sentences
+from hiseg_ros.training.run.checkpoint_files import check_finite, replace_file
+from hiseg_ros.training.run.error_messages import one_sentence_errors
 from hiseg_ros.training.run.module import SegmentationModule
 from hiseg_ros.training.run.run_folder import settings_text
-from hiseg_ros.training.run.saving import check_finite, replace_file
 from hiseg_ros.training.run.train import train
 
 pytestmark = pytest.mark.filterwarnings('ignore')
@@ -199,7 +199,7 @@ def test_each_fault_has_its_sentence_and_bugs_stay_bugs(
     class Trainer:
         interrupted = False
 
-    with pytest.raises(kind, match=words), sentences(Trainer(), tmp_path):  # type: ignore[arg-type]
+    with pytest.raises(kind, match=words), one_sentence_errors(Trainer(), tmp_path):  # type: ignore[arg-type]
         raise problem
     if issubclass(kind, HisegError):
         assert kind is not HisegError

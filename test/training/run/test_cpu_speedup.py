@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from hiseg_ros.training.run.processor import DepthwiseConv2d, speed_up_depthwise
+from hiseg_ros.training.run.cpu_speedup import DepthwiseConv2d, speed_up_depthwise
 
 
 def depthwise(stride: int = 1, dilation: int = 1, kernel: int = 3) -> nn.Conv2d:

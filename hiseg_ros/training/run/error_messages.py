@@ -30,7 +30,7 @@ _DISK = (
 
 
 @contextmanager
-def sentences(trainer: lightning.Trainer, run_dir: Path) -> Iterator[None]:
+def one_sentence_errors(trainer: lightning.Trainer, run_dir: Path) -> Iterator[None]:
     """Turn what stops a run from outside into errors with one sentence.
 
     Args:

@@ -29,7 +29,7 @@ class Image:
     prediction: str
 
 
-class ImageBook:
+class BestAndWorst:
     """Keeps the best and the worst of many images."""
 
     def __init__(self, count: int = 6) -> None:

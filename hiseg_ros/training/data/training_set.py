@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A dataset with rows of the label table for labels: in memory, or read when it is shown."""
+"""A dataset prepared for training: images with ids of label sets, in memory or read on demand."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from hiseg_ros.datasets.sample import Box, Sample, SegmentationDataset
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import UNKNOWN, LabelTable
-from hiseg_ros.training.data.mirroring import Rows, mirrored_rows
+from hiseg_ros.training.data.mirroring import LabelSetIds, mirrored_label_sets
 from hiseg_ros.training.data.repeats import Repeats, repeat_factors
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.types import RgbImage
 
 LARGEST_IN_MEMORY = 4 * 2**30
-"""Bytes of decoded images and labels up to which a dataset is kept in memory by default."""
+"""Largest dataset, in bytes of decoded images and labels, that is kept in memory by default."""
 
 READERS = 8
-"""Most threads that read a dataset; decoders leave Python's lock."""
+"""Largest number of threads that read a dataset; image decoders release Python's lock."""
 
 
 @dataclass(frozen=True)
-class Image:
-    """An image with its labels as rows of the label table."""
+class LabelledImage:
+    """An image with the label set of each pixel."""
 
     image: RgbImage
-    rows: Rows
+    label_set_ids: LabelSetIds
     boxes: tuple[Box, ...] = ()
 
 
-class Images(Protocol):
-    """Images by number, in memory or not."""
+class LabelledImages(Protocol):
+    """Images by index, in memory or read on demand."""
 
     def __len__(self) -> int:
         """Return the number of images."""
 
-    def __getitem__(self, index: int) -> Image:
-        """Return one; raises a DatasetError if it cannot be read."""
+    def __getitem__(self, index: int) -> LabelledImage:
+        """Return an image; raises a DatasetError if it cannot be read."""
 
 
 @runtime_checkable
@@ -54,18 +54,18 @@ class KnowsMixtures(Protocol):
     """A dataset that knows the mixtures of labels in its images without reading them."""
 
     def mixtures(self, index: int) -> Mapping[int, Mapping[int, float]]:
-        """Return those of one image, as in its Sample."""
+        """Return the mixtures of an image, as in its Sample."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A dataset as training draws from it."""
+class TrainingSet:
+    """A dataset from which training samples are drawn."""
 
     config: DatasetConfig
-    images: Images
+    images: LabelledImages
     repeats: Repeats
     mirror: NDArray[np.int16] | None = None
-    """Row of each row's mirror image, or NO_MIRROR; None where crops are not mirrored."""
+    """(S,) mirror image of each label set, or NO_MIRROR; None where crops are not mirrored."""
 
     @classmethod
     def load(
@@ -75,23 +75,24 @@ class Source:
         table: LabelTable,
         mirror_of_leaf: NDArray[np.int64] | None = None,
         second_labels: SecondLabels | None = None,
-    ) -> Source:
-        """Read a dataset, or only what must be known of it beforehand, with a progress bar.
+    ) -> TrainingSet:
+        """Read a dataset, or what must be known of it before training, with a progress bar.
 
-        In memory JPEG and WebP are decoded once: again for each epoch would cost more than the
-        augmentation. A large set is read image by image when it is shown. Then an image that
-        is damaged stops the run only there. Where rare labels are repeated all are read once
-        beforehand, and where the first has mixtures of labels, unless the dataset knows them.
+        In memory JPEG and WebP images are decoded once: decoding them in every epoch would cost
+        more than the augmentation. A large dataset is read image by image when it is shown; a
+        damaged image then stops the run only when its turn comes. All labels are read once
+        before training where rare labels are repeated, and where the first image has mixtures of
+        labels, unless the dataset knows its mixtures.
 
         Args:
-            config: Its settings.
-            dataset: Where the samples come from.
-            table: Gets a row for each mixture of labels that occurs.
+            config: Settings of the dataset.
+            dataset: The samples.
+            table: Gets a label set for each mixture of labels that occurs.
             mirror_of_leaf: (L,) mirror images of leaves; needed where crops are mirrored.
-            second_labels: Narrow the labels of the images; the table knows how.
+            second_labels: Narrow the labels of the images; the table has been built with them.
 
         Raises:
-            ConfigError: Crops are mirrored and nothing says what leaves become.
+            ConfigError: Crops are mirrored and the mirror images of the leaves are not given.
             DatasetError: A sample cannot be read or has a label id that the mapping lacks.
         """
         if config.flips and mirror_of_leaf is None:
@@ -101,10 +102,10 @@ class Source:
             )
         reader = _Reader(config, dataset, table, second_labels)
         first = dataset[0]
-        # Rows have two bytes a pixel.
+        # Ids of label sets have two bytes a pixel.
         size = (first.image.nbytes + 2 * first.label_ids.size) * len(dataset)
         in_memory = size <= LARGEST_IN_MEMORY if config.in_memory is None else config.in_memory
-        images: Images = reader
+        images: LabelledImages = reader
         repeats = Repeats.none(len(dataset))
         if in_memory or config.repeat_threshold or not reader.knows_mixtures(first):
             kept, present = reader.read_all(in_memory)
@@ -113,12 +114,14 @@ class Source:
                 repeats = repeat_factors(present, config.repeat_threshold)
         mirror = None
         if mirror_of_leaf is not None and config.flips:
-            mirror = mirrored_rows(table.allowed.numpy(), reader.rows_of_labels(), mirror_of_leaf)
+            mirror = mirrored_label_sets(
+                table.allowed.numpy(), reader.label_sets(), mirror_of_leaf
+            )
         return cls(config, images, repeats, mirror)
 
 
 class _Reader:
-    """Images read whenever they are asked for."""
+    """Images that are read when they are asked for."""
 
     def __init__(
         self,
@@ -128,22 +131,29 @@ class _Reader:
         second_labels: SecondLabels | None,
     ) -> None:
         self._second_labels = second_labels
-        self._narrowed_rows = table.narrowed_rows(dataset.mapping_name)
+        self._narrowed_label_sets = table.narrowed_label_sets(dataset.mapping_name)
         self._config = config
         self._dataset = dataset
         self._table = table
-        self._row_of_label_id = table.row_of_label_id(dataset.mapping_name)
-        self._row_of_mixture: dict[tuple[tuple[int, float], ...], int] = {}
+        self._label_set_of_label_id = table.label_set_of_label_id(dataset.mapping_name)
+        self._label_set_of_mixture: dict[tuple[tuple[int, float], ...], int] = {}
 
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: int) -> Image:
+    def __getitem__(self, index: int) -> LabelledImage:
         sample = self._dataset[index]
-        return Image(sample.image, self._rows(sample), sample.boxes)
+        return LabelledImage(sample.image, self._label_set_ids(sample), sample.boxes)
 
     def knows_mixtures(self, first: Sample) -> bool:
-        """Give the mixtures that the dataset knows rows; return whether these seem to be all."""
+        """Add the mixtures that the dataset knows to the table.
+
+        Args:
+            first: First sample of the dataset.
+
+        Returns:
+            Whether all mixtures are known: the dataset says so, or the first sample has none.
+        """
         if not isinstance(self._dataset, KnowsMixtures):
             return not first.mixtures
         for index in range(len(self)):
@@ -153,35 +163,43 @@ class _Reader:
     def _add_mixtures(self, mixtures: Mapping[int, Mapping[int, float]]) -> None:
         for shares in mixtures.values():
             key = _key(shares)
-            if key not in self._row_of_mixture:
-                row = self._table.add_mixture(self._dataset.mapping_name, shares)
-                self._row_of_mixture[key] = row
+            if key not in self._label_set_of_mixture:
+                self._label_set_of_mixture[key] = self._table.add_mixture(
+                    self._dataset.mapping_name, shares
+                )
 
-    def rows_of_labels(self) -> list[int]:
-        """Return the rows of the dataset's labels."""
-        tables = [self._row_of_label_id]
-        if self._narrowed_rows is not None:
-            tables.append(self._narrowed_rows.ravel())
-        return sorted({row for table in tables for row in table[table >= 0].tolist()})
+    def label_sets(self) -> list[int]:
+        """Return the ids of the dataset's label sets, without mixtures, ascending."""
+        tables = [self._label_set_of_label_id]
+        if self._narrowed_label_sets is not None:
+            tables.append(self._narrowed_label_sets.ravel())
+        return sorted({set_id for table in tables for set_id in table[table >= 0].tolist()})
 
-    def read_all(self, keeps: bool) -> tuple[list[Image], NDArray[np.bool_]]:
-        """Return all images, or none of them, and the (N, 256) table of their label ids."""
+    def read_all(self, keeps: bool) -> tuple[list[LabelledImage], NDArray[np.bool_]]:
+        """Read all images and add their mixtures to the table.
+
+        Args:
+            keeps: Whether the images are returned; the list is empty otherwise.
+
+        Returns:
+            The images, and the (N, 256) table: does image i have label id c.
+        """
         count = len(self)
         present = np.zeros((count, 256), np.bool_)
-        kept: list[Image] = []
+        kept: list[LabelledImage] = []
         doing = 'reading' if keeps else 'reading the labels of'
         for index, sample in enumerate(
             tqdm(self._samples(), f'{doing} {self._config.kind}', count)
         ):
             self._add_mixtures(sample.mixtures)
-            rows = self._rows(sample)
+            label_set_ids = self._label_set_ids(sample)
             present[index] = _label_ids_in(sample)
             if keeps:
-                kept.append(Image(sample.image, rows, sample.boxes))
+                kept.append(LabelledImage(sample.image, label_set_ids, sample.boxes))
         return kept, present
 
     def _samples(self) -> Iterator[Sample]:
-        """Yield all samples in order, read some ahead of time in threads."""
+        """Yield all samples in order; threads read some of them ahead."""
         workers = min(READERS, os.cpu_count() or 1)
         with ThreadPoolExecutor(workers) as pool:
             waiting = [
@@ -195,42 +213,44 @@ class _Reader:
                     waiting.append(pool.submit(self._dataset.__getitem__, index + 2 * workers))
                 yield sample
 
-    def _rows(self, sample: Sample) -> Rows:
-        """Return the (H, W) rows of a sample's labels.
+    def _label_set_ids(self, sample: Sample) -> LabelSetIds:
+        """Return the (H, W) ids of the label sets of a sample's pixels.
 
         Raises:
-            DatasetError: A label id is not in the mapping, or a mixture came up too late.
+            DatasetError: A label id is not in the mapping, or a mixture is not in the table.
         """
-        table = self._row_of_label_id
+        table = self._label_set_of_label_id
         for value, shares in sample.mixtures.items():
-            row = self._row_of_mixture.get(_key(shares))
-            if row is None:
+            set_id = self._label_set_of_mixture.get(_key(shares))
+            if set_id is None:
                 raise DatasetError(
                     f'Image {sample.name} of dataset {self._config.kind} in {self._config.root} '
                     f'has the mixture of labels {dict(shares)}, and the first image has none; '
                     'expected mixtures to be known before training: set in_memory to true.'
                 )
-            table = table.copy() if table is self._row_of_label_id else table
-            table[value] = row
-        rows = table[sample.label_ids]
-        if (rows == UNKNOWN).any():
-            unknown = np.unique(sample.label_ids[rows == UNKNOWN]).tolist()
+            table = table.copy() if table is self._label_set_of_label_id else table
+            table[value] = set_id
+        label_set_ids = table[sample.label_ids]
+        if (label_set_ids == UNKNOWN).any():
+            unknown = np.unique(sample.label_ids[label_set_ids == UNKNOWN]).tolist()
             raise DatasetError(
                 f'Image {sample.name} of dataset {self._config.kind} in {self._config.root} has '
                 f'the label ids {unknown}; expected only those of the mapping '
                 f'{self._dataset.mapping_name!r}.'
             )
-        return rows if self._second_labels is None else self._narrowed(rows, sample)
+        if self._second_labels is None:
+            return label_set_ids
+        return self._narrowed(label_set_ids, sample)
 
-    def _narrowed(self, rows: Rows, sample: Sample) -> Rows:
-        """Return a sample's rows, those of plain labels narrowed by its second labels.
+    def _narrowed(self, label_set_ids: LabelSetIds, sample: Sample) -> LabelSetIds:
+        """Return the label sets of a sample, plain labels narrowed by its second labels.
 
         Raises:
             DatasetError: The second labels are missing or have a label id their mapping lacks.
         """
-        assert self._second_labels is not None and self._narrowed_rows is not None
+        assert self._second_labels is not None and self._narrowed_label_sets is not None
         second_ids = self._second_labels.of(sample)
-        narrowed = self._narrowed_rows[sample.label_ids, second_ids]
+        narrowed = self._narrowed_label_sets[sample.label_ids, second_ids]
         if (narrowed == UNKNOWN).any():
             unknown = np.unique(second_ids[narrowed == UNKNOWN]).tolist()
             raise DatasetError(
@@ -238,7 +258,7 @@ class _Reader:
                 f'only those of the mapping {self._second_labels.mapping_name!r}.'
             )
         is_mixture = np.isin(sample.label_ids, list(sample.mixtures))
-        return np.where(is_mixture, rows, narrowed)
+        return np.where(is_mixture, label_set_ids, narrowed)
 
 
 def _key(shares: Mapping[int, float]) -> tuple[tuple[int, float], ...]:

@@ -16,10 +16,10 @@ from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import DatasetConfig
-from hiseg_ros.training.data import source as source_module
+from hiseg_ros.training.data import training_set as training_set_module
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.mixing import MixedSamples
-from hiseg_ros.training.data.source import Source
+from hiseg_ros.training.data.training_set import TrainingSet
 
 STREET = load_taxonomy('street')
 CONFIG = DatasetConfig('gtsdb', 'root', 1, scale=(0.9, 1.1))
@@ -58,40 +58,44 @@ class FewSigns:
 
 
 def table() -> LabelTable:
-    """Return the rows of CamVid and GTSDB: a label id is no row."""
+    """Return the label table of CamVid and GTSDB: label ids differ from ids of label sets."""
     return LabelTable(STREET, [load_mapping(name, STREET) for name in ('camvid', 'gtsdb')])
 
 
-def loaded(dataset: FewSigns, rows: LabelTable | None = None, **settings: object) -> Source:
-    """Return the dataset as a source."""
+def loaded(
+    dataset: FewSigns, label_table: LabelTable | None = None, **settings: object
+) -> TrainingSet:
+    """Return the dataset as a training_set."""
     config = replace(CONFIG, **settings)  # type: ignore[arg-type]
-    return Source.load(config, dataset, rows or table())
+    return TrainingSet.load(config, dataset, label_table or table())
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
-def test_label_ids_become_rows(in_memory: bool) -> None:
+def test_label_ids_become_label_sets(in_memory: bool) -> None:
     """By the table of the dataset's mapping, with the boxes as they are."""
-    rows = table()
-    own = rows.row_of_label_id('gtsdb')
-    source = loaded(FewSigns(), rows, in_memory=in_memory)
-    assert len(source.images) == 8
+    label_table = table()
+    own = label_table.label_set_of_label_id('gtsdb')
+    training_set = loaded(FewSigns(), label_table, in_memory=in_memory)
+    assert len(training_set.images) == 8
     for index in range(8):
-        sample, picture = FewSigns()[index], source.images[index]
-        np.testing.assert_array_equal(picture.rows, own[sample.label_ids])
+        sample, picture = FewSigns()[index], training_set.images[index]
+        np.testing.assert_array_equal(picture.label_set_ids, own[sample.label_ids])
         np.testing.assert_array_equal(picture.image, sample.image)
-        assert picture.rows.dtype == np.int16
-        assert picture.rows[0, 0] == -1
+        assert picture.label_set_ids.dtype == np.int16
+        assert picture.label_set_ids[0, 0] == -1
         assert picture.boxes == sample.boxes
-    assert source.mirror is None
-    assert (source.repeats.of_image == 1).all()
+    assert training_set.mirror is None
+    assert (training_set.repeats.of_image == 1).all()
 
 
 @pytest.mark.parametrize('threshold', [0.0, 0.5])
 def test_samples_are_the_same_in_memory_and_on_demand(threshold: float) -> None:
     """Bit by bit, in every order."""
     settings = {'repeat_threshold': threshold, 'box_centred': 0.5}
-    sources = [loaded(FewSigns(), in_memory=kept, **settings) for kept in (True, False)]
-    kept, read = (MixedSamples([source], (32, 32), 12, 0, 1) for source in sources)
+    training_sets = [loaded(FewSigns(), in_memory=kept, **settings) for kept in (True, False)]
+    kept, read = (
+        MixedSamples([training_set], (32, 32), 12, 0, 1) for training_set in training_sets
+    )
     for index in (3, 11, 0, 7, 3):
         for first, second in zip(kept[index], read[index], strict=True):
             assert torch.equal(torch.as_tensor(first), torch.as_tensor(second))
@@ -103,9 +107,9 @@ def test_images_in_memory_are_read_once_and_others_when_they_are_shown() -> None
     read = loaded(on_demand, in_memory=False)
     assert sorted(in_memory.reads) == [0, *range(8)], 'once each, after a look at the first'
     assert on_demand.reads == [0]
-    for source in (kept, read):
+    for training_set in (kept, read):
         for index in (4, 4, 2):
-            source.images[index]
+            training_set.images[index]
     assert len(in_memory.reads) == 9
     assert on_demand.reads == [0, 4, 4, 2]
 
@@ -114,12 +118,12 @@ def test_images_in_memory_are_read_once_and_others_when_they_are_shown() -> None
 def test_a_data_set_is_kept_in_memory_up_to_the_documented_size(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    """Three bytes of colour and two of row a pixel, times the number of images."""
-    monkeypatch.setattr(source_module, 'LARGEST_IN_MEMORY', limit)
+    """Three bytes of colour and two of label set a pixel, times the number of images."""
+    monkeypatch.setattr(training_set_module, 'LARGEST_IN_MEMORY', limit)
     dataset = FewSigns()
     loaded(dataset)
     assert (len(dataset.reads) == 9) == (limit == 8 * 40 * 50 * 5)
-    assert source_module.LARGEST_IN_MEMORY == limit
+    assert training_set_module.LARGEST_IN_MEMORY == limit
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
@@ -130,32 +134,32 @@ def test_a_label_id_that_the_mapping_lacks_is_an_error_not_unlabeled(in_memory: 
     with pytest.raises(
         DatasetError, match=r"00006 .* root has the label ids \[77\]; .* mapping 'gtsdb'"
     ):
-        source = loaded(dataset, in_memory=in_memory)
-        source.images[6]
+        training_set = loaded(dataset, in_memory=in_memory)
+        training_set.images[6]
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
 def test_rare_labels_of_pixels_and_boxes_repeat_their_images(in_memory: bool) -> None:
     """Type 31 has only a box, in one of eight images; types 0 to 2 are in 3, 3 and 2."""
-    source = loaded(FewSigns(), in_memory=in_memory, repeat_threshold=0.5)
+    training_set = loaded(FewSigns(), in_memory=in_memory, repeat_threshold=0.5)
     common, seldom, rare = (0.5 / (n / 8) for n in (3, 2, 1))
     factors = [common, common, seldom, common, common, rare, common, common]
-    np.testing.assert_allclose(source.repeats.of_image, np.sqrt(factors))
-    assert source.repeats.of_label_id[31] == 2.0
-    assert source.repeats.of_label_id[43] == 1.0
+    np.testing.assert_allclose(training_set.repeats.of_image, np.sqrt(factors))
+    assert training_set.repeats.of_label_id[31] == 2.0
+    assert training_set.repeats.of_label_id[43] == 1.0
 
 
 @pytest.mark.parametrize('in_memory', [True, False])
-def test_mixtures_of_labels_become_rows_before_training(in_memory: bool) -> None:
-    rows = table()
-    source = loaded(FewSigns({3: 0.25, 4: 0.75}), rows, in_memory=in_memory)
-    mixture = len(rows.allowed) - 1
-    assert mixture == rows.label_count
-    assert rows.add_mixture('gtsdb', {4: 0.75, 3: 0.25}) == mixture, 'it was known already'
+def test_mixtures_of_labels_become_label_sets_before_training(in_memory: bool) -> None:
+    label_table = table()
+    training_set = loaded(FewSigns({3: 0.25, 4: 0.75}), label_table, in_memory=in_memory)
+    mixture = len(label_table.allowed) - 1
+    assert mixture == label_table.label_count
+    assert label_table.add_mixture('gtsdb', {4: 0.75, 3: 0.25}) == mixture, 'it was known already'
     for index in range(8):
-        picture = source.images[index]
-        assert (picture.rows[30:] == mixture).all() == (index != 6)
-        assert (picture.rows[1:30] < mixture).all()
+        picture = training_set.images[index]
+        assert (picture.label_set_ids[30:] == mixture).all() == (index != 6)
+        assert (picture.label_set_ids[1:30] < mixture).all()
 
 
 class KnownMixtures(FewSigns):
@@ -167,33 +171,35 @@ class KnownMixtures(FewSigns):
 
 
 def test_mixtures_that_are_known_need_no_reading_beforehand() -> None:
-    rows, dataset = table(), KnownMixtures({3: 0.25, 4: 0.75})
-    source = loaded(dataset, rows, in_memory=False)
+    label_table, dataset = table(), KnownMixtures({3: 0.25, 4: 0.75})
+    training_set = loaded(dataset, label_table, in_memory=False)
     assert dataset.reads == [0]
-    assert len(rows.allowed) == rows.label_count + 1
-    assert (source.images[7].rows[30:] == rows.label_count).all()
+    assert len(label_table.allowed) == label_table.label_count + 1
+    assert (training_set.images[7].label_set_ids[30:] == label_table.label_count).all()
     assert dataset.reads == [0, 7]
 
 
 def test_a_mixture_that_comes_up_during_training_is_refused() -> None:
-    """Losses have no row for it."""
+    """Losses do not know it."""
     dataset = FewSigns()
-    source = loaded(dataset, in_memory=False)
+    training_set = loaded(dataset, in_memory=False)
     dataset.shares = {3: 0.25, 4: 0.75}
     with pytest.raises(DatasetError, match='00002 .* set in_memory to true'):
-        source.images[2]
+        training_set.images[2]
 
 
-def test_flips_need_the_mirror_images_and_get_the_rows_of_their_own_mapping() -> None:
+def test_flips_need_the_mirror_images_and_get_the_label_sets_of_their_own_mapping() -> None:
     with pytest.raises(ConfigError, match='gtsdb in root has flips, but nothing says'):
         loaded(FewSigns(), flips=True)
-    rows = table()
+    label_table = table()
     mirror_of_leaf = load_mirror_images('traffic_signs', STREET)
-    source = Source.load(replace(CONFIG, flips=True), FewSigns(), rows, mirror_of_leaf)
-    own = rows.row_of_label_id('gtsdb')
-    assert source.mirror is not None
-    assert source.mirror[own[19]] == own[20]
-    assert source.mirror[own[43]] == own[43]
-    assert source.mirror[own[1]] < -1
+    training_set = TrainingSet.load(
+        replace(CONFIG, flips=True), FewSigns(), label_table, mirror_of_leaf
+    )
+    own = label_table.label_set_of_label_id('gtsdb')
+    assert training_set.mirror is not None
+    assert training_set.mirror[own[19]] == own[20]
+    assert training_set.mirror[own[43]] == own[43]
+    assert training_set.mirror[own[1]] < -1
     # Other datasets of the run need not be flipped.
-    assert Source.load(CONFIG, FewSigns(), rows, mirror_of_leaf).mirror is None
+    assert TrainingSet.load(CONFIG, FewSigns(), label_table, mirror_of_leaf).mirror is None
