@@ -10,8 +10,8 @@ from typing import Any
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.node.frame_slots import FrameSlots
-from hiseg_ros.ros.node.publishers import Outputs
-from hiseg_ros.ros.node.subscriptions import CameraInput, Frame
+from hiseg_ros.ros.node.publishers import CameraPublishers
+from hiseg_ros.ros.node.subscriptions import CameraSubscriptions, Frame
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
@@ -43,8 +43,10 @@ class Camera:
         self.name = name
         self.health = CameraHealth()
         self._logger = node.get_logger()
-        self.outputs = Outputs(node, taxonomy, name, self._warn_of_reader, parameters)
-        self.input = CameraInput(node, name, parameters, self.health, self._on_frame)
+        self.publishers = CameraPublishers(node, taxonomy, name, self._warn_of_reader, parameters)
+        self.subscriptions = CameraSubscriptions(
+            node, name, parameters, self.health, self._on_frame
+        )
         self.image_size: ImageSize | None = None
         """(H, W) of the image decoded last."""
         self._slots = slots
@@ -65,8 +67,8 @@ class Camera:
 
     def destroy(self) -> None:
         """Take subscriptions and publishers out of the graph."""
-        self.input.close()
-        self.outputs.destroy()
+        self.subscriptions.close()
+        self.publishers.destroy()
 
 
 def drop(frames: Sequence[tuple[Camera, Frame]]) -> None:

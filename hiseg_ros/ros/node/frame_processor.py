@@ -25,7 +25,7 @@ from hiseg_ros.ros.messages.product import Product, Published
 from hiseg_ros.ros.node.camera import Camera, drop
 from hiseg_ros.ros.node.engine_loader import SegmentationEngine
 from hiseg_ros.ros.node.parameter_store import ParameterStore
-from hiseg_ros.ros.node.publish_thread import Publishing
+from hiseg_ros.ros.node.publish_thread import PublishThread
 from hiseg_ros.ros.node.publishers import STATS, needed_results
 from hiseg_ros.ros.node.subscriptions import Frame
 from hiseg_ros.ros.parameters import NodeParameters
@@ -85,15 +85,15 @@ class FrameProcessor:
         self._crashed = crashed
         self._is_waiting = is_waiting
         self._relief = MemoryRelief()
-        self._publishing = Publishing()
+        self._publish_thread = PublishThread()
 
     def wait_idle(self) -> None:
         """Wait until everything that was segmented is published."""
-        self._publishing.wait_idle()
+        self._publish_thread.wait_idle()
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Publish what was segmented and end the second thread; False where it took longer."""
-        return self._publishing.close(timeout_s)
+        return self._publish_thread.close(timeout_s)
 
     def process(self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]) -> None:
         """Segment frames of different cameras and publish their messages.
@@ -117,9 +117,9 @@ class FrameProcessor:
                     continue
                 done = _Done(work, segmentation, engine.device, engine.backend, batch_size)
                 if parameters.overlap and (unfinished or self._is_waiting()):
-                    self._publishing.run_beside(partial(self._finish_beside, done))
+                    self._publish_thread.run_beside(partial(self._finish_beside, done))
                 else:
-                    self._publishing.wait_idle()
+                    self._publish_thread.wait_idle()
                     self._finish(done)
         finally:
             drop(list(unfinished.items()))
@@ -139,10 +139,10 @@ class FrameProcessor:
     def _finish(self, done: _Done) -> None:
         """Publish a frame's messages and count it."""
         work, segmentation = done.work, done.segmentation
-        info = work.camera.input.camera_info
+        info = work.camera.subscriptions.camera_info
         product = Product(work.frame.message.header, work.rgb, segmentation, work.parameters, info)
         try:
-            published = work.camera.outputs.publish(work.wanted, product)
+            published = work.camera.publishers.publish(work.wanted, product)
         except BaseException:
             drop([(work.camera, work.frame)])
             raise
@@ -150,7 +150,7 @@ class FrameProcessor:
 
     def _decoded(self, camera: Camera, frame: Frame, parameters: NodeParameters) -> _Work | None:
         """Return a decoded frame; None where it was dropped and counted so."""
-        wanted = camera.outputs.wanted()
+        wanted = camera.publishers.wanted()
         if not wanted:
             camera.health.dropped('unwanted')
             return None
@@ -203,7 +203,9 @@ class FrameProcessor:
             else:
                 work = waiting.pop(0)
                 work.camera.health.dropped('stopped', shortage)
-                self._warn(f'Skipped an image of {work.camera.input.image_topic}: {shortage}')
+                self._warn(
+                    f'Skipped an image of {work.camera.subscriptions.image_topic}: {shortage}'
+                )
                 yield work, None, 1
 
     def _segmented_together(
@@ -232,7 +234,7 @@ class FrameProcessor:
 
     def _drop_bad(self, camera: Camera, error: ImageError) -> None:
         camera.health.dropped('bad', str(error))
-        self._warn(f'Skipped an image of {camera.input.image_topic}: {error}')
+        self._warn(f'Skipped an image of {camera.subscriptions.image_topic}: {error}')
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
@@ -256,7 +258,7 @@ class FrameProcessor:
             'total': 1e3 * (perf_counter() - frame.arrived_s),
             'latency': latency_ms,
         }
-        camera.outputs.publish_stats(
+        camera.publishers.publish_stats(
             messages.frame_stats_message(
                 header,
                 times_ms=times_ms,

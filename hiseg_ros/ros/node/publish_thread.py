@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 
-class Publishing:
+class PublishThread:
     """Runs one job at a time beside its caller, in the order in which they come.
 
     At most one job is under way, so results wait for no more than the one before them. The thread
@@ -30,7 +30,7 @@ class Publishing:
         """
         self.wait_idle()
         if self._closed:
-            raise RuntimeError('Publishing is closed; expected an open one.')
+            raise RuntimeError('PublishThread is closed; expected an open one.')
         with self._condition:
             self._job = job
             if self._thread is None:

@@ -12,19 +12,19 @@ from typing import Any
 from hiseg_ros.errors import ConfigError, TaxonomyError
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.node.camera import Camera, drop
-from hiseg_ros.ros.node.engine_loader import LoadedEngine, SegmentationEngine, load_proven
+from hiseg_ros.ros.node.engine_loader import LoadedEngine, SegmentationEngine, load_warmed_up
 from hiseg_ros.ros.node.frame_processor import FrameProcessor
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.subscriptions import Frame
-from hiseg_ros.ros.node.taxonomy_publishers import LabelMeaning
+from hiseg_ros.ros.node.taxonomy_publishers import TaxonomyPublishers
 from hiseg_ros.ros.node.worker import Worker
 from hiseg_ros.ros.parameters import NodeParameters, sizes_of
 
 EngineFactory = Callable[[NodeParameters], LoadedEngine]
 
 
-class Configured:
+class Session:
     """One configuration of the node, from loading the weights to freeing them."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Configured:
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
         self._loaded: LoadedEngine | None = None
-        self._meaning: LabelMeaning | None = None
+        self._taxonomy_publishers: TaxonomyPublishers | None = None
         self._inputs_lock = threading.Lock()
 
     def load(self, parameters: NodeParameters) -> None:
@@ -62,12 +62,16 @@ class Configured:
                 still to be called.
         """
         sizes = sizes_of(parameters)
-        self._loaded = self._worker.load(lambda: load_proven(self._make_engine, parameters, sizes))
+        self._loaded = self._worker.load(
+            lambda: load_warmed_up(self._make_engine, parameters, sizes)
+        )
         taxonomy = self._loaded.taxonomy
         for name in parameters.cameras:
             camera = Camera(self._node, name, parameters, taxonomy, self._slots)
             self._cameras = (*self._cameras, camera)
-        self._meaning = LabelMeaning(self._node, taxonomy, parameters.cameras, parameters)
+        self._taxonomy_publishers = TaxonomyPublishers(
+            self._node, taxonomy, parameters.cameras, parameters
+        )
         self._worker.begin()
 
     def _new_worker(self) -> Worker[Camera, Frame]:
@@ -81,7 +85,7 @@ class Configured:
     @property
     def facts(self) -> Mapping[str, str]:
         """What diagnostics tell of model, device, taxonomy and topics."""
-        topics = ', '.join(camera.input.image_topic for camera in self._cameras)
+        topics = ', '.join(camera.subscriptions.image_topic for camera in self._cameras)
         facts = {} if self._loaded is None else self._loaded.facts
         return {**facts, 'image topic': topics}
 
@@ -95,20 +99,20 @@ class Configured:
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.health.reset_times()
-                camera.input.open()
+                camera.subscriptions.open()
 
     def close_inputs(self) -> None:
         """Unsubscribe from the cameras and drop the frames that wait."""
         with self._inputs_lock:
             for camera in self._cameras:
-                camera.input.close()
+                camera.subscriptions.close()
         drop(self._slots.clear())
 
     def match_publishers(self) -> None:
         """Subscribe to each camera as its driver publishes by now."""
         with self._inputs_lock:
             for camera in self._cameras:
-                camera.input.match_publishers()
+                camera.subscriptions.match_publishers()
 
     def wait_done(self) -> None:
         """Wait until no frame is in work, and what was segmented is published."""
@@ -140,7 +144,7 @@ class Configured:
         sizes = seen.union(sizes_of(parameters))
         new = self._new_worker()
         try:
-            loaded = new.load(lambda: load_proven(self._make_engine, parameters, sizes))
+            loaded = new.load(lambda: load_warmed_up(self._make_engine, parameters, sizes))
             if loaded.taxonomy.digest != running.taxonomy.digest:
                 raise TaxonomyError(
                     f'The weights {model} have taxonomy {loaded.taxonomy.name!r} with digest '
@@ -171,6 +175,6 @@ class Configured:
             return False
         for camera in self._cameras:
             camera.destroy()
-        if self._meaning is not None:
-            self._meaning.destroy()
+        if self._taxonomy_publishers is not None:
+            self._taxonomy_publishers.destroy()
         return True

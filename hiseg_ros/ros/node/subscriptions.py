@@ -23,7 +23,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.health.lost_messages import LossCount
+from hiseg_ros.ros.health.lost_messages import LostMessageCounter
 from hiseg_ros.ros.parameters import NodeParameters
 
 
@@ -40,7 +40,7 @@ class Frame:
     """Arrival by `time.perf_counter`."""
 
 
-class CameraInput:
+class CameraSubscriptions:
     """Subscriptions to one camera while the node is active."""
 
     def __init__(
@@ -78,7 +78,7 @@ class CameraInput:
         self._images: Subscription | None = None
         self._infos: Subscription | None = None
         self._current = ReliabilityPolicy.RELIABLE
-        self._losses = LossCount(self._publishers)
+        self._lost_messages = LostMessageCounter(self._publishers)
         self.camera_info: CameraInfo | None = None
         """The newest camera_info, None before the first."""
 
@@ -131,7 +131,7 @@ class CameraInput:
         qos = QoSProfile(reliability=reliability, history=HistoryPolicy.KEEP_LAST, depth=1)
         self._current = reliability
         self._health.incompatible = ''
-        self._losses = LossCount(self._publishers)
+        self._lost_messages = LostMessageCounter(self._publishers)
         for on_lost in (self._on_lost, None):
             events = SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible, message_lost=on_lost
@@ -151,7 +151,7 @@ class CameraInput:
         return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
 
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
-        if missing := self._losses.arrived(info.get('publication_sequence_number')):
+        if missing := self._lost_messages.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
         self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
 
@@ -168,4 +168,4 @@ class CameraInput:
         )
 
     def _on_lost(self, event: Any) -> None:
-        self._health.lost(self._losses.told(event.total_count_change))
+        self._health.lost(self._lost_messages.told(event.total_count_change))

@@ -41,9 +41,9 @@ def camera(clock: Clock) -> Any:
 @pytest.fixture
 def health() -> Any:
     """Return the health of an active node."""
-    from hiseg_ros.ros.health.diagnostics import Health
+    from hiseg_ros.ros.health.diagnostics import NodeHealth
 
-    return Health(state='active', facts={'image topic': '/cam', 'model': 'tiny'})
+    return NodeHealth(state='active', facts={'image topic': '/cam', 'model': 'tiny'})
 
 
 def report(health: Any, camera: Any, timeout_s: float = 2.0) -> tuple[int, str, dict[str, str]]:

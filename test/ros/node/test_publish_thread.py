@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
-from hiseg_ros.ros.node.publish_thread import Publishing
+from hiseg_ros.ros.node.publish_thread import PublishThread
 
 
 def test_a_job_runs_beside_its_caller() -> None:
     """The caller goes on while the job is held."""
-    publishing, may_end, threads = Publishing(), threading.Event(), []
+    publishing, may_end, threads = PublishThread(), threading.Event(), []
 
     def job() -> None:
         may_end.wait(30.0)
@@ -30,7 +30,7 @@ def test_a_job_runs_beside_its_caller() -> None:
 
 def test_the_next_job_waits_for_the_one_before() -> None:
     """Jobs end in the order in which they came, one at a time."""
-    publishing, order, running = Publishing(), list[int](), list[int]()
+    publishing, order, running = PublishThread(), list[int](), list[int]()
 
     def job(number: int) -> None:
         running.append(number)
@@ -46,7 +46,7 @@ def test_the_next_job_waits_for_the_one_before() -> None:
 
 def test_closing_waits_for_the_job() -> None:
     """It says so where the time does not suffice; nothing begins afterwards."""
-    publishing, may_end = Publishing(), threading.Event()
+    publishing, may_end = PublishThread(), threading.Event()
     publishing.run_beside(lambda: may_end.wait(30.0) and None)
     assert not publishing.close(0.01)
     may_end.set()
@@ -58,7 +58,7 @@ def test_closing_waits_for_the_job() -> None:
 def test_without_a_job_there_is_no_thread() -> None:
     """A node that is never pressed for time has none."""
     before = threading.active_count()
-    publishing = Publishing()
+    publishing = PublishThread()
     assert publishing.wait_idle(0.0)
     assert publishing.close()
     assert threading.active_count() == before
