@@ -4,57 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from hiseg_ros.errors import ConfigError, TaxonomyError
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
-
-
-class SegmentationEngine(Protocol):
-    """What the node needs of `hiseg_ros.inference.engine.Engine`."""
-
-    threshold: float
-
-    @property
-    def taxonomy(self) -> Taxonomy:
-        """The label tree of the weights."""
-
-    @property
-    def device(self) -> str:
-        """Name of the device the network runs on."""
-
-    @property
-    def backend(self) -> str:
-        """Name of what runs the network."""
-
-    @property
-    def precision(self) -> str:
-        """Of the convolutions."""
-
-    def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:
-        """Segment one image, for the results that are wanted."""
-
-    def reduce(self, is_reduced: bool) -> bool:
-        """Run the network at a smaller input size, or no longer; False where it is fixed."""
-
-    @property
-    def batch_pays(self) -> bool:
-        """Whether several images at once take less time than one after the other."""
-
-    def segment_batch(
-        self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
-    ) -> Iterator[tuple[int, Segmentation]]:
-        """Segment several images; positions and results come out as soon as they are there."""
-
-    def close(self) -> None:
-        """Free the device."""
+from hiseg_ros.types import EVERYTHING, ImageSize
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,26 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What exists while the node is configured: the worker with its engine, and the cameras."""
+"""A session of the node, from configure to cleanup: the engine, its threads and the cameras."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hiseg_ros.errors import ConfigError, TaxonomyError
+from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.node.camera import Camera, drop
-from hiseg_ros.ros.node.engine_loader import LoadedEngine, SegmentationEngine, load_warmed_up
+from hiseg_ros.ros.node.camera import Camera
+from hiseg_ros.ros.node.engine_loader import LoadedEngine, load_warmed_up
+from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_processor import FrameProcessor
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.parameter_store import ParameterStore
-from hiseg_ros.ros.node.subscriptions import Frame
+from hiseg_ros.ros.node.publish_thread import PublishThread
 from hiseg_ros.ros.node.taxonomy_publishers import TaxonomyPublishers
+from hiseg_ros.ros.node.thread_errors import OnError
 from hiseg_ros.ros.node.worker import Worker
 from hiseg_ros.ros.parameters import NodeParameters, sizes_of
 
@@ -25,29 +28,33 @@ EngineFactory = Callable[[NodeParameters], LoadedEngine]
 
 
 class Session:
-    """One configuration of the node, from loading the weights to freeing them."""
+    """What exists while the node is configured; a new one for each configuration."""
 
     def __init__(
         self,
         node: Any,
         store: ParameterStore,
         make_engine: EngineFactory,
-        crashed: Callable[[Exception], None],
+        on_error: OnError,
     ) -> None:
         """Prepare; `load` does the work.
 
         Args:
             node: The lifecycle node.
             store: Its parameters.
-            make_engine: Makes the engine from the parameters; called in the worker's thread.
-            crashed: Told, in the thread that it is in, of an unforeseen fault with frames.
+            make_engine: Makes the engine from the parameters; called in the worker thread.
+            on_error: Called with an unexpected exception of a frame, in the thread that failed:
+                the worker or the publish thread.
         """
         self._node = node
         self._store = store
         self._make_engine = make_engine
-        self._crashed = crashed
+        self._on_error = on_error
         self._slots: FrameSlots[Camera, Frame] = FrameSlots()
-        self._processor = FrameProcessor(node, store, crashed, lambda: self._slots.is_waiting)
+        self._publish_thread = PublishThread(on_error)
+        self._processor = FrameProcessor(
+            node, store, self._publish_thread, lambda: self._slots.is_waiting
+        )
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
         self._loaded: LoadedEngine | None = None
@@ -55,7 +62,7 @@ class Session:
         self._inputs_lock = threading.Lock()
 
     def load(self, parameters: NodeParameters) -> None:
-        """Load the weights, create the publishers and let the worker begin.
+        """Load the weights, create the publishers and start the worker.
 
         Raises:
             HisegError: Weights, taxonomy, device or a parameter cannot be used; `destroy` is
@@ -75,7 +82,7 @@ class Session:
         self._worker.begin()
 
     def _new_worker(self) -> Worker[Camera, Frame]:
-        return Worker(self._slots, self._processor.process, self._crashed, self._batching)
+        return Worker(self._slots, self._processor.process, self._on_error, self._batching)
 
     def _batching(self, engine: SegmentationEngine) -> tuple[int, float]:
         parameters = self._store.values
@@ -84,7 +91,7 @@ class Session:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What diagnostics tell of model, device, taxonomy and topics."""
+        """Model, device, taxonomy and topics, as shown in diagnostics."""
         topics = ', '.join(camera.subscriptions.image_topic for camera in self._cameras)
         facts = {} if self._loaded is None else self._loaded.facts
         return {**facts, 'image topic': topics}
@@ -106,22 +113,22 @@ class Session:
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.subscriptions.close()
-        drop(self._slots.clear())
+        _drop(self._slots.clear())
 
     def match_publishers(self) -> None:
-        """Subscribe to each camera as its driver publishes by now."""
+        """Subscribe to each camera with the reliability that its driver publishes with now."""
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.subscriptions.match_publishers()
 
     def wait_done(self) -> None:
-        """Wait until no frame is in work, and what was segmented is published."""
+        """Wait until no frame is in work and everything that was segmented is published."""
         self._slots.wait_done()
-        self._processor.wait_idle()
+        self._publish_thread.wait_idle()
 
     def time_jumped(self) -> None:
-        """Drop the frames that wait, and compare with no earlier stamp."""
-        drop(self._slots.clear())
+        """Drop the frames that wait and forget stamps and rates, since the clock jumped back."""
+        _drop(self._slots.clear())
         for camera in self._cameras:
             camera.health.reset_times()
 
@@ -129,10 +136,10 @@ class Session:
         """Load other weights beside those in use, try them out, and swap between two frames.
 
         Args:
-            model: As the parameter of that name, which then has this value.
+            model: The new value of the parameter `model`.
 
         Raises:
-            HisegError: They cannot be used, or have another taxonomy; the old ones stay.
+            HisegError: The weights cannot be used or have another taxonomy; the old ones stay.
         """
         running = self._loaded
         if running is None:
@@ -150,12 +157,12 @@ class Session:
                     f'The weights {model} have taxonomy {loaded.taxonomy.name!r} with digest '
                     f'{loaded.taxonomy.digest[:12]}; expected {running.taxonomy.name!r} with '
                     f'digest {running.taxonomy.digest[:12]}: clean up, set parameter model and '
-                    'configure, since other outputs go with it.'
+                    'configure, since the topics follow from the taxonomy.'
                 )
         except Exception:
             new.stop()
             raise
-        self._worker.stop()  # after the frames in work; those that came since wait in the slots
+        self._worker.stop()  # after the frames in work; later ones wait in the slots meanwhile
         self._worker, self._loaded = new, loaded
         new.begin()
         self._store.adopt('model', model)
@@ -164,17 +171,24 @@ class Session:
         """Free the engine and take everything out of the graph.
 
         Args:
-            timeout_s: How long to wait for the frames in work; None waits for ever.
+            timeout_s: How long to wait for the frames in work; None waits forever.
 
         Returns:
-            False where they took longer; publishers are still there then, subscriptions are not.
+            False where they took longer; the publishers still exist then, the subscriptions do
+            not.
         """
         self.close_inputs()
-        drop(self._slots.close())
-        if not self._worker.stop(timeout_s) or not self._processor.close(timeout_s):
+        _drop(self._slots.close())
+        if not self._worker.stop(timeout_s) or not self._publish_thread.close(timeout_s):
             return False
         for camera in self._cameras:
             camera.destroy()
         if self._taxonomy_publishers is not None:
             self._taxonomy_publishers.destroy()
         return True
+
+
+def _drop(frames: Sequence[tuple[Camera, Frame]]) -> None:
+    """Count frames that were waiting and that nobody will work on."""
+    for _, frame in frames:
+        frame.receipt.dropped('stopped')

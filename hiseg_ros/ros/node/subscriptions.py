@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -19,25 +18,13 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 from rclpy.subscription import Subscription
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.health.lost_messages import LostMessageCounter
+from hiseg_ros.ros.health.receipt import Receipt
+from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.parameters import NodeParameters
-
-
-@dataclass(frozen=True)
-class Frame:
-    """An image message on its way to the worker."""
-
-    message: Image | CompressedImage
-
-    arrived: Time
-    """Arrival by the node's clock."""
-
-    arrived_s: float
-    """Arrival by `time.perf_counter`."""
 
 
 class CameraSubscriptions:
@@ -153,7 +140,8 @@ class CameraSubscriptions:
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
         if missing := self._lost_messages.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
-        self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
+        arrived, arrived_s = self._node.get_clock().now(), time.perf_counter()
+        self._on_frame(Frame(message, arrived, arrived_s, Receipt(self._health)))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped')
-"""For which the node drops images."""
+from hiseg_ros.ros.health.camera_health import CAUSES
 
 LEAK_SECONDS = 300.0
 """Shorter runs are still warming up and say nothing about growth."""
@@ -66,6 +65,7 @@ class Ledger:
     bad: int
     unwanted: int
     stopped: int
+    memory: int
     garbage: int
     """Of the sent ones those that cannot be read."""
     results: int
@@ -74,7 +74,7 @@ class Ledger:
     @property
     def unexplained(self) -> int:
         """Images under no heading."""
-        dropped = self.busy + self.stale + self.bad + self.unwanted + self.stopped
+        dropped = sum(getattr(self, cause) for cause in CAUSES)
         return self.sent - self.away - self.lost - self.processed - dropped
 
 

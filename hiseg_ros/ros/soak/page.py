@@ -32,6 +32,7 @@ HEADINGS = {
     'bad': 'dropped malformed',
     'unwanted': 'dropped unwanted',
     'stopped': 'dropped stopped',
+    'memory': 'dropped memory',
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }
