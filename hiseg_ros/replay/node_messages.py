@@ -163,6 +163,7 @@ def stats_message(
         dropped_malformed=counters['dropped_malformed'],
         dropped_unwanted=0,
         dropped_stopped=0,
+        dropped_memory=0,
         lost=0,
         batch_size=1,
         image_height=image_size[0],

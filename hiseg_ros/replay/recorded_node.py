@@ -27,7 +27,7 @@ TIMES = (
 )  # fmt: skip
 """The times of FrameStats, without their suffix _ms."""
 
-CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped')
+CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped', 'memory')
 """Why the node drops an image: the counters of FrameStats, without their prefix dropped_."""
 
 DIAGNOSTICS, DIAGNOSTICS_TYPE = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'

@@ -78,7 +78,9 @@ def test_images_without_a_result_are_counted_between_the_first_and_the_last(outp
     assert live['dropped'] == {
         'images': 37, 'count': 4, 'share': round(4 / 37, 6), 'longest_run': 3,
         'before_first_result': 2, 'after_last_result': 1,
-        'by_cause': {'busy': 3, 'stale': 0, 'malformed': 1, 'unwanted': 0, 'stopped': 0},
+        'by_cause': {
+            'busy': 3, 'stale': 0, 'malformed': 1, 'unwanted': 0, 'stopped': 0, 'memory': 0,
+        },
     }  # fmt: skip
 
 

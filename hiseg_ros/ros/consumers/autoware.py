@@ -36,7 +36,7 @@ class Autoware:
         self._decide = label_decision(mapping, taxonomy)
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield the mask; see `Group`."""
+        """Yield the mask; see `TopicGroup`."""
         if MASK not in wanted:
             return
         labels, _ = self._decide(product.segmentation.probabilities)

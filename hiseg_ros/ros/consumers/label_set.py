@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.ros.consumers.installed import VISION, message_type
+from hiseg_ros.ros.consumers.message_packages import VISION, message_type
 from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.parameters import NodeParameters
@@ -41,7 +41,7 @@ class LabelSet:
         self._decide = label_decision(mapping, taxonomy)
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield the label image; see `Group`."""
+        """Yield the label image; see `TopicGroup`."""
         if self._topic in wanted:
             labels, _ = self._decide(product.segmentation.probabilities)
             yield self._topic, messages.labels_message(product.header, labels)

@@ -80,7 +80,7 @@ class Nav2:
             self.size = (height, width)
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield mask and confidence, one stamp and size for both; see `Group`."""
+        """Yield mask and confidence, one stamp and size for both; see `TopicGroup`."""
         if not wanted & self.kinds.keys():
             return
         mask, confidence = self._decide(

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from hiseg_ros.msg import SubclassMasks
 from hiseg_ros.regions import subclass_masks
-from hiseg_ros.ros.consumers.installed import FOXGLOVE, VISION, message_type
+from hiseg_ros.ros.consumers.message_packages import FOXGLOVE, VISION, message_type
 from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.taxonomy import Taxonomy
@@ -42,7 +42,7 @@ class Signs:
         self.kinds: Mapping[str, type] = {t: kind for t, kind in kinds.items() if kind is not None}
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield masks, detections and annotations; see `Group`."""
+        """Yield masks, detections and annotations; see `TopicGroup`."""
         if not wanted & self.kinds.keys():
             return
         masks = subclass_masks(

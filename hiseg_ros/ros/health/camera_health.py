@@ -22,6 +22,9 @@ WINDOW = 60
 RECENT_S = 5.0
 """Seconds for which a bad or a lost frame keeps the diagnostics at WARN."""
 
+CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory')
+"""Why a frame is dropped; see `Counters`."""
+
 LABELS = {
     'received': 'frames received',
     'processed': 'frames processed',
@@ -30,6 +33,7 @@ LABELS = {
     'bad': 'frames dropped malformed',
     'unwanted': 'frames dropped unwanted',
     'stopped': 'frames dropped stopped',
+    'memory': 'frames dropped memory',
     'lost': 'messages lost',
 }
 """Names of the counters in diagnostics."""
@@ -56,6 +60,8 @@ class Counters:
     stopped: int = 0
     """Waiting or in work when the node was deactivated or disabled, the clock jumped back, or the
     network failed."""
+    memory: int = 0
+    """Too large for the device's memory, even alone and at the reduced input size."""
     lost: int = 0
     """Not received: published, but lost on their way or replaced by a newer one before the node
     took them."""
@@ -63,7 +69,7 @@ class Counters:
     @property
     def dropped(self) -> int:
         """Frames dropped for any cause."""
-        return self.busy + self.stale + self.bad + self.unwanted + self.stopped
+        return sum(getattr(self, cause) for cause in CAUSES)
 
     def __add__(self, other: Counters) -> Counters:
         """Return the counts of two cameras together."""
@@ -124,7 +130,7 @@ class CameraHealth:
             now_ns: The node's clock.
 
         Returns:
-            False where it is to be dropped, and was counted so: a newer one has overtaken it.
+            False where a newer one has overtaken it, so that it is to be dropped as stale.
         """
         with self._lock:
             self._count('received')
@@ -133,8 +139,6 @@ class CameraHealth:
             if found == FUTURE:
                 ahead_s = (stamp_ns - now_ns) / 1e9
                 self._note('stamps', f'stamps lie {ahead_s:.1f} s ahead of the clock of the node')
-            if found == OVERTAKEN:
-                self._count('stale')
             return found != OVERTAKEN
 
     def processed(self, latency_ms: float, message_bytes: Mapping[str, int]) -> Counters:
@@ -155,9 +159,14 @@ class CameraHealth:
         """Count a frame that comes to nothing.
 
         Args:
-            cause: 'busy', 'stale', 'bad', 'unwanted' or 'stopped'.
+            cause: One of `CAUSES`.
             reason: A sentence that makes the diagnostics warn for a while.
+
+        Raises:
+            ValueError: There is no such cause.
         """
+        if cause not in CAUSES:
+            raise ValueError(f'A frame is dropped for {cause!r}; expected one of {CAUSES}.')
         with self._lock:
             self._count(cause)
             if reason:

@@ -15,7 +15,7 @@ from hiseg_ros.ros.health.transport import Transport
 
 
 @dataclass
-class Health:
+class NodeHealth:
     """State and faults of the node as a whole; written by all threads, read for messages."""
 
     state: str = 'unconfigured'

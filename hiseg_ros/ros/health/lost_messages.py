@@ -10,7 +10,7 @@ NUMBERS = 2**64
 """Publishers number their messages in 64 bits; a step of more than half of that is one back."""
 
 
-class LossCount:
+class LostMessageCounter:
     """Counts by the numbers that a publisher gives its messages, and by what the middleware tells.
 
     A number that is missing between two that arrived is a message that was lost on its way, or

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.health.diagnostics import Health, transport_status
+from hiseg_ros.ros.health.diagnostics import NodeHealth, transport_status
 from hiseg_ros.ros.health.transport import transport_in_use
 
 PERIOD_S = 1.0
@@ -27,7 +27,7 @@ class Reporter:
     def __init__(
         self,
         node: Node,
-        health: Health,
+        health: NodeHealth,
         cameras: Callable[[], Mapping[str, CameraHealth]],
         image_timeout_s: Callable[[], float],
     ) -> None:

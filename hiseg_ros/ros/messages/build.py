@@ -300,6 +300,7 @@ def frame_stats_message(
     message.dropped_malformed = counters.bad
     message.dropped_unwanted = counters.unwanted
     message.dropped_stopped = counters.stopped
+    message.dropped_memory = counters.memory
     message.lost = counters.lost
     message.batch_size = batch_size
     message.image_height, message.image_width = image_size

@@ -1,24 +1,24 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of a configured node: what comes in, what goes out, how it fares."""
+"""One camera of a session: its subscriptions, its publishers and its health."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.ros.health.camera_health import CameraHealth
+from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_slots import FrameSlots
-from hiseg_ros.ros.node.publishers import Outputs
-from hiseg_ros.ros.node.subscriptions import CameraInput, Frame
+from hiseg_ros.ros.node.publishers import CameraPublishers
+from hiseg_ros.ros.node.subscriptions import CameraSubscriptions
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
 
 class Camera:
-    """A camera's subscriptions, publishers and health, and the way into the slots."""
+    """Puts each image that arrives into the slots, and publishes what comes out of them."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Camera:
             name: Namespace of the topics; empty for the only camera.
             parameters: Transport and reliability of the images.
             taxonomy: Tree of the labels.
-            slots: Get its frames.
+            slots: Receive the camera's frames.
 
         Raises:
             ConfigError: A qos_overrides parameter has a value that ROS does not know.
@@ -43,33 +43,28 @@ class Camera:
         self.name = name
         self.health = CameraHealth()
         self._logger = node.get_logger()
-        self.outputs = Outputs(node, taxonomy, name, self._warn_of_reader, parameters)
-        self.input = CameraInput(node, name, parameters, self.health, self._on_frame)
+        self.publishers = CameraPublishers(node, taxonomy, name, self._warn_of_qos, parameters)
+        self.subscriptions = CameraSubscriptions(
+            node, name, parameters, self.health, self._on_frame
+        )
         self.image_size: ImageSize | None = None
         """(H, W) of the image decoded last."""
         self._slots = slots
 
     def _on_frame(self, frame: Frame) -> None:
+        """Leave a frame for the worker; called in the executor's thread for each image."""
         stamp_ns = max(0, header_stamp_ns(frame.message))
         if not self.health.received(stamp_ns, frame.arrived.nanoseconds):
-            return
-        replaced = self._slots.put(self, frame)
-        if replaced is frame:
-            self.health.dropped('stopped')
-        elif replaced is not None:
-            self.health.dropped('busy')
+            frame.receipt.dropped('stale')
+        elif (replaced := self._slots.put(self, frame)) is not None:
+            replaced.receipt.dropped('stopped' if replaced is frame else 'busy')
 
-    def _warn_of_reader(self, reason: str) -> None:
+    def _warn_of_qos(self, reason: str) -> None:
+        """Warn of a subscriber that gets nothing; called in the executor's thread."""
         self._logger.warning(reason)
-        self.health.warn('reader', reason)
+        self.health.warn('subscriber QoS', reason)
 
     def destroy(self) -> None:
         """Take subscriptions and publishers out of the graph."""
-        self.input.close()
-        self.outputs.destroy()
-
-
-def drop(frames: Sequence[tuple[Camera, Frame]]) -> None:
-    """Count frames that are not going to be worked on any more."""
-    for camera, _ in frames:
-        camera.health.dropped('stopped')
+        self.subscriptions.close()
+        self.publishers.destroy()

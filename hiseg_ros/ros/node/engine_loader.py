@@ -72,7 +72,7 @@ def load_engine(parameters: NodeParameters) -> LoadedEngine:
     return LoadedEngine(engine, taxonomy, facts)
 
 
-def load_proven(
+def load_warmed_up(
     make_engine: Callable[[NodeParameters], LoadedEngine],
     parameters: NodeParameters,
     sizes: Iterable[ImageSize],

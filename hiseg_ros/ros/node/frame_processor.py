@@ -1,67 +1,33 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in the worker's thread: decode and segment together; then publish and count each."""
+"""The way of a frame through the worker thread: decode, segment, publish."""
 
 from __future__ import annotations
 
-import math
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 
 from rclpy.node import Node
-from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Header
 
-from hiseg_ros.bags.stamps import stamp_ns_of
-from hiseg_ros.errors import DeviceMemoryError, ImageError
-from hiseg_ros.images.image_message import decode_compressed, decode_image
-from hiseg_ros.inference.memory_relief import MemoryRelief
+from hiseg_ros.errors import DeviceMemoryError, HisegError, ImageError
+from hiseg_ros.inference.memory_relief import RetryingSegmenter
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
-from hiseg_ros.ros.messages import build as messages
-from hiseg_ros.ros.messages.product import Product, Published
-from hiseg_ros.ros.node.camera import Camera, drop
+from hiseg_ros.ros.health.receipt import all_held
+from hiseg_ros.ros.node.camera import Camera
+from hiseg_ros.ros.node.frame import Frame
+from hiseg_ros.ros.node.frame_stages import DecodedFrame, SegmentedFrame, decode
+from hiseg_ros.ros.node.frame_stats import latency_ms, stage_times_ms, stats_message
 from hiseg_ros.ros.node.parameter_store import ParameterStore
-from hiseg_ros.ros.node.publish_thread import Publishing
-from hiseg_ros.ros.node.publishers import STATS, needed_results
-from hiseg_ros.ros.node.subscriptions import Frame
-from hiseg_ros.ros.parameters import NodeParameters
-from hiseg_ros.types import RgbImage, Segmentation
+from hiseg_ros.ros.node.publish_thread import PublishThread
+from hiseg_ros.ros.node.publishers import STATS
 
 WARNING_PERIOD_S = 5.0
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """A frame that was decoded, since somebody listens."""
-
-    camera: Camera
-    frame: Frame
-    wanted: frozenset[str]
-    parameters: NodeParameters
-    rgb: RgbImage
-    taken_s: float
-    decoded_s: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Done:
-    """A segmented frame, to be published and counted."""
-
-    work: _Work
-    segmentation: Segmentation
-    device: str
-    backend: str
-    batch_size: int
-
-
 class FrameProcessor:
-    """Turns image messages into the messages that somebody listens to.
+    """Turns image messages into the messages that somebody subscribes to.
 
-    Where images wait, a frame's messages are built and published in a second thread while the
+    Where images wait, a frame's messages are built and published in the publish thread while the
     next frame is in the network.
     """
 
@@ -69,213 +35,91 @@ class FrameProcessor:
         self,
         node: Node,
         store: ParameterStore,
-        crashed: Callable[[Exception], None],
+        publish_thread: PublishThread,
         is_waiting: Callable[[], bool],
     ) -> None:
         """Keep what every frame needs.
 
         Args:
-            node: To publish with.
-            store: Its parameters.
-            crashed: Told in the second thread of an unforeseen fault with publishing.
+            node: Its clock and logger are used.
+            store: The node's parameters.
+            publish_thread: Publishes beside the network.
             is_waiting: Returns whether another frame waits to be segmented.
         """
         self._node = node
         self._store = store
-        self._crashed = crashed
+        self._publish_thread = publish_thread
         self._is_waiting = is_waiting
-        self._relief = MemoryRelief()
-        self._publishing = Publishing()
-
-    def wait_idle(self) -> None:
-        """Wait until everything that was segmented is published."""
-        self._publishing.wait_idle()
-
-    def close(self, timeout_s: float | None = None) -> bool:
-        """Publish what was segmented and end the second thread; False where it took longer."""
-        return self._publishing.close(timeout_s)
+        self._segmenter = RetryingSegmenter(on_limit=self._warn)
 
     def process(self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]) -> None:
-        """Segment frames of different cameras and publish their messages.
+        """Decode, segment and publish frames of different cameras; each has one fate at the end.
 
-        Each of them is counted as processed or as dropped for one cause, also where this raises.
+        Called in the worker thread.
         """
-        parameters = self._store.values
-        unfinished = dict(frames)
-        try:
-            works = []
-            for camera, frame in frames:
-                work = self._decoded(camera, frame, parameters)
-                if work is None:
-                    del unfinished[camera]
-                else:
-                    works.append(work)
-            engine.threshold = parameters.threshold
-            for work, segmentation, batch_size in self._segmented(engine, works):
-                del unfinished[work.camera]
-                if segmentation is None:
-                    continue
-                done = _Done(work, segmentation, engine.device, engine.backend, batch_size)
-                if parameters.overlap and (unfinished or self._is_waiting()):
-                    self._publishing.run_beside(partial(self._finish_beside, done))
-                else:
-                    self._publishing.wait_idle()
-                    self._finish(done)
-        finally:
-            drop(list(unfinished.items()))
+        with all_held(frame.receipt for _, frame in frames):
+            decoded = self._decode(frames)
+            for segmented in self._segment(engine, decoded):
+                self._publish(segmented)
 
-    def _finish_beside(self, done: _Done) -> None:
-        """Publish and count in the second thread, where nobody catches."""
-        try:
-            self._finish(done)
-        except BaseException as error:
-            if not isinstance(error, Exception):  # such as a library's SystemExit
-                error = RuntimeError(f'{type(error).__name__} while publishing: {error}')
-            try:
-                self._crashed(error)
-            except Exception:
-                traceback.print_exc()  # the node is on its way out
-
-    def _finish(self, done: _Done) -> None:
-        """Publish a frame's messages and count it."""
-        work, segmentation = done.work, done.segmentation
-        info = work.camera.input.camera_info
-        product = Product(work.frame.message.header, work.rgb, segmentation, work.parameters, info)
-        try:
-            published = work.camera.outputs.publish(work.wanted, product)
-        except BaseException:
-            drop([(work.camera, work.frame)])
-            raise
-        self._count(done, published)
-
-    def _decoded(self, camera: Camera, frame: Frame, parameters: NodeParameters) -> _Work | None:
-        """Return a decoded frame; None where it was dropped and counted so."""
-        wanted = camera.outputs.wanted()
-        if not wanted:
-            camera.health.dropped('unwanted')
-            return None
-        age_s = _since_stamp_ms(frame.message.header, self._node.get_clock().now()) / 1e3
-        if 0.0 < parameters.max_age_s < age_s:
-            camera.health.dropped(
-                'stale',
-                f'images are {age_s:.1f} s old, more than the {parameters.max_age_s:g} s of '
-                'max_age_s',
-            )
-            return None
-        taken_s = perf_counter()
-        try:
-            rgb = _decode(frame)
-        except ImageError as error:
-            self._drop_bad(camera, error)
-            return None
-        camera.image_size = (rgb.shape[0], rgb.shape[1])
-        return _Work(camera, frame, wanted, parameters, rgb, taken_s, perf_counter())
-
-    def _segmented(
-        self, engine: SegmentationEngine, works: Sequence[_Work]
-    ) -> Iterator[tuple[_Work, Segmentation | None, int]]:
-        """Yield each frame with its result and the size of its batch.
-
-        Where the device has too little memory it is asked for less at once; see MemoryRelief. The
-        result is None where the frame was dropped and counted so.
-        """
-        relief, waiting = self._relief, list(works)
-        while waiting:
-            most, is_reduced = relief.limit(len(waiting))
-            together, shortage = waiting[:most], ''
-            if relief.text:
-                engine.reduce(is_reduced)
-                for work in together:
-                    work.camera.health.warn('memory', relief.text)
-            try:
-                for work, segmentation, count in self._segmented_together(engine, together):
-                    waiting.remove(work)
-                    yield work, segmentation, count
-                relief.worked(len(together), is_reduced)
-            except DeviceMemoryError as error:
-                # Dealt with below: here the error's traceback holds on to the memory.
-                shortage = str(error)
-            if not shortage:
-                continue
-            can_reduce = len(together) == 1 and engine.reduce(True)
-            if relief.failed(len(together), is_reduced, can_reduce):
-                self._warn(f'{relief.text}: {shortage}')
+    def _decode(self, frames: Sequence[tuple[Camera, Frame]]) -> list[DecodedFrame]:
+        """Return the frames that somebody waits for; drop those that nobody wants or can read."""
+        decoded, parameters = [], self._store.values
+        for camera, frame in frames:
+            wanted = camera.publishers.wanted()
+            age_s = frame.since_stamp_ms(self._node.get_clock().now()) / 1e3
+            if not wanted:
+                frame.receipt.dropped('unwanted')
+            elif 0.0 < parameters.max_age_s < age_s:
+                limit = f'more than the {parameters.max_age_s:g} s of max_age_s'
+                frame.receipt.dropped('stale', f'images are {age_s:.1f} s old, {limit}')
             else:
-                work = waiting.pop(0)
-                work.camera.health.dropped('stopped', shortage)
-                self._warn(f'Skipped an image of {work.camera.input.image_topic}: {shortage}')
-                yield work, None, 1
+                try:
+                    decoded.append(decode(camera, frame, wanted, parameters))
+                except ImageError as error:
+                    self._skip(camera, frame, error)
+        return decoded
 
-    def _segmented_together(
-        self, engine: SegmentationEngine, works: Sequence[_Work]
-    ) -> Iterator[tuple[_Work, Segmentation | None, int]]:
-        if len(works) > 1:
-            try:
-                results = engine.segment_batch(
-                    [work.rgb for work in works],
-                    [needed_results(work.wanted) for work in works],
-                )
-            except ImageError:
-                pass  # one of them is at fault: find out which
-            else:
-                for number, segmentation in results:
-                    yield works[number], segmentation, len(works)
-                return
-        for work in works:
-            try:
-                segmentation = engine.segment(work.rgb, needed_results(work.wanted))
-            except ImageError as error:
-                self._drop_bad(work.camera, error)
-                yield work, None, 1
-            else:
-                yield work, segmentation, 1
+    def _segment(
+        self, engine: SegmentationEngine, frames: Sequence[DecodedFrame]
+    ) -> Iterator[SegmentedFrame]:
+        """Yield each frame as soon as it is segmented; drop those that cannot be."""
+        engine.threshold = self._store.values.threshold
+        requests = [frame.request for frame in frames]
 
-    def _drop_bad(self, camera: Camera, error: ImageError) -> None:
-        camera.health.dropped('bad', str(error))
-        self._warn(f'Skipped an image of {camera.input.image_topic}: {error}')
+        def skip(index: int, error: HisegError) -> None:
+            self._skip(frames[index].camera, frames[index].received, error)
+
+        for result in self._segmenter.segment(engine, requests, on_failure=skip):
+            frame = frames[result.index]
+            if self._segmenter.limit_text:
+                frame.camera.health.warn('memory limit', self._segmenter.limit_text)
+            yield SegmentedFrame(frame, result, engine.device, engine.backend)
+
+    def _publish(self, frame: SegmentedFrame) -> None:
+        """Publish a frame beside the network where another frame waits for it, else here."""
+        is_next_waiting = frame.result.remaining or self._is_waiting()
+        if frame.decoded.parameters.overlap and is_next_waiting:
+            job = partial(self._publish_now, frame)
+            self._publish_thread.run_beside(job, frame.decoded.received.receipt)
+        else:
+            self._publish_thread.wait_idle()
+            self._publish_now(frame)
+
+    def _publish_now(self, frame: SegmentedFrame) -> None:
+        """Publish a frame's messages, count it, publish its statistics."""
+        decoded, publishers = frame.decoded, frame.decoded.camera.publishers
+        published = publishers.publish(decoded.wanted, frame.product)
+        latency = latency_ms(frame, self._node.get_clock().now())
+        counters = decoded.received.receipt.processed(latency, published.message_bytes)
+        if STATS in decoded.wanted:
+            times_ms = stage_times_ms(frame, published, latency)
+            publishers.publish_stats(stats_message(frame, times_ms, counters))
+
+    def _skip(self, camera: Camera, frame: Frame, error: HisegError) -> None:
+        cause = 'memory' if isinstance(error, DeviceMemoryError) else 'bad'
+        frame.receipt.dropped(cause, str(error))
+        self._warn(f'Skipped an image of {camera.subscriptions.image_topic}: {error}')
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
-
-    def _count(self, done: _Done, published: Published) -> None:
-        work, segmentation = done.work, done.segmentation
-        camera, frame, header = work.camera, work.frame, work.frame.message.header
-        now = self._node.get_clock().now()
-        # Meanwhile the clock may have jumped back: a recording has begun anew.
-        latency_ms = _since_stamp_ms(header, now) if now >= frame.arrived else math.nan
-        counters = camera.health.processed(latency_ms, published.message_bytes)
-        if STATS not in work.wanted:
-            return
-        times_ms = {
-            **segmentation.timings_ms,
-            'age': _since_stamp_ms(header, frame.arrived),
-            'queue': 1e3 * (work.taken_s - frame.arrived_s),
-            'decode': 1e3 * (work.decoded_s - work.taken_s),
-            'messages': published.messages_ms,
-            'publish': published.publish_ms,
-            'total': 1e3 * (perf_counter() - frame.arrived_s),
-            'latency': latency_ms,
-        }
-        camera.outputs.publish_stats(
-            messages.frame_stats_message(
-                header,
-                times_ms=times_ms,
-                counters=counters,
-                image_size=(work.rgb.shape[0], work.rgb.shape[1]),
-                batch_size=done.batch_size,
-                device=done.device,
-                backend=done.backend,
-            )
-        )
-
-
-def _since_stamp_ms(header: Header, moment: Time) -> float:
-    """Return the milliseconds from a header's stamp to a moment; NaN where it has no stamp."""
-    stamp_ns = stamp_ns_of(header.stamp)
-    return (moment.nanoseconds - stamp_ns) / 1e6 if stamp_ns > 0 else math.nan
-
-
-def _decode(frame: Frame) -> RgbImage:
-    if isinstance(frame.message, CompressedImage):
-        return decode_compressed(frame.message)
-    return decode_image(frame.message)

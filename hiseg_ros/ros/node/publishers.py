@@ -25,10 +25,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.consumers import signs
-from hiseg_ros.ros.consumers.chosen import chosen_groups
-from hiseg_ros.ros.consumers.group import Group
+from hiseg_ros.ros.consumers.requested_groups import requested_groups
+from hiseg_ros.ros.consumers.topic_group import TopicGroup
 from hiseg_ros.ros.messages import build as messages
-from hiseg_ros.ros.messages import preserialized as large_message
+from hiseg_ros.ros.messages import preserialized
 from hiseg_ros.ros.messages.product import Builder, Product, Published
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
@@ -50,7 +50,7 @@ _WITHOUT_PROBABILITIES = re.compile(
 )
 
 
-class Outputs:
+class CameraPublishers:
     """Publishers of one camera in one configuration of the node."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Outputs:
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._incompatible = incompatible
         self._builders: dict[str, Builder] = {}
-        self._groups: list[Group] = []
+        self._groups: list[TopicGroup] = []
         # The last message of each topic: once it is published all of it was copied.
         self._last: dict[str, Any] = {}
         self._publishers: dict[str, Publisher] = {}
@@ -100,7 +100,7 @@ class Outputs:
         for level in range(1, self._taxonomy.depth + 1):
             build = self._level_probabilities(level)
             self._add(f'level_{level}/probabilities', ProbabilityMap, build)
-        self._groups = chosen_groups(self._node, camera, self._taxonomy, parameters)
+        self._groups = requested_groups(self._node, camera, self._taxonomy, parameters)
         for group in self._groups:
             for topic, kind in group.kinds.items():
                 self._publishers[topic] = self._publisher(topic, kind)
@@ -150,7 +150,7 @@ class Outputs:
         for topic, message in self._messages(wanted, product):
             built = perf_counter()
             messages_s += built - started
-            large_message.publish(self._publishers[topic], message)
+            preserialized.publish(self._publishers[topic], message)
             started = perf_counter()
             publish_s += started - built
             message_bytes[topic] = _HEADER_BYTES + len(getattr(message, 'data', b''))

@@ -22,12 +22,12 @@ from std_srvs.srv import SetBool
 from hiseg_ros.allocator import FRAMES, TRIM_PERIOD_S, give_back, keep_freed_memory
 from hiseg_ros.errors import ConfigError, DeviceError, HisegError
 from hiseg_ros.ros.health.camera_health import CameraHealth, Counters
-from hiseg_ros.ros.health.diagnostics import Health, total
+from hiseg_ros.ros.health.diagnostics import NodeHealth, total
 from hiseg_ros.ros.health.reporter import Reporter
 from hiseg_ros.ros.node.engine_loader import load_engine
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.program import run_program
-from hiseg_ros.ros.node.session import Configured, EngineFactory
+from hiseg_ros.ros.node.session import EngineFactory, Session
 from hiseg_ros.srv import LoadModel
 from hiseg_ros.threads import limit_spinning
 
@@ -65,11 +65,11 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         apart = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=apart)
         self._engine_factory = engine_factory
-        self._health = Health()
-        self._configured: Configured | None = None
+        self._health = NodeHealth()
+        self._session: Session | None = None
         self._switch = threading.Lock()
         self._device_lost = False
-        self._store = ParameterStore(self, is_configured=lambda: self._configured is not None)
+        self._store = ParameterStore(self, is_configured=lambda: self._session is not None)
         for name in self._store.unknown_names:
             self.get_logger().warning(
                 f'Parameter {name} was given, which this node does not have; expected one of '
@@ -111,8 +111,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
 
     def _cameras(self) -> Mapping[str, CameraHealth]:
         # Read once: transitions run in another thread.
-        configured = self._configured
-        return {} if configured is None else configured.health
+        session = self._session
+        return {} if session is None else session.health
 
     def is_slow(self, entity: object) -> bool:
         """Return whether an entity's callback may take long; see NodeExecutor."""
@@ -141,11 +141,9 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self._reporter.publish()
         try:
             parameters = self._store.validated()
-            self._configured = Configured(
-                self, self._store, self._engine_factory, self._on_worker_error
-            )
-            self._configured.load(parameters)
-            self._health.facts = self._configured.facts
+            self._session = Session(self, self._store, self._engine_factory, self._on_worker_error)
+            self._session.load(parameters)
+            self._health.facts = self._session.facts
         except HisegError as error:
             self._teardown()
             self._health.failed(str(error))
@@ -168,8 +166,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self._health.recovered()
         with self._switch:
             self._health.state = 'active'
-            if self._configured is not None and self._health.enabled:
-                self._configured.open_inputs()
+            if self._session is not None and self._health.enabled:
+                self._session.open_inputs()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -183,10 +181,10 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     def _deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         with self._switch:
             self._health.state = 'inactive'
-            if self._configured is not None:
-                self._configured.close_inputs()
-        if self._configured is not None:
-            self._configured.wait_done()
+            if self._session is not None:
+                self._session.close_inputs()
+        if self._session is not None:
+            self._session.wait_done()
         result = super().on_deactivate(state)
         return ERROR if self._device_lost else result
 
@@ -215,9 +213,9 @@ class SegmentationNode(LifecycleNodeMixin, Node):
             return ERROR
 
     def _teardown(self, timeout_s: float | None = None) -> bool:
-        if self._configured is not None and not self._configured.destroy(timeout_s):
+        if self._session is not None and not self._session.destroy(timeout_s):
             return False
-        self._configured = None
+        self._session = None
         self._health.state = 'unconfigured'
         return True
 
@@ -240,11 +238,11 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     ) -> SetBool.Response:
         with self._switch:
             self._health.enabled = request.data
-            if self._health.state == 'active' and self._configured is not None:
+            if self._health.state == 'active' and self._session is not None:
                 if request.data:
-                    self._configured.open_inputs()
+                    self._session.open_inputs()
                 else:
-                    self._configured.close_inputs()
+                    self._session.close_inputs()
         response.success = True
         does = 'takes images while it is active' if request.data else 'takes no images'
         response.message = f'The node {does}; it is {self._health.state}.'
@@ -255,13 +253,13 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self, request: LoadModel.Request, response: LoadModel.Response
     ) -> LoadModel.Response:
         try:
-            if self._configured is None:
+            if self._session is None:
                 raise ConfigError(
                     f'The node is {self._health.state}; expected inactive or active: set '
                     'parameter model and configure instead.'
                 )
-            self._configured.load_model(request.model)
-            self._health.facts = self._configured.facts
+            self._session.load_model(request.model)
+            self._health.facts = self._session.facts
         except Exception as error:
             if not isinstance(error, HisegError):
                 self.get_logger().error(_trace(error))
@@ -295,12 +293,12 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self._health.failed(f'{type(error).__name__}: {error}')
 
     def _match_publishers(self) -> None:
-        if (configured := self._configured) is not None:
-            configured.match_publishers()
+        if (session := self._session) is not None:
+            session.match_publishers()
 
     def _on_time_jump(self, jump: TimeJump) -> None:
-        if (configured := self._configured) is not None:
-            configured.time_jumped()
+        if (session := self._session) is not None:
+            session.time_jumped()
 
 
 def _trace(error: Exception) -> str:

@@ -1,78 +1,88 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What exists while the node is configured: the worker with its engine, and the cameras."""
+"""A session of the node, from configure to cleanup: the engine, its threads and the cameras."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hiseg_ros.errors import ConfigError, TaxonomyError
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.node.camera import Camera, drop
-from hiseg_ros.ros.node.engine_loader import LoadedEngine, load_proven
+from hiseg_ros.ros.node.camera import Camera
+from hiseg_ros.ros.node.engine_loader import LoadedEngine, load_warmed_up
+from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_processor import FrameProcessor
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.parameter_store import ParameterStore
-from hiseg_ros.ros.node.subscriptions import Frame
-from hiseg_ros.ros.node.taxonomy_publishers import LabelMeaning
+from hiseg_ros.ros.node.publish_thread import PublishThread
+from hiseg_ros.ros.node.taxonomy_publishers import TaxonomyPublishers
+from hiseg_ros.ros.node.thread_errors import OnError
 from hiseg_ros.ros.node.worker import Worker
 from hiseg_ros.ros.parameters import NodeParameters, sizes_of
 
 EngineFactory = Callable[[NodeParameters], LoadedEngine]
 
 
-class Configured:
-    """One configuration of the node, from loading the weights to freeing them."""
+class Session:
+    """What exists while the node is configured; a new one for each configuration."""
 
     def __init__(
         self,
         node: Any,
         store: ParameterStore,
         make_engine: EngineFactory,
-        crashed: Callable[[Exception], None],
+        on_error: OnError,
     ) -> None:
         """Prepare; `load` does the work.
 
         Args:
             node: The lifecycle node.
             store: Its parameters.
-            make_engine: Makes the engine from the parameters; called in the worker's thread.
-            crashed: Told, in the thread that it is in, of an unforeseen fault with frames.
+            make_engine: Makes the engine from the parameters; called in the worker thread.
+            on_error: Called with an unexpected exception of a frame, in the thread that failed:
+                the worker or the publish thread.
         """
         self._node = node
         self._store = store
         self._make_engine = make_engine
-        self._crashed = crashed
+        self._on_error = on_error
         self._slots: FrameSlots[Camera, Frame] = FrameSlots()
-        self._processor = FrameProcessor(node, store, crashed, lambda: self._slots.is_waiting)
+        self._publish_thread = PublishThread(on_error)
+        self._processor = FrameProcessor(
+            node, store, self._publish_thread, lambda: self._slots.is_waiting
+        )
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
         self._loaded: LoadedEngine | None = None
-        self._meaning: LabelMeaning | None = None
+        self._taxonomy_publishers: TaxonomyPublishers | None = None
         self._inputs_lock = threading.Lock()
 
     def load(self, parameters: NodeParameters) -> None:
-        """Load the weights, create the publishers and let the worker begin.
+        """Load the weights, create the publishers and start the worker.
 
         Raises:
             HisegError: Weights, taxonomy, device or a parameter cannot be used; `destroy` is
                 still to be called.
         """
         sizes = sizes_of(parameters)
-        self._loaded = self._worker.load(lambda: load_proven(self._make_engine, parameters, sizes))
+        self._loaded = self._worker.load(
+            lambda: load_warmed_up(self._make_engine, parameters, sizes)
+        )
         taxonomy = self._loaded.taxonomy
         for name in parameters.cameras:
             camera = Camera(self._node, name, parameters, taxonomy, self._slots)
             self._cameras = (*self._cameras, camera)
-        self._meaning = LabelMeaning(self._node, taxonomy, parameters.cameras, parameters)
+        self._taxonomy_publishers = TaxonomyPublishers(
+            self._node, taxonomy, parameters.cameras, parameters
+        )
         self._worker.begin()
 
     def _new_worker(self) -> Worker[Camera, Frame]:
-        return Worker(self._slots, self._processor.process, self._crashed, self._batching)
+        return Worker(self._slots, self._processor.process, self._on_error, self._batching)
 
     def _batching(self, engine: SegmentationEngine) -> tuple[int, float]:
         parameters = self._store.values
@@ -81,8 +91,8 @@ class Configured:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What diagnostics tell of model, device, taxonomy and topics."""
-        topics = ', '.join(camera.input.image_topic for camera in self._cameras)
+        """Model, device, taxonomy and topics, as shown in diagnostics."""
+        topics = ', '.join(camera.subscriptions.image_topic for camera in self._cameras)
         facts = {} if self._loaded is None else self._loaded.facts
         return {**facts, 'image topic': topics}
 
@@ -96,29 +106,29 @@ class Configured:
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.health.reset_times()
-                camera.input.open()
+                camera.subscriptions.open()
 
     def close_inputs(self) -> None:
         """Unsubscribe from the cameras and drop the frames that wait."""
         with self._inputs_lock:
             for camera in self._cameras:
-                camera.input.close()
-        drop(self._slots.clear())
+                camera.subscriptions.close()
+        _drop(self._slots.clear())
 
     def match_publishers(self) -> None:
-        """Subscribe to each camera as its driver publishes by now."""
+        """Subscribe to each camera with the reliability that its driver publishes with now."""
         with self._inputs_lock:
             for camera in self._cameras:
-                camera.input.match_publishers()
+                camera.subscriptions.match_publishers()
 
     def wait_done(self) -> None:
-        """Wait until no frame is in work, and what was segmented is published."""
+        """Wait until no frame is in work and everything that was segmented is published."""
         self._slots.wait_done()
-        self._processor.wait_idle()
+        self._publish_thread.wait_idle()
 
     def time_jumped(self) -> None:
-        """Drop the frames that wait, and compare with no earlier stamp."""
-        drop(self._slots.clear())
+        """Drop the frames that wait and forget stamps and rates, since the clock jumped back."""
+        _drop(self._slots.clear())
         for camera in self._cameras:
             camera.health.reset_times()
 
@@ -126,10 +136,10 @@ class Configured:
         """Load other weights beside those in use, try them out, and swap between two frames.
 
         Args:
-            model: As the parameter of that name, which then has this value.
+            model: The new value of the parameter `model`.
 
         Raises:
-            HisegError: They cannot be used, or have another taxonomy; the old ones stay.
+            HisegError: The weights cannot be used or have another taxonomy; the old ones stay.
         """
         running = self._loaded
         if running is None:
@@ -141,18 +151,18 @@ class Configured:
         sizes = seen.union(sizes_of(parameters))
         new = self._new_worker()
         try:
-            loaded = new.load(lambda: load_proven(self._make_engine, parameters, sizes))
+            loaded = new.load(lambda: load_warmed_up(self._make_engine, parameters, sizes))
             if loaded.taxonomy.digest != running.taxonomy.digest:
                 raise TaxonomyError(
                     f'The weights {model} have taxonomy {loaded.taxonomy.name!r} with digest '
                     f'{loaded.taxonomy.digest[:12]}; expected {running.taxonomy.name!r} with '
                     f'digest {running.taxonomy.digest[:12]}: clean up, set parameter model and '
-                    'configure, since other outputs go with it.'
+                    'configure, since the topics follow from the taxonomy.'
                 )
         except Exception:
             new.stop()
             raise
-        self._worker.stop()  # after the frames in work; those that came since wait in the slots
+        self._worker.stop()  # after the frames in work; later ones wait in the slots meanwhile
         self._worker, self._loaded = new, loaded
         new.begin()
         self._store.adopt('model', model)
@@ -161,17 +171,24 @@ class Configured:
         """Free the engine and take everything out of the graph.
 
         Args:
-            timeout_s: How long to wait for the frames in work; None waits for ever.
+            timeout_s: How long to wait for the frames in work; None waits forever.
 
         Returns:
-            False where they took longer; publishers are still there then, subscriptions are not.
+            False where they took longer; the publishers still exist then, the subscriptions do
+            not.
         """
         self.close_inputs()
-        drop(self._slots.close())
-        if not self._worker.stop(timeout_s) or not self._processor.close(timeout_s):
+        _drop(self._slots.close())
+        if not self._worker.stop(timeout_s) or not self._publish_thread.close(timeout_s):
             return False
         for camera in self._cameras:
             camera.destroy()
-        if self._meaning is not None:
-            self._meaning.destroy()
+        if self._taxonomy_publishers is not None:
+            self._taxonomy_publishers.destroy()
         return True
+
+
+def _drop(frames: Sequence[tuple[Camera, Frame]]) -> None:
+    """Count frames that were waiting and that nobody will work on."""
+    for _, frame in frames:
+        frame.receipt.dropped('stopped')

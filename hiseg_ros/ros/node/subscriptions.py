@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -19,28 +18,16 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 from rclpy.subscription import Subscription
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hiseg_ros.ros.health.camera_health import CameraHealth
-from hiseg_ros.ros.health.lost_messages import LossCount
+from hiseg_ros.ros.health.lost_messages import LostMessageCounter
+from hiseg_ros.ros.health.receipt import Receipt
+from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.parameters import NodeParameters
 
 
-@dataclass(frozen=True)
-class Frame:
-    """An image message on its way to the worker."""
-
-    message: Image | CompressedImage
-
-    arrived: Time
-    """Arrival by the node's clock."""
-
-    arrived_s: float
-    """Arrival by `time.perf_counter`."""
-
-
-class CameraInput:
+class CameraSubscriptions:
     """Subscriptions to one camera while the node is active."""
 
     def __init__(
@@ -78,7 +65,7 @@ class CameraInput:
         self._images: Subscription | None = None
         self._infos: Subscription | None = None
         self._current = ReliabilityPolicy.RELIABLE
-        self._losses = LossCount(self._publishers)
+        self._lost_messages = LostMessageCounter(self._publishers)
         self.camera_info: CameraInfo | None = None
         """The newest camera_info, None before the first."""
 
@@ -131,7 +118,7 @@ class CameraInput:
         qos = QoSProfile(reliability=reliability, history=HistoryPolicy.KEEP_LAST, depth=1)
         self._current = reliability
         self._health.incompatible = ''
-        self._losses = LossCount(self._publishers)
+        self._lost_messages = LostMessageCounter(self._publishers)
         for on_lost in (self._on_lost, None):
             events = SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible, message_lost=on_lost
@@ -151,9 +138,10 @@ class CameraInput:
         return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
 
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
-        if missing := self._losses.arrived(info.get('publication_sequence_number')):
+        if missing := self._lost_messages.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
-        self._on_frame(Frame(message, self._node.get_clock().now(), time.perf_counter()))
+        arrived, arrived_s = self._node.get_clock().now(), time.perf_counter()
+        self._on_frame(Frame(message, arrived, arrived_s, Receipt(self._health)))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message
@@ -168,4 +156,4 @@ class CameraInput:
         )
 
     def _on_lost(self, event: Any) -> None:
-        self._health.lost(self._losses.told(event.total_count_change))
+        self._health.lost(self._lost_messages.told(event.total_count_change))

@@ -12,8 +12,8 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from hiseg_ros.msg import Taxonomy as TaxonomyMessage
-from hiseg_ros.ros.consumers.chosen import label_infos
-from hiseg_ros.ros.consumers.installed import tell_missing
+from hiseg_ros.ros.consumers.message_packages import log_missing_packages
+from hiseg_ros.ros.consumers.requested_groups import label_infos
 from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
@@ -28,7 +28,7 @@ LATCHED_QOS = QoSProfile(
 )
 
 
-class LabelMeaning:
+class TaxonomyPublishers:
     """Latched publishers of a configured node: known as soon as it is, active or not."""
 
     def __init__(
@@ -62,7 +62,7 @@ class LabelMeaning:
                 if info is not None:
                     topic = '/'.join(filter(None, ('~', camera, name)))
                     self._latch(topic, info, type(info))
-        tell_missing(node, parameters)
+        log_missing_packages(node, parameters)
 
     def _latch(self, topic: str, message: Any, kind: type) -> None:
         publisher = self._node.create_publisher(kind, topic, LATCHED_QOS)

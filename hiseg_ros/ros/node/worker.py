@@ -1,12 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns an engine: it makes it, runs every frame through it, closes it."""
+"""The worker thread, which owns an engine: it makes it, runs every frame through it, closes it."""
 
 from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -14,16 +13,17 @@ from typing import Generic, TypeVar
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.node.engine_loader import LoadedEngine
 from hiseg_ros.ros.node.frame_slots import FrameSlots
+from hiseg_ros.ros.node.thread_errors import OnError, report_error
 
 K = TypeVar('K', bound=Hashable)
 T = TypeVar('T')
 
 PAUSE_S = 0.2
-"""After a fault without frames, which would come again at once."""
+"""After an exception without frames, which would be raised again at once."""
 
 
 class Worker(Generic[K, T]):
-    """Takes frames out of slots and hands them, with the engine, to a function.
+    """Takes frames out of the slots and passes them, with the engine, to a function.
 
     A device context belongs to the thread that made it, so the engine is made, used and closed
     here and nowhere else. Other weights get a worker of their own, which takes over the slots.
@@ -33,21 +33,23 @@ class Worker(Generic[K, T]):
         self,
         slots: FrameSlots[K, T],
         process: Callable[[SegmentationEngine, Sequence[tuple[K, T]]], None],
-        crashed: Callable[[Exception], None],
+        on_error: OnError,
         batching: Callable[[SegmentationEngine], tuple[int, float]] = lambda engine: (1, 0.0),
     ) -> None:
         """Prepare the thread; `load` starts it.
 
         Args:
             slots: Where frames come from; closing them ends the thread.
-            process: Called for the frames that are worked on together.
-            crashed: Told of what `process` raised; frames go on being taken.
-            batching: Returns the largest number of frames to take at once, and how many seconds
-                the first of them may wait for the others.
+            process: Called in the worker thread with the frames that are worked on together.
+            on_error: Called in the worker thread with what `process` or `batching` raised; frames
+                go on being taken.
+            batching: Called in the worker thread before frames are taken; returns the largest
+                number of frames to take at once, and how many seconds the first of them may wait
+                for the others.
         """
         self._slots = slots
         self._process = process
-        self._crashed = crashed
+        self._on_error = on_error
         self._batching = batching
         self._may_begin = threading.Event()
         self._stopped = False
@@ -55,6 +57,9 @@ class Worker(Generic[K, T]):
 
     def load(self, make_engine: Callable[[], LoadedEngine]) -> LoadedEngine:
         """Start the thread, make the engine in it and wait until it is ready.
+
+        Args:
+            make_engine: Called in the worker thread.
 
         Raises:
             Exception: What `make_engine` raised; the thread has ended then.
@@ -112,17 +117,9 @@ class Worker(Generic[K, T]):
             frames = self._slots.take(most, gather_s=gather_s, cancelled=lambda: self._stopped)
             if frames:
                 self._process(engine, frames)
-        except BaseException as error:  # whatever it is, a thread that is gone says nothing
-            self._tell(error)
+        except BaseException as error:  # otherwise the thread would die silently
+            report_error(error, self._on_error, 'frames were in work')
             if not frames:
                 time.sleep(PAUSE_S)
         finally:
             self._slots.done()
-
-    def _tell(self, error: BaseException) -> None:
-        if not isinstance(error, Exception):  # such as a library's SystemExit
-            error = RuntimeError(f'{type(error).__name__} in the worker: {error}')
-        try:
-            self._crashed(error)
-        except Exception:
-            traceback.print_exc()  # the node is on its way out

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped')
-"""Reasons for which the node drops images."""
+from hiseg_ros.ros.health.camera_health import CAUSES
 
 LEAK_SECONDS = 300.0
 """Shorter runs are still warming up; growth in them is no leak."""
@@ -68,6 +67,7 @@ class FrameCounts:
     bad: int
     unwanted: int
     stopped: int
+    memory: int
     garbage: int
     """Malformed images among those that were sent."""
     results: int
@@ -76,7 +76,7 @@ class FrameCounts:
     @property
     def unexplained(self) -> int:
         """Images that no counter accounts for."""
-        dropped = self.busy + self.stale + self.bad + self.unwanted + self.stopped
+        dropped = sum(getattr(self, cause) for cause in CAUSES)
         return self.sent - self.away - self.lost - self.processed - dropped
 
 

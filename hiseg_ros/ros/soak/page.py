@@ -31,6 +31,7 @@ CATEGORIES = {
     'bad': 'dropped malformed',
     'unwanted': 'dropped unwanted',
     'stopped': 'dropped stopped',
+    'memory': 'dropped memory',
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }

@@ -208,7 +208,7 @@ def test_an_outline_encloses_its_region_and_a_speck_has_its_box(
 def test_topics_of_a_missing_message_package_are_not_there(
     taxonomy: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hiseg_ros.ros.consumers.chosen import label_infos
+    from hiseg_ros.ros.consumers.requested_groups import label_infos
     from hiseg_ros.ros.consumers.signs import Signs
     from hiseg_ros.ros.parameters import NodeParameters
 
@@ -246,7 +246,7 @@ def test_a_result_is_made_only_for_the_topics_that_are_made_of_it(
 def test_a_missing_message_package_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from hiseg_ros.ros.consumers.installed import tell_missing
+    from hiseg_ros.ros.consumers.message_packages import log_missing_packages
     from hiseg_ros.ros.parameters import NodeParameters
 
     for package in ('vision_msgs', 'foxglove_msgs'):
@@ -255,11 +255,11 @@ def test_a_missing_message_package_is_named_with_what_to_install(
     said: dict[str, list[str]] = {'info': [], 'warning': []}
     logger = SimpleNamespace(info=said['info'].append, warning=said['warning'].append)
     node: Any = SimpleNamespace(get_logger=lambda: logger)
-    tell_missing(node, NodeParameters())
+    log_missing_packages(node, NodeParameters())
     assert said['warning'] == []
     assert '~/traffic_signs/detections' in said['info'][0]
     assert 'apt install ros-$ROS_DISTRO-vision-msgs' in said['info'][0]
     assert '~/traffic_signs/annotations' in said['info'][1]
-    tell_missing(node, NodeParameters(nav2_classes='nav2'))
+    log_missing_packages(node, NodeParameters(nav2_classes='nav2'))
     (warning,) = said['warning']
     assert '~/nav2/label_info' in warning and 'vision-msgs' in warning

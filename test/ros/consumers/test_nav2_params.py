@@ -63,7 +63,7 @@ def test_the_parameters_list_exactly_the_classes_of_the_mapping(
 def test_the_latched_label_info_has_the_classes_of_the_parameters_and_no_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from hiseg_ros.ros.consumers.chosen import label_infos
+    from hiseg_ros.ros.consumers.requested_groups import label_infos
     from hiseg_ros.ros.parameters import NodeParameters
 
     parameters = NodeParameters(nav2_classes='nav2', nav2_min_probability=0.25)

@@ -41,9 +41,9 @@ def camera(clock: Clock) -> Any:
 @pytest.fixture
 def health() -> Any:
     """Return the health of an active node."""
-    from hiseg_ros.ros.health.diagnostics import Health
+    from hiseg_ros.ros.health.diagnostics import NodeHealth
 
-    return Health(state='active', facts={'image topic': '/cam', 'model': 'tiny'})
+    return NodeHealth(state='active', facts={'image topic': '/cam', 'model': 'tiny'})
 
 
 def report(health: Any, camera: Any, timeout_s: float = 2.0) -> tuple[int, str, dict[str, str]]:
@@ -96,7 +96,7 @@ def test_a_node_that_does_not_work_misses_no_images(
     assert text.startswith(state)
 
 
-@pytest.mark.parametrize('cause', ['busy', 'stale', 'bad', 'unwanted', 'stopped'])
+@pytest.mark.parametrize('cause', ['busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory'])
 def test_each_frame_is_counted_once_under_its_cause(camera: Any, cause: str) -> None:
     for number in range(5):
         camera.received(NOW + number, NOW)
@@ -150,10 +150,18 @@ def test_lost_messages_and_stamps_ahead_are_warnings_with_numbers(
     assert values['stamps future'] == '1'
 
 
-def test_an_image_that_was_overtaken_is_dropped_as_stale(camera: Any) -> None:
+def test_an_image_that_was_overtaken_is_to_be_dropped(camera: Any) -> None:
     assert camera.received(NOW, NOW)
     assert not camera.received(NOW - 20_000_000, NOW)
-    assert camera.counters.stale == 1
+    assert (camera.counters.received, camera.counters.dropped) == (2, 0)
+    camera.dropped('stale')
+    assert camera.counters.stale == camera.counters.dropped == 1
+
+
+def test_a_cause_that_does_not_exist_is_refused(camera: Any) -> None:
+    with pytest.raises(ValueError, match="'tired'"):
+        camera.dropped('tired')
+    assert camera.counters.dropped == 0
 
 
 def test_a_fault_is_an_error_until_the_node_recovers(health: Any, camera: Any) -> None:

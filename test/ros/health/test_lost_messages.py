@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiseg_ros.ros.health.lost_messages import NUMBERS, LossCount
+from hiseg_ros.ros.health.lost_messages import NUMBERS, LostMessageCounter
 
 
 class Topic:
@@ -16,7 +16,7 @@ class Topic:
 
     def __init__(self, *publishers: str) -> None:
         self.publishers = frozenset(publishers)
-        self.losses = LossCount(lambda: self.publishers)
+        self.losses = LostMessageCounter(lambda: self.publishers)
 
     def counted(self, *numbers: int | None) -> int:
         """Return how many losses these numbers reveal."""

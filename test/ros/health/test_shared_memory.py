@@ -51,7 +51,7 @@ sys.exit(run_program(make, []))
 def start(ros_environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     """Start a node as a process whose files may not grow beyond a limit, where one is given."""
     started: list[subprocess.Popen[str]] = []
-    python_path = [str(REPOSITORY / 'test' / 'ros'), ros_environment.get('PYTHONPATH', '')]
+    python_path = [str(REPOSITORY / 'test' / 'support'), ros_environment.get('PYTHONPATH', '')]
 
     def start(limit: int = 0) -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -168,7 +168,7 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
     from hiseg_ros.ros.health.diagnostics import Counters
 
     times_ms = {'network': 12.5, 'decision': 3.0, 'latency': 20.0}
-    counters = Counters(2**40, 5, busy=3, stale=6, bad=1, unwanted=7, stopped=8)
+    counters = Counters(2**40, 5, busy=3, stale=6, bad=1, unwanted=7, stopped=8, memory=9)
     received = after_transport(
         messages.frame_stats_message(
             header,
@@ -188,6 +188,7 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
     assert (received.dropped_busy, received.dropped_malformed) == (3, 1)
     dropped = (received.dropped_stale, received.dropped_unwanted, received.dropped_stopped)
     assert dropped == (6, 7, 8)
+    assert received.dropped_memory == 9
     assert received.batch_size == 4
     assert (received.image_height, received.image_width) == IMAGE_SIZE
     assert (received.device, received.backend) == ('cpu', 'eager')

@@ -89,7 +89,7 @@ def test_a_full_device_gets_fewer_then_smaller_images_and_the_diagnostics_say_so
         lambda: node.counters.received == node.counters.processed + node.counters.dropped,
         'the counters add up',
     )
-    assert node.counters.stopped == 0, 'no image was lost to it'
+    assert node.counters.stopped == node.counters.memory == 0, 'no image was lost to it'
 
 
 def test_where_not_even_a_small_image_fits_images_are_dropped_until_one_does(
@@ -97,11 +97,13 @@ def test_where_not_even_a_small_image_fits_images_are_dropped_until_one_does(
 ) -> None:
     from node_support import latest, start_drive
 
+    from hiseg_ros.msg import FrameStats
+
     engine = small_engine(room=0)
     engine.reduce = lambda is_reduced: False
     drive = start_drive(graph, engine, PICTURE)
     graph.until(
-        lambda: drive.node.counters.stopped > 1, 'images are dropped', meanwhile=drive.publish
+        lambda: drive.node.counters.memory > 1, 'images are dropped', meanwhile=drive.publish
     )
     graph.until(
         lambda: 'no room for an image' in latest(drive.reports)[1],
@@ -109,8 +111,15 @@ def test_where_not_even_a_small_image_fits_images_are_dropped_until_one_does(
         meanwhile=drive.publish,
     )
     assert graph.state() == 'active'
+    stats = graph.collect(FrameStats, '/segmentation/stats')
     engine.room = 1
-    graph.until(lambda: drive.labels[''], 'labels', meanwhile=drive.publish)
+    graph.until(lambda: drive.labels[''] and stats, 'labels', meanwhile=drive.publish)
+    assert drive.node.counters.stopped == 0
+    assert stats[-1].dropped_memory == drive.node.counters.memory
+    assert stats[-1].dropped_stopped == 0
+    graph.until(
+        lambda: int(latest(drive.reports)[2]['frames dropped memory']) > 1, 'the count in reports'
+    )
 
 
 def test_a_lost_device_ends_in_an_error_with_the_remedy_and_the_process_lives(

@@ -56,7 +56,7 @@ def test_an_error_in_any_transition_is_told_and_ends_unconfigured(
     from ros_graph import ACTIVATE, CONFIGURE, DEACTIVATE
     from sensor_msgs.msg import Image
 
-    from hiseg_ros.ros.node.session import Configured
+    from hiseg_ros.ros.node.session import Session
 
     start_node(graph, HeldEngine().load, autostart=False)
     reports = graph.collect(DiagnosticArray, '/diagnostics')
@@ -69,7 +69,7 @@ def test_an_error_in_any_transition_is_told_and_ends_unconfigured(
         if transition == DEACTIVATE:
             assert graph.change_state(ACTIVATE)
         with monkeypatch.context() as broken:
-            broken.setattr(Configured, method, breaks)
+            broken.setattr(Session, method, breaks)
             assert not graph.change_state(transition)
         assert graph.state() == 'unconfigured'
         graph.until(lambda: latest(reports)[0] == b'\x02', 'an ERROR')

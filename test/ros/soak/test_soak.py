@@ -94,7 +94,7 @@ def observations(**changes: Any) -> Any:
         'sent': [Sent(float(number), 1000 + number, number != 9) for number in range(1, 11)],
         'taken': [[1, 2, 3], [5, 7, 8, 9, 10]],
         'counters': {'received': 8, 'processed': 5, 'busy': 1, 'stale': 0, 'bad': 1,
-                     'unwanted': 0, 'stopped': 1, 'lost': 1},
+                     'unwanted': 0, 'stopped': 1, 'memory': 0, 'lost': 1},
         'results': [1001, 1002, 1005, 1008, 1010],
         'numbers': [1, 2, 3, 4, 5],
         'away': [(3.5, 4.5)],
@@ -121,6 +121,10 @@ def test_counts_that_add_up_have_no_problem() -> None:
         ({'taken': [[1, 2, 3], [5, 7, 8, 9, 11]]}, 'never sent'),
         ({'counters': {**observations().counters, 'received': 9}}, 'took 8 images, counted 9'),
         ({'counters': {**observations().counters, 'busy': 0}}, '1 images are not accounted for'),
+        (
+            {'counters': {**observations().counters, 'memory': 1}},
+            '-1 images are not accounted for',
+        ),
         ({'counters': {**observations().counters, 'bad': 2, 'busy': 0}}, '2 malformed images'),
         (
             {'counters': {**observations().counters, 'lost': 2}},

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from hiseg_ros.ros.messages.product import Product
 
 
-class Group(Protocol):
+class TopicGroup(Protocol):
     """Topics of one camera whose messages share work."""
 
     kinds: Mapping[str, type]

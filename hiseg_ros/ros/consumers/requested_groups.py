@@ -10,23 +10,23 @@ from rclpy.node import Node
 
 from hiseg_ros.ros.consumers import nav2
 from hiseg_ros.ros.consumers.autoware import Autoware
-from hiseg_ros.ros.consumers.group import Group
 from hiseg_ros.ros.consumers.label_set import LabelSet, chosen_sets, label_info
 from hiseg_ros.ros.consumers.signs import Signs
+from hiseg_ros.ros.consumers.topic_group import TopicGroup
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy, load_mapping
 
 
-def chosen_groups(
+def requested_groups(
     node: Node, camera: str, taxonomy: Taxonomy, parameters: NodeParameters
-) -> list[Group]:
+) -> list[TopicGroup]:
     """Return the groups of topics of one camera.
 
     Raises:
         ConfigError: A parameter cannot be used, or numba is not installed.
         MappingError: A mapping is missing or does not fit the taxonomy.
     """
-    groups: list[Group] = [Signs(taxonomy)]
+    groups: list[TopicGroup] = [Signs(taxonomy)]
     groups += [LabelSet(mapping, taxonomy) for mapping in chosen_sets(parameters, taxonomy)]
     if parameters.autoware_classes:
         mapping = load_mapping(parameters.autoware_classes, taxonomy)

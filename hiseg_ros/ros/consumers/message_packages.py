@@ -26,7 +26,7 @@ def message_type(package: str, name: str) -> Any | None:
         return None
 
 
-def tell_missing(node: Node, parameters: NodeParameters) -> None:
+def log_missing_packages(node: Node, parameters: NodeParameters) -> None:
     """Log what is not published since its message package is not installed."""
     for package, topics in _TOPICS_OF_PACKAGE.items():
         try:

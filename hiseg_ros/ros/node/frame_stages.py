@@ -1,0 +1,80 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a received frame becomes in the worker thread: a decoded frame, then a segmented one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from sensor_msgs.msg import CompressedImage
+
+from hiseg_ros.images.image_message import decode_compressed, decode_image
+from hiseg_ros.inference.memory_relief import Request, Result
+from hiseg_ros.ros.messages.product import Product
+from hiseg_ros.ros.node.camera import Camera
+from hiseg_ros.ros.node.frame import Frame
+from hiseg_ros.ros.node.publishers import needed_results
+from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.types import RgbImage
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedFrame:
+    """A frame as an array, with what is to be made of it."""
+
+    camera: Camera
+    received: Frame
+    wanted: frozenset[str]
+    """Topics that somebody subscribes to."""
+    parameters: NodeParameters
+    """The snapshot for this frame."""
+    rgb: RgbImage
+    """(H, W, 3) uint8."""
+    taken_s: float
+    """Start of the work on it, by `time.perf_counter`."""
+    decoded_s: float
+
+    @property
+    def request(self) -> Request:
+        """What the engine is asked for."""
+        return Request(self.rgb, needed_results(self.wanted))
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedFrame:
+    """A frame with its labels, to be published."""
+
+    decoded: DecodedFrame
+    result: Result
+    device: str
+    """Where the network ran, such as 'cuda:0'."""
+    backend: str
+    """Such as 'eager'."""
+
+    @property
+    def product(self) -> Product:
+        """What its messages are built from."""
+        decoded = self.decoded
+        return Product(
+            decoded.received.header,
+            decoded.rgb,
+            self.result.segmentation,
+            decoded.parameters,
+            decoded.camera.subscriptions.camera_info,
+        )
+
+
+def decode(
+    camera: Camera, frame: Frame, wanted: frozenset[str], parameters: NodeParameters
+) -> DecodedFrame:
+    """Decode a frame's image message and note its size for the camera.
+
+    Raises:
+        ImageError: The message cannot be read as an image.
+    """
+    taken_s = perf_counter()
+    is_compressed = isinstance(frame.message, CompressedImage)
+    rgb = (decode_compressed if is_compressed else decode_image)(frame.message)
+    camera.image_size = (rgb.shape[0], rgb.shape[1])
+    return DecodedFrame(camera, frame, wanted, parameters, rgb, taken_s, perf_counter())

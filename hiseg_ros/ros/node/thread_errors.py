@@ -1,0 +1,28 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions in the node's own threads: reported to the node, never lost, never fatal to them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+OnError = Callable[[Exception], None]
+"""Called in the failing thread with an unexpected exception."""
+
+
+def report_error(error: BaseException, on_error: OnError, while_doing: str) -> None:
+    """Report an exception that ended a thread's work on a frame.
+
+    Args:
+        error: What was raised; one that is no Exception, such as a library's SystemExit, is
+            reported as a RuntimeError.
+        on_error: Called with it; what this raises itself goes to standard error.
+        while_doing: Completes 'SystemExit while ...'.
+    """
+    if not isinstance(error, Exception):
+        error = RuntimeError(f'{type(error).__name__} while {while_doing}: {error}')
+    try:
+        on_error(error)
+    except Exception:
+        traceback.print_exc()  # the node is being destroyed: nobody else hears of it
