@@ -68,6 +68,26 @@ def write_tiny_checkpoint(folder: Path) -> None:
     save_checkpoint(folder / 'tiny.safetensors', network, taxonomy, Preprocessing(), card)
 
 
+@pytest.fixture(scope='session')
+def drive_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for XDG_CACHE_HOME: the demo finds its drive there, cut to eight frames.
+
+    All of it takes a minute to draw.
+    """
+    return made_once(tmp_path_factory, 'drive', write_start_of_drive)
+
+
+def write_start_of_drive(folder: Path) -> None:
+    """Write the beginning of the demo's drive where the demo keeps the whole."""
+    from hiseg_ros.bags.footage import write_camera_bag
+    from hiseg_ros.cli.shared.drawn_drive import DrivePlan, draw, drawing_digest
+
+    plan = DrivePlan()
+    path = folder / 'hiseg_ros' / f'drive-{drawing_digest(plan)}-{plan.frames}'
+    path.parent.mkdir()
+    write_camera_bag(path, (draw(plan, index) for index in range(8)), plan.rate_hz)
+
+
 @pytest.fixture
 def street_image() -> np.ndarray:
     """Return a (96, 160, 3) uint8 image with structure at several scales."""

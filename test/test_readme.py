@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,12 +13,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from hiseg_ros.cli.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 420
@@ -53,13 +57,23 @@ class Place:
         return result.stdout + result.stderr
 
     def hiseg(self, command: str, *extra: str, expected: int = 0) -> str:
-        """Run a `hiseg` command with this checkout's module."""
-        words = shlex.split(command)[1:]
-        return self.run([sys.executable, '-m', 'hiseg_ros.cli', *words, *extra], expected)
+        """Run a `hiseg` command in this process, which spares it the import of torch."""
+        said = io.StringIO()
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with redirect_stdout(said), redirect_stderr(said):
+                code = main([*shlex.split(command)[1:], *extra])
+        finally:
+            os.chdir(before)
+        assert code == expected, said.getvalue()
+        return said.getvalue()
 
 
 @pytest.fixture
-def place(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> Place:
+def place(
+    tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path, drive_cache: Path
+) -> Place:
     """Return a folder with an image, small datasets and a bag."""
     from hiseg_ros.bags.footage import Frame, write_camera_bag
 
@@ -75,7 +89,7 @@ def place(tmp_path: Path, street_image: np.ndarray, tiny_checkpoint: Path) -> Pl
     (gtsdb / 'gt.txt').write_text('00005.ppm;10;10;40;40;14\n')
     write_camera_bag(tmp_path / 'bag', [Frame(street_image)] * 6, 10.0)
     shutil.copytree(ROOT / 'config', tmp_path / 'config')
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'XDG_CACHE_HOME': str(drive_cache)}
     return Place(tmp_path, tiny_checkpoint, environment)
 
 

@@ -1,15 +1,21 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pytest plugin: `@pytest.mark.alone` keeps the other workers from testing meanwhile.
+"""Pytest plugin: how the workers of a test run take turns.
 
-For tests that measure time or memory. Every test of a run holds a lock: most of them share it, one
-that is alone has it to itself. With one process nothing is locked.
+`@pytest.mark.alone` is for tests that measure time or look at the whole machine: no other worker
+tests meanwhile. Every test holds a lock: most of them share it, one that is alone has it to
+itself.
+
+Files with slow tests come first, so that the workers end at about the same time.
+
+With one process nothing is locked, and the order is the usual one.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +70,11 @@ class TurnsPlugin:
         """Run the test in its turn."""
         with self._turns.turn(item.get_closest_marker('alone') is not None):
             return (yield)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put files with many slow tests first; the order within a file stays."""
+        slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
+        items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_configure(config: pytest.Config) -> None:

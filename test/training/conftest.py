@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from made_once import made_once
 
 if TYPE_CHECKING:
     from hiseg_ros.training.config.experiment import TrainingConfig
@@ -18,7 +19,7 @@ def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in CamVid's layout with 12 train and 4 val images."""
     from small_runs import draw_camvid
 
-    return draw_camvid(tmp_path_factory.mktemp('camvid'))
+    return made_once(tmp_path_factory, 'camvid', draw_camvid)
 
 
 @pytest.fixture(scope='session')
@@ -34,9 +35,9 @@ def complete(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -
     """Return the folder of a complete run; tests that change it take a copy."""
     from hiseg_ros.training.run.train import train
 
-    run_dir = tmp_path_factory.mktemp('complete')
-    train(config, run_dir, accelerator='cpu')
-    return run_dir
+    return made_once(
+        tmp_path_factory, 'complete', lambda folder: train(config, folder, accelerator='cpu')
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -155,6 +155,8 @@ def others_shared_memory() -> set[str]:
     return {path.name for number in ids for path in shared_memory_of(number)}
 
 
+# The fixture looks at all shared memory of the machine.
+@pytest.mark.alone
 def test_the_summary_agrees_with_the_recording(demo: Demo) -> None:
     summary = demo.summary
     assert summary['frames_published'] == FRAMES

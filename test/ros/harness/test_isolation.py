@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,53 @@ def test_a_domain_is_taken_from_other_processes_too(monkeypatch: pytest.MonkeyPa
     assert 'No free ROS domain id' in result.stderr
     with Isolation() as again:
         assert again.domain_id == graph.domain_id
+
+
+CHILD = """
+import sys, rclpy
+rclpy.init()
+node = rclpy.create_node(sys.argv[1])
+rclpy.spin(node)
+"""
+
+WORKER = """
+import os, subprocess, sys, time
+from hiseg_ros.ros.harness.isolation import Isolation
+
+name, child_program = sys.argv[1:]
+child_name = f'{name}_child'
+with Isolation() as isolation:
+    os.environ.update(isolation.environment())
+    child = subprocess.Popen([sys.executable, '-c', child_program, child_name])
+    import rclpy
+    rclpy.init()
+    node = rclpy.create_node(name)
+    seen, until = set(), time.monotonic() + 60
+    while time.monotonic() < until:
+        names = node.get_node_names()
+        if child_name in names and child_name not in seen:
+            until = time.monotonic() + 1  # time to see strangers as well
+        seen.update(names)
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    print([isolation.domain_id, sorted(seen)])
+"""
+
+
+@pytest.mark.needs('ros')
+def test_two_workers_and_the_nodes_that_they_start_do_not_see_each_other() -> None:
+    """Two processes as those of a test run, each with a node of its own and one in a child."""
+    names = ('first', 'second')
+    workers = [
+        subprocess.Popen(
+            [sys.executable, '-c', WORKER, name, CHILD],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for name in names
+    ]  # fmt: skip
+    said = [worker.communicate(timeout=120) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    results = [ast.literal_eval(output) for output, _ in said]
+    assert [seen for _, seen in results] == [[name, f'{name}_child'] for name in names]
+    assert results[0][0] != results[1][0]

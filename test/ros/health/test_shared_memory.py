@@ -71,6 +71,7 @@ def start(ros_environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
             process.stdout.close()
 
 
+@pytest.mark.alone
 def test_full_log_folder_and_no_shared_memory_are_survived_and_said(
     graph: Graph, start: Any, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_shared_memory_that_runs_out_is_said_before_the_next_process_lacks_it(
     assert transport_status('n', transport, {}).level == b'\x00', 'nothing is known'
 
 
+@pytest.mark.alone
 def test_a_killed_node_hurts_the_next_start_in_nothing_and_its_memory_is_given_back(
     graph: Graph, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

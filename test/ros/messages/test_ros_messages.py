@@ -252,6 +252,7 @@ def test_the_encodings_are_those_that_the_messages_name() -> None:
     assert MASK_ENCODINGS == (Message.PACKBITS, Message.RAW)
 
 
+@pytest.mark.alone
 def test_large_data_is_filled_fast(messages: ModuleType, header: Any) -> None:
     # A numpy array assigned to the field takes 87 ms for these two megabytes.
     labels = np.zeros((1024, 2048), np.uint8)

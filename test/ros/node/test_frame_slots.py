@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def test_a_source_that_came_back_is_waited_for_again() -> None:
     later.join()
 
 
+@pytest.mark.alone
 def test_a_frame_that_waited_while_the_network_was_busy_does_not_wait_again() -> None:
     clock = Clock()
     slots: FrameSlots[str, int] = FrameSlots(clock)

@@ -41,6 +41,7 @@ def until_at_rest(graph: Graph, node: Any) -> Any:
     return node.counters
 
 
+@pytest.mark.alone
 def test_at_six_times_its_rate_the_node_shows_the_newest_image_and_answers(graph: Graph) -> None:
     from node_support import HeldEngine, image_message, start_node, wait_active
     from sensor_msgs.msg import Image
@@ -116,6 +117,7 @@ def test_images_older_than_max_age_are_dropped_as_stale(graph: Graph) -> None:
     until_at_rest(graph, node)
 
 
+@pytest.mark.alone
 def test_without_images_the_node_is_stale_within_two_seconds_and_recovers_at_the_next(
     graph: Graph,
 ) -> None:
@@ -189,6 +191,7 @@ def test_every_frame_has_one_fate_whatever_happens_to_the_node(graph: Graph) -> 
     until_at_rest(graph, node)
 
 
+@pytest.mark.alone
 def test_services_answer_while_the_weights_are_loading(graph: Graph) -> None:
     from diagnostic_msgs.msg import DiagnosticArray
     from node_support import HeldEngine, latest, start_node, wait_active

@@ -97,6 +97,7 @@ sys.exit(segmentation_node.main(sys.argv[:1]))
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize('moment', ['inference', 'loading', 'dead context'])
 def test_the_process_ends_within_two_seconds_whatever_it_is_at(
     graph: Graph, ros_environment: dict[str, str], street_image: RgbImage, moment: str

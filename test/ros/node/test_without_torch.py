@@ -70,14 +70,33 @@ def test_torch_is_as_absent_as_where_it_was_never_installed(environment: dict[st
 
 
 @pytest.mark.skipif(importlib.util.find_spec('numba') is None, reason='no module numba')
-def test_the_demo_runs_without_torch(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_demo_runs_without_torch(
+    tmp_path: Path, environment: dict[str, str], drive_cache: Path
+) -> None:
     """The shipped network comes as a file for the runtimes that are there."""
     output = tmp_path / 'demo'
+    environment |= {'XDG_CACHE_HOME': str(drive_cache)}
     result = hiseg(environment, 'demo', '--seconds', '0.4', '--output', output)
     assert result.returncode == 0, result.stderr
     summary = json.loads((output / 'summary.json').read_text())
     assert summary['frames_processed'] >= 1
     assert (output / 'overlay.mp4').stat().st_size > 0
+
+
+def test_a_drive_is_drawn_without_torch(tmp_path: Path, environment: dict[str, str]) -> None:
+    """By the processes that the demo starts for it where it finds none."""
+    program = (
+        'from hiseg_ros.cli.shared.drawn_drive import DrivePlan, drawn_drive\n'
+        'print(drawn_drive(plan=DrivePlan(size=(48, 96), frames=3)))\n'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', program],
+        capture_output=True,
+        text=True,
+        env={**environment, 'XDG_CACHE_HOME': str(tmp_path / 'cache')},
+    )
+    assert result.returncode == 0, result.stderr
+    assert (Path(result.stdout.strip()) / 'metadata.yaml').is_file()
 
 
 @pytest.mark.skipif(
