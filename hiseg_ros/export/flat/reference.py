@@ -16,13 +16,9 @@ from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.export.flat.classes import ClassOrder, ClassOrders
 from hiseg_ros.export.flat.network import FlatNetwork, FlatOutput
 from hiseg_ros.export.flat.tail import LABEL_MAP, PROBABILITIES
-from hiseg_ros.threads import thread_count
 
 LARGEST_EXCESS = 0.02
 """Of probabilities beyond 0 and 1, and of their sum from 1: float16 may be 0.01 off."""
-
-ERRORS_ONLY = 3
-"""Severity from which ONNX Runtime writes to standard error."""
 
 Tensors = tuple[NDArray[Any], NDArray[Any]]
 """What the wrapped file starts from, and what the flat network itself gives."""
@@ -116,10 +112,9 @@ def _short(problem: Exception) -> str:
 def _in_onnx_runtime(content: bytes) -> Any:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = thread_count()
-    options.log_severity_level = ERRORS_ONLY
-    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    from hiseg_ros.inference.backends.onnx_runtime import CPU, session_options
+
+    session = onnxruntime.InferenceSession(content, session_options(), providers=[CPU])
     return lambda feed: session.run(None, feed)
 
 
