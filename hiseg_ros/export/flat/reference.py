@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError, reason_of
 from hiseg_ros.export.flat.classes import ClassOrder, ClassOrders
 from hiseg_ros.export.flat.network import FlatNetwork, FlatOutput
 from hiseg_ros.export.flat.tail import LABEL_MAP, PROBABILITIES
@@ -84,8 +84,8 @@ class FlatReference:
             )
         except Exception as problem:  # their errors share no family
             raise CheckpointError(
-                f'{network.path} cannot be loaded by {program} ({_short(problem)}); expected an '
-                'ONNX file that it runs.'
+                f'{network.path} cannot be loaded by {program} ({reason_of(problem)}); expected '
+                'an ONNX file that it runs.'
             ) from problem
 
     def __call__(self, prepared: NDArray[Any]) -> Tensors:
@@ -99,14 +99,10 @@ class FlatReference:
         except Exception as problem:  # their errors share no family
             raise CheckpointError(
                 f'{self._network.path} does not run on an input of shape {prepared.shape} '
-                f'({_short(problem)}); expected it to: export it with open height and width, or '
-                'name the size that it takes with --size HxW.'
+                f'({reason_of(problem)}); expected it to: export it with open height and width, '
+                'or name the size that it takes with --size HxW.'
             ) from problem
         return found[0], found[-1]
-
-
-def _short(problem: Exception) -> str:
-    return ' '.join(str(problem).split())[:200]
 
 
 def _in_onnx_runtime(content: bytes) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hiseg_ros.errors import DeviceError
+from hiseg_ros.errors import DeviceError, reason_of
 from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
 
@@ -142,10 +142,10 @@ def prove(step: GraphStep, reference: Step, device: torch.device, precision: str
     except torch.OutOfMemoryError:
         raise
     except Exception as problem:  # driver and libraries have errors of many kinds
-        reason = ' '.join(str(problem).split())[:200]
         raise DeviceError(
-            f'The network cannot be recorded as a CUDA graph on {device} ({reason}); expected a '
-            "GPU and a driver that torch records on: choose backend 'eager'."
+            f'The network cannot be recorded as a CUDA graph on {device} '
+            f'({reason_of(problem)}); expected a GPU and a driver that torch records on: '
+            "choose backend 'eager'."
         ) from problem
     finally:
         step.clear()

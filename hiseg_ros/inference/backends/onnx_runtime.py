@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError, reason_of
 from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.cuda_driver import has_cuda_driver
@@ -133,10 +133,9 @@ class OnnxRuntimeBackend(ExportedBackend):
         except HisegError:
             raise
         except Exception as problem:  # its errors share no family
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
-                f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} ({reason}); '
-                'expected a file written by `hiseg export`.'
+                f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} '
+                f'({reason_of(problem)}); expected a file written by `hiseg export`.'
             ) from problem
 
     def _free(self) -> None:

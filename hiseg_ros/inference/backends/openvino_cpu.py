@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, reason_of
 from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.exported_input import ExportedInput
@@ -87,10 +87,9 @@ class OpenVinoBackend(ExportedBackend):
         try:
             model = core.read_model(path)
         except RuntimeError as problem:
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
-                f'OpenVINO {openvino.__version__} cannot read {path} ({reason}); expected a file '
-                'written by `hiseg export`.'
+                f'OpenVINO {openvino.__version__} cannot read {path} ({reason_of(problem)}); '
+                'expected a file written by `hiseg export`.'
             ) from problem
         source = model.input(0)
         shape = [
