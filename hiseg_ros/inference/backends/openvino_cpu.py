@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, reason_of
 from hiseg_ros.inference.backends.exported import ExportedBackend
 from hiseg_ros.inference.backends.last_used import LastUsed
+from hiseg_ros.inference.exported_graph import LARGEST_LOGIT, LOGITS
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import thread_count
@@ -37,12 +38,6 @@ is a third faster than for an open one. Cameras of so many sizes may share an en
 more each image would be compiled for, which takes longer than to run it."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
-
-LOGITS = '/head/logits.{}/Conv'
-"""Names of the convolutions behind which `inference.export_graph` begins with the tree."""
-
-LARGEST_LOGIT = 60.0
-"""As in `inference.export_graph`."""
 
 
 class OpenVinoBackend(ExportedBackend):
