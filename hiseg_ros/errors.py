@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The errors that hiseg_ros raises: one family, one class per kind of input at fault."""
+"""The errors that hiseg_ros raises: one family, one class per kind of faulty input."""
 
 
 class HisegError(Exception):
@@ -44,3 +44,12 @@ class DatasetError(HisegError):
 
 class BagError(HisegError):
     """A recorded bag is missing, damaged, or lacks the topic asked for."""
+
+
+LONGEST_REASON = 200
+"""Characters of another program's message that are passed on."""
+
+
+def reason_of(problem: BaseException) -> str:
+    """Return the beginning of an error's message on one line; its class where it says nothing."""
+    return ' '.join(str(problem).split())[:LONGEST_REASON] or type(problem).__name__

@@ -45,7 +45,7 @@ def _caption(what: str, rows: Sequence[Row]) -> str:
 def _engines(rows: Sequence[Row]) -> str:
     title = (
         'size',
-        'back-end',
+        'backend',
         'images/s',
         'frame ms (p95)',
         'prepare',
@@ -91,7 +91,7 @@ def _engines(rows: Sequence[Row]) -> str:
 def _graph(rows: Sequence[Row]) -> str:
     title = (
         'size',
-        'back-end',
+        'backend',
         'camera Hz',
         'labelled frames/s',
         'lost',

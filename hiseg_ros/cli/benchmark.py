@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from hiseg_ros.benchmark import everything
+from hiseg_ros.cli.shared.numbers import image_size
 from hiseg_ros.datasets.registry import DATASETS, Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
@@ -205,10 +205,10 @@ def parse_size(text: str) -> ImageSize:
     Raises:
         ConfigError: It is none.
     """
-    match = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text.strip())
-    if match is None:
-        raise ConfigError(f'--size has {text!r}; expected HxW, such as 512x1024.')
-    return int(match[1]), int(match[2])
+    try:
+        return image_size(text)
+    except argparse.ArgumentTypeError as problem:
+        raise ConfigError(f'--size {problem}.') from None
 
 
 LEFT_OUT = {

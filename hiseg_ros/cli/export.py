@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
+from hiseg_ros.cli.shared.numbers import image_size
 from hiseg_ros.types import ImageSize
 
 DYNAMIC = 'dynamic'
@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _size(text: str) -> ImageSize | None:
     if text == DYNAMIC:
         return None
-    match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
-    if match is None:
+    try:
+        return image_size(text)
+    except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no size; expected HxW, such as 512x1024, or {DYNAMIC}'
-        )
-    return int(match[1]), int(match[2])
+            f'must be HxW, such as 512x1024, or {DYNAMIC!r}, not {text!r}'
+        ) from None
 
 
 def run(options: argparse.Namespace) -> None:

@@ -79,8 +79,9 @@ def run(options: argparse.Namespace) -> None:
     import cv2
     from tqdm import tqdm
 
+    from hiseg_ros.cli.shared.image_files import read_rgb
     from hiseg_ros.decision.mapped import decide_mapping
-    from hiseg_ros.images import read_image, write_image
+    from hiseg_ros.images import write_image
     from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import (
@@ -125,8 +126,7 @@ def run(options: argparse.Namespace) -> None:
         write_image(options.output / name, image)
 
     for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
-        bgr = read_image(path)
-        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype('uint8', copy=False)
+        rgb = read_rgb(path)
         result = engine.segment(rgb)
         shown = result.labels
         if options.legend:  # as high as the legend, before names are written

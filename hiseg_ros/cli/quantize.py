@@ -112,23 +112,16 @@ def _inputs(source: Path, paths: Sequence[Path]) -> list[Any]:
     """Return images as the network's input."""
     from tqdm import tqdm
 
+    from hiseg_ros.cli.shared.image_files import read_rgb
     from hiseg_ros.inference.open_model import open_backend
 
     backend, _, _ = open_backend(
         source, backend='auto', device='cpu', precision='float32', input_height=0
     )
     try:
-        return [backend.prepare(_rgb(path)) for path in tqdm(paths, 'reading', unit='image')]
+        return [backend.prepare(read_rgb(path)) for path in tqdm(paths, 'reading', unit='image')]
     finally:
         backend.close()
-
-
-def _rgb(path: Path) -> Any:
-    import numpy as np
-
-    from hiseg_ros.images import read_image
-
-    return np.ascontiguousarray(read_image(path)[..., ::-1])
 
 
 def _facts(
@@ -139,6 +132,7 @@ def _facts(
     Raises:
         ConfigError: It loses too much.
     """
+    from hiseg_ros.cli.shared.image_files import read_rgb
     from hiseg_ros.inference.engine import Engine
 
     engines = [
@@ -148,7 +142,7 @@ def _facts(
     try:
         equal = [
             float((engines[0].segment(rgb).labels == engines[1].segment(rgb).labels).mean())
-            for rgb in map(_rgb, kept)
+            for rgb in map(read_rgb, kept)
         ]
         agreement = sum(equal) / len(equal)
         print(f'{agreement:.1%} of the labels of {len(kept)} images are those of float32')

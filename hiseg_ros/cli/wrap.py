@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiseg_ros.cli.shared.numbers import image_size
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize, RgbImage
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
 """Of the drawn scenes on which both are run."""
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = Preprocessing.mean, Preprocessing.std
 """Of ImageNet, with which most networks are trained."""
 
 UNSURE = 0.9
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument('--bgr', action='store_true', help='it takes blue first')
     source.add_argument(
         '--size',
-        type=_size,
+        type=image_size,
         metavar='HxW',
         help='only input size, where the network leaves it '
         'open; images of other sizes are resized to it',
@@ -131,13 +132,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _size(text: str) -> ImageSize:
-    match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
-    if match is None or '0' in match.groups():
-        raise argparse.ArgumentTypeError(f'{text!r} is no size; expected HxW, such as 512x1024')
-    return int(match[1]), int(match[2])
-
-
 def _label_and_node(text: str) -> tuple[str, str]:
     label, separator, node = text.partition('=')
     if not (separator and label.strip() and node.strip()):
@@ -151,7 +145,6 @@ def run(options: argparse.Namespace) -> None:
     """Write the file, run it beside the flat network, and say what it takes for what."""
     from importlib.util import find_spec
 
-    from hiseg_ros.preprocessing import Preprocessing
     from hiseg_ros.taxonomy import load_taxonomy
 
     if find_spec('onnx') is None:
@@ -201,14 +194,9 @@ def _images(paths: list[Path]) -> list[RgbImage]:
         from hiseg_ros.datasets.scenes import draw_scene
 
         return [draw_scene(seed, size).rgb for seed, size in enumerate(PROOF_SIZES)]
-    import numpy as np
+    from hiseg_ros.cli.shared.image_files import read_rgb
 
-    from hiseg_ros.images import read_image
-
-    images: list[RgbImage] = []
-    for path in paths:
-        images.append(np.ascontiguousarray(read_image(path)[..., ::-1], np.uint8))
-    return images
+    return [read_rgb(path) for path in paths]
 
 
 def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hiseg_ros.decision import decide
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.export.graph import ExportedNetwork
+from hiseg_ros.inference.exported_graph import INPUT, OUTPUT
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.inference.model_file import EXPORTED_PROGRAM, ONNX, read_info
 from hiseg_ros.inference.open_model import BACKENDS
@@ -28,8 +29,6 @@ from hiseg_ros.types import ImageSize, RgbImage
 
 OPSET = 17
 """Of ONNX, from 2022: what a robot's older runtime reads. Nothing in the network needs more."""
-
-INPUT, OUTPUT = 'rgb', 'node_probabilities'
 
 TRACED_SIZE = (96, 160)
 """Input with which a file for any size is traced; no two strides' grids are equally large."""

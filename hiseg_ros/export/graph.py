@@ -10,6 +10,7 @@ from itertools import accumulate
 import torch
 from torch import nn
 
+from hiseg_ros.inference.exported_graph import LARGEST_LOGIT
 from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
@@ -21,10 +22,6 @@ ROOT = 0
 PACKS = 4
 """Convolutions that the pointwise branches are packed into. One would multiply mostly zeros, one
 per classifier would be too thin for a vector unit; 3 to 6 were equally fast."""
-
-LARGEST_LOGIT = 60.0
-"""Beyond it, either way, logits count as this: its exponential is far from float32's limits, so
-no maximum has to be subtracted. Two siblings would both have to exceed it to be confused."""
 
 
 class ExportedNetwork(nn.Module):

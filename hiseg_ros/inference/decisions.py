@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import ConfigError, DeviceError
+from hiseg_ros.errors import ConfigError, DeviceError, reason_of
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, LabelImage, Wanted
 
@@ -86,10 +86,9 @@ class FusedDecision:
                 for labels, confidence in ((True, True), (True, False), (False, True))
             )
         except Exception as problem:  # compiler and driver have errors of many kinds
-            reason = ' '.join(str(problem).split())[:200]
             raise DeviceError(
-                f'The kernel of the decision cannot run on {device} ({reason}); expected a GPU '
-                'that Triton compiles for.'
+                f'The kernel of the decision cannot run on {device} ({reason_of(problem)}); '
+                'expected a GPU that Triton compiles for.'
             ) from problem
         if wrong > LARGEST_DISAGREEMENT:
             raise DeviceError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hiseg_ros.errors import DeviceError, DeviceMemoryError, HisegError
+from hiseg_ros.errors import DeviceError, DeviceMemoryError, HisegError, reason_of
 
 _OUT_OF_MEMORY = (
     'out of memory',
@@ -28,8 +28,6 @@ _LOST = (
     'device lost',
     'cl_device_not_available',
 )
-_REASON = 200
-"""Characters of a runtime's message that are passed on."""
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def device_faults(device: str) -> Iterator[None]:
         raise
     except Exception as problem:
         text = str(problem)
-        reason = ' '.join(text.split())[:_REASON] or type(problem).__name__
+        reason = reason_of(problem)
         if isinstance(problem, MemoryError) or _says(problem, text, _OUT_OF_MEMORY):
             raise DeviceMemoryError(
                 f'Device {device!r} has too little memory ({reason}); expected room for one '

@@ -227,7 +227,7 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--size', '512'], "--size has '512'; expected HxW"),
+        (['--size', '512'], "--size must be HxW, such as 512x1024, not '512'"),
         (['--frames', '0'], '--frames is 0'),
         (['--dataset', 'camvid'], 'without --root'),
         (['--rates', '10,fast'], '--rates is 10,fast'),
@@ -236,7 +236,7 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
         (['--ros', '--dataset', 'camvid', '--root', '.'], '--dataset is given with --ros'),
         (['--profile', '--dataset', 'camvid'], '--dataset is given with --profile'),
         (['--profile', '--cameras', '2'], '--cameras is given with --profile'),
-        (['--profile', '--backend', 'eager'], "--profile is given with back-end 'eager'"),
+        (['--profile', '--backend', 'eager'], "--profile is given with backend 'eager'"),
         (['--everything', '--ros'], '--everything is given with --ros; expected one'),
         (['--everything', '--input-height', '64'], '--input-height is given with --everything'),
         (['--rates', '0'], '--rates is 0'),

@@ -160,7 +160,6 @@ def test_a_file_that_is_not_proven_is_not_kept(
     ('arguments', 'words'),
     [
         (['--output', 'x.onnx', '--size', '100x200'], 'size is 100x200; expected multiples of 32'),
-        (['--output', 'x.onnx', '--size', '0x0'], 'size is 0x0; expected multiples of 32'),
         (['--output', 'x.engine'], "suffix '.engine'; expected .onnx or .pt2"),
         (['--output', 'x.onnx', '--model', 'absent.safetensors'], 'absent.safetensors do not'),
     ],
@@ -182,7 +181,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('size', ['big', '100', '100x', '-1x5'])
+@pytest.mark.parametrize('size', ['big', '100', '100x', '-1x5', '0x0'])
 def test_a_size_that_is_none_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str
 ) -> None:
@@ -190,4 +189,4 @@ def test_a_size_that_is_none_is_a_usage_error(
     with pytest.raises(SystemExit) as caught:
         main(['export', '--output', str(tmp_path / 'x.onnx'), f'--size={size}'])
     assert caught.value.code == 2
-    assert 'expected HxW, such as 512x1024, or dynamic' in capsys.readouterr().err
+    assert f"must be HxW, such as 512x1024, or 'dynamic', not '{size}'" in capsys.readouterr().err

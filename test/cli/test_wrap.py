@@ -122,7 +122,7 @@ def test_what_cannot_be_wrapped_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--size', '0x64'], 'expected HxW, such as 512x1024'),
+        (['--size', '0x64'], "must be HxW, such as 512x1024, not '0x64'"),
         (['--node', 'road'], "expected LABEL=NODE, such as 'terrain=Nature'"),
     ],
 )

@@ -1,45 +1,60 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line, with their range."""
+"""Types of command line arguments: numbers with a range, and image sizes."""
 
 from __future__ import annotations
 
 import argparse
+import re
+
+from hiseg_ros.types import ImageSize
 
 
 def positive(text: str) -> float:
     """Return a number above 0.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is anything else.
     """
     value = _number(text)
     if not 0.0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')
+        raise argparse.ArgumentTypeError(f'must be a positive number, not {text!r}')
     return value
 
 
 def non_negative(text: str) -> float:
-    """Return a number that is not below 0.
+    """Return a number of at least 0.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is anything else.
     """
     value = _number(text)
     if not 0.0 <= value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text!r} is no number from 0 on')
+        raise argparse.ArgumentTypeError(f'must be a number of at least 0, not {text!r}')
     return value
 
 
 def positive_integer(text: str) -> int:
-    """Return a whole number above 0.
+    """Return an integer above 0.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is anything else.
     """
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is no whole number above 0')
+        raise argparse.ArgumentTypeError(f'must be a positive integer, not {text!r}')
     return int(text)
+
+
+def image_size(text: str) -> ImageSize:
+    """Return (H, W) in pixels of a text such as '512x1024'.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is anything else, or a side is 0.
+    """
+    match = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f'must be HxW, such as 512x1024, not {text!r}')
+    return int(match[1]), int(match[2])
 
 
 def _number(text: str) -> float:

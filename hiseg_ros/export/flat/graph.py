@@ -26,13 +26,12 @@ from hiseg_ros.export.flat.network import (
     nodes_before,
 )
 from hiseg_ros.export.flat.reference import Meaning
+from hiseg_ros.inference.exported_graph import INPUT, OUTPUT
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize
 
 LEAST_IR = 8
 """Version of the file format, from 2021: constants need not be inputs, too."""
-
-INPUT, OUTPUT = 'rgb', 'node_probabilities'
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError, reason_of
 from hiseg_ros.export.flat.tail import before_tail, kind_of_tensor
 from hiseg_ros.inference.onnx_bytes import refuse_outside_data
 from hiseg_ros.model.info import INFO_KEY
@@ -137,9 +137,8 @@ def _load(path: Path) -> Any:
         refuse_outside_data(path.read_bytes(), path)
         model = onnx.load(path)
     except Exception as problem:  # protobuf's, the system's and onnx's own share no family
-        reason = ' '.join(str(problem).split())[:200]
         raise CheckpointError(
-            f'{path} cannot be read as ONNX ({reason}); expected a file as '
+            f'{path} cannot be read as ONNX ({reason_of(problem)}); expected a file as '
             'torch.onnx.export writes it, with its weights in it or in the file beside it.'
         ) from problem
     if not model.graph.node or not model.graph.output:
@@ -157,10 +156,9 @@ def _load(path: Path) -> Any:
         try:
             model = onnx.version_converter.convert_version(model, RAISED_OPSET)
         except Exception as problem:  # its errors share no family
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
                 f'{path} has the opset {opset}, which cannot be raised to {RAISED_OPSET} '
-                f'({reason}); expected {LEAST_OPSET} or newer: export it again with '
+                f'({reason_of(problem)}); expected {LEAST_OPSET} or newer: export it again with '
                 f'opset_version={RAISED_OPSET}.'
             ) from problem
     if any(name.startswith(MARK) for node in model.graph.node for name in node.output):

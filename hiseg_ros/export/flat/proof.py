@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError
+from hiseg_ros.errors import CheckpointError, reason_of
 from hiseg_ros.export.flat.classes import FlatClass
 from hiseg_ros.export.flat.planes import FlatPlanes
 from hiseg_ros.inference.model_file import ONNX
@@ -140,10 +140,9 @@ def _agreement(
         try:
             nodes = backend.node_probabilities(one.rgb[None])
         except Exception as problem:  # the runtimes' errors share no family
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
-                f'{program} cannot run {path} ({reason}); expected it to run what the flat '
-                'network runs in.'
+                f'{program} cannot run {path} ({reason_of(problem)}); expected it to run what the '
+                'flat network runs in.'
             ) from problem
         found = np.array(nodes)[list(planes.plane_of_class)]
         if found.shape != one.probabilities.shape:

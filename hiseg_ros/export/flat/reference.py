@@ -12,17 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError, reason_of
 from hiseg_ros.export.flat.classes import ClassOrder, ClassOrders
 from hiseg_ros.export.flat.network import FlatNetwork, FlatOutput
 from hiseg_ros.export.flat.tail import LABEL_MAP, PROBABILITIES
-from hiseg_ros.threads import thread_count
 
 LARGEST_EXCESS = 0.02
 """Of probabilities beyond 0 and 1, and of their sum from 1: float16 may be 0.01 off."""
-
-ERRORS_ONLY = 3
-"""Severity from which ONNX Runtime writes to standard error."""
 
 Tensors = tuple[NDArray[Any], NDArray[Any]]
 """What the wrapped file starts from, and what the flat network itself gives."""
@@ -88,8 +84,8 @@ class FlatReference:
             )
         except Exception as problem:  # their errors share no family
             raise CheckpointError(
-                f'{network.path} cannot be loaded by {program} ({_short(problem)}); expected an '
-                'ONNX file that it runs.'
+                f'{network.path} cannot be loaded by {program} ({reason_of(problem)}); expected '
+                'an ONNX file that it runs.'
             ) from problem
 
     def __call__(self, prepared: NDArray[Any]) -> Tensors:
@@ -103,23 +99,18 @@ class FlatReference:
         except Exception as problem:  # their errors share no family
             raise CheckpointError(
                 f'{self._network.path} does not run on an input of shape {prepared.shape} '
-                f'({_short(problem)}); expected it to: export it with open height and width, or '
-                'name the size that it takes with --size HxW.'
+                f'({reason_of(problem)}); expected it to: export it with open height and width, '
+                'or name the size that it takes with --size HxW.'
             ) from problem
         return found[0], found[-1]
-
-
-def _short(problem: Exception) -> str:
-    return ' '.join(str(problem).split())[:200]
 
 
 def _in_onnx_runtime(content: bytes) -> Any:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = thread_count()
-    options.log_severity_level = ERRORS_ONLY
-    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    from hiseg_ros.inference.backends.onnx_runtime import CPU, session_options
+
+    session = onnxruntime.InferenceSession(content, session_options(), providers=[CPU])
     return lambda feed: session.run(None, feed)
 
 

@@ -10,7 +10,7 @@ from tempfile import gettempdir
 
 import torch
 
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.errors import ConfigError, reason_of
 from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
 from hiseg_ros.resources import cache_folder
 
@@ -53,20 +53,16 @@ def compiled_step(step: Step) -> Step:
         except torch._dynamo.exc.Unsupported as problem:
             raise ConfigError(
                 f"Backend 'compile' cannot take the network as a whole "
-                f'({_first_words(problem)}); expected one without steps that only Python can do: '
+                f'({reason_of(problem)}); expected one without steps that only Python can do: '
                 "choose backend 'eager'."
             ) from problem
         except torch._dynamo.exc.BackendCompilerFailed as problem:
             raise ConfigError(
-                f"Backend 'compile' cannot compile the network here ({_first_words(problem)}); "
+                f"Backend 'compile' cannot compile the network here ({reason_of(problem)}); "
                 "expected a C++ compiler on the machine: install g++ or choose backend 'eager'."
             ) from problem
 
     return run
-
-
-def _first_words(problem: Exception) -> str:
-    return ' '.join(str(problem).split())[:200]
 
 
 def use_lasting_cache() -> None:

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from hiseg_ros.errors import DeviceError
+from hiseg_ros.errors import DeviceError, reason_of
+from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
 
 MAX_GRAPHS = 8
@@ -58,7 +58,7 @@ class GraphStep:
         """
         self._step = step
         self._device = device
-        self._graphs: OrderedDict[tuple[int, ...], _Recorded] = OrderedDict()
+        self._graphs: LastUsed[_Recorded] = LastUsed(MAX_GRAPHS)
         self._stream: Any = None
         self._pool: Any = None
 
@@ -71,12 +71,7 @@ class GraphStep:
         """
         count = len(images)
         shape = (full_batch(count), *images.shape[1:])
-        if shape not in self._graphs:
-            while len(self._graphs) >= MAX_GRAPHS:
-                self._graphs.popitem(last=False)
-            self._graphs[shape] = self._record(images, shape)
-        self._graphs.move_to_end(shape)
-        recorded = self._graphs[shape]
+        recorded = self._graphs.get(shape, lambda: self._record(images, shape))
         with torch.cuda.device(self._device):
             recorded.source[:count].copy_(images, non_blocking=True)
             recorded.graph.replay()
@@ -147,10 +142,10 @@ def prove(step: GraphStep, reference: Step, device: torch.device, precision: str
     except torch.OutOfMemoryError:
         raise
     except Exception as problem:  # driver and libraries have errors of many kinds
-        reason = ' '.join(str(problem).split())[:200]
         raise DeviceError(
-            f'The network cannot be recorded as a CUDA graph on {device} ({reason}); expected a '
-            "GPU and a driver that torch records on: choose backend 'eager'."
+            f'The network cannot be recorded as a CUDA graph on {device} '
+            f'({reason_of(problem)}); expected a GPU and a driver that torch records on: '
+            "choose backend 'eager'."
         ) from problem
     finally:
         step.clear()

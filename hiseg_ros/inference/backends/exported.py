@@ -1,9 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What backends of exported files have in common: the size and the bytes of their input."""
+"""Base of the backends that run exported files: input size, input bytes, and closing."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,17 @@ from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.types import ImageSize, RgbImage
 
 
-class ExportedBackend:
+class ExportedBackend(ABC):
     """Takes (1, h, w, 3) uint8, since normalisation is part of an exported network."""
 
-    _inputs: ExportedInput
+    name: str
+    device: str
+    precision: str
+
+    def __init__(self, inputs: ExportedInput) -> None:
+        """Keep the rule for the input size, that of the opened file."""
+        self._inputs = inputs
+        self._is_open = True
 
     def input_size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""
@@ -31,3 +39,27 @@ class ExportedBackend:
     def prepare(self, rgb: RgbImage) -> NDArray[np.uint8]:
         """Return (1, h, w, 3) uint8."""
         return network_bytes(rgb, self.input_size((rgb.shape[0], rgb.shape[1])))
+
+    def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (V, h, w) float32 for what `prepare` returned; valid until the next call.
+
+        Raises:
+            DeviceError: The runtime cannot compile for this size.
+            RuntimeError: The backend is closed.
+        """
+        if not self._is_open:
+            raise RuntimeError(f'The backend {self.name} is closed; expected an open one.')
+        return self._run(images)
+
+    def close(self) -> None:
+        """Free the network; closing twice does no harm."""
+        self._is_open = False
+        self._free()
+
+    @abstractmethod
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what `node_probabilities` returns."""
+
+    @abstractmethod
+    def _free(self) -> None:
+        """Drop whatever holds memory of the runtime; called once or more."""

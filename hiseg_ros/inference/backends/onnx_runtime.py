@@ -8,7 +8,6 @@ import hashlib
 import re
 import sys
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
@@ -19,8 +18,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, HisegError, reason_of
 from hiseg_ros.inference.backends.exported import ExportedBackend
+from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.exported_input import ExportedInput
@@ -80,23 +80,16 @@ class OnnxRuntimeBackend(ExportedBackend):
         self.device = 'cpu' if self._index is None else f'cuda:{self._index}'
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         source = session.get_inputs()[0]
-        self._inputs = inputs.of_file(path, source.shape, source.type == 'tensor(uint8)')
+        super().__init__(inputs.of_file(path, source.shape, source.type == 'tensor(uint8)'))
         self._input, self._sides = source.name, source.shape
         self._session: Any = session
-        self._of_shape: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._compiled_sessions: LastUsed[Any] = LastUsed(MAX_SIZES)
 
-    def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (V, h, w) float32.
-
-        Raises:
-            DeviceError: TensorRT cannot compile for this size.
-            RuntimeError: The backend is closed.
-        """
-        if self._session is None:
-            raise RuntimeError(f'The backend {self.name} is closed; expected an open one.')
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         session = self._session
         if self._cache and self._inputs.fixed is None:
-            session = self._compiled(images.shape)
+            shape = images.shape
+            session = self._compiled_sessions.get(shape, lambda: self._compiled(shape))
         nodes: NDArray[np.float32] = session.run(None, {self._input: images})[0][0]
         return nodes
 
@@ -112,17 +105,12 @@ class OnnxRuntimeBackend(ExportedBackend):
         )
 
     def _compiled(self, shape: tuple[int, ...]) -> Any:
-        """Return the session for inputs of one shape."""
-        if shape not in self._of_shape:
-            while len(self._of_shape) >= MAX_SIZES:
-                self._of_shape.popitem(last=False)
-            session = self._open(shape)
-            reason = self._fallen_back(session)
-            if reason:
-                raise DeviceError(f"{reason}: see its log, or choose backend 'onnx_runtime'.")
-            self._of_shape[shape] = session
-        self._of_shape.move_to_end(shape)
-        return self._of_shape[shape]
+        """Return a new session for inputs of one shape."""
+        session = self._open(shape)
+        reason = self._fallen_back(session)
+        if reason:
+            raise DeviceError(f"{reason}: see its log, or choose backend 'onnx_runtime'.")
+        return session
 
     def _open(self, shape: Sequence[int] = ()) -> Any:
         """Return a session, for inputs of one shape where one is given.
@@ -130,9 +118,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         Open sides are then closed in the graph: TensorRT plans once for them, and not anew for
         every range of sizes that it has seen.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count()
-        options.log_severity_level = ERRORS_ONLY
+        options = session_options()
         for side, length in zip(self._sides if shape else (), shape, strict=True):
             if isinstance(side, str):
                 options.add_free_dimension_override_by_name(side, length)
@@ -147,16 +133,22 @@ class OnnxRuntimeBackend(ExportedBackend):
         except HisegError:
             raise
         except Exception as problem:  # its errors share no family
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
-                f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} ({reason}); '
-                'expected a file written by `hiseg export`.'
+                f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} '
+                f'({reason_of(problem)}); expected a file written by `hiseg export`.'
             ) from problem
 
-    def close(self) -> None:
-        """Free the network; closing twice does no harm."""
+    def _free(self) -> None:
         self._session = None
-        self._of_shape.clear()
+        self._compiled_sessions.clear()
+
+
+def session_options() -> Any:
+    """Return options of ONNX Runtime: our number of threads, and errors alone in its log."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_count()
+    options.log_severity_level = ERRORS_ONLY
+    return options
 
 
 def _cuda_index(device: str, name: str) -> int | None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError
+from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, reason_of
 from hiseg_ros.inference.backends.exported import ExportedBackend
+from hiseg_ros.inference.backends.last_used import LastUsed
+from hiseg_ros.inference.exported_graph import LARGEST_LOGIT, LOGITS
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import thread_count
@@ -37,12 +38,6 @@ is a third faster than for an open one. Cameras of so many sizes may share an en
 more each image would be compiled for, which takes longer than to run it."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
-
-LOGITS = '/head/logits.{}/Conv'
-"""Names of the convolutions behind which `inference.export_graph` begins with the tree."""
-
-LARGEST_LOGIT = 60.0
-"""As in `inference.export_graph`."""
 
 
 class OpenVinoBackend(ExportedBackend):
@@ -87,38 +82,26 @@ class OpenVinoBackend(ExportedBackend):
         try:
             model = core.read_model(path)
         except RuntimeError as problem:
-            reason = ' '.join(str(problem).split())[:200]
             raise CheckpointError(
-                f'OpenVINO {openvino.__version__} cannot read {path} ({reason}); expected a file '
-                'written by `hiseg export`.'
+                f'OpenVINO {openvino.__version__} cannot read {path} ({reason_of(problem)}); '
+                'expected a file written by `hiseg export`.'
             ) from problem
         source = model.input(0)
         shape = [
             side.get_length() if side.is_static else None for side in source.get_partial_shape()
         ]
+        super().__init__(
+            inputs.of_file(path, shape, source.get_element_type() == openvino.Type.u8)
+        )
         self.precision = precision
-        self._inputs = inputs.of_file(path, shape, source.get_element_type() == openvino.Type.u8)
         self._core = core
         self._model, self._tree = _without_tree(model, taxonomy)
-        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._requests: LastUsed[Any] = LastUsed(MAX_SIZES)
 
-    def node_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (V, h, w) float32.
-
-        Raises:
-            RuntimeError: The backend is closed.
-        """
-        if self._model is None:
-            raise RuntimeError('The backend openvino is closed; expected an open one.')
-        if images.shape not in self._requests:
-            while len(self._requests) >= MAX_SIZES:
-                self._requests.popitem(last=False)
-            self._requests[images.shape] = self.request(images.shape)
-        self._requests.move_to_end(images.shape)
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        request = self._requests.get(images.shape, lambda: self.request(images.shape))
         # The results are the request's own memory: they grow with the tree, and most is read once.
-        results = self._requests[images.shape].infer(
-            [images], share_inputs=True, share_outputs=True
-        )
+        results = request.infer([images], share_inputs=True, share_outputs=True)
         return self.planes([result[0] for result in results.values()])
 
     def planes(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -137,8 +120,7 @@ class OpenVinoBackend(ExportedBackend):
         settings = {**settings_of(self.precision), **settings}
         return self._core.compile_model(model, 'CPU', settings).create_infer_request()
 
-    def close(self) -> None:
-        """Free the network; closing twice does no harm."""
+    def _free(self) -> None:
         self._model = None
         self._requests.clear()
         self._tree = None

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.types import RgbImage
 
 MAX_SIZES = 8
@@ -32,7 +32,7 @@ class Staging:
     def __init__(self, device: torch.device) -> None:
         """Keep the device; memory is taken at the first image of each size."""
         self._device = device
-        self._pieces: OrderedDict[tuple[int, ...], _Piece] = OrderedDict()
+        self._pieces: LastUsed[_Piece] = LastUsed(MAX_SIZES)
 
     @contextmanager
     def held(self, rgb: RgbImage) -> Iterator[torch.Tensor]:
@@ -41,7 +41,7 @@ class Staging:
         The copies may be complete only in the device's order of work; the image may change at
         once.
         """
-        piece = self._piece(rgb.shape)
+        piece = self._pieces.get(rgb.shape, lambda: self._piece(rgb.shape))
         if piece.was_read is not None:
             piece.was_read.synchronize()
         np.copyto(piece.pixels.numpy(), rgb)
@@ -52,16 +52,11 @@ class Staging:
                 piece.was_read.record(torch.cuda.current_stream(self._device))
 
     def _piece(self, shape: tuple[int, ...]) -> _Piece:
-        """Return the memory for a shape."""
-        if shape not in self._pieces:
-            while len(self._pieces) >= MAX_SIZES:
-                self._pieces.popitem(last=False)
-            on_gpu = self._device.type == 'cuda'
-            pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=on_gpu)
-            was_read = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
-            self._pieces[shape] = _Piece(pixels, was_read)
-        self._pieces.move_to_end(shape)
-        return self._pieces[shape]
+        """Return new memory for a shape."""
+        on_gpu = self._device.type == 'cuda'
+        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=on_gpu)
+        was_read = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        return _Piece(pixels, was_read)
 
     def clear(self) -> None:
         """Give the memory back."""

@@ -1,0 +1,16 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Names and limits in the graph of an exported network, for its writer and its backends."""
+
+from __future__ import annotations
+
+INPUT, OUTPUT = 'rgb', 'node_probabilities'
+"""Names of the only input, (N, h, w, 3) uint8, and of the only output, (N, V, h, w) float32."""
+
+LOGITS = '/head/logits.{}/Conv'
+"""Names of the last convolutions, numbered from 0. What follows them is the arithmetic of the
+tree, from logits to node probabilities."""
+
+LARGEST_LOGIT = 60.0
+"""Logits are limited to this magnitude: its exponential is far from float32's limits, so no
+maximum has to be subtracted. Two siblings would both have to exceed it to be confused."""
