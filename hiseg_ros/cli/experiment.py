@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
 
 
@@ -55,7 +56,8 @@ def run(options: argparse.Namespace) -> None:
     """Train, measure, and write table and image."""
     from dataclasses import replace
 
-    from hiseg_ros.training.config.experiment import load_training_config
+    with training_packages():
+        from hiseg_ros.training.config.experiment import load_training_config
 
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
@@ -63,16 +65,11 @@ def run(options: argparse.Namespace) -> None:
     base = load_training_config(options.base)
     base = base.with_paths(options.data, options.backbone_weights)
     base = replace(base, steps=options.steps or base.steps)
-    try:
+    with training_packages():
         from hiseg_ros.training.comparison import comparison
         from hiseg_ros.training.comparison import page as comparison_page
         from hiseg_ros.training.comparison import scores as comparison_scores
         from hiseg_ros.training.run.train import train
-    except ImportError as problem:
-        raise ConfigError(
-            f'Training needs packages that are missing here ({problem}); expected the extra '
-            '"train": pip install "hiseg_ros[train]".'
-        ) from problem
     folder = options.output or Path('runs') / base.name
     tests = comparison_scores.open_test_sets(base.datasets)
     results = comparison.compare(

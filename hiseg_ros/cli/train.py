@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.cli.shared.training_packages import training_packages
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +44,12 @@ def run(options: argparse.Namespace) -> None:
     """Train and say where the weights are."""
     import warnings
 
-    from hiseg_ros.training.config.experiment import load_training_config
+    with training_packages():
+        from hiseg_ros.training.config.experiment import load_training_config
 
     config = load_training_config(options.experiment)  # a slip is said before the long imports
-    try:
+    with training_packages():
         from hiseg_ros.training.run.train import train
-    except ImportError as problem:
-        raise ConfigError(
-            f'Training needs packages that are missing here ({problem}); expected the extra '
-            '"train": pip install "hiseg_ros[train]".'
-        ) from problem
     # The trainer's advice to its programmers: nothing that a user could act on.
     warnings.filterwarnings('ignore', module=r'lightning\.')
     config = config.with_paths(options.data, options.backbone_weights)

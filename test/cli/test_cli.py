@@ -179,10 +179,12 @@ def test_training_takes_its_folders_from_the_command_line(
 def test_training_without_its_packages_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The extra is named."""
-    monkeypatch.setitem(sys.modules, 'hiseg_ros.training.run.train', None)
-    assert main(['train', 'street_lite']) == 2
-    assert 'pip install "hiseg_ros[train]"' in capsys.readouterr().err
+    """The extra is named, whichever of its packages is missing."""
+    for module in ('hiseg_ros.training.run.train', 'hiseg_ros.training.config.experiment'):
+        monkeypatch.setitem(sys.modules, module, None)
+        for command in (['train', 'street_lite'], ['experiment', 'heterogeneous']):
+            assert main(command) == 2
+            assert 'pip install "hiseg_ros[train]"' in capsys.readouterr().err
 
 
 def test_errors_of_the_family_are_told_apart_by_class() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.training.config.experiment import TrainingConfig
+from hiseg_ros.training.config.loss import LossKind
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Variant:
     name: str
     title: str
     head: str
-    loss: str
+    loss: LossKind
     alone: str = ''
     """Name of the only dataset, or empty for all together."""
 

@@ -1,71 +1,73 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which loss a run has, and its settings."""
+"""Settings of the loss of a training run."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.training.config.settings import AtLeastZero, require, settings
 
-KINDS = ('set', 'iv2018', 'flat')
-BOX_GATES = ('none', 'soft', 'hard')
+LossKind = Literal['set', 'iv2018', 'flat']
+BoxGateKind = Literal['none', 'soft', 'hard']
 PUBLISHED_CLASSIFIER_WEIGHTS = (1.0, 0.1)
 
 _HEAD_OF_KIND = {'iv2018': 'conditional', 'flat': 'leaf'}
-"""Heads without which a loss has no meaning."""
+"""The only head that a loss goes with."""
 
 
-@dataclass(frozen=True)
+@settings
 class LossConfig:
     """The loss of a run; docs/losses.md has the formulas."""
 
-    kind: str = 'set'
+    kind: LossKind = 'set'
     """'set': minus the log of the summed probability of the allowed leaves; 'iv2018': cross
     entropy per classifier as published; 'flat': cross entropy over the leaves."""
 
-    box_gate: str = 'none'
-    """What a box's pixel weighs under `set`: 'none' 1, 'soft' the probability of its gate node
-    (for a sign type: sign front), 'hard' 1 where the network decides for that node and 0
-    elsewhere. `iv2018` always has its own hard gate, `flat` never has one."""
+    box_gate: BoxGateKind = 'none'
+    """Weight of the pixels of a box under `set`: 'none' 1, 'soft' the probability of its gate
+    node (for a sign type: sign front), 'hard' 1 where the network decides for that node and 0
+    elsewhere. `iv2018` always has a hard gate of its own, `flat` never has one."""
 
-    level_weights: tuple[float, ...] = ()
+    level_weights: tuple[AtLeastZero, ...] = ()
     """Weight of a pixel by the level of the node that its label stands for, the root first; the
     last goes for all deeper levels. Empty weighs all levels 1."""
 
-    classifier_weights: tuple[float, ...] = PUBLISHED_CLASSIFIER_WEIGHTS
+    classifier_weights: Annotated[tuple[AtLeastZero, ...], Field(min_length=1)] = (
+        PUBLISHED_CLASSIFIER_WEIGHTS
+    )
     """Factor on each classifier's term of `iv2018` by the classifier's level, the root first; the
     last goes for all deeper levels."""
 
     def __post_init__(self) -> None:
-        """Check the choices and ranges.
+        """Check what concerns several settings.
 
         Raises:
-            ConfigError: A value cannot be used, or belongs to another kind of loss.
+            ConfigError: All weights are 0, or a setting belongs to another kind of loss.
         """
-        _require('kind', self.kind, self.kind in KINDS, f'one of {list(KINDS)}')
-        gate = self.box_gate
-        _require('box_gate', gate, gate in BOX_GATES, f'one of {list(BOX_GATES)}')
         for key in ('level_weights', 'classifier_weights'):
             weights = getattr(self, key)
-            is_usable = all(0 <= weight < math.inf for weight in weights)
-            is_usable = is_usable and (any(weights) or weights == ())
-            _require(key, list(weights), is_usable, 'values of at least 0, not all of them 0')
-        if self.box_gate != 'none' and self.kind != 'set':
-            raise ConfigError(
-                f'Loss setting box_gate is {self.box_gate!r} for kind {self.kind!r}; expected it '
-                "with kind 'set' alone: remove it."
-            )
-        if self.classifier_weights == ():
-            raise ConfigError('Loss setting classifier_weights is []; expected a value or more.')
-        if self.classifier_weights != PUBLISHED_CLASSIFIER_WEIGHTS and self.kind != 'iv2018':
-            raise ConfigError(
-                f'Loss setting classifier_weights is {list(self.classifier_weights)} for kind '
-                f"{self.kind!r}; expected it with kind 'iv2018' alone: use level_weights."
-            )
+            require(key, weights, not weights or any(weights), 'values that are not all 0')
+        require(
+            'box_gate',
+            self.box_gate,
+            self.box_gate == 'none' or self.kind == 'set',
+            f"'none' for kind {self.kind!r}, since only kind 'set' has gates",
+            'remove it',
+        )
+        require(
+            'classifier_weights',
+            self.classifier_weights,
+            self.classifier_weights == PUBLISHED_CLASSIFIER_WEIGHTS or self.kind == 'iv2018',
+            f"none for kind {self.kind!r}, since only kind 'iv2018' has them",
+            'use level_weights',
+        )
 
-    def with_kind(self, kind: str) -> LossConfig:
+    def with_kind(self, kind: LossKind) -> LossConfig:
         """Return the same settings for another kind, without those that it does not have.
 
         Raises:
@@ -92,8 +94,3 @@ class LossConfig:
                 f'Loss {self.kind!r} has a network with the head {head!r}; expected the head '
                 f'{needed!r}: set network.head, or use the loss set, which goes with both.'
             )
-
-
-def _require(key: str, value: object, is_usable: bool, expected: str) -> None:
-    if not is_usable:
-        raise ConfigError(f'Loss setting {key} is {value!r}; expected {expected}.')

@@ -135,7 +135,7 @@ def train(
         num_sanity_val_steps=0,
         accumulate_grad_batches=config.accumulate_batches,
         gradient_clip_val=config.gradient_clip or None,
-        precision=config.precision,  # type: ignore[arg-type]
+        precision=config.precision,
         log_every_n_steps=min(20, config.steps_per_epoch),
         callbacks=[
             RunFolderWriter(run_dir, config, first_step),

@@ -148,14 +148,26 @@ def test_level_weights_weigh_a_pixel_by_the_level_of_its_labels_node(kind: str) 
     [
         ({'kind': 'sets'}, "kind is 'sets'; expected one of"),
         ({'box_gate': 'open'}, "box_gate is 'open'; expected one of"),
-        ({'kind': 'flat', 'box_gate': 'soft'}, "box_gate is 'soft' for kind 'flat'"),
-        ({'kind': 'iv2018', 'box_gate': 'hard'}, "box_gate is 'hard' for kind 'iv2018'"),
-        ({'level_weights': (1.0, -1.0)}, 'level_weights is .*; expected values of at least 0'),
-        ({'level_weights': (0.0, 0.0)}, 'level_weights is .*not all of them 0'),
+        (
+            {'kind': 'flat', 'box_gate': 'soft'},
+            "box_gate is 'soft'; expected 'none' for kind 'flat'",
+        ),
+        (
+            {'kind': 'iv2018', 'box_gate': 'hard'},
+            "box_gate is 'hard'; expected 'none' for kind 'iv2018'",
+        ),
+        (
+            {'level_weights': (1.0, -1.0)},
+            r'level_weights\[1\] is -1.0; expected a number of at least 0',
+        ),
+        ({'level_weights': (0.0, 0.0)}, 'level_weights is .*; expected values that are not all 0'),
         ({'level_weights': (float('nan'),)}, 'level_weights'),
         ({'kind': 'iv2018', 'classifier_weights': (float('inf'),)}, 'classifier_weights'),
         ({'kind': 'iv2018', 'classifier_weights': ()}, 'classifier_weights'),
-        ({'classifier_weights': (1.0,)}, "kind 'set'; expected it with kind 'iv2018'"),
+        (
+            {'classifier_weights': (1.0,)},
+            "none for kind 'set', since only kind 'iv2018' has them: use",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings_of_loss: dict[str, Any], words: str) -> None:

@@ -140,15 +140,15 @@ def test_the_schedule_drives_the_rate_of_every_group() -> None:
 @pytest.mark.parametrize(
     ('make', 'words'),
     [
-        (lambda: OptimizerConfig('adam'), "optimizer kind is 'adam'; expected one of"),
-        (lambda: OptimizerConfig(momentum=1.0), 'momentum is 1.0; expected 0 to less than 1'),
+        (lambda: OptimizerConfig('adam'), "Setting kind is 'adam'; expected one of 'adamw'"),
+        (lambda: OptimizerConfig(momentum=1.0), 'momentum is 1.0; expected a number below 1'),
         (lambda: OptimizerConfig('sgd', 0.0, True), 'nesterov is True; expected false where'),
-        (lambda: OptimizerConfig(betas=(0.9, 1.0)), r'betas is \(0.9, 1.0\)'),
-        (lambda: ScheduleConfig('linear'), "schedule kind is 'linear'"),
+        (lambda: OptimizerConfig(betas=(0.9, 1.0)), r'betas\[1\] is 1.0; expected'),
+        (lambda: ScheduleConfig('linear'), "Setting kind is 'linear'; expected one of 'cosine'"),
         (lambda: ScheduleConfig(power=0), 'power is 0'),
         (lambda: ScheduleConfig('steps', factor=0, milestones=(1,)), 'factor is 0'),
         (lambda: ScheduleConfig('steps', milestones=(5, 3)), r'milestones is \(5, 3\); .*ascend'),
-        (lambda: ScheduleConfig('steps', milestones=(0, 3)), r'milestones is \(0, 3\)'),
+        (lambda: ScheduleConfig('steps', milestones=(0, 3)), r'milestones\[0\] is 0; expected'),
         (lambda: ScheduleConfig('steps'), r'milestones is \(\); expected some for the kind'),
         (lambda: ScheduleConfig(milestones=(3,)), r'milestones is \(3,\); .* none for another'),
         (
