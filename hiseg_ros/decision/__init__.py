@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hiseg_ros.decision.dense import decide, interpolate
-    from hiseg_ros.decision.sparse import DecisionTables, decide_sparse, warm_up
+    from hiseg_ros.decision.sparse import decide_sparse, warm_up
+    from hiseg_ros.decision.tables import DecisionTables
 
 __all__ = ['DecisionTables', 'decide', 'decide_sparse', 'interpolate', 'warm_up']
 
 MODULE_OF_NAME = {
-    'DecisionTables': 'sparse',
+    'DecisionTables': 'tables',
     'decide': 'dense',
     'decide_sparse': 'sparse',
     'interpolate': 'dense',

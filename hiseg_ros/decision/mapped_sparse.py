@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.decision.sparse import DecisionTables, decide_sparse, warm_up
+from hiseg_ros.decision.sparse import decide_sparse, warm_up
+from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.errors import MappingError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities

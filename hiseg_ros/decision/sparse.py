@@ -7,78 +7,15 @@ The labels are bit for bit those of a walk in float32 at every pixel; `cell_kern
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
-from numpy.typing import NDArray
 
 from hiseg_ros.decision.cell_kernels import fill
-from hiseg_ros.decision.compiled import ZERO, Bytes, Floats
+from hiseg_ros.decision.compiled import Bytes, Floats
 from hiseg_ros.decision.grid_kernels import walk_grid
+from hiseg_ros.decision.tables import DecisionTables, axis
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
-
-
-@dataclass(frozen=True)
-class DecisionTables:
-    """A tree as flat arrays."""
-
-    child_start: NDArray[np.int32]
-    """(V + 1,): node v's children are `children[child_start[v]:child_start[v + 1]]`."""
-
-    children: NDArray[np.int32]
-    """(V - 1,) node ids, ascending for each parent."""
-
-    common: NDArray[np.uint8]
-    """(V, V) node id of the lowest node that both are below or equal to."""
-
-    @staticmethod
-    def of(taxonomy: Taxonomy) -> DecisionTables:
-        """Return the tables of a tree; make them once."""
-        lists = [taxonomy.children(node.node_id) for node in taxonomy.nodes]
-        start = np.cumsum([0, *map(len, lists)], dtype=np.int32)
-        children = np.array([child for row in lists for child in row], np.int32)
-        common = np.zeros((len(taxonomy), len(taxonomy)), np.uint8)
-        # Preorder: the deepest node that is above both comes last and stays.
-        for node in taxonomy.nodes:
-            below = np.array(taxonomy.nodes_below(node.node_id))
-            common[np.ix_(below, below)] = node.node_id
-        return DecisionTables(start, children, common)
-
-    def __len__(self) -> int:
-        """Return the number of nodes V."""
-        return len(self.common)
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Where the pixels of one image side lie on the grid, as torch places them in float32."""
-
-    cell: NDArray[np.int32]
-    """(N,) grid index before each pixel; the other corner is the next index, or the same last."""
-
-    near: NDArray[np.float32]
-    """(N,) weight of that index."""
-
-    far: NDArray[np.float32]
-    """(N,) weight of the other corner."""
-
-    start: NDArray[np.int32]
-    """(n + 1,): cell i holds the pixels from start[i] to start[i + 1], perhaps none."""
-
-
-@lru_cache(maxsize=32)
-def _axis(cells: int, pixels: int) -> _Axis:
-    scale = np.float32(cells) / np.float32(pixels)
-    half = np.float32(0.5)
-    source = np.maximum(scale * (np.arange(pixels, dtype=np.float32) + half) - half, ZERO)
-    cell = np.minimum(source.astype(np.int32), cells - 1)
-    far = np.clip(source - cell.astype(np.float32), ZERO, np.float32(1))
-    start = np.searchsorted(cell, np.arange(cells + 1)).astype(np.int32)
-    return _Axis(cell, np.float32(1) - far, far, start)
 
 
 def decide_sparse(
@@ -126,59 +63,23 @@ def _decide(
             f'The decision threshold is {threshold}; expected a number from 0 (always a leaf) '
             'to 1.'
         )
-    if (
-        values.ndim != 3
-        or len(values) != len(tables)
-        or values.dtype != np.float32
-        or 0 in (*values.shape, *size)
-    ):
-        raise ValueError(
-            f'Probabilities of shape {values.shape} and type {values.dtype} are to be decided at '
-            f'{size[0]} x {size[1]} pixels; expected ({len(tables)}, h, w) float32 and no side '
-            'of 0: use the tables of the tree that the probabilities belong to.'
-        )
+    tables.check(values, size)
     # The kernels are compiled for this layout alone; another one would compile for seconds.
     values = np.require(values, requirements=('C', 'W'))
     label_image = np.empty(size if want_labels else (0, 0), np.uint8)
     confidence_image = np.empty(size if want_confidence else (0, 0), np.uint8)
-    rows, columns = _axis(values.shape[1], size[0]), _axis(values.shape[2], size[1])
-    tree = tables.child_start, tables.children
-    least = np.float32(threshold)
-    grid = values.shape[1:]
-    nodes = np.empty(grid, np.uint8)
-    chosen = np.empty(grid, np.float32)
-    sure = np.empty(grid, np.bool_)
-    run_in_parallel(
-        lambda worker, workers: walk_grid(
-            values, *tree, least, nodes, chosen, sure, worker, workers
-        )
-    )
-    walked = run_in_parallel(
-        lambda worker, workers: fill(
-            values,
-            *tree,
-            tables.common,
-            least,
-            nodes,
-            chosen,
-            sure,
-            rows.cell,
-            rows.near,
-            rows.far,
-            rows.start,
-            columns.cell,
-            columns.near,
-            columns.far,
-            columns.start,
-            want_labels,
-            want_confidence,
-            label_image,
-            confidence_image,
-            worker,
-            workers,
-        )
-    )
-    return (label_image, confidence_image), sum(walked) / nodes.size
+    axes = (*axis(values.shape[1], size[0]), *axis(values.shape[2], size[1]))
+    tree, least, grid = (tables.child_start, tables.children), np.float32(threshold), values[0]
+    # At each grid point: the node, its probability, and whether rounding could not change it.
+    corners = (
+        np.empty(grid.shape, np.uint8), np.empty_like(grid), np.empty(grid.shape, np.bool_)
+    )  # fmt: skip
+    inputs = (values, *tree, least, *corners)
+    run_in_parallel(lambda worker, workers: walk_grid(*inputs, worker, workers))
+    wanted, images = (want_labels, want_confidence), (label_image, confidence_image)
+    all_inputs = (values, *tree, tables.common, least, *corners, *axes, *wanted, *images)
+    walked = run_in_parallel(lambda worker, workers: fill(*all_inputs, worker, workers))
+    return images, sum(walked) / grid.size
 
 
 def warm_up(tables: DecisionTables) -> None:

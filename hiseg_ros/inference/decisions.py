@@ -156,7 +156,8 @@ class SparseDecision:
             ConfigError: numba is not installed.
         """
         try:
-            from hiseg_ros.decision.sparse import DecisionTables, decide_sparse, warm_up
+            from hiseg_ros.decision.sparse import decide_sparse, warm_up
+            from hiseg_ros.decision.tables import DecisionTables
         except ModuleNotFoundError as problem:
             raise ConfigError(
                 f'Python has no module {problem.name}, which the decision on the CPU needs; '

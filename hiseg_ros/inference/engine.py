@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.errors import ConfigError, DeviceMemoryError, ImageError
+from hiseg_ros.inference.batch import BatchBackend, segment_batch
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
-from hiseg_ros.pipeline import Backend, BatchBackend, segment, segment_batch
+from hiseg_ros.pipeline import Backend, segment
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
 
 MAX_PIXELS = 64_000_000
@@ -156,7 +157,7 @@ class Engine:
 
         Returns:
             Positions of the images and their segmentations, each as soon as it is there; see
-            `pipeline.segment_batch`.
+            `batch.segment_batch`.
 
         Raises:
             ImageError: As `segment` does for any of them; none is segmented then.

@@ -12,7 +12,8 @@ import torch
 
 from hiseg_ros.datasets.scenes import draw_scene
 from hiseg_ros.decision import decide
-from hiseg_ros.decision.sparse import DecisionTables, decide_sparse
+from hiseg_ros.decision.sparse import decide_sparse
+from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint
 from hiseg_ros.resources import default_model
 

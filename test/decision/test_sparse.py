@@ -17,7 +17,8 @@ from random_trees import named_tree, node_values, random_leaf_probabilities, ran
 from hiseg_ros.decision import sparse
 from hiseg_ros.decision.cell_kernels import fill
 from hiseg_ros.decision.grid_kernels import walk_grid
-from hiseg_ros.decision.sparse import DecisionTables, decide_sparse, warm_up
+from hiseg_ros.decision.sparse import decide_sparse, warm_up
+from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.inference.batch import BatchBackend
 from hiseg_ros.inference.engine import Engine
-from hiseg_ros.pipeline import BatchBackend
 from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 
