@@ -69,8 +69,15 @@ bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everyth
 soak: setup ## soak test: the node under faults for MINUTES=30, every frame accounted for, in runs/soak/ (ARGS=)
 	@$(BIN)/hiseg soak --minutes $(or $(MINUTES),30) --output runs/soak $(ARGS)
 
+.PHONY: docs
+docs: ## the documentation as a website in build/docs/html, warnings are errors (ARGS= goes to Sphinx)
+	@$(SETUP) --with docs
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet \
+		--doctree-dir build/docs/doctrees --builder html docs build/docs/html $(ARGS)
+	@echo build/docs/html/index.html
+
 .PHONY: check
-check: lint types test ## what CI runs: lint, types and tests
+check: lint types docs test ## what CI runs: lint, types, documentation and tests
 
 .PHONY: lint
 lint: setup ## ruff: rules and format

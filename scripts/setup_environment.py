@@ -3,7 +3,8 @@
 """`make setup`: .venv with ROS 2 Jazzy and the packages; messages and module in install/.
 
 A robot's packages run the node without torch; `--with torch` adds what runs, measures and exports
-weights, `--with test` the tools of `make test-fast`, `--with all` all of that and training. What
+weights, `--with test` the tools of `make test-fast`, `--with all` all of that, training and the
+tools of `make docs`. `--with docs` installs only what builds the documentation, without ROS. What
 is there stays.
 
 Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
@@ -22,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,9 +37,10 @@ SETS = {
     'robot': (ROBOT, 'about 1 GB'),
     'test': ((*ROBOT, 'dev'), 'about 2 GB'),
     'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
-    'all': ((*ROBOT, 'torch', 'train', 'dev'), 'about 6 GB with torch'),
+    'all': ((*ROBOT, 'torch', 'train', 'dev', 'docs'), 'about 6 GB with torch'),
+    'docs': (('docs',), 'about 0.2 GB'),
 }
-"""Sets of packages, each after those that it contains: files below requirements/, and size."""
+"""Sets of packages: files below requirements/, and size."""
 
 INSTALLED = ('hiseg_ros', 'msg', 'srv', 'launch', 'config', 'models', 'scripts')
 PACKAGES_STAMP = VENV / 'hiseg_packages.stamp'
@@ -173,23 +176,24 @@ def site_packages() -> Path:
     return VENV / 'lib' / f'python{venv_version()}' / 'site-packages'
 
 
-def packages_value(packages: str) -> str:
-    """Return what the stamp of a set of packages says when it is installed."""
-    files = [ROOT / 'requirements' / f'{name}.txt' for name in SETS[packages][0]]
+def file_values(names: Iterable[str]) -> dict[str, str]:
+    """Return what the stamp says of each file below requirements/ once it is installed."""
     # The checkout's path is in the scripts of the environment: a moved one is made anew.
-    return f'{packages} {digest(files, str(ROOT), venv_version())}'
+    words = (str(ROOT), venv_version())
+    return {name: digest([ROOT / 'requirements' / f'{name}.txt'], *words) for name in names}
 
 
-def installed_set() -> str:
-    """Return the name of the set that .venv was last filled with, or ''."""
-    name = PACKAGES_STAMP.read_text().split()[0] if PACKAGES_STAMP.is_file() else ''
-    return name if name in SETS else ''
+def installed_values() -> dict[str, str]:
+    """Return what the stamp says of the files that .venv was last filled with."""
+    lines = PACKAGES_STAMP.read_text().splitlines() if PACKAGES_STAMP.is_file() else []
+    found = dict(line.split(' ', 1) for line in lines if ' ' in line)
+    return {name: value for name, value in found.items() if name in SETS['all'][0]}
 
 
-def joint_set(packages: str, installed: str) -> str:
-    """Return the smallest set that contains these packages and what is installed ('' is none)."""
-    wanted = {*SETS[packages][0], *(SETS[installed][0] if installed else ())}
-    return next(name for name, (files, _) in SETS.items() if wanted <= {*files})
+def environment_value() -> str:
+    """Return what the command and the messages are built against: ROS and what runs with it."""
+    values = installed_values()
+    return ' '.join(values[name] for name in ROBOT)
 
 
 def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
@@ -200,11 +204,13 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
         only_this: Whether .venv must be of the interpreter that runs this.
         quiet: Arguments for pip.
     """
-    packages = joint_set(packages, installed_set())
+    installed = installed_values()
+    names = [name for name in SETS['all'][0] if name in SETS[packages][0] or name in installed]
     wanted = '{}.{}'.format(*sys.version_info) if only_this else venv_version()
-    if stamped(PACKAGES_STAMP, packages_value(packages)) and venv_version() == wanted:
+    if installed == file_values(names) and venv_version() == wanted:
         return
-    check_machine()
+    if 'ros' in names:
+        check_machine()
     if not (VENV / 'hiseg_root').is_file() or (VENV / 'hiseg_root').read_text() != str(ROOT):
         wanted = 'another one'
     if not venv_version() or venv_version() != wanted or probe(str(VENV_PYTHON)) is None:
@@ -217,14 +223,17 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
         print(f'== .venv with {python}', flush=True)
         run([python, '-m', 'venv', '--clear', str(VENV)])
         (VENV / 'hiseg_root').write_text(str(ROOT))
-    PACKAGES_STAMP.unlink(missing_ok=True)
+    # Interrupted, the next run still knows which files it has to install.
+    PACKAGES_STAMP.write_text(''.join(f'{name} unfinished\n' for name in names))
     print(f'== packages into .venv ({SETS[packages][1]})', flush=True)
-    files = [ROOT / 'requirements' / f'{name}.txt' for name in SETS[packages][0]]
+    files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     pinned = [argument for file in files for argument in ('-r', str(file))]
     # Every package is pinned, so there is nothing to resolve.
     run([*PIP_INSTALL, *quiet, *pinned])
-    correct_include_paths()
-    PACKAGES_STAMP.write_text(packages_value(packages))
+    if 'ros' in names:
+        correct_include_paths()
+    lines = [f'{name} {value}\n' for name, value in file_values(names).items()]
+    PACKAGES_STAMP.write_text(''.join(lines))
 
 
 def correct_include_paths() -> None:
@@ -246,7 +255,7 @@ def install_command() -> None:
     """Install the hiseg command and the start-up module that finds the checkout."""
     start_up = ROOT / 'scripts' / 'hiseg_workspace.py'
     metadata = [ROOT / name for name in ('setup.py', 'setup.cfg', 'pyproject.toml')]
-    value = digest([start_up, *metadata], PACKAGES_STAMP.read_text())
+    value = digest([start_up, *metadata], environment_value())
     if stamped(COMMAND_STAMP, value):
         return
     print('== hiseg command', flush=True)
@@ -292,7 +301,7 @@ def remove_lingering() -> None:
 def build_workspace() -> None:
     """Build the messages and install them with the module by colcon."""
     sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *installed_files()]
-    environment = PACKAGES_STAMP.read_text()
+    environment = environment_value()
     value = digest(sources, environment)
     if stamped(BUILD_STAMP, value):
         return
@@ -338,8 +347,9 @@ def main() -> int:
     fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once take turns
     try:
         install_packages(options.packages, options.this_python, quiet)
-        install_command()
-        build_workspace()
+        if 'ros' in SETS[options.packages][0]:
+            install_command()
+            build_workspace()
     except SetupError as error:
         print(f'setup: {error}', file=sys.stderr)
         return 1

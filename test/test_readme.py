@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of the README, run; those for a robot are checked against what they name."""
+"""Every command of the README and of docs/command_line.md is run.
+
+Three cannot be: `colcon build`, `source` and `ros2 launch` need a workspace with ROS from apt.
+They are checked against the files that they name; test/launch starts the launch file as a whole.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +28,31 @@ import pytest
 from hiseg_ros.cli.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = ('README.md', 'docs/command_line.md')
 SECONDS = 420
 
 
-def readme_commands() -> list[str]:
-    """Return every line of the README's shell blocks."""
-    text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    blocks = re.findall(r'^```bash\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return language and text of every fenced block of a page."""
+    text = (ROOT / page).read_text(encoding='utf-8')
+    return re.findall(r'^```(.*?)\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
+
+
+def documented_commands() -> list[str]:
+    """Return every line of the pages' shell blocks, each once."""
+    lines = [
+        line.strip()
+        for page in PAGES
+        for language, block in blocks(page)
+        if language == 'bash'
+        for line in block.splitlines()
+    ]
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with all that the README's commands name."""
+    """A folder with all that the commands name."""
 
     folder: Path
     model: Path
@@ -162,7 +178,7 @@ def evaluate(place: Place, command: str) -> None:
 
 
 def replay(place: Place, command: str) -> None:
-    """A new bag and figures; the recording at hand has its truth on a topic of another name."""
+    """A new bag and metrics; the recording at hand has its truth on a topic of another name."""
     from hiseg_ros.bags.footage import TRUTH_TOPIC, Frame, write_camera_bag
 
     image = cv2.cvtColor(cv2.imread(str(place.folder / 'street.jpg')), cv2.COLOR_BGR2RGB)
@@ -177,10 +193,10 @@ def replay(place: Place, command: str) -> None:
 
 
 def video(place: Place, command: str) -> None:
-    """A replay's folder becomes a film."""
+    """A replay's folder becomes a video."""
     place.hiseg('hiseg replay bag --output out', '--model', str(place.model))
     place.hiseg(command)
-    assert (place.folder / 'film.mp4').stat().st_size > 0
+    assert (place.folder / 'street.mp4').stat().st_size > 0
 
 
 def colcon_build(place: Place, command: str) -> None:
@@ -223,8 +239,23 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
 
 @pytest.mark.needs('ros', 'torch', 'train')
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize('command', readme_commands())
-def test_the_readme_command_works(place: Place, command: str) -> None:
+@pytest.mark.parametrize('command', documented_commands())
+def test_the_documented_command_works(place: Place, command: str) -> None:
     """Each command works, with small weights and data in place of the reader's."""
     (run,) = [run for start, run in RUNS.items() if command.startswith(start)]
     run(place, command)
+
+
+def test_no_block_of_the_pages_is_left_out() -> None:
+    """Every block is shell commands, of which each has one check, or an include of the site."""
+    for page in PAGES:
+        languages = {language for language, _ in blocks(page)}
+        assert languages <= {'bash', '{include} generated/parts/commands.md'}, page
+    for command in documented_commands():
+        assert len([start for start in RUNS if command.startswith(start)]) == 1, command
+    unused = [
+        start
+        for start in RUNS
+        if not any(command.startswith(start) for command in documented_commands())
+    ]
+    assert unused == []
