@@ -216,6 +216,7 @@ def test_make_without_a_target_lists_the_targets() -> None:
     assert set(re.findall(r'^ +make ([\w-]+) ', result.stdout, re.MULTILINE)) == targets
 
 
+@pytest.mark.slow
 def test_documented_commands_exist() -> None:
     """Targets, verbs, options, launch files and programs that the pages name are there."""
     text = (ROOT / 'Makefile').read_text(encoding='utf-8')

@@ -27,6 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache_folder()
 
 
+@pytest.mark.slow
 def test_a_drive_is_drawn_once_with_its_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     path = drawn_drive(plan=PLAN)
     truth = list(read_images(path, '/ground_truth/node_ids/compressed'))
@@ -48,6 +49,7 @@ def test_the_truth_is_in_node_ids_of_the_street_taxonomy() -> None:
         assert names[int(node_id)] == LEAF_NAMES[leaf]
 
 
+@pytest.mark.slow
 def test_a_longer_drive_is_kept_beside_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = drawn_drive(plan=PLAN)
     longer = drawn_drive(0.4, PLAN)
@@ -56,6 +58,7 @@ def test_a_longer_drive_is_kept_beside_the_usual_one(monkeypatch: pytest.MonkeyP
     assert len(list(read_images(longer, '/camera/image_raw/compressed'))) == 4
 
 
+@pytest.mark.slow
 def test_another_drawing_takes_the_place_of_the_one_before() -> None:
     before = drawn_drive(plan=PLAN)
     after = drawn_drive(plan=replace(PLAN, seed=2))

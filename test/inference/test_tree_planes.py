@@ -59,6 +59,7 @@ def test_channels_that_are_no_whole_classifiers_are_not_taken() -> None:
         assert tree_planes.tree_of(taxonomy, wrong) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('suffix', ['.onnx', '_int8.onnx'])
 def test_openvino_leaves_the_tree_of_the_shipped_networks_to_the_loop(
     suffix: str, street_image: np.ndarray, monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,10 @@ ALSO_INSTALLED = {
 """Further modules that the same requirements bring, and that test files import at their top."""
 
 
+NEED_OF_FIXTURE = {'tiny_checkpoint': 'torch', 'ros_environment': 'ros'}
+"""What the fixtures need that conftest.py defines for all tests."""
+
+
 def required() -> list[str]:
     """Return the needs that have to be met here."""
     return os.environ.get('HISEG_REQUIRE', '').split()
@@ -77,6 +81,13 @@ def absent_module(name: str) -> str | None:
         if found is None:
             return module
     return None
+
+
+def needs_of(item: pytest.Item) -> list[str]:
+    """Return what a test needs, by its marks and fixtures."""
+    marked = [name for marker in item.iter_markers('needs') for name in marker.args]
+    fixtures = getattr(item, 'fixturenames', ())
+    return marked + [name for one, name in NEED_OF_FIXTURE.items() if one in fixtures]
 
 
 def need_of_module(module: str) -> str | None:
@@ -120,11 +131,10 @@ def pytest_make_collect_report(
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose need is missing; fail it where HISEG_REQUIRE says the need is there."""
-    for marker in item.iter_markers('needs'):
-        for name in marker.args:
-            reason = missing_need(name)
-            if reason is None:
-                continue
-            if name in required():
-                pytest.fail(f'HISEG_REQUIRE names {name!r}, but {reason}', pytrace=False)
-            pytest.skip(f'needs {name}: {reason}')
+    for name in needs_of(item):
+        reason = missing_need(name)
+        if reason is None:
+            continue
+        if name in required():
+            pytest.fail(f'HISEG_REQUIRE names {name!r}, but {reason}', pytrace=False)
+        pytest.skip(f'needs {name}: {reason}')

@@ -38,6 +38,7 @@ def test_the_same_seed_draws_the_same_bytes() -> None:
     assert again.boxes == scene(41).boxes
 
 
+@pytest.mark.slow
 def test_scenes_of_different_seeds_differ() -> None:
     images = {one.rgb.tobytes() for one in some_scenes()}
     assert len(images) == len(some_scenes())

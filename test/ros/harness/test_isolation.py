@@ -102,6 +102,7 @@ with Isolation() as isolation:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.needs('ros')
 def test_two_workers_and_the_nodes_that_they_start_do_not_see_each_other() -> None:
     """Two processes as those of a test run, each with a node of its own and one in a child."""

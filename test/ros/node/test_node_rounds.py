@@ -21,6 +21,7 @@ pytestmark = pytest.mark.needs('ros')
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_ten_rounds_leave_no_memory_and_no_threads_behind(tmp_path: Path) -> None:
     """Configured, active, inactive, cleaned up, ten times, with an image each."""
     program = 'import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))'

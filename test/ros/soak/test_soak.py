@@ -46,6 +46,7 @@ def shown(plan: Any) -> dict[str, list[RgbImage]]:
     }
 
 
+@pytest.mark.slow
 def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     """With each kind of fault once."""
     from hiseg_ros.ros.soak.faults import FAULTS
@@ -77,6 +78,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
 
 
+@pytest.mark.slow
 def test_a_node_that_cannot_be_configured_is_an_error_and_no_wait(tmp_path: Path) -> None:
     """Its own sentence is passed on."""
     from hiseg_ros.ros.soak.run import soak

@@ -69,6 +69,7 @@ def test_torch_is_as_absent_as_where_it_was_never_installed(environment: dict[st
     assert "ModuleNotFoundError: No module named 'torch'" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec('numba') is None, reason='no module numba')
 def test_the_demo_runs_without_torch(
     tmp_path: Path, environment: dict[str, str], drive_cache: Path
@@ -83,6 +84,7 @@ def test_the_demo_runs_without_torch(
     assert (output / 'overlay.mp4').stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_drive_is_drawn_without_torch(tmp_path: Path, environment: dict[str, str]) -> None:
     """By the processes that the demo starts for it where it finds none."""
     program = (
@@ -99,6 +101,7 @@ def test_a_drive_is_drawn_without_torch(tmp_path: Path, environment: dict[str, s
     assert (Path(result.stdout.strip()) / 'metadata.yaml').is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ('openvino', 'numba')),
     reason='no module openvino or numba',
@@ -132,6 +135,7 @@ def test_the_benchmark_takes_a_runtime_in_float32_for_the_reference(
     assert f'the reference of the labels is `{in_int8["reference"]}`' in result.stdout
 
 
+@pytest.mark.slow
 def test_what_needs_torch_says_what_to_install(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
