@@ -60,6 +60,7 @@ def test_a_group_allows_what_lies_below_its_node_but_not_other_labels(
     }
 
 
+@pytest.mark.needs('torch')
 def test_merged_counts_equal_counting_merged_images(
     small_taxonomy: Taxonomy, mapping: Mapping
 ) -> None:

@@ -77,6 +77,7 @@ def pixel_scores(taxonomy: Taxonomy, mapping: Mapping) -> PixelScores:
     return scores
 
 
+@pytest.mark.needs('torch')
 @pytest.mark.parametrize('name', ['camvid', 'vistas'])
 def test_the_page_of_dense_labels_is_whole_and_asks_the_network_for_nothing(name: str) -> None:
     """Every label, every level, the matrix, the diagram; only data in addresses."""
@@ -133,6 +134,7 @@ def test_the_page_of_a_recording_has_one_decision_only(small_taxonomy: Taxonomy)
     assert page.tags['svg'] == 0
 
 
+@pytest.mark.needs('torch')
 def test_names_are_text_and_never_markup(small_taxonomy: Taxonomy) -> None:
     """A label or a folder may be named anything."""
     name = '<script>alert(1)</script>"&'

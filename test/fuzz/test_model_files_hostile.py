@@ -90,6 +90,7 @@ def test_graphs_in_graphs_without_end_are_refused(tmp_path: Path) -> None:
         refuse_outside_data(field(7, graph), tmp_path / 'x.onnx')
 
 
+@pytest.mark.needs('torch')
 def test_a_wrapped_networks_source_cannot_read_outside_its_folder(tmp_path: Path) -> None:
     """Nor can what `hiseg wrap` is given."""
     from hiseg_ros.export.flat.network import open_flat_network
@@ -194,6 +195,7 @@ def test_a_block_cannot_ask_for_a_network_of_any_size(key: str) -> None:
         parse_info(json.dumps(block), Path('x.onnx'))
 
 
+@pytest.mark.needs('torch')
 @pytest.mark.parametrize('suffix', ['.safetensors', '.onnx', '.pt2'])
 def test_a_name_that_no_file_can_have_is_refused(suffix: str) -> None:
     """A parameter of the node may be any text."""
