@@ -85,18 +85,18 @@ def test_the_last_images_of_a_publisher_that_has_gone_are_still_counted() -> Non
 def test_what_the_middleware_tells_is_not_counted_again_by_the_numbers() -> None:
     """Whichever comes first; what it alone knows counts, too."""
     topic = Topic('camera')
-    assert topic.losses.told(2) == 2, 'nothing has ever arrived'
+    assert topic.losses.reported(2) == 2, 'nothing has ever arrived'
     assert topic.counted(1, 2) == 0
     assert topic.counted(6) == 1, 'three are missing, two were told'
-    assert topic.losses.told(1) == 0, 'of them'
-    assert topic.losses.told(4) == 4, 'the last ones, and nothing came after'
+    assert topic.losses.reported(1) == 0, 'of them'
+    assert topic.losses.reported(4) == 4, 'the last ones, and nothing came after'
     assert topic.counted(11) == 0
 
 
 def test_without_numbers_only_what_the_middleware_tells_is_counted() -> None:
     topic = Topic('camera')
     assert topic.counted(None, None) == 0
-    assert topic.losses.told(3) == 3
+    assert topic.losses.reported(3) == 3
 
 
 def test_what_is_told_after_a_second_publisher_came_is_counted() -> None:
@@ -105,6 +105,6 @@ def test_what_is_told_after_a_second_publisher_came_is_counted() -> None:
     assert topic.counted(1, 102) == 100
     topic.publishers = frozenset(('camera', 'replay'))
     assert topic.counted(5, 103) == 0
-    assert topic.losses.told(40) == 40
+    assert topic.losses.reported(40) == 40
     assert topic.counted(6, 104) == 0
-    assert topic.losses.told(2) == 2
+    assert topic.losses.reported(2) == 2

@@ -64,7 +64,9 @@ def test_a_reader_that_asks_for_what_the_outputs_lack_is_named(graph: Graph) -> 
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     graph.collect(Image, '/segmentation/labels', latched)
     graph.until(lambda: latest(reports)[0] == b'\x01', 'a WARN')
-    assert 'a reader of ~/labels asks for a DURABILITY that it does not have' in latest(reports)[1]
+    assert (
+        'a subscriber of ~/labels asks for a DURABILITY that is not offered' in latest(reports)[1]
+    )
 
 
 def test_lost_messages_are_counted(graph: Graph) -> None:
