@@ -34,7 +34,7 @@ FOREVER = 'forever'
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; those of segmentation.launch.py come with the node."""
+    """Return the launch arguments, the player, and the node with its own arguments."""
     arguments = [
         DeclareLaunchArgument(
             'bag', description='rosbag2 to replay: a folder, or one .mcap or .db3 file.'
@@ -57,10 +57,10 @@ def generate_launch_description() -> LaunchDescription:
             default_value='true',
             choices=['true', 'false'],
             description='Keep the recorded stamps and publish /clock, which the node then '
-            'follows; false stamps the images with the time of now.',
+            'follows; false stamps the images with the current time.',
         ),
         DeclareLaunchArgument(
-            'seconds', default_value='', description='Replay only so much (empty: all of it).'
+            'seconds', default_value='', description='Replay only the first seconds (empty: all).'
         ),
         DeclareLaunchArgument(
             'at_end',
@@ -83,7 +83,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start_player(context: LaunchContext) -> list[Action]:
-    """Return the player, which waits for the node; what the bag holds decides the transport.
+    """Return the player, which waits for the node; the topic's type in the bag sets the transport.
 
     Raises:
         RuntimeError: The bag cannot be replayed.

@@ -33,7 +33,7 @@ def config(name: str) -> PathJoinSubstitution:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; the actions follow from their values."""
+    """Return the launch arguments, and `start`, which makes the actions from their values."""
     flag = ['', 'true', 'false']
     arguments = [
         DeclareLaunchArgument(
@@ -42,7 +42,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'params_file',
             default_value=config('segmentation.yaml'),
-            description='Parameter file; the arguments below that are not empty win over it.',
+            description='Parameter file; arguments below that are not empty override it.',
         ),
         DeclareLaunchArgument(
             'use_sim_time',
@@ -60,19 +60,19 @@ def generate_launch_description() -> LaunchDescription:
             'use_respawn',
             default_value='false',
             choices=flag[1:],
-            description='Start the node again two seconds after it ended.',
+            description='Restart the node two seconds after it ended.',
         ),
         DeclareLaunchArgument(
             'log_level',
             default_value='info',
             choices=['debug', 'info', 'warn', 'error', 'fatal'],
-            description='Least severity that is logged.',
+            description='Lowest severity that is logged.',
         ),
         DeclareLaunchArgument(
             'rviz',
             default_value='false',
             choices=flag[1:],
-            description='Start rviz2 with overlay, confidence and camera.',
+            description='Start rviz2 with overlay, confidence and camera image.',
         ),
         DeclareLaunchArgument(
             'rviz_config', default_value=config('hiseg.rviz'), description='Layout for rviz2.'
@@ -82,12 +82,12 @@ def generate_launch_description() -> LaunchDescription:
             default_value='image',
             description='Camera topic (sensor_msgs/Image); with image_transport:=compressed '
             'still the raw name, without /compressed. With cameras the name below each of them, '
-            'or with {camera} for its name, e.g. /sensors/{camera}/image_raw.',
+            'or a name with {camera} in it, e.g. /sensors/{camera}/image_raw.',
         ),
         DeclareLaunchArgument(
             'cameras',
             default_value='',
-            description='Names of cameras that share the network, with commas between them, e.g. '
+            description='Names of cameras that share the network, separated by commas, e.g. '
             f'front,left,rear ({FROM_FILE}, which is one camera without a name).',
         ),
         DeclareLaunchArgument(
@@ -128,7 +128,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             description='Fast DDS profile of the node, by default the one the environment names, '
             'else 64 MB of shared memory; empty: the environment as it is. The camera driver '
-            'needs one as well.',
+            'needs one, too.',
         ),
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
@@ -171,7 +171,7 @@ def start(context: LaunchContext) -> list[Action]:
             additional_env=environment,
             respawn=value('use_respawn') == 'true',
             respawn_delay=2.0,
-            # Asked to stop while the weights are loading, the node ends after that.
+            # The node may be loading weights when it is asked to stop.
             sigterm_timeout='20',
             output='screen',
         )
@@ -199,7 +199,7 @@ def start(context: LaunchContext) -> list[Action]:
 
 
 def typed(name: str, text: str) -> bool | int | float | str:
-    """Return an argument as the parameter's type; what does not parse the node refuses itself."""
+    """Return an argument in the parameter's type; the node itself refuses what does not parse."""
     if name in ('use_sim_time', 'autostart'):
         return text == 'true'
     if name == 'threshold':
@@ -209,7 +209,7 @@ def typed(name: str, text: str) -> bool | int | float | str:
 
 
 def of_camera(topic: str, camera: str) -> str:
-    """Return a camera's topic: {camera} stands for its name, which else comes first."""
+    """Return a camera's topic: its name replaces {camera}, or else comes first."""
     if '{camera}' in topic:
         return topic.replace('{camera}', camera)
     if topic.startswith('/'):

@@ -14,13 +14,13 @@ from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.types import RgbImage, Segmentation, Wanted
 
 FIRST_WAIT_S = 10.0
-"""Until the step before is tried again; doubled each time that it still does not fit."""
+"""Seconds until the step before is tried again; doubled each time that it still does not fit."""
 
 LONGEST_WAIT_S = 300.0
 
 
 class MemoryRelief:
-    """Goes down step by step where memory is short, and up again once it suffices.
+    """Limits batch size and resolution where memory is short, and lifts the limits step by step.
 
     The steps: all images at hand as one batch, half as many, and so on down to one; one image at a
     lower resolution. Used by one thread.
@@ -50,9 +50,9 @@ class MemoryRelief:
         return ''
 
     def limit(self, count: int) -> tuple[int, bool]:
-        """Return how many of so many images to run at once, and whether at lower resolution.
+        """Return how many of the images at hand to run at once, and whether at lower resolution.
 
-        Now and then that is one step more than is known to fit.
+        From time to time that is one step more than is known to fit.
         """
         is_due = self._now() >= self._try_at_s
         if self._is_reduced:
@@ -62,7 +62,12 @@ class MemoryRelief:
         return min(count, 2 * self._most if is_due else self._most), False
 
     def worked(self, count: int, is_reduced: bool) -> None:
-        """Note that so many images fitted."""
+        """Note that a batch fitted.
+
+        Args:
+            count: As for `failed`.
+            is_reduced: As for `failed`.
+        """
         if self._is_reduced and not is_reduced:
             self._is_reduced = False
         elif self._most is not None and count > self._most:
@@ -74,10 +79,10 @@ class MemoryRelief:
             self._most, self._try_at_s = None, math.inf
 
     def failed(self, count: int, is_reduced: bool, can_reduce: bool) -> bool:
-        """Note that so many images did not fit.
+        """Note that a batch did not fit.
 
         Args:
-            count: How many ran at once.
+            count: Number of images that ran at once.
             is_reduced: Whether they ran at lower resolution.
             can_reduce: Whether the engine can do that.
 

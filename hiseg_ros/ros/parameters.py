@@ -16,12 +16,12 @@ from hiseg_ros.types import ImageSize
 T = TypeVar('T', str, int, float, bool, tuple[str, ...])
 
 Value = str | int | float | bool | list[str]
-"""Of a parameter, as ROS has it."""
+"""Value of a parameter in ROS."""
 
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
 
 _CAMERA = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*)*', re.ASCII)
-"""Names that topics may have."""
+"""Camera names that can be part of a topic."""
 
 _IMAGE_SIZE = re.compile(r'([1-9]\d{0,3})x([1-9]\d{0,3})', re.ASCII)
 
@@ -36,6 +36,7 @@ class Rule:
     choices: tuple[str, ...] = ()
     pattern: str = ''
     live: bool = False
+    """Whether it may change while the node is configured."""
 
 
 def _parameter(
@@ -67,7 +68,7 @@ class NodeParameters:
     taxonomy: str = _parameter(
         '',
         'Taxonomy that the weights must have: a name in config/taxonomies or the path of a '
-        'YAML file, whose colours are then used; empty for the one inside the weights.',
+        'YAML file, whose colours are then used; empty for the one in the weights file.',
     )
     device: str = _parameter(
         'auto',
@@ -92,55 +93,56 @@ class NodeParameters:
     )
     precision: str = _parameter(
         'auto',
-        'Of the convolutions; bfloat16, float16 and int8 are faster where the device has them and '
-        'decide a few pixels in a hundred differently, about as well; float16 needs a GPU '
-        'and weights or tensorrt, int8 a file of hiseg quantize or the shipped one; auto takes '
-        'the fastest.',
+        'Precision of the convolutions. bfloat16, float16 and int8 are faster where the device '
+        'has them; a few pixels in a hundred get another label, with about the same accuracy. '
+        'float16 needs a GPU with weights or tensorrt, int8 a file from hiseg quantize or the '
+        'shipped one; auto takes the fastest.',
         choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
     input_height: int = _parameter(
         0,
-        'Shorter side of the network input in pixels; 0 for the size the weights ask for.',
+        'Shorter side of the network input in pixels; 0 for the size set in the weights.',
         low=0,
         high=4096,
     )
     image_sizes: tuple[str, ...] = _parameter(
         ('',),
-        'Height and width of the images to come, such as [512x1024]: the network is compiled and '
-        'tried out for them when the node is configured; otherwise the first image of each size '
+        'Expected image sizes as HEIGHTxWIDTH, such as [512x1024]: the network is compiled and '
+        'warmed up for them when the node is configured; otherwise the first image of each size '
         'waits for that.',
     )
     cameras: tuple[str, ...] = _parameter(
         ('',),
         'Cameras that share the network: with [front, rear] images come from front/image and '
-        'rear/image, and results go to ~/front/labels and so on; without a name there is one '
-        'camera, image, and its results go to ~/labels.',
+        'rear/image, and results go to ~/front/labels and so on; empty for one camera without a '
+        'name, whose images come from image and whose results go to ~/labels.',
     )
     max_batch: int = _parameter(
         0,
-        'Most images in one run of the network; 0 for all cameras where a batch takes less time '
-        'than its images one by one (a GPU), else 1.',
+        'Largest number of images in one run of the network; 0 for all cameras where a batch '
+        'takes less time than its images one by one (on a GPU), else 1.',
         low=0,
         high=64,
         live=True,
     )
     max_batch_wait_ms: float = _parameter(
         5.0,
-        'How long an image waits at most for those of other cameras, where several are run at '
-        'once; nobody waits for a camera that does not deliver.',
+        'Longest time in ms that an image waits for those of other cameras to form a batch; '
+        'cameras that deliver no images are not waited for.',
         low=0.0,
         high=1000.0,
         live=True,
     )
     overlap: bool = _parameter(
         True,
-        'Where images wait, build and publish the messages of a frame while the next one is in '
-        'the network; a result waits for no more than the one before it.',
+        'While images wait, build and publish the messages of a frame while the next one is in '
+        'the network; a result waits for at most the one before it.',
         live=True,
     )
     max_age_s: float = _parameter(
         0.0,
-        'Images whose stamp is older when work on them would begin are dropped; 0 drops none.',
+        'Images whose stamp is older than this, in seconds, when their turn comes are dropped; '
+        '0 drops none.',
         low=0.0,
         high=3600.0,
         live=True,
@@ -159,15 +161,15 @@ class NodeParameters:
     )
     image_timeout: float = _parameter(
         1.5,
-        'Diagnostics call a camera stale that delivers no image for so many seconds.',
+        'Seconds without an image after which the diagnostics report a camera as stale.',
         low=0.1,
         high=3600.0,
         live=True,
     )
     threshold: float = _parameter(
         0.0,
-        'Smallest probability that a child needs, given its parent, for a pixel to be labeled '
-        'more finely than the parent; 0 always decides down to a leaf.',
+        'Smallest conditional probability of a child, given its parent, at which a pixel gets the '
+        'finer label; 0 always decides down to a leaf.',
         low=0.0,
         high=1.0,
         live=True,
@@ -188,7 +190,7 @@ class NodeParameters:
     probabilities_stride: int = _parameter(
         0,
         'Image pixels per cell of ~/level_N/probabilities, along both axes; 0 for the grid of '
-        'the network, which holds all it knows.',
+        'the network, which loses nothing.',
         low=0,
         high=64,
         live=True,
@@ -202,7 +204,7 @@ class NodeParameters:
     )
     signs_max_masks: int = _parameter(
         64,
-        'Largest number of regions in one ~/traffic_signs message, biggest first.',
+        'Largest number of regions in one ~/traffic_signs message, the largest first.',
         low=1,
         high=1000,
         live=True,
@@ -216,13 +218,13 @@ class NodeParameters:
     )
     label_sets: tuple[str, ...] = _parameter(
         ('',),
-        'Label sets of datasets that are published as well, each in its own ids: names in '
+        'Label sets of datasets to publish as well, each in its own label ids: names in '
         'config/mappings or paths of YAML files; [cityscapes] adds ~/cityscapes/labels.',
     )
     nav2_classes: str = _parameter(
         '',
         'Classes of ~/nav2/mask for the semantic layer of Nav2: a name in config/mappings, such '
-        'as nav2, or the path of a YAML file; empty for no such output.',
+        'as nav2, or the path of a YAML file; empty to publish none.',
     )
     nav2_height: int = _parameter(
         0,
@@ -246,7 +248,7 @@ class NodeParameters:
     autoware_classes: str = _parameter(
         '',
         'Classes of ~/autoware/mask, whose data are run-length encoded as in Autoware: autoware, '
-        'another name in config/mappings or the path of a YAML file; empty for no such output.',
+        'another name in config/mappings or the path of a YAML file; empty to publish none.',
     )
 
 
@@ -311,7 +313,7 @@ def _mapping_names(name: str, value: object) -> tuple[str, ...]:
 
 
 def _camera_names(name: str, value: object) -> tuple[str, ...]:
-    # ROS hands an empty list on as no value at all or as one of bytes.
+    # ROS passes an empty list as no value at all or as a list of bytes.
     names = [] if value is None else value
     if isinstance(names, (list, tuple)) and all(isinstance(entry, str) for entry in names):
         given = [entry for entry in names if entry]
@@ -336,4 +338,4 @@ def _image_sizes(name: str, value: object) -> tuple[str, ...]:
 
 
 _CHECKS = {'cameras': _camera_names, 'image_sizes': _image_sizes}
-"""Of the lists that name no mappings."""
+"""Checks of the lists that do not name mappings."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Autoware's mask: a mono8 image whose data are runs of equal pixels."""
+"""Autoware's mask: a mono8 image message whose data are run-length encoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUN = np.dtype([('value', 'u1'), ('length', '<i4')])
 
 
 class Autoware:
-    """~/autoware/mask; no viewer can show it, so it is there only where it is asked for."""
+    """~/autoware/mask; published only on request, since no viewer can show it."""
 
     def __init__(self, mapping: LabelMapping, taxonomy: Taxonomy) -> None:
         """Prepare the decision.
@@ -47,11 +47,13 @@ class Autoware:
         yield MASK, message
 
     def destroy(self) -> None:
-        """Do nothing: it subscribes to nothing."""
+        """Do nothing: there is no subscription."""
 
 
 def encode_runs(labels: LabelImage) -> bytes:
-    """Return runs over row ends: the value as uint8 and its count as little-endian int32 each.
+    """Return the run-length encoding: value as uint8 and length as little-endian int32 each.
+
+    Runs go on over the ends of rows.
 
     Args:
         labels: (H, W) uint8, neither side 0.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Label images in the ids of a dataset, for programs that were written against them."""
+"""Label images in the label ids of a dataset, for programs that expect those."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class LabelSet:
             yield self._topic, messages.labels_message(product.header, labels)
 
     def destroy(self) -> None:
-        """Do nothing: it subscribes to nothing."""
+        """Do nothing: there is no subscription."""
 
 
 def chosen_sets(parameters: NodeParameters, taxonomy: Taxonomy) -> tuple[LabelMapping, ...]:
     """Return the mappings that parameter label_sets asks for.
 
     Raises:
-        ConfigError: The name of one cannot be part of a topic, or is there twice.
-        MappingError: One is missing, or does not fit the taxonomy.
+        ConfigError: A mapping's name cannot be part of a topic, is taken or occurs twice.
+        MappingError: A mapping is missing or does not fit the taxonomy.
     """
     chosen = [load_mapping(entry, taxonomy) for entry in parameters.label_sets if entry]
     names = [mapping.name for mapping in chosen]
@@ -70,7 +70,7 @@ def chosen_sets(parameters: NodeParameters, taxonomy: Taxonomy) -> tuple[LabelMa
 
 
 def label_decision(mapping: LabelMapping, taxonomy: Taxonomy) -> SparseLabelDecision:
-    """Return what decides in a mapping's labels.
+    """Return the decision for the labels of a mapping.
 
     Raises:
         ConfigError: numba is not installed.

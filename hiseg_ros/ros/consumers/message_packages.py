@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Message packages of other projects, which may be missing."""
+"""Message packages of other projects, which may not be installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def message_type(package: str, name: str) -> Any | None:
 
 
 def log_missing_packages(node: Node, parameters: NodeParameters) -> None:
-    """Log what is not published since its message package is not installed."""
+    """Log the topics that are not published because a message package is missing."""
     for package, topics in _TOPICS_OF_PACKAGE.items():
         try:
             importlib.import_module(f'{package}.msg')

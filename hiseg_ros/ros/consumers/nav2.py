@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Nav2's semantic segmentation layer: a mask of named classes that fits its point cloud."""
+"""Mask and confidence for Nav2's semantic segmentation layer, one pixel per point of the cloud."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CAMERA_INFO = 'nav2/camera_info'
 class Nav2:
     """~/nav2/mask and ~/nav2/confidence of one camera.
 
-    The layer drops a mask that has not exactly as many pixels as the cloud has points. So their
-    size is fixed by parameters, or that of the camera_info which goes with the cloud, or, as long
-    as none has come, the camera image's.
+    The layer drops a mask whose number of pixels differs from the cloud's number of points. So the
+    size is fixed by parameters, else taken from the camera_info of the cloud, and as long as none
+    has arrived it is that of the camera image.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Nav2:
         taxonomy: Taxonomy,
         parameters: NodeParameters,
     ) -> None:
-        """Prepare the decision, and subscribe to the camera_info where it tells the size.
+        """Prepare the decision, and subscribe to the camera_info unless the size is fixed.
 
         Args:
             node: The node to subscribe with.
             camera: Namespace of the camera_info; empty for the only camera.
             mapping: The classes.
             taxonomy: Tree of the probabilities.
-            parameters: Those of the group nav2.
+            parameters: Those named nav2.* are used.
 
         Raises:
             ConfigError: Only one side of the size is given, or numba is not installed.
@@ -62,7 +62,7 @@ class Nav2:
             )
         self.kinds: Mapping[str, type] = {MASK: Image, CONFIDENCE: Image}
         self.size: ImageSize | None = (height, width) if height else None
-        """(H, W) of the masks; None for the camera image's."""
+        """(H, W) of the masks; None for the size of the camera image."""
         self._decide = label_decision(mapping, taxonomy)
         self._min_probability = parameters.nav2_min_probability
         self._node = node
@@ -74,13 +74,14 @@ class Nav2:
             )
 
     def _on_camera_info(self, info: CameraInfo) -> None:
+        """Take over the size; rclpy calls this in the executor's thread."""
         height = (info.roi.height or info.height) // max(info.binning_y, 1)
         width = (info.roi.width or info.width) // max(info.binning_x, 1)
         if height and width:
             self.size = (height, width)
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield mask and confidence, one stamp and size for both; see `TopicGroup`."""
+        """Yield mask and confidence, both of one stamp and size; see `TopicGroup`."""
         if not wanted & self.kinds.keys():
             return
         mask, confidence = self._decide(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the costmap parameters that go with ~/nav2/mask: every class once, with its cost."""
+"""Writes costmap parameters for Nav2's semantic segmentation layer: every class with its cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COSTS = {
     'rail_track': CAUTION,
     'terrain': CAUTION,
 }
-"""Of the shipped classes; all others are lethal."""
+"""Costs of the shipped classes; all others are lethal."""
 
 _HEADER = """\
 # Parameters of Nav2's semantic segmentation layer for the classes of {topic}.
@@ -87,10 +87,10 @@ def costmap_parameters(
 
 
 def costs_of(names: Sequence[str], given: Mapping[str, int]) -> dict[str, int]:
-    """Return the cost of each class: as given, else the shipped one, else lethal.
+    """Return the cost of each class: the given one, else the shipped one, else lethal.
 
     Raises:
-        ConfigError: A cost is given for a class that is not there.
+        ConfigError: A cost is given for a class that does not exist.
     """
     if foreign := sorted(given.keys() - set(names)):
         raise ConfigError(
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in names if name not in given and name not in COSTS]
     if unknown and options.classes != 'nav2':
         print(
-            f'nav2_params: no cost is known of {", ".join(unknown)}, so they are lethal; give '
+            f'nav2_params: no cost is known for {", ".join(unknown)}, so they are lethal; give '
             '--cost NAME=COST for those that are not.',
             file=sys.stderr,
         )
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as problem:
         print(
             f'nav2_params: {options.output} cannot be written ({problem.strerror}); expected a '
-            'file in a folder that is there.',
+            'file in an existing folder.',
             file=sys.stderr,
         )
         return 2

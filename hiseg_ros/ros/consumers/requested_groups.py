@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which outputs for other projects a node has: what its parameters ask for."""
+"""The topic groups that the parameters ask for, and the label_info of each label set."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def requested_groups(
 def label_infos(taxonomy: Taxonomy, parameters: NodeParameters) -> dict[str, Any]:
     """Return the vision_msgs/LabelInfo of each label set by its topic, without ~ and camera.
 
-    Nav2 reports every class that its parameters lack, and rebuilds its table at each message: so
-    there is one, with exactly the classes of the mapping.
+    Nav2 warns of every class that its parameters lack and rebuilds its table at each message. So
+    there is one message, with exactly the classes of the mapping.
 
     Returns:
-        Nothing where vision_msgs is not installed.
+        An empty dict where vision_msgs is not installed.
 
     Raises:
         ConfigError: Parameter label_sets cannot be used.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic signs of one camera: our masks, vision_msgs detections, annotations for Foxglove."""
+"""Traffic signs of one camera: masks, vision_msgs detections, annotations for Foxglove."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FONT_SIZE = 14.0
 
 
 class Signs:
-    """One look at the regions for all topics about them."""
+    """Finds the sign regions of a frame once, for all topics about them."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        """Find out which message packages are there."""
+        """Find out which message packages are installed."""
         self._taxonomy = taxonomy
         kinds = {
             MASKS: SubclassMasks,
@@ -62,7 +62,7 @@ class Signs:
             yield ANNOTATIONS, annotations_message(header, masks, taxonomy)
 
     def destroy(self) -> None:
-        """Do nothing: it subscribes to nothing."""
+        """Do nothing: there is no subscription."""
 
 
 def detections_message(header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy) -> Any:
@@ -129,8 +129,8 @@ def annotations_message(header: Header, masks: Sequence[SubclassMask], taxonomy:
 def outlines(mask: SubclassMask) -> list[list[tuple[float, float]]]:
     """Return the outer borders of a region as polygons of (x, y), 0 at the image's outer corner.
 
-    They run through the middles of the border's pixels, to about a pixel; what is too thin for
-    that has its box for an outline.
+    They run through the centres of the border's pixels, to about a pixel; a region too thin for
+    that gets its box as outline.
     """
     y0, x0, height, width = mask.roi
     contours, _ = cv2.findContours(

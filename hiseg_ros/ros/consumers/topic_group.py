@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the outputs of one kind have in common: topics, and messages built together."""
+"""TopicGroup: the interface of topics whose messages are built together."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hiseg_ros.ros.messages.product import Product
 
 
 class TopicGroup(Protocol):
-    """Topics of one camera whose messages share work."""
+    """Topics of one camera whose messages share computations."""
 
     kinds: Mapping[str, type]
     """Message type by topic, named without ~ and camera."""
 
     def build(self, product: Product, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
-        """Yield topic and message for each of the group's topics that is wanted."""
+        """Yield topic and message for each wanted topic of the group."""
 
     def destroy(self) -> None:
-        """Take what it subscribes to out of the graph."""
+        """Destroy the group's subscriptions."""

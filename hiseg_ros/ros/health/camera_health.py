@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the node knows about one camera: frames by fate, rate, latency, what is wrong with it."""
+"""Health of one camera: counters of its frames, rate, latency, and what is wrong now."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from hiseg_ros.ros.health.stamps import FUTURE, OVERTAKEN, StampWatch
 
 WINDOW = 60
-"""Frames over which rate and latency are averaged."""
+"""Number of frames over which rate and latency are averaged."""
 
 RECENT_S = 5.0
-"""Seconds for which a bad or a lost frame keeps the diagnostics at WARN."""
+"""Seconds for which a problem keeps the diagnostics at WARN."""
 
 CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory')
 """Why a frame is dropped; see `Counters`."""
@@ -41,7 +41,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Counters:
-    """What became of the frames since the node was configured.
+    """Number of frames by their fate since the node was configured.
 
     Each frame that was received is processed, dropped for exactly one cause, or still waiting or
     in work.
@@ -50,16 +50,16 @@ class Counters:
     received: int = 0
     processed: int = 0
     busy: int = 0
-    """Pushed out by a newer one of the same camera before work on them began."""
+    """Replaced by a newer one of the same camera before work on them began."""
     stale: int = 0
     """Older than max_age_s when work on them began, or overtaken by a newer one on their way."""
     bad: int = 0
-    """Malformed: they could not be read."""
+    """Malformed: the message could not be read as an image."""
     unwanted: int = 0
-    """Nobody subscribed to anything."""
+    """Nobody subscribed to any output."""
     stopped: int = 0
-    """Waiting or in work when the node was deactivated or disabled, the clock jumped back, or the
-    network failed."""
+    """Waiting or in work when the node was deactivated or disabled, when the clock jumped back, or
+    when an exception ended the work."""
     memory: int = 0
     """Too large for the device's memory, even alone and at the reduced input size."""
     lost: int = 0
@@ -72,7 +72,7 @@ class Counters:
         return sum(getattr(self, cause) for cause in CAUSES)
 
     def __add__(self, other: Counters) -> Counters:
-        """Return the counts of two cameras together."""
+        """Return the sums of the counters of two cameras."""
         sums = (
             getattr(self, field.name) + getattr(other, field.name)
             for field in dataclasses.fields(self)
@@ -81,8 +81,8 @@ class Counters:
 
 
 @dataclass
-class _Fault:
-    """The last time something went wrong, and what it was."""
+class _Problem:
+    """The last problem of one kind, and when it was noted."""
 
     text: str = ''
     time_s: float = -math.inf
@@ -90,19 +90,19 @@ class _Fault:
 
 @dataclass
 class CameraHealth:
-    """Counts, times and faults of a camera; written by all threads, read for messages.
+    """Counters, times and problems of a camera; all threads may write and read.
 
     All times are of the monotonic clock, except the latency, which compares ROS stamps.
     """
 
     topic: str = 'image'
-    """Where its images come from."""
+    """Topic of its images."""
 
     now: Callable[[], float] = time.monotonic
-    _faults: dict[str, _Fault] = field(default_factory=dict)
+    _problems: dict[str, _Problem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Start with nothing counted."""
+        """Start all counters at zero."""
         self._lock = threading.Lock()
         self._counters = Counters()
         self._done: deque[float] = deque(maxlen=WINDOW)
@@ -142,9 +142,15 @@ class CameraHealth:
             return found != OVERTAKEN
 
     def processed(self, latency_ms: float, message_bytes: Mapping[str, int]) -> Counters:
-        """Note a finished frame and the sizes of its messages by topic.
+        """Count a frame whose results were published.
 
-        A latency that is negative, as of a stamp that lies ahead, is not averaged.
+        Args:
+            latency_ms: From its stamp to the last of its messages; a negative one, as of a stamp
+                in the future, and NaN are not averaged.
+            message_bytes: Size of each message by topic.
+
+        Returns:
+            The counters, this frame included.
         """
         with self._lock:
             self._count('processed')
@@ -156,11 +162,12 @@ class CameraHealth:
             return self._counters
 
     def dropped(self, cause: str, reason: str = '') -> Counters:
-        """Count a frame that comes to nothing.
+        """Count a frame that gets no results.
 
         Args:
             cause: One of `CAUSES`.
-            reason: A sentence that makes the diagnostics warn for a while.
+            reason: Why, for the diagnostics, which then are WARN for `RECENT_S`; '' for a cause
+                that is no problem.
 
         Raises:
             ValueError: There is no such cause.
@@ -175,28 +182,33 @@ class CameraHealth:
             return self._counters
 
     def missed(self, count: int) -> None:
-        """Count images that were published and that the node never received."""
+        """Count images that were published and never received, without a warning."""
         with self._lock:
             self._count('lost', count)
 
     def lost(self, count: int) -> None:
-        """Count images that the middleware tells were lost on their way, and warn of it.
+        """Count images that the middleware reports as lost on their way, and warn of it.
 
         Args:
-            count: Those that were not counted before.
+            count: Images that were not counted before.
         """
         with self._lock:
             self._count('lost', count)
             self._note('lost', f'messages of {self.topic} were lost on their way')
 
     def warn(self, kind: str, reason: str) -> None:
-        """Make the diagnostics warn for a while; a later reason of the same kind replaces it."""
+        """Set the diagnostics to WARN for `RECENT_S`.
+
+        Args:
+            kind: Of the problem; a later reason of the same kind replaces this one.
+            reason: What the diagnostics say.
+        """
         with self._lock:
             self._note(kind, reason)
 
     @property
     def incompatible(self) -> str:
-        """Why a publisher of the topic is not heard; '' where all are."""
+        """Why a publisher of the topic is not heard; '' where all are heard."""
         return self._incompatible
 
     @incompatible.setter
@@ -208,29 +220,29 @@ class CameraHealth:
         self._counters = dataclasses.replace(self._counters, **changed)
 
     def _note(self, kind: str, text: str) -> None:
-        self._faults[kind] = _Fault(text, self.now())
+        self._problems[kind] = _Problem(text, self.now())
 
     @property
     def counters(self) -> Counters:
-        """Counts of now."""
+        """The current counters."""
         with self._lock:
             return self._counters
 
     @property
     def last_error(self) -> str:
-        """The newest reason a frame was dropped for; '' before the first."""
+        """Why the last frame was dropped that had a reason; '' before the first."""
         with self._lock:
             return self._last_error
 
     @property
     def largest(self) -> Mapping[str, int]:
-        """Bytes of the largest message of each topic."""
+        """Bytes of the largest message so far by topic."""
         with self._lock:
             return dict(self._largest)
 
     @property
     def rate_hz(self) -> float:
-        """Finished frames per second; 0 where none was finished lately."""
+        """Processed frames per second; 0 where none was processed within `RECENT_S`."""
         with self._lock:
             if not self._done or self.now() - self._done[-1] > RECENT_S:
                 return 0.0
@@ -242,12 +254,12 @@ class CameraHealth:
 
         Args:
             is_expected: Whether images should be arriving.
-            timeout_s: Silence beyond this is STALE.
+            timeout_s: Seconds without an image after which the camera is STALE.
         """
         with self._lock:
             now = self.now()
             silent_s = now - max(self._last_image, self._active_since)
-            texts = [f.text for f in self._faults.values() if now - f.time_s < RECENT_S]
+            texts = [p.text for p in self._problems.values() if now - p.time_s < RECENT_S]
             if self._incompatible:
                 texts.insert(0, self._incompatible)
         if is_expected and silent_s > timeout_s:
@@ -258,7 +270,7 @@ class CameraHealth:
         return DiagnosticStatus.OK, f'{self.rate_hz:.1f} Hz'
 
     def values(self) -> dict[str, str]:
-        """Return what diagnostics tell in numbers."""
+        """Return the values of the diagnostics: rate, latency, counters, stamps, last error."""
         with self._lock:
             latency = sorted(self._latency_ms)
             counters, stamps = self._counters, self._stamps.counts

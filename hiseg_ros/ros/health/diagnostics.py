@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node's messages on /diagnostics: the node itself, its transport, each of its cameras."""
+"""Diagnostic statuses of the node: the node itself, its transport, each of its cameras."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from hiseg_ros.ros.health.transport import Transport
 
 @dataclass
 class NodeHealth:
-    """State and faults of the node as a whole; written by all threads, read for messages."""
+    """State and errors of the node as a whole; all threads may write and read."""
 
     state: str = 'unconfigured'
     enabled: bool = True
-    """Whether it is to work while active."""
+    """Whether it takes images while active; see ~/set_enabled."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What was configured: model, device, taxonomy and its digest, input topic."""
+    """Model, device, backend, precision, taxonomy and image topic of the session."""
     warnings: dict[str, str] = field(default_factory=dict)
-    """What is odd about the node's surroundings now, by kind; '' for nothing."""
+    """Problems of the node's surroundings now, by kind; '' for none."""
     last_error: str = ''
     fatal: str = ''
-    """Why the node could not be configured or left the active state; '' for nothing."""
+    """Why the node could not be configured or left the active state; '' where it did not."""
 
     def failed(self, reason: str) -> None:
         """Note why the node could not be configured or left the active state."""
         self.last_error = self.fatal = reason
 
     def recovered(self) -> None:
-        """Take back a fatal fault, as the node was configured or activated anew."""
+        """Clear the fatal error, as the node was configured or activated again."""
         self.fatal = ''
 
     def statuses(
@@ -45,7 +45,7 @@ class NodeHealth:
         Args:
             name: Of the node.
             cameras: By name; the only camera of a node may have the name ''.
-            image_timeout_s: A camera that is silent for longer is STALE.
+            image_timeout_s: Seconds without an image after which a camera is STALE.
         """
         is_working = self.state == 'active' and self.enabled
         named = {camera: health for camera, health in cameras.items() if camera}
@@ -80,14 +80,14 @@ class NodeHealth:
 
 
 def total(cameras: Sequence[CameraHealth]) -> Counters:
-    """Return the counts of all cameras together."""
+    """Return the sums of the counters of all cameras."""
     return sum((health.counters for health in cameras), Counters())
 
 
 def transport_status(
     name: str, transport: Transport, cameras: Mapping[str, CameraHealth]
 ) -> DiagnosticStatus:
-    """Return whether the messages of the node fit the shared memory they go through."""
+    """Return a status that warns of messages too large for the shared memory, or of too little."""
     largest = {
         '/'.join(filter(None, (camera, topic))): size
         for camera, health in cameras.items()
@@ -106,7 +106,7 @@ def transport_status(
             name,
             DiagnosticStatus.WARN,
             f'messages on {", ".join(too_large)} exceed the shared-memory segment of '
-            f'{segment} bytes and reach best-effort readers in part only: start the node '
+            f'{segment} bytes and reach best-effort subscribers in part only: start the node '
             'with FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds_shm.xml of hiseg_ros',
             values,
         )
@@ -116,7 +116,7 @@ def transport_status(
 
 
 def _shortage(segment: int | None) -> str:
-    """Return what is wrong with the machine's shared memory, and the remedy; '' for nothing."""
+    """Return what is wrong with the machine's shared memory, and the remedy; '' for none."""
     own, free = shared_memory.own_segment_bytes(), shared_memory.free_bytes()
     if segment is None or own is None or free is None:
         return ''

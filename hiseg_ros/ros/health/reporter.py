@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes on /diagnostics: once a second, and at once where something turns bad or good."""
+"""Reporter: publishes /diagnostics once a second, and at once where a level changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SURROUNDINGS_PERIOD_S = 1.0
 
 
 class Reporter:
-    """Looks at the node's health and tells of it."""
+    """Publishes the diagnostics of a node and logs cameras that fall silent."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class Reporter:
         """Create publisher and timer.
 
         Args:
-            node: The node to tell of.
+            node: The node.
             health: Its health.
-            cameras: Returns those of its cameras by name.
-            image_timeout_s: Returns after how many silent seconds a camera is stale.
+            cameras: Returns the health of its cameras by name.
+            image_timeout_s: Returns the seconds without an image after which a camera is STALE.
         """
         self._node = node
         self._health = health
@@ -47,11 +47,12 @@ class Reporter:
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self._levels: dict[str, bytes] = {}
         self._published_s = self._looked_s = 0.0
-        # Steady, since timers on simulated time stand still while a bag is paused.
+        # Steady: timers on simulated time stand still while a bag is paused.
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(CHECK_PERIOD_S, self._check, clock=self.steady)
 
     def _check(self) -> None:
+        """Publish where it is time to; a timer of the executor's thread calls this."""
         now = time.monotonic()
         if now - self._looked_s >= SURROUNDINGS_PERIOD_S:
             self._looked_s = now

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The shared memory of Fast DDS: whether this process got its own, and what dead ones left."""
+"""Shared memory of Fast DDS: this process's segment, free memory, leftovers of dead processes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LOCK = '_el'
 """Ending of the file that a process keeps locked as long as it has a segment."""
 
 YOUNG_S = 10.0
-"""A process makes its lock file and locks it a moment later; younger files are left alone."""
+"""Seconds: a process creates its lock file and locks it a moment later, so young ones stay."""
 
 
 @lru_cache(maxsize=1)
 def own_segment_bytes() -> int | None:
     """Return the size of this process's largest segment; 0 without one, None where unknown.
 
-    It is looked up once: Fast DDS makes it with the first node and keeps it.
+    It is looked up once: Fast DDS creates it with the first node and keeps it.
     """
     try:
         maps = Path('/proc/self/maps').read_text()
@@ -40,7 +40,7 @@ def own_segment_bytes() -> int | None:
             try:
                 sizes.append(path.stat().st_size)
             except OSError:
-                continue  # removed by name, which does not matter to who has it
+                continue  # removed by name; who maps it keeps it
     return max(sizes)
 
 
@@ -56,8 +56,8 @@ def free_bytes() -> int | None:
 def remove_dead_segments() -> list[str]:
     """Remove the segments of this user's processes that were killed; return their names.
 
-    A segment of 64 MB is reserved in full: in a container with little shared memory one that was
-    left is enough that the next process gets none. `fastdds shm clean` does the same.
+    A segment of 64 MB is reserved in full: in a container with little shared memory a single
+    leftover is enough for the next process to get none. `fastdds shm clean` does the same.
     """
     removed = []
     for lock in sorted(FOLDER.glob(f'fast*{_LOCK}')):
@@ -68,7 +68,7 @@ def remove_dead_segments() -> list[str]:
             segment.unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
         except OSError:
-            continue  # somebody else's
+            continue  # of another user
         removed.append(segment.name)
     return removed
 

@@ -1,18 +1,18 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the stamps of a camera's images, counted."""
+"""StampWatch: finds and counts unusual stamps of a camera's images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 RESTART_NS = 1_000_000_000
-"""A stamp that lies further back than this is no image that was overtaken on its way: the source
-has started over, as a bag that is played in a loop does."""
+"""An image with a stamp further back than this was not overtaken on its way: the source has
+started over, as a bag that is played in a loop does."""
 
 FUTURE_NS = 100_000_000
-"""How far a stamp may lie ahead of the node's clock: clocks of two machines that are kept in step
-by NTP differ by less."""
+"""How far a stamp may lie ahead of the node's clock; clocks that NTP synchronises differ by
+less."""
 
 ZERO, FUTURE = 'zero', 'future'
 REPEATED, OVERTAKEN, RESTARTED = 'repeated', 'overtaken', 'restarted'
@@ -22,7 +22,7 @@ class StampWatch:
     """Compares each stamp of a camera with the one before and with the clock."""
 
     def __init__(self) -> None:
-        """Start with no stamp seen."""
+        """Start without an earlier stamp."""
         self._newest_ns = 0
         self._counts = dict.fromkeys((ZERO, REPEATED, OVERTAKEN, RESTARTED, FUTURE), 0)
 
@@ -31,7 +31,7 @@ class StampWatch:
         self._newest_ns = 0
 
     def see(self, stamp_ns: int, now_ns: int) -> str:
-        """Note a stamp and return what is unusual about it, '' if nothing.
+        """Note a stamp and return its kind if it is unusual, else ''.
 
         Args:
             stamp_ns: Of an image that arrived.
@@ -57,5 +57,5 @@ class StampWatch:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How often each unusual stamp was seen."""
+        """Number of stamps of each unusual kind."""
         return dict(self._counts)

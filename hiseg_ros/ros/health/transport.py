@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How large a message the middleware carries through shared memory without loss."""
+"""The transport of the middleware, and how large a message it carries without loss."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 DEFAULT_SEGMENT_BYTES = 512 * 1024
-"""Shared-memory segment of Fast DDS without a profile."""
+"""Size of the shared-memory segment of Fast DDS without a profile."""
 
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 @dataclass(frozen=True)
 class Transport:
-    """What is known about the transport this process publishes on."""
+    """The transport that this process publishes through."""
 
     description: str
     segment_bytes: int | None
@@ -45,7 +45,7 @@ def transport_in_use(rmw: str, environment: Mapping[str, str] = os.environ) -> T
             try:
                 return _of_profile(Path(path))
             except (OSError, ElementTree.ParseError, ValueError) as error:
-                # Fast DDS itself goes on with its built-in transports then.
+                # Fast DDS itself then uses its built-in transports.
                 return Transport(
                     f'Fast DDS without a profile, since {path} cannot be read ({error})',
                     DEFAULT_SEGMENT_BYTES,

@@ -43,7 +43,7 @@ class Camera:
         self.name = name
         self.health = CameraHealth()
         self._logger = node.get_logger()
-        self.publishers = CameraPublishers(node, taxonomy, name, self._warn_of_qos, parameters)
+        self.publishers = CameraPublishers(node, taxonomy, name, self._on_incompatible, parameters)
         self.subscriptions = CameraSubscriptions(
             node, name, parameters, self.health, self._on_frame
         )
@@ -59,10 +59,10 @@ class Camera:
         elif (replaced := self._slots.put(self, frame)) is not None:
             replaced.receipt.dropped('stopped' if replaced is frame else 'busy')
 
-    def _warn_of_qos(self, reason: str) -> None:
+    def _on_incompatible(self, reason: str) -> None:
         """Warn of a subscriber that gets nothing; called in the executor's thread."""
         self._logger.warning(reason)
-        self.health.warn('subscriber QoS', reason)
+        self.health.warn('incompatible subscriber', reason)
 
     def destroy(self) -> None:
         """Take subscriptions and publishers out of the graph."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From the node's parameters to an engine whose taxonomy is the expected one."""
+"""Loading the engine that the node's parameters ask for, with the expected taxonomy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from hiseg_ros.types import EVERYTHING, ImageSize
 
 @dataclass(frozen=True)
 class LoadedEngine:
-    """An engine that is ready, and what diagnostics tell about it."""
+    """An engine that is ready to run."""
 
     engine: SegmentationEngine
     taxonomy: Taxonomy
     """Tree of the weights, with the colours of the taxonomy file where one is set."""
 
     facts: Mapping[str, str]
+    """Model, device, backend, precision and taxonomy, as shown in diagnostics."""
 
 
 def load_engine(parameters: NodeParameters) -> LoadedEngine:
@@ -77,13 +78,18 @@ def load_warmed_up(
     parameters: NodeParameters,
     sizes: Iterable[ImageSize],
 ) -> LoadedEngine:
-    """Load an engine and let it segment black images of each size, so that it is known to work.
+    """Load an engine and warm it up, so that it is known to work before the first frame.
 
-    What backends prepare for a size, and for several cameras at once where that pays, they
-    prepare here.
+    It segments black images of each size, and batches of all cameras where batches pay: backends
+    that compile for an input size do so here.
+
+    Args:
+        make_engine: Makes the engine.
+        parameters: Passed to it; the cameras decide how large batches may become.
+        sizes: (H, W) of the images to come, in pixels.
 
     Raises:
-        Exception: What making it or running it raised; it is closed then.
+        Exception: What making or running the engine raised; it is closed then.
     """
     loaded = make_engine(parameters)
     try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The executor of the node: one thread for callbacks, a second one for those that take long."""
+"""The node's executor: one thread for callbacks, a second one for callbacks that take long."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from rclpy.executors import (
 )
 
 QUEUED_S = 0.005
+"""Pause where rclpy offers a callback that is queued already, which it does again and again."""
 
 
 class NodeExecutor(SingleThreadedExecutor):
-    """Spins a node and runs its slow callbacks, one after the other, in a thread beside.
+    """Spins a node and runs its slow callbacks, one after the other, in a second thread.
 
-    Loading weights takes seconds, in which parameters, states and images are to be served.
+    Loading weights takes seconds, during which parameters, states and images must be served.
     rclpy's MultiThreadedExecutor would do that too, but it starves subscriptions under load.
 
-    What is slow a node says by its method `is_slow(entity)`. These entities need a callback group
-    of their own. In any other executor the node works as well; its services then wait.
+    The node's method `is_slow(entity)` says whose callbacks are slow; these entities need a
+    callback group of their own. The node works in any other executor, too; its services then wait
+    for slow callbacks.
     """
 
     def __init__(self, *, context: Context | None = None) -> None:
         """Prepare both threads; the second one starts when it is needed."""
         super().__init__(context=context)
-        self._apart = ThreadPoolExecutor(1, thread_name_prefix='hiseg_transition')
+        self._slow_callbacks = ThreadPoolExecutor(1, thread_name_prefix='hiseg_transition')
         self._running: dict[Any, Any] = {}
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
@@ -47,18 +49,18 @@ class NodeExecutor(SingleThreadedExecutor):
         except (ConditionReachedException, ShutdownException, TimeoutException):
             return
         if handler in self._running:
-            time.sleep(QUEUED_S)  # rclpy offers a callback that is queued again and again
+            time.sleep(QUEUED_S)
         elif hasattr(node, 'is_slow') and node.is_slow(entity):
-            self._running[handler] = self._apart.submit(handler)
+            self._running[handler] = self._slow_callbacks.submit(handler)
         else:
             handler()
             handler.result()
 
     def wait_slow(self, timeout_s: float) -> bool:
-        """Wait for the slow callbacks that were begun; return whether they have ended."""
+        """Wait for the slow callbacks that have started; return whether they have ended."""
         return not wait(list(self._running.values()), timeout_s).not_done
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Run no further callback."""
-        self._apart.shutdown(wait=False, cancel_futures=True)
+        self._slow_callbacks.shutdown(wait=False, cancel_futures=True)
         return bool(super().shutdown(timeout_sec))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A mailbox between executor and worker: one place per camera, the newest frame wins."""
+"""Slots between executor and worker thread: one per camera, which keeps the newest frame."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ T = TypeVar('T')
 class FrameSlots(Generic[K, T]):
     """Holds at most one frame of each source.
 
-    A queue would serve old frames first and grow the latency by its length; a robot wants what
-    its cameras see now. Whoever takes less than what waits gets the sources that were served
-    longest ago, so a fast camera takes nothing from a slow one.
+    A queue would serve old frames first and grow the latency by its length; a robot needs what
+    its cameras see now. Where fewer frames are taken than wait, the sources that were served
+    longest ago come first, so a fast camera takes no turn from a slow one.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Make empty, open slots.
+        """Create empty, open slots.
 
         Args:
             now: A steady clock in seconds.
@@ -37,11 +37,11 @@ class FrameSlots(Generic[K, T]):
         self._closed = False
 
     def put(self, source: K, frame: T) -> T | None:
-        """Leave a source's newest frame.
+        """Store a source's newest frame in place of the one that waits.
 
         Returns:
-            The frame of the source that nobody took and that this one pushed out, or None; the
-            frame itself where the slots are closed.
+            The source's earlier frame, if it was still waiting, or None; the frame itself where
+            the slots are closed.
         """
         with self._condition:
             if self._closed:
@@ -60,19 +60,19 @@ class FrameSlots(Generic[K, T]):
         timeout_s: float | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[tuple[K, T]]:
-        """Wait for a frame and take it out, with those of other sources.
+        """Wait for a frame and take it, with those of other sources.
 
         Args:
             most: Largest number of frames.
             gather_s: How long a frame waits for those of other sources, counted from its arrival.
-                A source that was waited for in vain is not waited for again until it delivers, so
-                a dead one costs this once.
-            timeout_s: How long to wait for the first frame; None waits for ever.
-            cancelled: Ends the waiting once it is true and `wake` was called.
+                A source that let others wait in vain is not waited for until it delivers again,
+                so a dead camera costs this once.
+            timeout_s: How long to wait for the first frame; None waits forever.
+            cancelled: Ends the wait once it returns true and `wake` was called.
 
         Returns:
-            Sources and frames, longest unserved first; none where the slots were closed, the
-            waiting was cancelled or the time is over.
+            Sources and frames, longest unserved first; none where the slots were closed, the wait
+            was cancelled or timed out.
         """
         with self._condition:
 
@@ -99,7 +99,7 @@ class FrameSlots(Generic[K, T]):
             return bool(self._waiting)
 
     def done(self) -> None:
-        """Say that work on what was taken last has ended."""
+        """Note that the work on the frames taken last has ended."""
         with self._condition:
             self._in_work = False
             self._condition.notify_all()
@@ -123,7 +123,7 @@ class FrameSlots(Generic[K, T]):
             self._awaited &= self._waiting.keys()
 
     def clear(self) -> list[tuple[K, T]]:
-        """Forget the waiting frames and return them."""
+        """Remove the waiting frames and return them."""
         with self._condition:
             forgotten = [(source, frame) for source, (_, frame) in self._waiting.items()]
             self._waiting.clear()
@@ -131,12 +131,12 @@ class FrameSlots(Generic[K, T]):
             return forgotten
 
     def wake(self) -> None:
-        """Let a waiting `take` look again whether it was cancelled."""
+        """Let a waiting `take` check again whether it was cancelled."""
         with self._condition:
             self._condition.notify_all()
 
     def close(self) -> list[tuple[K, T]]:
-        """End every `take` for good and return the frames that were waiting."""
+        """End every `take`, now and later, and return the frames that were waiting."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

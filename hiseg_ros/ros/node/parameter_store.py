@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters in a ROS node: declared, described, validated, kept as a snapshot."""
+"""ParameterStore: declares the node's parameters, validates changes, keeps a snapshot."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def descriptor(name: str) -> ParameterDescriptor:
 class ParameterStore:
     """Declares the parameters on a node, validates every change and keeps a snapshot.
 
-    A bad value in a parameter file does not end the process: the default is declared, the fault
-    is kept, and `validated` raises it until the parameter is set to something valid.
+    A bad value in a parameter file does not end the process: the default is declared instead, and
+    `validated` raises the error until the parameter is set to a valid value.
     """
 
     def __init__(self, node: Node, *, is_configured: Callable[[], bool]) -> None:
@@ -56,7 +56,7 @@ class ParameterStore:
 
         Args:
             node: The node to declare them on.
-            is_configured: Whether parameters that are not live are to be refused now.
+            is_configured: Returns whether parameters that are not live are to be refused now.
         """
         self._node = node
         self._is_configured = is_configured
@@ -82,7 +82,7 @@ class ParameterStore:
 
     @property
     def values(self) -> NodeParameters:
-        """The values of now; safe to read from any thread."""
+        """The current values, a snapshot; safe to read from any thread."""
         return self._values
 
     def validated(self) -> NodeParameters:
@@ -96,7 +96,7 @@ class ParameterStore:
         return self._values
 
     def adopt(self, name: str, value: str) -> None:
-        """Set a parameter that is not live to what holds by now, although it is configured."""
+        """Set a parameter that is not live, while the node is configured, to the value in use."""
         self._adopted = name
         try:
             self._node.set_parameters([Parameter(name, value=value)])
@@ -104,8 +104,12 @@ class ParameterStore:
             self._adopted = ''
 
     def _on_set(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
-        # Applied here, not in a post-set callback, which Humble lacks: rclpy has already checked
-        # type and range, and nothing after this callback refuses.
+        """Validate and apply changes; rclpy calls this in the thread that sets parameters.
+
+        For the services that is the executor's thread.
+        """
+        # Applied here, not in a post-set callback, which Humble lacks: rclpy has checked type and
+        # range before, and nothing after this callback refuses.
         changes = {}
         for parameter in parameters:
             if parameter.name not in RULES:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The process around the node: signals, spinning, and an end in time."""
+"""The node's process: signals, spinning, and an end within two seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hiseg_ros.ros.node.executor import NodeExecutor
 SIGNAL_PERIOD_S = 0.2
 
 PATIENCE_S = 0.7
-"""How long the end of the process waits for the frame in work, or for a transition under way."""
+"""How long the process, at its end, waits for the frame in work or a running transition."""
 
 
 def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -> int:
@@ -33,14 +33,14 @@ def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -
         arguments: For rclpy; the command line's by default.
 
     Returns:
-        The exit code: 0, or 1 after an unforeseen fault in a callback.
+        The exit code: 0, or 1 after an unexpected exception in a callback.
     """
-    # Not rclpy's handlers: they invalidate the context at once, under the hands of the worker
-    # that publishes or of a transition that is under way.
+    # Not rclpy's handlers: they invalidate the context at once, while the worker publishes or a
+    # transition runs.
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    removed = remove_dead_segments()  # a node that was killed and starts again finds room
+    removed = remove_dead_segments()  # room for this node, should it have been killed before
     rclpy.init(
         args=None if arguments is None else list(arguments),
         signal_handler_options=SignalHandlerOptions.NO,
@@ -65,8 +65,8 @@ def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -
     has_ended = executor.wait_slow(PATIENCE_S) and node.close(PATIENCE_S)
     rclpy.try_shutdown()
     if not has_ended:
-        # Weights that load and a network that runs cannot be interrupted, and the interpreter
-        # would wait for their threads: a robot that is switched off does not.
+        # Loading weights and running a network cannot be interrupted, and the interpreter would
+        # wait for their threads; a robot that is switched off does not wait.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

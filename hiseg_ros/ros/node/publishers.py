@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The topics of one camera's results: from topic to message, built where somebody listens."""
+"""The publishers of one camera; a message is built only where its topic has a subscriber."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from hiseg_ros.types import Wanted
 _DEFAULTS = NodeParameters()
 
 _HEADER_BYTES = 64
-"""Lower bound of what a serialised message holds beside its data."""
+"""Lower bound of the bytes of a serialised message beside its data."""
 
 STATS = 'stats'
 
@@ -58,7 +58,7 @@ class CameraPublishers:
         node: LifecycleNodeMixin,
         taxonomy: Taxonomy,
         camera: str = '',
-        incompatible: Callable[[str], None] = lambda reason: None,
+        on_incompatible: Callable[[str], None] = lambda reason: None,
         parameters: NodeParameters = _DEFAULTS,
     ) -> None:
         """Create all publishers.
@@ -67,7 +67,8 @@ class CameraPublishers:
             node: The node to publish with.
             taxonomy: Tree of the labels.
             camera: Comes between ~ and the topics; empty for the only camera.
-            incompatible: Told of a reader whose QoS a publisher cannot serve.
+            on_incompatible: Called in the executor's thread, with a sentence, for a subscriber
+                whose QoS a publisher cannot serve.
             parameters: Which label sets and formats of other projects there are.
 
         Raises:
@@ -78,10 +79,10 @@ class CameraPublishers:
         self._node = node
         self._taxonomy = taxonomy
         self._prefix = f'~/{camera}/' if camera else '~/'
-        self._incompatible = incompatible
+        self._on_incompatible = on_incompatible
         self._builders: dict[str, Builder] = {}
         self._groups: list[TopicGroup] = []
-        # The last message of each topic: once it is published all of it was copied.
+        # The last message of each topic, whose memory the next one reuses: publishing copies.
         self._last: dict[str, Any] = {}
         self._publishers: dict[str, Publisher] = {}
         try:
@@ -115,8 +116,8 @@ class CameraPublishers:
 
         def warn(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._incompatible(
-                f'a reader of {name} asks for a {policy} that it does not have and gets nothing'
+            self._on_incompatible(
+                f'a subscriber of {name} asks for a {policy} that is not offered, and gets nothing'
             )
 
         try:
@@ -137,13 +138,13 @@ class CameraPublishers:
             ) from error
 
     def wanted(self) -> frozenset[str]:
-        """Return the topics somebody subscribes to."""
+        """Return the topics that have subscribers."""
         return frozenset(
             topic for topic, p in self._publishers.items() if p.get_subscription_count() > 0
         )
 
     def publish(self, wanted: frozenset[str], product: Product) -> Published:
-        """Build and publish the wanted topics of a frame, except the statistics."""
+        """Build and publish a frame's messages on the wanted topics, except the statistics."""
         message_bytes = {}
         messages_s = publish_s = 0.0
         started = perf_counter()
@@ -158,7 +159,7 @@ class CameraPublishers:
         return Published(message_bytes, 1e3 * messages_s, 1e3 * publish_s)
 
     def _messages(self, wanted: frozenset[str], product: Product) -> Iterator[tuple[str, Any]]:
-        """Yield topic and message, each built when the one before is on its way."""
+        """Yield topic and message; each is built once the one before was published."""
         for topic, build in self._builders.items():
             message = build(product, self._last.pop(topic, None)) if topic in wanted else None
             if message is not None:
@@ -231,7 +232,7 @@ class CameraPublishers:
 def _frame_qos() -> QoSProfile:
     """Return a new profile, since rclpy writes overrides into the one it is given.
 
-    Reliable serves rviz2, which asks for it, and best-effort readers alike.
+    Reliable serves rviz2, which asks for it, and best-effort subscribers alike.
     """
     return QoSProfile(
         reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2
@@ -239,7 +240,7 @@ def _frame_qos() -> QoSProfile:
 
 
 def needed_results(topics: frozenset[str]) -> Wanted:
-    """Return the results that messages of these topics are made from."""
+    """Return the results of the engine that messages of these topics are built from."""
     return Wanted(
         labels=any(map(_FROM_LABELS.fullmatch, topics)),
         confidence='confidence' in topics,

@@ -44,9 +44,9 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     """Segments the newest images of one or more camera topics.
 
     The executor's thread runs services, timers and subscriptions, which only put images into
-    slots; transitions and the loading of weights run in a second thread of NodeExecutor; the
-    worker's thread owns the engine, decodes and segments; it publishes too, or a fourth thread
-    does where images wait.
+    slots. Transitions and the loading of weights run in a second thread of NodeExecutor. The
+    worker thread owns the engine, decodes and segments; it publishes too, unless images wait: then
+    the publish thread does.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         engine_factory: EngineFactory = load_engine,
         **node_arguments: Any,
     ) -> None:
-        """Declare the parameters and, where `autostart` says so, configure once spinning.
+        """Declare the parameters; with `autostart` configure and activate once spinning.
 
         Args:
-            engine_factory: Makes the engine from the parameters; called in the worker's thread.
+            engine_factory: Makes the engine from the parameters; called in the worker thread.
             node_arguments: For rclpy's Node: context, namespace, parameter_overrides, ...
         """
         Node.__init__(self, NODE_NAME, **node_arguments)
-        apart = ReentrantCallbackGroup()
-        LifecycleNodeMixin.__init__(self, callback_group=apart)
+        slow = ReentrantCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=slow)
         self._engine_factory = engine_factory
         self._health = NodeHealth()
         self._session: Session | None = None
-        self._switch = threading.Lock()
+        self._enable_lock = threading.Lock()
         self._device_lost = False
         self._store = ParameterStore(self, is_configured=lambda: self._session is not None)
         for name in self._store.unknown_names:
@@ -85,8 +85,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self.create_timer(MATCH_PERIOD_S, self._match_publishers, clock=steady)
         self.create_timer(TRIM_PERIOD_S, give_back, clock=steady)
         self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
-        self.create_service(LoadModel, '~/load_model', self._on_load_model, callback_group=apart)
-        self._crash = self.create_guard_condition(self._leave_active, callback_group=apart)
+        self.create_service(LoadModel, '~/load_model', self._on_load_model, callback_group=slow)
+        self._crash = self.create_guard_condition(self._leave_active, callback_group=slow)
         backwards = JumpThreshold(
             min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
         )
@@ -96,17 +96,17 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self._autostart_timer: Timer | None = None
         if self._store.values.autostart:
             self._autostart_timer = self.create_timer(
-                0.0, self._autostart, clock=steady, callback_group=apart
+                0.0, self._autostart, clock=steady, callback_group=slow
             )
 
     @property
     def counters(self) -> Counters:
-        """Frames of all cameras since the node was configured."""
+        """Counters of all cameras together since the node was configured."""
         return total(list(self._cameras().values()))
 
     @property
     def counters_of_cameras(self) -> Mapping[str, Counters]:
-        """Frames of each camera since the node was configured, by its name."""
+        """Counters of each camera since the node was configured, by its name."""
         return {name: health.counters for name, health in self._cameras().items()}
 
     def _cameras(self) -> Mapping[str, CameraHealth]:
@@ -121,6 +121,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         return getattr(entity, 'srv_type', None) in (ChangeState, LoadModel)
 
     def _autostart(self) -> None:
+        """Configure and activate; a timer calls this once, in the executor's second thread."""
         if self._autostart_timer is None:
             return
         self.destroy_timer(self._autostart_timer)
@@ -131,9 +132,12 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the weights and create the publishers.
 
+        rclpy calls this and the other transition callbacks; NodeExecutor runs them in its second
+        thread.
+
         Returns:
-            FAILURE, and the node stays unconfigured, where weights, taxonomy, device or a
-            parameter cannot be used; ERROR, with the same end, on anything unforeseen.
+            SUCCESS; FAILURE, and the node stays unconfigured, where weights, taxonomy, device or a
+            parameter cannot be used; ERROR, with the same end, on an unexpected exception.
         """
         self._health.recovered()
         self._device_lost = False
@@ -141,7 +145,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self._reporter.publish()
         try:
             parameters = self._store.validated()
-            self._session = Session(self, self._store, self._engine_factory, self._on_worker_error)
+            self._session = Session(self, self._store, self._engine_factory, self._on_frame_error)
             self._session.load(parameters)
             self._health.facts = self._session.facts
         except HisegError as error:
@@ -158,13 +162,13 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Enable the publishers, then subscribe; SUCCESS, or ERROR on anything unforeseen."""
+        """Enable the publishers, then subscribe; SUCCESS, or ERROR on an unexpected exception."""
         return self._attempt(lambda: self._activate(state))
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self._health.recovered()
-        with self._switch:
+        with self._enable_lock:
             self._health.state = 'active'
             if self._session is not None and self._health.enabled:
                 self._session.open_inputs()
@@ -179,7 +183,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         return self._attempt(lambda: self._deactivate(state))
 
     def _deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self._switch:
+        with self._enable_lock:
             self._health.state = 'inactive'
             if self._session is not None:
                 self._session.close_inputs()
@@ -200,12 +204,12 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything after a transition failed in an unforeseen way; SUCCESS."""
+        """Free everything after a transition ended in ERROR; SUCCESS."""
         self._teardown()
         return SUCCESS
 
     def _attempt(self, step: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
-        # rclpy itself turns an exception into ERROR without a word.
+        # rclpy itself turns an exception into ERROR without a log message.
         try:
             return step()
         except Exception as error:
@@ -223,10 +227,10 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         """Stop the worker and destroy the node.
 
         Args:
-            timeout_s: How long to wait for the frames in work; None waits for ever.
+            timeout_s: How long to wait for the frames in work; None waits forever.
 
         Returns:
-            False where they took longer; the node then still is as it was, but takes no images.
+            False where they took longer; the node is not destroyed then, but takes no images.
         """
         if not self._teardown(timeout_s):
             return False
@@ -236,7 +240,8 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     def _on_set_enabled(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        with self._switch:
+        """Pause or resume; called in the executor's thread for each request."""
+        with self._enable_lock:
             self._health.enabled = request.data
             if self._health.state == 'active' and self._session is not None:
                 if request.data:
@@ -252,6 +257,7 @@ class SegmentationNode(LifecycleNodeMixin, Node):
     def _on_load_model(
         self, request: LoadModel.Request, response: LoadModel.Response
     ) -> LoadModel.Response:
+        """Swap the weights; called in the executor's second thread for each request."""
         try:
             if self._session is None:
                 raise ConfigError(
@@ -271,16 +277,20 @@ class SegmentationNode(LifecycleNodeMixin, Node):
         self.get_logger().info(response.message)
         return response
 
-    def _on_worker_error(self, error: Exception) -> None:
-        # In the worker's thread: a transition may only happen in the executor's.
+    def _on_frame_error(self, error: Exception) -> None:
+        """Report an exception and leave the active state; called in the thread that failed.
+
+        That is the worker or the publish thread, and transitions belong to the executor's.
+        """
         if not self.context.ok():
             return  # ROS was shut down while a frame was in work, so it could not be published
-        if isinstance(error, DeviceError):  # another thread may tell of something else meanwhile
+        if isinstance(error, DeviceError):  # kept, should the other thread fail as well
             self._device_lost = True
         self._report(error)
         self._crash.trigger()
 
     def _leave_active(self) -> None:
+        """Deactivate after an error; called in the executor's second thread when triggered."""
         if self._health.state == 'active':
             self.trigger_deactivate()
 
@@ -289,14 +299,16 @@ class SegmentationNode(LifecycleNodeMixin, Node):
             self.get_logger().error(str(error))
             self._health.failed(str(error))
             return
-        self.get_logger().error(f'Unforeseen fault, please report it:\n{_trace(error)}')
+        self.get_logger().error(f'Unexpected error, please report it:\n{_trace(error)}')
         self._health.failed(f'{type(error).__name__}: {error}')
 
     def _match_publishers(self) -> None:
+        """Follow the publishers' reliability; a timer of the executor's thread calls this."""
         if (session := self._session) is not None:
             session.match_publishers()
 
     def _on_time_jump(self, jump: TimeJump) -> None:
+        """Start over; rclpy calls this in the executor's thread when the clock jumped back."""
         if (session := self._session) is not None:
             session.time_jumped()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's subscriptions, with a QoS that matches what its driver offers."""
+"""The subscriptions of one camera, with the reliability that its driver publishes with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hiseg_ros.ros.parameters import NodeParameters
 
 
 class CameraSubscriptions:
-    """Subscriptions to one camera while the node is active."""
+    """Subscriptions to the image and camera_info of one camera, open while the node is active."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class CameraSubscriptions:
             node: The node to subscribe with.
             camera: Namespace of its topics; empty for image and camera_info.
             parameters: Transport and reliability of the images.
-            health: Gets the topic's name, and is told of incompatible publishers and losses.
-            on_frame: Called for each image in the executor's thread.
+            health: Notes the topic's name, incompatible publishers and lost messages.
+            on_frame: Called in the executor's thread for each image.
         """
         self._node = node
         self._health = health
@@ -70,7 +70,7 @@ class CameraSubscriptions:
         """The newest camera_info, None before the first."""
 
     def open(self) -> None:
-        """Subscribe, where it is not done."""
+        """Subscribe, unless that was done before."""
         if self._images is not None:
             return
         self._subscribe(self._matching())
@@ -88,7 +88,7 @@ class CameraSubscriptions:
         self._health.incompatible = ''
 
     def match_publishers(self) -> None:
-        """Subscribe anew where the publishers' reliability is no longer what was matched."""
+        """Subscribe again where the publishers' reliability has changed."""
         images = self._images
         if images is None:
             return
@@ -99,14 +99,14 @@ class CameraSubscriptions:
             self._node.destroy_subscription(images)
             self._subscribe(wanted)
             self._node.get_logger().info(
-                f'Subscribed to {self.image_topic} {wanted.name.lower()}, as its publishers are.'
+                f'Subscribed again to {self.image_topic}, {wanted.name.lower()} as its publishers.'
             )
 
     def _matching(self) -> ReliabilityPolicy:
         if self._reliability != 'auto':
             return ReliabilityPolicy[self._reliability.upper()]
-        # Reliable while nobody publishes yet: best effort loses images beyond half a megabyte on
-        # the default shared-memory segment.
+        # Reliable while there is no publisher yet: best effort loses images beyond half a megabyte
+        # on the default shared-memory segment.
         reliable = not self._best_effort_publishers()
         return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
 
@@ -129,31 +129,35 @@ class CameraSubscriptions:
                 )
                 return
             except UnsupportedEventTypeError:
-                continue  # a middleware that does not tell of lost messages
+                continue  # the middleware does not report lost messages
 
     def _publishers(self) -> frozenset[Hashable]:
         if not self._node.context.ok():
-            return frozenset()  # ROS was shut down around the image that is being taken
+            return frozenset()  # ROS was shut down while an image was taken
         publishers = self._node.get_publishers_info_by_topic(self.image_topic)
         return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
 
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
+        """Note losses and pass an image on; rclpy calls this in the executor's thread."""
         if missing := self._lost_messages.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
         arrived, arrived_s = self._node.get_clock().now(), time.perf_counter()
         self._on_frame(Frame(message, arrived, arrived_s, Receipt(self._health)))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
+        """Keep the newest camera_info; rclpy calls this in the executor's thread."""
         self.camera_info = message
 
     def _on_incompatible(self, event: Any) -> None:
+        """Note a publisher that is not heard; rclpy calls this in the executor's thread."""
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         if self._reliability == 'auto' and policy == 'RELIABILITY':
             return  # match_publishers is about to subscribe as the publisher offers
         self._health.incompatible = (
             f'a publisher of {self.image_topic} is not heard, since its {policy} is incompatible '
-            'with what parameter image_reliability asks for: set it to auto'
+            'with parameter image_reliability: set that to auto'
         )
 
     def _on_lost(self, event: Any) -> None:
-        self._health.lost(self._lost_messages.told(event.total_count_change))
+        """Count losses that the middleware reports; rclpy calls this in the executor's thread."""
+        self._health.lost(self._lost_messages.reported(event.total_count_change))

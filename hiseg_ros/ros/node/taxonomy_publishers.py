@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the label ids mean, latched: the taxonomy, and a label_info beside the labels."""
+"""Latched publishers of the taxonomy, and of a label_info beside each camera's labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LATCHED_QOS = QoSProfile(
 
 
 class TaxonomyPublishers:
-    """Latched publishers of a configured node: known as soon as it is, active or not."""
+    """Say what the label ids mean, from configuration on, whether the node is active or not."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ def test_a_new_publisher_with_higher_numbers_is_no_loss() -> None:
     assert topic.counted(1003) == 1
 
 
-def test_two_publishers_are_not_told_apart_and_nothing_is_made_up() -> None:
+def test_two_publishers_are_not_distinguished_and_nothing_is_made_up() -> None:
     """Counting goes on once one of them has gone."""
     topic = Topic('one', 'other')
     assert topic.counted(100, 5, 101, 6, 102, 7, 105) == 0
@@ -85,26 +85,26 @@ def test_the_last_images_of_a_publisher_that_has_gone_are_still_counted() -> Non
 def test_what_the_middleware_tells_is_not_counted_again_by_the_numbers() -> None:
     """Whichever comes first; what it alone knows counts, too."""
     topic = Topic('camera')
-    assert topic.losses.told(2) == 2, 'nothing has ever arrived'
+    assert topic.losses.reported(2) == 2, 'nothing has ever arrived'
     assert topic.counted(1, 2) == 0
-    assert topic.counted(6) == 1, 'three are missing, two were told'
-    assert topic.losses.told(1) == 0, 'of them'
-    assert topic.losses.told(4) == 4, 'the last ones, and nothing came after'
+    assert topic.counted(6) == 1, 'three are missing, two were reported'
+    assert topic.losses.reported(1) == 0, 'of them'
+    assert topic.losses.reported(4) == 4, 'the last ones, and nothing came after'
     assert topic.counted(11) == 0
 
 
 def test_without_numbers_only_what_the_middleware_tells_is_counted() -> None:
     topic = Topic('camera')
     assert topic.counted(None, None) == 0
-    assert topic.losses.told(3) == 3
+    assert topic.losses.reported(3) == 3
 
 
-def test_what_is_told_after_a_second_publisher_came_is_counted() -> None:
+def test_what_is_reported_after_a_second_publisher_came_is_counted() -> None:
     """What the numbers showed before does not make up for it."""
     topic = Topic('camera')
     assert topic.counted(1, 102) == 100
     topic.publishers = frozenset(('camera', 'replay'))
     assert topic.counted(5, 103) == 0
-    assert topic.losses.told(40) == 40
+    assert topic.losses.reported(40) == 40
     assert topic.counted(6, 104) == 0
-    assert topic.losses.told(2) == 2
+    assert topic.losses.reported(2) == 2

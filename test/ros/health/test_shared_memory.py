@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs('ros')
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 SEGMENT = 64 * 2**20
 
 CHILD = """
@@ -87,7 +87,7 @@ def test_full_log_folder_and_no_shared_memory_are_survived_and_said(
     graph.until(
         lambda: labels and reports and process.poll() is None,
         'labels of a node without disk and shared memory',
-        meanwhile=lambda: images.publish(image_message(PICTURE)),
+        meanwhile=lambda: images.publish(image_message(IMAGE)),
     )
     level, text, values = latest(reports, 1)
     assert level == b'\x01'
@@ -140,7 +140,7 @@ def test_a_killed_node_hurts_the_next_start_in_nothing_and_its_memory_is_given_b
     def work() -> None:
         labels.clear()
         graph.until(
-            lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE))
+            lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(IMAGE))
         )
 
     def segments(process_id: int) -> set[str]:

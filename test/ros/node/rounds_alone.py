@@ -62,7 +62,7 @@ def test_ten_rounds_leave_no_memory_and_no_threads_behind(
     start_node(graph, lambda p: Heavy().load(p), autostart=False)
     images = graph.peer.create_publisher(Image, 'image', 1)
     labels = graph.collect(Image, '/segmentation/labels')
-    figures = []
+    samples = []
     for number in range(ROUNDS):
         assert graph.change_state(CONFIGURE)
         assert graph.change_state(ACTIVATE)
@@ -74,7 +74,7 @@ def test_ten_rounds_leave_no_memory_and_no_threads_behind(
         )
         assert graph.change_state(DEACTIVATE)
         assert graph.change_state(CLEANUP)
-        figures.append((threads(), resident_kib()))
-    counts, memory = zip(*figures, strict=True)
+        samples.append((threads(), resident_kib()))
+    counts, memory = zip(*samples, strict=True)
     assert set(counts[WARM:]) == {counts[WARM]}
     assert memory[-1] - memory[WARM - 1] < GROWTH_KIB, memory

@@ -55,7 +55,7 @@ def test_a_fast_source_takes_no_turn_from_a_slow_one() -> None:
     assert sources.count('fast') >= 7
 
 
-def test_whoever_was_served_longest_ago_comes_first() -> None:
+def test_the_source_served_longest_ago_comes_first() -> None:
     slots = filled(front=1, left=2, rear=3)
     assert slots.take() == [('front', 1)]
     slots.put('front', 4)
@@ -155,7 +155,7 @@ def test_a_cancelled_taker_leaves_the_frames_to_the_next_one() -> None:
     assert slots.take() == [('front', 1)]
 
 
-def test_whoever_waits_for_the_work_to_end_waits_until_it_is_done() -> None:
+def test_waiting_for_the_work_to_end_lasts_until_it_is_done() -> None:
     slots = filled(front=1)
     slots.wait_done()
     slots.take()

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images that cannot be read: counted, told, and the next good one is segmented."""
+"""Images that cannot be read: counted, reported, and the next good one is segmented."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs('ros')
 
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 NAMES = ['front', 'left']
 
 
@@ -63,7 +63,7 @@ def test_a_full_device_gets_fewer_then_smaller_images_and_the_diagnostics_say_so
     monkeypatch.setattr(memory_relief, 'FIRST_WAIT_S', 0.5)
     monkeypatch.setattr(camera_health, 'RECENT_S', 1.0)
     engine = small_engine(room=2)
-    drive = start_drive(graph, engine, PICTURE, cameras=NAMES, max_batch_wait_ms=200.0)
+    drive = start_drive(graph, engine, IMAGE, cameras=NAMES, max_batch_wait_ms=200.0)
     node, reports, publish = drive.node, drive.reports, drive.publish
 
     def front() -> str:
@@ -101,7 +101,7 @@ def test_where_not_even_a_small_image_fits_images_are_dropped_until_one_does(
 
     engine = small_engine(room=0)
     engine.reduce = lambda is_reduced: False
-    drive = start_drive(graph, engine, PICTURE)
+    drive = start_drive(graph, engine, IMAGE)
     graph.until(
         lambda: drive.node.counters.memory > 1, 'images are dropped', meanwhile=drive.publish
     )
@@ -130,7 +130,7 @@ def test_a_lost_device_ends_in_an_error_with_the_remedy_and_the_process_lives(
 
     engine = HeldEngine()
     engine.error = DeviceError("Device 'cuda:0' failed while it worked")
-    drive = start_drive(graph, engine, PICTURE)
+    drive = start_drive(graph, engine, IMAGE)
     graph.until(lambda: latest(drive.reports)[0] == b'\x02', 'an ERROR', meanwhile=drive.publish)
     assert "Device 'cuda:0' failed" in latest(drive.reports)[1]
     graph.until(lambda: graph.state() != 'active', 'the node left the active state')
@@ -151,9 +151,9 @@ class Faulty:
         from hiseg_ros.ros.node.worker import Worker
 
         self.slots: Any = FrameSlots()
-        self.told: list[Exception] = []
+        self.reported: list[Exception] = []
         self.has_worked = threading.Event()
-        self.was_told = threading.Event()
+        self.was_reported = threading.Event()
         self.process_fault: BaseException | None = None
         self.batching_fault: BaseException | None = None
         self.worker: Any = Worker(self.slots, self._process, self._crashed, self._batching)
@@ -171,8 +171,8 @@ class Faulty:
         return 1, 0.0
 
     def _crashed(self, error: Exception) -> None:
-        self.told.append(error)
-        self.was_told.set()
+        self.reported.append(error)
+        self.was_reported.set()
         raise RuntimeError('the node is going down')
 
 
@@ -187,9 +187,9 @@ def test_no_fault_ends_the_worker_in_silence(part: str, fault: BaseException) ->
     faulty.worker.load(lambda: HeldEngine().load(None))  # type: ignore[arg-type]
     faulty.worker.begin()
     faulty.slots.put('camera', 1)
-    assert faulty.was_told.wait(10.0)
+    assert faulty.was_reported.wait(10.0)
     faulty.slots.put('camera', 2)
     assert faulty.has_worked.wait(10.0), 'the thread goes on'
     assert faulty.worker.stop(10.0)
-    assert isinstance(faulty.told[0], Exception)
-    assert type(fault).__name__ in repr(faulty.told[0])
+    assert isinstance(faulty.reported[0], Exception)
+    assert type(fault).__name__ in repr(faulty.reported[0])

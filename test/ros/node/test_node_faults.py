@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Failed configurations and unforeseen faults: one sentence, and the node can go on."""
+"""Failed configurations and unexpected errors: one sentence, and the node can go on."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_failed_configuration_says_why_and_can_be_repeated(
     )
 
 
-def test_an_unforeseen_fault_leaves_active_and_the_node_can_be_activated_again(
+def test_an_unexpected_error_leaves_active_and_the_node_can_be_activated_again(
     graph: Graph, street_image: RgbImage
 ) -> None:
     from diagnostic_msgs.msg import DiagnosticStatus
@@ -116,7 +116,7 @@ def test_an_unforeseen_fault_leaves_active_and_the_node_can_be_activated_again(
     graph.until(lambda: latest(reports)[0] == DiagnosticStatus.OK, 'the ERROR is gone')
 
 
-def test_an_unforeseen_fault_while_configuring_leaves_the_node_unconfigured(graph: Graph) -> None:
+def test_an_unexpected_error_while_configuring_leaves_the_node_unconfigured(graph: Graph) -> None:
     from node_support import HeldEngine, start_node
     from ros_graph import CONFIGURE
 

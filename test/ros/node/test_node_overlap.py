@@ -134,7 +134,7 @@ def test_deactivation_waits_for_what_is_being_published(graph: Graph, held_label
     assert counters.received == counters.processed + counters.dropped
 
 
-def test_a_fault_while_publishing_beside_is_counted_and_told(
+def test_a_fault_while_publishing_beside_is_counted_and_reported(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame counts as stopped, and the node leaves the active state as for any fault."""

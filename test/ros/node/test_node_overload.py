@@ -20,7 +20,7 @@ pytestmark = pytest.mark.needs('ros')
 
 INFERENCE_S = 0.1
 PERIOD_S = 1 / 60
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 
 
 def stamped(message: Any, age_s: float = 0.0) -> Any:
@@ -61,7 +61,7 @@ def test_at_six_times_its_rate_the_node_shows_the_newest_image_and_answers(graph
 
     def camera() -> None:
         nonlocal published
-        images.publish(stamped(image_message(PICTURE)))
+        images.publish(stamped(image_message(IMAGE)))
         published += 1
 
     timer = graph.peer.create_timer(PERIOD_S, camera)
@@ -97,13 +97,13 @@ def test_images_older_than_max_age_are_dropped_as_stale(graph: Graph) -> None:
     graph.until(
         lambda: node.counters.stale >= 3,
         'old images are dropped',
-        meanwhile=lambda: images.publish(stamped(image_message(PICTURE), 40.0)),
+        meanwhile=lambda: images.publish(stamped(image_message(IMAGE), 40.0)),
     )
     graph.until(lambda: latest(reports)[0] == b'\x01', 'a WARN')
     assert 's old, more than the 30 s of max_age_s' in latest(reports)[1]
     assert not labels
     for stamp in ('fresh', 'none'):
-        message = image_message(PICTURE)
+        message = image_message(IMAGE)
         if stamp == 'none':
             message.header.stamp.sec = message.header.stamp.nanosec = 0
         labels.clear()
@@ -132,13 +132,13 @@ def test_without_images_the_node_is_stale_within_two_seconds_and_recovers_at_the
     graph.until(
         lambda: latest(reports)[0] == b'\x00' and latest(reports)[2]['frames received'] != '0',
         'images arrive',
-        meanwhile=lambda: images.publish(image_message(PICTURE)),
+        meanwhile=lambda: images.publish(image_message(IMAGE)),
     )
     silent_since = time.monotonic()
     graph.until(lambda: latest(reports)[0] == b'\x03', 'STALE')
     assert time.monotonic() - silent_since < 2.0
     assert 'no image on /image' in latest(reports)[1]
-    images.publish(image_message(PICTURE))
+    images.publish(image_message(IMAGE))
     came = time.monotonic()
     graph.until(lambda: latest(reports)[0] == b'\x00', 'OK')
     assert time.monotonic() - came < 0.9, 'at once, not with the next report of each second'
@@ -157,23 +157,23 @@ def test_every_frame_has_one_fate_whatever_happens_to_the_node(graph: Graph) -> 
     def send(count: int) -> None:
         for _ in range(count):
             before = node.counters.received
-            images.publish(image_message(PICTURE))
+            images.publish(image_message(IMAGE))
             graph.until(lambda before=before: node.counters.received > before, 'a frame arrived')
 
     graph.until(
         lambda: node.counters.received > 0,
         'the subscription',
-        meanwhile=lambda: images.publish(image_message(PICTURE)),
+        meanwhile=lambda: images.publish(image_message(IMAGE)),
     )
     send(3)
     assert until_at_rest(graph, node).unwanted >= 3, 'nobody listens'
 
     labels = graph.collect(Image, '/segmentation/labels', 50)
-    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE)))
+    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(IMAGE)))
     until_at_rest(graph, node)
     engine.may_go.clear()
     calls = len(engine.calls)
-    images.publish(image_message(PICTURE))
+    images.publish(image_message(IMAGE))
     graph.until(lambda: len(engine.calls) > calls, 'the engine holds a frame')
     send(3)
     engine.error = RuntimeError('the device fell off the bus')
@@ -186,7 +186,7 @@ def test_every_frame_has_one_fate_whatever_happens_to_the_node(graph: Graph) -> 
     engine.error = None
     assert graph.change_state(ACTIVATE)
     labels.clear()
-    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(PICTURE)))
+    graph.until(lambda: labels, 'labels', meanwhile=lambda: images.publish(image_message(IMAGE)))
     assert graph.change_state(DEACTIVATE)
     until_at_rest(graph, node)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs('ros')
 
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 
 
 def test_a_camera_whose_reliability_does_not_fit_is_named_until_it_goes(graph: Graph) -> None:
@@ -64,7 +64,9 @@ def test_a_reader_that_asks_for_what_the_outputs_lack_is_named(graph: Graph) -> 
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     graph.collect(Image, '/segmentation/labels', latched)
     graph.until(lambda: latest(reports)[0] == b'\x01', 'a WARN')
-    assert 'a reader of ~/labels asks for a DURABILITY that it does not have' in latest(reports)[1]
+    assert (
+        'a subscriber of ~/labels asks for a DURABILITY that is not offered' in latest(reports)[1]
+    )
 
 
 def test_lost_messages_are_counted(graph: Graph) -> None:
@@ -102,7 +104,7 @@ def test_simulated_time_may_jump_forwards_and_backwards(graph: Graph) -> None:
 
         def publish(second: int = second) -> None:
             clock.publish(Clock(clock=Time(sec=second, nanosec=500_000_000)))
-            message = image_message(PICTURE)
+            message = image_message(IMAGE)
             message.header.stamp = Time(sec=second, nanosec=0)
             images.publish(message)
 
@@ -175,7 +177,7 @@ def stamped(stamp_ms: int) -> Any:
     from builtin_interfaces.msg import Time
     from node_support import image_message
 
-    message = image_message(PICTURE)
+    message = image_message(IMAGE)
     message.header.stamp = Time(sec=stamp_ms // 1000, nanosec=stamp_ms % 1000 * 1_000_000)
     return message
 

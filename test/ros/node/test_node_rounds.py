@@ -49,7 +49,7 @@ def test_ten_rounds_leave_no_memory_and_no_threads_behind(tmp_path: Path) -> Non
     assert '1 passed' in result.stdout
 
 
-def test_an_error_in_any_transition_is_told_and_ends_unconfigured(
+def test_an_error_in_any_transition_is_reported_and_ends_unconfigured(
     graph: Graph, monkeypatch: pytest.MonkeyPatch, street_image: RgbImage
 ) -> None:
     from diagnostic_msgs.msg import DiagnosticArray
@@ -85,7 +85,7 @@ def test_an_error_in_any_transition_is_told_and_ends_unconfigured(
     graph.until(lambda: latest(reports)[0] == b'\x00', 'the ERROR is gone')
 
 
-def test_a_second_node_of_the_same_name_is_told_and_ends_alone(graph: Graph) -> None:
+def test_a_second_node_of_the_same_name_is_reported_and_ends_alone(graph: Graph) -> None:
     from diagnostic_msgs.msg import DiagnosticArray
     from node_support import HeldEngine, latest, start_node, wait_active
     from rclpy.node import Node

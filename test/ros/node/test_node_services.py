@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs('ros')
 
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 
 
 class Shop:
@@ -67,7 +67,7 @@ class Camera:
         from node_support import image_message
 
         self.number += 1
-        self.publisher.publish(image_message(PICTURE, self.number))
+        self.publisher.publish(image_message(IMAGE, self.number))
 
     def until_label(self, graph: Graph, label: int) -> None:
         """Publish until an image of that label comes."""

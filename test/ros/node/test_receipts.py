@@ -117,7 +117,7 @@ def test_only_the_last_holder_decides_and_only_where_nobody_did() -> None:
             check_one_fate(health, receipt)
 
 
-def test_of_two_threads_that_decide_one_wins_and_the_other_is_told() -> None:
+def test_of_two_threads_that_decide_one_wins_and_the_other_raises() -> None:
     for fates in product(('processed', 'bad', 'stopped'), repeat=2):
         for _ in range(20):
             health, receipt = health_and_receipt()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs('ros')
 
-PICTURE = np.zeros((24, 32, 3), np.uint8)
+IMAGE = np.zeros((24, 32, 3), np.uint8)
 
 
 @contextmanager
@@ -76,13 +76,13 @@ def test_images_that_newer_ones_replaced_in_the_queue_are_counted(graph: Graph) 
     wait_active(graph)
     reports = graph.collect(DiagnosticArray, '/diagnostics')
     images = graph.peer.create_publisher(Image, 'front/image', 30)
-    before = heard(graph, node, images, image_message(PICTURE))
+    before = heard(graph, node, images, image_message(IMAGE))
     assert node.counters.lost == 0
     with executor_held(graph, node):
         for number in range(10):
-            images.publish(image_message(PICTURE, number))
+            images.publish(image_message(IMAGE, number))
     graph.until(lambda: node.counters.lost, 'it goes on')
-    send(graph, node, images, image_message(PICTURE, 11))
+    send(graph, node, images, image_message(IMAGE, 11))
     found = node.counters_of_cameras
     assert found['front'].lost == 9
     assert found['front'].received + found['front'].lost == before + 11
@@ -103,7 +103,7 @@ def test_images_lost_on_the_wire_are_counted_and_a_warning(graph: Graph) -> None
     wait_active(graph)
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     images = graph.peer.create_publisher(Image, 'image', qos)
-    published = heard(graph, node, images, image_message(PICTURE))
+    published = heard(graph, node, images, image_message(IMAGE))
     large = image_message(np.zeros((1200, 1200, 3), np.uint8))
     for _ in range(8):
         images.publish(large)
@@ -112,7 +112,7 @@ def test_images_lost_on_the_wire_are_counted_and_a_warning(graph: Graph) -> None
     # Until one arrives; those that are sent too soon after a large one are lost as well.
     before = node.counters.received
     while node.counters.received == before:
-        images.publish(image_message(PICTURE, published))
+        images.publish(image_message(IMAGE, published))
         published += 1
         wait(graph, 0.3)
     assert node.counters.received + node.counters.lost == published
@@ -124,37 +124,37 @@ def test_images_lost_on_the_wire_are_counted_and_a_warning(graph: Graph) -> None
 
 
 def test_a_driver_that_starts_over_or_has_a_rival_loses_nothing(graph: Graph) -> None:
-    """Its numbers begin anew; those of two are not told apart."""
+    """Its numbers begin anew; those of two are not distinguished."""
     from node_support import HeldEngine, image_message, start_node, wait_active
     from sensor_msgs.msg import Image
 
     node = start_node(graph, HeldEngine().load)
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 30)
-    heard(graph, node, images, image_message(PICTURE))
+    heard(graph, node, images, image_message(IMAGE))
     for number in range(6):
-        send(graph, node, images, image_message(PICTURE, number))
+        send(graph, node, images, image_message(IMAGE, number))
     rival = graph.peer.create_publisher(Image, 'image', 30)
-    heard(graph, node, rival, image_message(PICTURE))
+    heard(graph, node, rival, image_message(IMAGE))
     for number in range(6, 10):
-        send(graph, node, rival, image_message(PICTURE, number))
-        send(graph, node, images, image_message(PICTURE, number))
+        send(graph, node, rival, image_message(IMAGE, number))
+        send(graph, node, images, image_message(IMAGE, number))
     assert node.counters.lost == 0
     graph.peer.destroy_publisher(images)
     graph.until(lambda: graph.peer.count_publishers('image') == 1, 'it has gone')
     for number in range(10, 13):
-        send(graph, node, rival, image_message(PICTURE, number))
+        send(graph, node, rival, image_message(IMAGE, number))
     assert node.counters.lost == 0
     with executor_held(graph, node):
         for number in range(13, 17):
-            rival.publish(image_message(PICTURE, number))
+            rival.publish(image_message(IMAGE, number))
     before = node.counters.received
     graph.until(lambda: node.counters.received > before or node.counters.lost, 'it goes on')
     assert node.counters.lost == 3
 
 
 def test_images_sent_while_the_node_did_not_listen_are_no_loss(graph: Graph) -> None:
-    """It was told so."""
+    """It was deactivated or disabled on request."""
     from node_support import HeldEngine, image_message, start_node, wait_active
     from ros_graph import ACTIVATE, DEACTIVATE
     from sensor_msgs.msg import Image
@@ -162,15 +162,15 @@ def test_images_sent_while_the_node_did_not_listen_are_no_loss(graph: Graph) -> 
     node = start_node(graph, HeldEngine().load)
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 30)
-    heard(graph, node, images, image_message(PICTURE))
+    heard(graph, node, images, image_message(IMAGE))
     assert graph.change_state(DEACTIVATE)
     for number in range(5):
-        images.publish(image_message(PICTURE, number))
+        images.publish(image_message(IMAGE, number))
     assert graph.change_state(ACTIVATE)
     before = node.counters.received
     graph.until(
         lambda: node.counters.received > before + 1,
         'images arrive again',
-        meanwhile=lambda: images.publish(image_message(PICTURE, 9)),
+        meanwhile=lambda: images.publish(image_message(IMAGE, 9)),
     )
     assert node.counters.lost == 0
