@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hiseg_ros.export.flat.wrap import Wrapped
     from hiseg_ros.taxonomy import Taxonomy
 
-PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
+VERIFICATION_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
 """Sizes (H, W) of the drawn scenes on which both are run."""
 
 MEAN, STD = Preprocessing.mean, Preprocessing.std
@@ -197,7 +197,7 @@ def _images(paths: list[Path]) -> list[RgbImage]:
     if not paths:
         from hiseg_ros.datasets.scenes import draw_scene
 
-        return [draw_scene(seed, size).rgb for seed, size in enumerate(PROOF_SIZES)]
+        return [draw_scene(seed, size).rgb for seed, size in enumerate(VERIFICATION_SIZES)]
     from hiseg_ros.cli.shared.image_files import read_rgb
 
     return [read_rgb(path) for path in paths]

@@ -27,7 +27,7 @@ NUMBERS = [*['--mean', *map(str, MEAN)], *['--std', *map(str, STD)]]
 @pytest.fixture(autouse=True)
 def small_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prove on small scenes."""
-    monkeypatch.setattr(verb, 'PROOF_SIZES', ((64, 96), (32, 64)))
+    monkeypatch.setattr(verb, 'VERIFICATION_SIZES', ((64, 96), (32, 64)))
 
 
 def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
