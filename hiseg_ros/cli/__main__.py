@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The `hiseg` command: finds the verb and turns errors into one line and exit code 2."""
+"""The `hiseg` command: runs one verb and turns errors into one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import sys
 from collections.abc import Sequence
 
 from hiseg_ros import __version__
-from hiseg_ros.errors import HisegError
+from hiseg_ros.errors import HisegError, reason_of
 
 VERBS = {
     'predict': 'segment images and write label images and overlays',
     'taxonomy': 'show or check a label tree',
-    'synthesize': "write drawn scenes in a published dataset's folders",
+    'synthesize': 'write drawn scenes in the folder layout of a published dataset',
     'train': 'train a network from an experiment file',
     'evaluate': 'measure weights on a dataset',
-    'experiment': 'compare ways to learn: train and measure several networks',
+    'experiment': 'train and evaluate several variants of a network and compare them',
     'export': 'write weights as an ONNX file or a torch program',
-    'quantize': 'write an exported network in int8, and measure what that costs',
-    'wrap': "make an engine file of another project's flat network",
-    'benchmark': 'measure how fast backends are here, and how near to the reference',
-    'soak': 'run the node for long with three cameras and faults, and balance its counters',
+    'quantize': 'write an exported network in int8, and measure the loss of accuracy',
+    'wrap': 'convert a flat network of another project into an engine file',
+    'benchmark': 'measure latency, memory and agreement with the reference, by backend and size',
+    'soak': 'soak test of the node: three cameras, injected faults, every frame accounted for',
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',
-    'replay': 'segment recordings into a new bag with figures',
+    'replay': 'segment recordings into a new bag, with metrics and a report',
     'video': 'write the labels of a recording as an MP4 with names and a legend',
-    'report': 'write the page of a finished replay again',
+    'report': 'write the report of a finished replay again',
     'view': 'show a recording with its results in Rerun',
 }
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A file may have a name that is no text in the terminal's encoding.
+            # The terminal's encoding may not have every character of a file name.
             stream.reconfigure(errors='backslashreplace')
     parser = argparse.ArgumentParser('hiseg', description='Hierarchical segmentation of streets.')
     parser.add_argument('--version', action='version', version=f'hiseg {__version__}')
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verb, text in VERBS.items():
         verb_parser = verbs.add_parser(verb, help=text, description=text.capitalize() + '.')
         if verb == chosen:
-            # Only the chosen verb's room is imported: `hiseg taxonomy` costs no torch.
+            # Only the chosen verb is imported: `hiseg taxonomy` does not wait for torch.
             importlib.import_module(f'hiseg_ros.cli.{verb}').add_arguments(verb_parser)
     options = parser.parse_args(given)
     try:
@@ -72,20 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except MemoryError as problem:
         print(
-            f'hiseg {options.verb}: the memory does not suffice ({problem}); expected smaller '
-            'sizes, or a larger machine.',
+            f'hiseg {options.verb}: out of memory ({reason_of(problem)}); expected smaller sizes, '
+            'or a machine with more memory.',
             file=sys.stderr,
         )
         return 2
     except BrokenPipeError:
-        # The reader has had enough, as with `| head`; what is left cannot be written anywhere.
+        # The reader has closed the pipe, as `| head` does; drop what is left to be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as problem:
-        # A path that cannot be: too long a name, a folder for a file, no right, a full disk.
+        # Such as a name that is too long, a folder in place of a file, no permission, a full disk.
         print(
-            f'hiseg {options.verb}: {problem}; expected a path that can be used: check names, '
-            'rights and room on the disk.',
+            f'hiseg {options.verb}: {problem}; expected a usable path: check names, permissions '
+            'and free space on the disk.',
             file=sys.stderr,
         )
         return 2
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def missing_extra(module: str, verb: str) -> str:
-    """Return what to do about a module that is not installed, or '' where no extra has it."""
+    """Return a sentence on what to install for a missing module, '' if no extra provides it."""
     for extra, modules in EXTRAS.items():
         if module.partition('.')[0] in modules:
             return (

@@ -12,7 +12,7 @@ from hiseg_ros.types import ImageSize
 
 DYNAMIC = 'dynamic'
 
-PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
+VERIFICATION_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
 """Of the drawn scenes on which a file for any size is run."""
 
 
@@ -50,7 +50,7 @@ def _size(text: str) -> ImageSize | None:
 def run(options: argparse.Namespace) -> None:
     """Write a file, run it on drawn scenes beside the weights, keep it if it says the same."""
     from hiseg_ros.datasets.scenes import draw_scene
-    from hiseg_ros.export.export import export_network, prove
+    from hiseg_ros.export.export import export_network, verify
     from hiseg_ros.model.checkpoint import load_checkpoint
     from hiseg_ros.resources import default_model
 
@@ -60,9 +60,9 @@ def run(options: argparse.Namespace) -> None:
     draft = output.with_name(f'{output.stem}.draft{output.suffix}')
     try:
         export_network(checkpoint, draft, options.size)
-        sizes = PROOF_SIZES if options.size is None else (options.size, options.size)
+        sizes = VERIFICATION_SIZES if options.size is None else (options.size, options.size)
         images = [draw_scene(seed, size).rgb for seed, size in enumerate(sizes)]
-        agreements = prove(checkpoint, draft, images)
+        agreements = verify(checkpoint, draft, images)
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg wrap`: make an engine file of a flat network, and prove that it says the same."""
+"""`hiseg wrap`: convert a flat network into an engine file, checked against the original."""
 
 from __future__ import annotations
 
@@ -17,45 +17,48 @@ if TYPE_CHECKING:
     from hiseg_ros.export.flat.wrap import Wrapped
     from hiseg_ros.taxonomy import Taxonomy
 
-PROOF_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
-"""Of the drawn scenes on which both are run."""
+VERIFICATION_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
+"""Sizes (H, W) of the drawn scenes on which both are run."""
 
 MEAN, STD = Preprocessing.mean, Preprocessing.std
-"""Of ImageNet, with which most networks are trained."""
+"""Those of ImageNet, with which most networks are trained."""
 
 UNSURE = 0.9
-"""Share of labels that are the most probable class below which something may be wrong."""
+"""If a smaller share of the labels is the most probable class, an option may be wrong."""
 
 HEIGHT = 1024
-"""Of the images of Cityscapes, which a network of its labels has mostly seen at full size."""
+"""Height in pixels of the images of Cityscapes, on which such networks are mostly trained."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--onnx', type=Path, required=True, metavar='FILE', help='the flat network, an ONNX file'
+        '--onnx', type=Path, required=True, metavar='FILE', help='ONNX file of the flat network'
     )
     parser.add_argument(
         '--mapping',
         required=True,
-        help="what its classes are: 'cityscapes', 'vistas', 'camvid', ... or a YAML file",
+        help="label set of its classes: 'cityscapes', 'vistas', 'camvid', ... or a YAML file",
     )
     parser.add_argument(
         '--output', type=Path, required=True, metavar='FILE.onnx', help='engine file to write'
     )
     parser.add_argument(
-        '--taxonomy', default='street', help="tree of the labels (default 'street')"
+        '--taxonomy',
+        default='street',
+        help='taxonomy whose nodes become the labels (default: %(default)s)',
     )
-    meaning = parser.add_argument_group('what the channels mean')
+    meaning = parser.add_argument_group('classes of the network')
     meaning.add_argument(
         '--classes',
         type=Path,
         metavar='FILE',
-        help='text file with the label of each channel, one a line (default: the order of the '
-        "mapping; 19 of Cityscapes are in the order of train ids); 'unlabeled' for none",
+        help='text file with the label of each output channel, one per line, '
+        "'unlabeled' for a channel without one (default: the order of the mapping, for 19 "
+        'channels of Cityscapes that of the train ids)',
     )
     meaning.add_argument(
-        '--label-ids', action='store_true', help="channel i is the mapping's label id i"
+        '--label-ids', action='store_true', help='channel i has label id i of the mapping'
     )
     meaning.add_argument(
         '--node',
@@ -63,72 +66,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='LABEL=NODE',
-        help='give a label this node of the taxonomy',
+        help='node of the taxonomy for a label, may be repeated (default: by the mapping)',
     )
     meaning.add_argument(
         '--softmax',
         choices=('auto', 'yes', 'no'),
         default='auto',
-        help='whether the output still needs one (default: found out)',
+        help='apply softmax to the output (default: auto-detect)',
     )
-    source = parser.add_argument_group('what it takes')
-    for option, values in (('--mean', MEAN), ('--std', STD)):
+    source = parser.add_argument_group('input of the network')
+    for option, what, values in (('--mean', 'mean', MEAN), ('--std', 'standard deviation', STD)):
         source.add_argument(
             option,
             type=float,
             nargs=3,
             default=values,
             metavar=('R', 'G', 'B'),
-            help=f'of each colour in [0, 1] (default {" ".join(map(str, values))}); a network '
-            'that takes bytes gets them as they are',
+            help=f'{what} of each channel in [0, 1] (default: '
+            f'{" ".join(map(str, values))}); not used for a network with uint8 input',
         )
-    source.add_argument('--bgr', action='store_true', help='it takes blue first')
+    source.add_argument('--bgr', action='store_true', help='network expects BGR input')
     source.add_argument(
         '--size',
         type=image_size,
         metavar='HxW',
-        help='only input size, where the network leaves it '
-        'open; images of other sizes are resized to it',
+        help='fixed input size for a network whose size is open; images of other sizes are '
+        'resized to it',
     )
     source.add_argument(
         '--height',
         type=int,
         default=HEIGHT,
         metavar='N',
-        help='images whose shorter side is larger are reduced to N pixels, where the network '
-        f'leaves the size open (default {HEIGHT})',
+        help='largest shorter side of the input in pixels, for a network whose size is open '
+        '(default: %(default)s)',
     )
-    result = parser.add_argument_group('what it gives')
+    result = parser.add_argument_group('output of the network')
     result.add_argument(
         '--output-name',
         default='',
         metavar='NAME',
-        help='tensor with the classes, where the graph has several outputs, or one inside',
+        help='tensor with the classes: one of several outputs, or a tensor inside the graph '
+        '(default: the only output)',
     )
     result.add_argument(
         '--keep-tail',
         action='store_true',
-        help="start from the output itself, not from the tensor before the graph's last argmax "
-        'and enlargement',
+        help='keep the last argmax and upsampling of the graph (default: use the tensor before '
+        'them)',
     )
     result.add_argument(
         '--stride',
         type=int,
         choices=(1, 2, 4, 8),
         default=4,
-        help='pixels along each side of a cell, where the output is finer (default 4); 1 takes '
-        'seconds for an image',
+        help='stride of the output in input pixels; a finer output is averaged (default: '
+        '%(default)s; with 1 an image takes seconds)',
     )
-    card = parser.add_argument_group('what is written about it')
-    card.add_argument('--name', default='', help="default: the file's")
-    card.add_argument('--licence', default='', help='of its weights')
+    card = parser.add_argument_group('model card and check')
+    card.add_argument('--name', default='', help="name of the model (default: the file's)")
+    card.add_argument('--licence', default='', help='licence of its weights')
     card.add_argument(
         '--images',
         type=Path,
         nargs='+',
         default=[],
         metavar='IMAGE',
-        help='images for the proof (default: two drawn scenes)',
+        help='images on which both are compared (default: two drawn scenes)',
     )
 
 
@@ -136,13 +140,13 @@ def _label_and_node(text: str) -> tuple[str, str]:
     label, separator, node = text.partition('=')
     if not (separator and label.strip() and node.strip()):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no pair; expected LABEL=NODE, such as 'terrain=Nature'"
+            f"must be LABEL=NODE, such as 'terrain=Nature', not {text!r}"
         )
     return label.strip(), node.strip()
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the file, run it beside the flat network, and say what it takes for what."""
+    """Write the engine file, compare it with the flat network, and print its classes."""
     from importlib.util import find_spec
 
     from hiseg_ros.taxonomy import load_taxonomy
@@ -185,22 +189,22 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _images(paths: list[Path]) -> list[RgbImage]:
-    """Return the images to prove on.
+    """Return the images of the comparison, read or drawn.
 
     Raises:
-        ImageError: One is missing or not readable.
+        ImageError: An image is missing or not readable.
     """
     if not paths:
         from hiseg_ros.datasets.scenes import draw_scene
 
-        return [draw_scene(seed, size).rgb for seed, size in enumerate(PROOF_SIZES)]
+        return [draw_scene(seed, size).rgb for seed, size in enumerate(VERIFICATION_SIZES)]
     from hiseg_ros.cli.shared.image_files import read_rgb
 
     return [read_rgb(path) for path in paths]
 
 
 def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:
-    """Print the table that a person checks: which channel is labelled with which node."""
+    """Print which channel has which label and node, for the user to check."""
     rows = [('channel', 'label', 'node')]
     for one in wrapped.classes:
         channels = ' '.join(map(str, one.channels))
@@ -228,10 +232,9 @@ def _print_agreement(wrapped: Wrapped, what: str) -> None:
     for one in wrapped.agreements:
         print(
             f'{one.program}, on {one.images} {what}:\n'
-            f"  {one.equal_classes:8.3%} of the cells have the flat network's class, and "
+            f'  {one.equal_classes:8.3%} of the cells have the class of the flat network; '
             f'probabilities differ by at most {one.largest_difference:.1e}\n'
-            f'  {one.equal_output:8.3%} of the pixels of its own output have the class it gives '
-            'there\n'
+            f'  {one.equal_output:8.3%} of the pixels have the class of its original output\n'
             f'  {one.equal_labels:8.3%} of the labels are the most probable class'
         )
         if one.equal_sure == one.equal_sure:  # else no class ever has more than half
@@ -240,9 +243,9 @@ def _print_agreement(wrapped: Wrapped, what: str) -> None:
             )
     if min(one.equal_labels for one in wrapped.agreements) < UNSURE:
         print(
-            'The classes are hardly told apart: many labels are not the most probable class but '
-            'one of the most probable group. Check --mean, --std, --bgr and --softmax, and try '
-            'real --images.'
+            'The network is very unsure: many labels are not the most probable class but a class '
+            'of the most probable group. Check --mean, --std, --bgr and --softmax, and try real '
+            '--images.'
         )
     for failure in wrapped.failures:
-        print(f'not proven: {failure}')
+        print(f'not checked: {failure}')

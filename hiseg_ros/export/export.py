@@ -162,7 +162,7 @@ def _write_program(
     torch.export.save(program, output, extra_files={INFO_KEY: info})
 
 
-def prove(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> list[Agreement]:
+def verify(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> list[Agreement]:
     """Run an exported file beside the reference.
 
     Args:

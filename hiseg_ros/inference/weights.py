@@ -11,7 +11,7 @@ import torch
 
 from hiseg_ros.errors import ConfigError, DeviceError
 from hiseg_ros.inference.backends.compiled import compiled_step
-from hiseg_ros.inference.backends.cuda_graph import GraphStep, prove
+from hiseg_ros.inference.backends.cuda_graph import GraphStep, verify
 from hiseg_ros.inference.backends.fast_network import fast_network
 from hiseg_ros.inference.backends.torch_network import TorchBackend
 from hiseg_ros.inference.backends.torch_step import HALVES, Step, eager_step
@@ -112,7 +112,7 @@ def _graph_step(network: HierarchicalNetwork, device: torch.device, precision: s
         DeviceError: It cannot be recorded here, or computes something else.
     """
     step = GraphStep(_fast_step(network, device, precision), device)
-    prove(step, eager_step(_placed(network, device), precision), device, precision)
+    verify(step, eager_step(_placed(network, device), precision), device, precision)
     return step
 
 

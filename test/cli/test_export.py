@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.needs('torch')]
 @pytest.fixture(autouse=True)
 def small_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prove on small scenes."""
-    monkeypatch.setattr(verb, 'PROOF_SIZES', ((96, 160), (64, 64)))
+    monkeypatch.setattr(verb, 'VERIFICATION_SIZES', ((96, 160), (64, 64)))
 
 
 @needs_onnx
@@ -117,7 +117,7 @@ def test_a_file_that_computes_something_else_is_refused(
     import onnx
 
     from hiseg_ros.errors import CheckpointError
-    from hiseg_ros.export.export import export_network, prove
+    from hiseg_ros.export.export import export_network, verify
     from hiseg_ros.model.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(tiny_checkpoint)
@@ -130,11 +130,11 @@ def test_a_file_that_computes_something_else_is_refused(
     onnx.save(model, path)
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     with pytest.raises(CheckpointError, match=r'differs from .* probability.*cannot be used'):
-        prove(checkpoint, path, [image])
+        verify(checkpoint, path, [image])
     del model.metadata_props[:]
     onnx.save(model, path)
     with pytest.raises(CheckpointError, match='no info block'):
-        prove(checkpoint, path, [image])
+        verify(checkpoint, path, [image])
 
 
 @needs_onnx

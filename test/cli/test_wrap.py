@@ -27,7 +27,7 @@ NUMBERS = [*['--mean', *map(str, MEAN)], *['--std', *map(str, STD)]]
 @pytest.fixture(autouse=True)
 def small_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prove on small scenes."""
-    monkeypatch.setattr(verb, 'PROOF_SIZES', ((64, 96), (32, 64)))
+    monkeypatch.setattr(verb, 'VERIFICATION_SIZES', ((64, 96), (32, 64)))
 
 
 def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
@@ -46,7 +46,7 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
     assert 'the 19 labels of cityscapes_19 in order; scores from tensor' in printed
     assert re.search(r'onnx_runtime, on 1 images:\n +100\.000% of the cells', printed)
     assert f'written: {model}' in printed
-    assert 'hardly told apart' not in printed
+    assert 'very unsure' not in printed
     assert [one.name for one in model.parent.iterdir()] == ['model.onnx']
     output = tmp_path / 'out'
     assert (
@@ -84,7 +84,7 @@ def test_drawn_scenes_prove_it_and_a_low_agreement_is_remarked(
     assert main(['wrap', *arguments, str(tmp_path / 'model.onnx'), *NUMBERS]) == 0
     printed = capsys.readouterr().out
     assert 'onnx_runtime, on 2 drawn scenes:' in printed
-    assert 'hardly told apart' in printed
+    assert 'very unsure' in printed
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_cannot_be_wrapped_is_refused_in_one_line(
     ('arguments', 'words'),
     [
         (['--size', '0x64'], "must be HxW, such as 512x1024, not '0x64'"),
-        (['--node', 'road'], "expected LABEL=NODE, such as 'terrain=Nature'"),
+        (['--node', 'road'], "must be LABEL=NODE, such as 'terrain=Nature', not 'road'"),
     ],
 )
 def test_words_that_cannot_be_read_are_usage_errors(

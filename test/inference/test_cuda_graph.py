@@ -15,7 +15,7 @@ from recorded_graphs import Recorder, recorder
 from hiseg_ros.errors import DeviceError
 from hiseg_ros.inference import weights
 from hiseg_ros.inference.backends import cuda_graph
-from hiseg_ros.inference.backends.cuda_graph import GraphStep, empty_cache, full_batch, prove
+from hiseg_ros.inference.backends.cuda_graph import GraphStep, empty_cache, full_batch, verify
 from hiseg_ros.inference.backends.fast_network import fast_network
 from hiseg_ros.inference.backends.staging import Staging
 from hiseg_ros.inference.backends.torch_network import TorchBackend
@@ -199,7 +199,7 @@ def shares(images: torch.Tensor) -> torch.Tensor:
 def test_a_recorded_step_that_computes_the_same_is_proven(recorder: Recorder) -> None:
     """And its small graph is forgotten."""
     step = GraphStep(shares, CPU)
-    prove(step, shares, CPU, 'float32')
+    verify(step, shares, CPU, 'float32')
     assert len(recorder.recorded) == 1
     assert not step._graphs
 
@@ -219,7 +219,7 @@ def test_a_recorded_step_that_computes_something_else_is_refused(
 ) -> None:
     """In one sentence."""
     with pytest.raises(DeviceError, match=words):
-        prove(GraphStep(wrong, CPU), shares, CPU, 'float32')
+        verify(GraphStep(wrong, CPU), shares, CPU, 'float32')
 
 
 def test_short_memory_stays_short_memory(recorder: Recorder) -> None:
@@ -229,7 +229,7 @@ def test_short_memory_stays_short_memory(recorder: Recorder) -> None:
         raise torch.OutOfMemoryError('CUDA out of memory.')
 
     with pytest.raises(torch.OutOfMemoryError):
-        prove(GraphStep(full, CPU), shares, CPU, 'float32')
+        verify(GraphStep(full, CPU), shares, CPU, 'float32')
 
 
 def test_cudnn_chooses_kernels_while_a_graph_is_prepared_and_not_later(

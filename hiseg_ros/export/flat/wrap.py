@@ -22,8 +22,8 @@ from hiseg_ros.export.flat.classes import ClassOrders, FlatClass, flat_classes
 from hiseg_ros.export.flat.graph import FlatOptions, wrapped_model
 from hiseg_ros.export.flat.network import FlatNetwork, open_flat_network
 from hiseg_ros.export.flat.planes import FlatPlanes, flat_planes
-from hiseg_ros.export.flat.proof import Expected, FlatAgreement, prove_flat
 from hiseg_ros.export.flat.reference import FlatReference, Meaning, Tensors, meaning_of
+from hiseg_ros.export.flat.verification import Expected, FlatAgreement, verify_flat
 from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.model_file import ONNX
 from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info
@@ -144,7 +144,7 @@ def wrap_flat(
             INFO_KEY: dump_info(info),
         },
     )
-    agreements, failures = _save_and_prove(model, output, classes, planes, expected)
+    agreements, failures = _save_and_verify(model, output, classes, planes, expected)
     height, width = inputs[0].shape[1:3]
     cells = expected[0].probabilities.shape[1:]
     return Wrapped(
@@ -252,7 +252,7 @@ def _card(
     }
 
 
-def _save_and_prove(
+def _save_and_verify(
     model: Any,
     output: Path,
     classes: Sequence[FlatClass],
@@ -270,8 +270,8 @@ def _save_and_prove(
         with tempfile.TemporaryDirectory(dir=output.parent, prefix='.wrap_') as folder:
             path = Path(folder) / f'unproven{ONNX}'
             onnx.save(model, path)
-            proof = prove_flat(path, output, classes, planes, expected)
+            verified = verify_flat(path, output, classes, planes, expected)
             os.replace(path, output)
     except OSError as problem:
         raise ConfigError(f'--output {output} cannot be written: {problem}.') from problem
-    return proof
+    return verified

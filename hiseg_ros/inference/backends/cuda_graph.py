@@ -124,7 +124,7 @@ def empty_cache() -> None:
         torch.accelerator.empty_host_cache()
 
 
-def prove(step: GraphStep, reference: Step, device: torch.device, precision: str) -> None:
+def verify(step: GraphStep, reference: Step, device: torch.device, precision: str) -> None:
     """Run a small example through a recorded step and the one that it was made of.
 
     Raises:

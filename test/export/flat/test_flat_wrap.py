@@ -20,7 +20,7 @@ from onnx import TensorProto, numpy_helper  # noqa: E402
 from hiseg_ros.decision.mapped import decide_mapping  # noqa: E402
 from hiseg_ros.errors import CheckpointError, ConfigError  # noqa: E402
 from hiseg_ros.export.flat import wrap as flat_wrap  # noqa: E402
-from hiseg_ros.export.flat.proof import installed_runtimes  # noqa: E402
+from hiseg_ros.export.flat.verification import installed_runtimes  # noqa: E402
 from hiseg_ros.export.flat.wrap import WrapOptions, Wrapped, wrap_flat  # noqa: E402
 from hiseg_ros.inference.engine import Engine  # noqa: E402
 from hiseg_ros.inference.model_file import read_info  # noqa: E402
@@ -335,7 +335,7 @@ def test_probabilities_without_any_runtime_cannot_be_proven(
 ) -> None:
     """It says which packages do."""
     real = importlib.util.find_spec
-    for module in ('export.flat.reference', 'export.flat.proof'):
+    for module in ('export.flat.reference', 'export.flat.verification'):
         monkeypatch.setattr(
             f'hiseg_ros.{module}.find_spec',
             lambda name: None if name in ('onnxruntime', 'openvino') else real(name),
@@ -351,7 +351,7 @@ def test_the_reference_may_run_in_openvino(
     """Where ONNX Runtime is missing, the proof is the other one's alone."""
     pytest.importorskip('openvino')
     real = importlib.util.find_spec
-    for module in ('export.flat.reference', 'export.flat.proof', 'inference.open_model'):
+    for module in ('export.flat.reference', 'export.flat.verification', 'inference.open_model'):
         monkeypatch.setattr(
             f'hiseg_ros.{module}.find_spec',
             lambda name: None if name == 'onnxruntime' else real(name),

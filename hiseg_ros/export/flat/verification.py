@@ -83,7 +83,7 @@ def installed_runtimes() -> list[str]:
     ]
 
 
-def prove_flat(
+def verify_flat(
     path: Path,
     name: Path,
     classes: Sequence[FlatClass],
