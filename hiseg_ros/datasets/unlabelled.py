@@ -49,7 +49,7 @@ class UnlabelledImages:
                 f'{", ".join(PICTURE_ENDINGS)}.'
             )
         self._paths = spread(found, limit)
-        check_each(self._paths, image_size)
+        check_each(self._paths, _check)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -64,3 +64,7 @@ class UnlabelledImages:
         path = self._paths[index]
         image = read_image(path)
         return Sample(path.stem, image, np.full(image.shape[:2], UNLABELED, np.uint8))
+
+
+def _check(path: Path) -> None:
+    image_size(path)  # raises for an image that is cut short

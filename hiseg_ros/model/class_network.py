@@ -197,7 +197,7 @@ def start_from_classes(
         network.backbone.name != source.backbone.name
         or not isinstance(street, SummedDecoder)
         or not isinstance(network.head, LeafHead)
-        or street.output[0].weight.shape[0] != CHANNELS
+        or street.channels != CHANNELS
         or len(mapping.labels) != count
     ):
         raise ConfigError(

@@ -29,12 +29,17 @@ DETAIL_SCALE = 3.0
 
 
 def projection(
-    in_channels: int, out_channels: int, activates: bool = False, **options: int
+    in_channels: int,
+    out_channels: int,
+    activates: bool = False,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
 ) -> nn.Sequential:
-    """Return convolution and batch norm, and hard swish if wanted; options are nn.Conv2d's."""
-    kernel = options.pop('kernel_size', 1)
+    """Return convolution and batch norm, and hard swish if wanted."""
+    padding = (kernel - stride + 1) // 2
     layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, bias=False, **options),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False),
         nn.BatchNorm2d(out_channels),
     ]
     return nn.Sequential(*layers, *([nn.Hardswish(inplace=True)] if activates else []))
@@ -48,7 +53,7 @@ class InvertedBottleneck(nn.Module):
         super().__init__()
         wide = expansion * channels
         self.expand = projection(channels, wide, True)
-        self.depthwise = projection(wide, wide, True, kernel_size=3, padding=1, groups=wide)
+        self.depthwise = projection(wide, wide, True, kernel=3, groups=wide)
         self.reduce = projection(wide, channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -85,6 +90,7 @@ class SummedDecoder(nn.Module):
             )
         self.first = next(i for i, stride in enumerate(strides) if stride >= COARSE_STRIDE)
         self.stride = strides[self.first]
+        self.channels = channels
         narrow = channels // EXPANSION
         self.laterals = nn.ModuleList(
             projection(count, narrow) for count in in_channels[self.first :]
@@ -158,7 +164,7 @@ class SummedDetailDecoder(nn.Module):
         self.street = SummedDecoder(in_channels, strides, channels - detail)
         self.stride = COARSE_STRIDE
         width = 3 * detail // 4
-        self.fine = projection(in_channels[0], width, kernel_size=2, stride=2)
+        self.fine = projection(in_channels[0], width, kernel=2, stride=2)
         self.own = projection(in_channels[1], width)
         self.coarse = projection(in_channels[2], width)
         self.blocks = nn.Sequential(InvertedBottleneck(width, 3), InvertedBottleneck(width, 3))
