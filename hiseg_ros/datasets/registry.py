@@ -141,6 +141,7 @@ DATASETS: dict[str, DatasetEntry] = {
         },
         count_option='count',
     ),
+    'unlabelled': DatasetEntry(loader='unlabelled:UnlabelledImages', mapping='cityscapes_19'),
     'folder': DatasetEntry(loader='folder:LabelledFolder', measure=Measure.PIXELS),
 }
 """By the name of the dataset: the `kind` of an experiment's datasets, `--dataset`, `--format`."""

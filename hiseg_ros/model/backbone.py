@@ -9,12 +9,17 @@ from typing import Any, Protocol, cast
 
 import timm
 import torch
+from timm.models.efficientvit_mit import LiteMLA
 from torch import nn
 
 from hiseg_ros.errors import ConfigError
 
 LARGEST_STRIDE = 32
 """Stride of a backbone without dilation."""
+
+ATTENTION_EPS = 1e-15
+"""Added to the divisor of EfficientViT's linear attention, as its authors trained it. With timm's
+1e-5 features of the last two stages differ by up to 6."""
 
 IMAGENET = 'imagenet'
 """Source of weights: timm's own, from its cache or fetched."""
@@ -62,6 +67,9 @@ class TimmBackbone(nn.Module):
                 f'({problem or type(problem).__name__}); expected a timm model that supports '
                 'features_only and this stride: see timm.list_models().'
             ) from problem
+        for layer in model.modules():
+            if isinstance(layer, LiteMLA):
+                layer.eps = ATTENTION_EPS
         self.name = name
         self.model = model
         pyramid = model.feature_info

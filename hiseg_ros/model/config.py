@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hiseg_ros.errors import ConfigError
 
 HEADS = ('conditional', 'leaf')
-DECODERS = ('fusion', 'projection')
+DECODERS = ('fusion', 'projection', 'summed', 'summed_detail', 'summed_fine')
 BRANCHES = ('pointwise', 'bottleneck')
 
 MAX_CHANNELS = 2048
@@ -27,10 +27,14 @@ class NetworkConfig:
     """Stride of the backbone's last features in pixels; below 32 by dilation."""
 
     decoder: str = 'fusion'
-    """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018."""
+    """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018;
+    'summed': strides from 8 on projected and added at stride 8, as in EfficientViT;
+    'summed_detail': this and a second path at stride 8 that sees stride 4, for small signs;
+    'summed_fine': as 'summed', and on to stride 4."""
 
     channels: int = 64
-    """Channels of the decoder's output."""
+    """Channels of the decoder's output; a third of them are the second path of
+    'summed_detail'."""
 
     head: str = 'conditional'
     """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves."""

@@ -13,9 +13,20 @@ from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
+from hiseg_ros.model.summed_decoder import (
+    SummedDecoder,
+    SummedDetailDecoder,
+    SummedFineDecoder,
+)
 from hiseg_ros.taxonomy import Taxonomy
 
-_DECODERS = {'fusion': FusionDecoder, 'projection': ProjectionDecoder}
+_DECODERS = {
+    'fusion': FusionDecoder,
+    'projection': ProjectionDecoder,
+    'summed': SummedDecoder,
+    'summed_detail': SummedDetailDecoder,
+    'summed_fine': SummedFineDecoder,
+}
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
 
 

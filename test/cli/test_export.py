@@ -76,11 +76,13 @@ def test_a_torch_program_is_written_and_proven(
 
 
 @needs_onnx
-@pytest.mark.parametrize('head', ['leaf', 'bottleneck', 'projection'])
+@pytest.mark.parametrize(
+    'kind', ['leaf', 'bottleneck', 'projection', 'summed', 'summed_detail', 'summed_fine']
+)
 def test_every_kind_of_network_can_be_exported(
-    tmp_path: Path, head: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Either head, either branch, either decoder."""
+    """Either head, either branch, every decoder, linear attention in the backbone."""
     import torch
 
     from hiseg_ros.model.checkpoint import save_checkpoint
@@ -89,17 +91,14 @@ def test_every_kind_of_network_can_be_exported(
     from hiseg_ros.preprocessing import Preprocessing
     from hiseg_ros.taxonomy import load_taxonomy
 
+    small = {'backbone': 'mobilenetv4_conv_small_050', 'channels': 8, 'branch_channels': 8}
+    attention = {'backbone': 'efficientvit_b0', 'channels': 24, 'head': 'leaf', 'decoder': kind}
     options = {
-        'leaf': {'head': 'leaf'},
-        'bottleneck': {'branch': 'bottleneck'},
-        'projection': {'decoder': 'projection'},
-    }[head]
-    config = NetworkConfig(
-        'mobilenetv4_conv_small_050',
-        channels=8,
-        branch_channels=8,
-        **options,  # type: ignore
-    )
+        'leaf': {**small, 'head': 'leaf'},
+        'bottleneck': {**small, 'branch': 'bottleneck'},
+        'projection': {**small, 'decoder': 'projection'},
+    }.get(kind, attention)
+    config = NetworkConfig(**options)  # type: ignore
     torch.manual_seed(5)
     network = HierarchicalNetwork(config, load_taxonomy('street')).eval()
     weights = tmp_path / 'weights.safetensors'

@@ -138,11 +138,18 @@ def test_training_without_saying_the_data_sets_is_an_error() -> None:
         plain(images([0, 1], 0))
 
 
-@pytest.fixture(scope='module')
-def network() -> HierarchicalNetwork:
+@pytest.fixture(
+    scope='module',
+    params=[
+        NetworkConfig('efficientnet_lite0', channels=16, branch_channels=8),
+        NetworkConfig('efficientvit_b0', decoder='summed_detail', channels=24, head='leaf'),
+    ],
+    ids=lambda config: config.backbone,
+)
+def network(request: pytest.FixtureRequest) -> HierarchicalNetwork:
     """Return a small whole network, its norms not at their start."""
     torch.manual_seed(0)
-    config = NetworkConfig('efficientnet_lite0', channels=16, branch_channels=8)
+    config: NetworkConfig = request.param
     network = HierarchicalNetwork(config, load_taxonomy('street'))
     with torch.no_grad():
         network(torch.randn(2, 3, 64, 64))

@@ -85,6 +85,34 @@ class SecondLabelsConfig:
 
 
 @settings
+class StartConfig:
+    """Weights of other authors that the network starts from: backbone, decoder and classes."""
+
+    weights: str
+    """A safetensors file: `backbone.*` in timm's names, `head.*` in EfficientViT's."""
+
+    mapping: str
+    """Its labels are the classes of the weights, in order: a name in config/mappings or a path."""
+
+
+@settings
+class TeacherConfig:
+    """A frozen network whose class probabilities are soft labels; see docs/losses.md."""
+
+    weights: str
+    """A file as of StartConfig."""
+
+    mapping: str
+    """Its labels are the teacher's classes, in order: a name in config/mappings or a path."""
+
+    weight: AtLeastZero = 1.0
+    """Factor on its loss; 0 is no teacher."""
+
+    backbone: str = 'efficientvit_b0'
+    """The timm model that the weights are of."""
+
+
+@settings
 class DatasetConfig:
     """One dataset of a run."""
 
@@ -111,6 +139,9 @@ class DatasetConfig:
 
     second_labels: SecondLabelsConfig | None = None
     """Labels of another kind for the same images, which narrow the dataset's own."""
+
+    teacher_weight: AtLeastZero = 1.0
+    """Factor on the loss of the run's teacher for this dataset; 0 does not ask it."""
 
     scale_from: Literal['native', 'cover'] = 'native'
     """What `scale` multiplies: the image's own size ('native'), or the size at which it just
@@ -228,6 +259,16 @@ class TrainingConfig:
     """Weights file to start from; empty starts from random numbers."""
     backbone_weights: str = ''
     """'imagenet', a file of the backbone's timm weights, or empty for random numbers."""
+    start: StartConfig | None = None
+    """Weights of other authors to start from."""
+    teacher: TeacherConfig | None = None
+    """A frozen network that holds this one in place where labels leave a choice."""
+    learning_rates: dict[str, AtLeastZero] = field(default_factory=dict)
+    """Factor on the learning rate of parts of the network by the beginning of their parameters'
+    names, such as 'decoder.street'; the longest one that fits counts, and for the backbone this
+    comes before `backbone_learning_rate`."""
+    frozen_norms: tuple[str, ...] = ()
+    """Parts of the network by name whose batch norms keep the statistics they start with."""
     dataset_norm: Switch = False
     """Batch-norm statistics for each dataset instead of common ones; convolutions stay shared."""
     exported_norm: str = ''
@@ -298,12 +339,16 @@ class TrainingConfig:
         """Return the run with its files where they lie on this machine.
 
         Args:
-            data: Folder against which relative folders of datasets are resolved.
+            data: Folder against which relative folders of datasets and the weights of start and
+                teacher are resolved.
             backbone_weights: Replaces the run's own; None or empty keeps these.
         """
         return replace(
             self,
             backbone_weights=backbone_weights or self.backbone_weights,
+            start=self.start and replace(self.start, weights=str(data / self.start.weights)),
+            teacher=self.teacher
+            and replace(self.teacher, weights=str(data / self.teacher.weights)),
             datasets={name: item.in_folder(data) for name, item in self.datasets.items()},
         )
 

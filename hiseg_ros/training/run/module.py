@@ -13,6 +13,7 @@ import torch
 from hiseg_ros.decision import decide
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.confusion import Confusion, label_ids_of_nodes
+from hiseg_ros.model.classifier_tree import HeadOutput
 from hiseg_ros.model.dataset_norm import (
     add_dataset_norms,
     dataset_norms_for,
@@ -25,7 +26,13 @@ from hiseg_ros.training.data.data_module import ValidationItem
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.distributed import sum_over_processes
 from hiseg_ros.training.losses import build_loss
-from hiseg_ros.training.run.optimization import build_optimizer, build_schedule
+from hiseg_ros.training.losses.teacher_loss import TeacherLoss
+from hiseg_ros.training.run.optimization import (
+    build_optimizer,
+    build_schedule,
+    freeze_norm_statistics,
+)
+from hiseg_ros.training.run.teacher import Teacher
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -39,6 +46,7 @@ class SegmentationModule(lightning.LightningModule):
         taxonomy: Taxonomy,
         table: LabelTable,
         validation_mapping: Mapping | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """Build the network with random weights.
 
@@ -53,6 +61,12 @@ class SegmentationModule(lightning.LightningModule):
             add_dataset_norms(self.network, [item.share for item in config.datasets.values()])
         self.network.to(memory_format=torch.channels_last)
         self.loss = build_loss(config.loss, table, taxonomy, config.network.head)
+        self.teacher_loss: TeacherLoss | None = None
+        if teacher is not None:
+            factors = [item.teacher_weight for item in config.datasets.values()]
+            self.teacher_loss = TeacherLoss(table, teacher.mapping, taxonomy, factors)
+        # In a tuple it is no part of the module: neither averaged nor written with it.
+        self._teacher = (teacher,)
         weights = torch.tensor([dataset.weight for dataset in config.datasets.values()])
         self.register_buffer('dataset_weights', weights, persistent=False)
         self.dataset_weights: torch.Tensor
@@ -80,9 +94,38 @@ class SegmentationModule(lightning.LightningModule):
         with dataset_norms_for(self.network, dataset_index):
             output = self.network.head_output(inputs.contiguous(memory_format=torch.channels_last))
         loss: torch.Tensor = self.loss(output, targets, dataset_index, self.dataset_weights)
+        if self.teacher_loss is not None:
+            taught = self._taught(inputs, output, targets, dataset_index)
+            self.log('teacher_loss', taught, sync_dist=True)
+            loss = loss + taught
         self._check_finite(loss, dataset_index)
         self.log('loss', loss, prog_bar=True, sync_dist=True)
         return loss
+
+    def _taught(
+        self,
+        inputs: torch.Tensor,
+        output: HeadOutput,
+        targets: torch.Tensor,
+        dataset_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the weighted loss against the teacher."""
+        (teacher,) = self._teacher
+        assert teacher is not None and self.teacher_loss is not None
+        assert self.config.teacher is not None
+        asked = inputs[self.teacher_loss.teaches(dataset_index)]
+        loss: torch.Tensor = self.teacher_loss(
+            output.leaf_probabilities,
+            teacher.logits(asked.contiguous(memory_format=torch.channels_last)),
+            targets,
+            dataset_index,
+            self.dataset_weights,
+        )
+        return self.config.teacher.weight * loss
+
+    def on_train_epoch_start(self) -> None:
+        """Keep the statistics of frozen norms; Lightning has put everything in training mode."""
+        freeze_norm_statistics(self.network, self.config.frozen_norms)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let random numbers follow from the number of the batch: a resumed run draws the same."""

@@ -5,35 +5,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.training.config.experiment import TrainingConfig
 
 
 def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Return the parameters with their rates: the backbone's factor, norms and biases undecayed.
+    """Return the parameters with their rates: parts at their own, norms and biases undecayed.
 
     Args:
         network: Its children are the parts; the one named 'backbone' learns at its own rate.
-        config: Learning rate, its factor for the backbone, and weight decay.
+        config: Learning rate, its factors for parts, and weight decay.
+
+    Raises:
+        ConfigError: The network has no part of a name in `learning_rates`.
     """
-    groups: list[dict[str, Any]] = []
-    for name, part in network.named_children():
-        factor = config.backbone_learning_rate if name == 'backbone' else 1.0
+    factors = {'backbone': config.backbone_learning_rate, **config.learning_rates}
+    for part in config.learning_rates:
+        _check_part(network, part, 'learning_rates')
+    members: dict[tuple[str, str, bool], list[nn.Parameter]] = {}
+    for child, _ in network.named_children():  # the order of the groups is part of a checkpoint
         for is_decayed in (True, False):
-            parameters = [p for p in part.parameters() if (p.ndim > 1) == is_decayed]
-            groups.append(
-                {
-                    'params': parameters,
-                    'lr': config.learning_rate * factor,
-                    'weight_decay': config.weight_decay if is_decayed else 0.0,
-                }
-            )
-    return groups
+            members[child, '', is_decayed] = []
+    for name, parameter in network.named_parameters():
+        fitting = [part for part in factors if f'{name}.'.startswith(f'{part}.')]
+        part = max(fitting, key=len, default='')
+        part = '' if part == 'backbone' else part
+        child = name.partition('.')[0]
+        members.setdefault((child, part, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            'params': parameters,
+            'lr': config.learning_rate * factors.get(part or child, 1.0),
+            'weight_decay': config.weight_decay if is_decayed else 0.0,
+        }
+        for (child, part, is_decayed), parameters in members.items()
+    ]
+
+
+def freeze_norm_statistics(network: nn.Module, parts: Sequence[str]) -> None:
+    """Put the batch norms of parts of a network in evaluation mode; their weights still learn.
+
+    Args:
+        network: In training mode otherwise.
+        parts: Names of its modules.
+
+    Raises:
+        ConfigError: The network has no part of a name.
+    """
+    for part in parts:
+        _check_part(network, part, 'frozen_norms')
+        for module in network.get_submodule(part).modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def _check_part(network: nn.Module, part: str, setting: str) -> None:
+    if part not in dict(network.named_modules()) or not part:
+        raise ConfigError(
+            f'Setting {setting} names the part {part!r} of the network, which has none of this '
+            f'name; expected one as in {[name for name, _ in network.named_children()]} or below '
+            "them, such as 'decoder.street'."
+        )
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -41,6 +41,7 @@ _FREE = (
     'final_weights',
     'initial_weights',
     'backbone_weights',
+    'start',
 )
 """Keys that change nothing in a run that has begun; nor do the folders of its datasets."""
 
@@ -101,7 +102,8 @@ def check_run_folder(run_dir: Path, config: TrainingConfig, force_config: bool =
 
 def _is_free(key: str) -> bool:
     parts = key.split('.')
-    return parts[0] in _FREE or (parts[0] == 'datasets' and parts[2:] == ['root'])
+    is_place = (parts[0] == 'datasets' and parts[2:] == ['root']) or key == 'teacher.weights'
+    return parts[0] in _FREE or is_place
 
 
 def _differences(before: Any, now: Any, key: str = '') -> list[tuple[str, str]]:

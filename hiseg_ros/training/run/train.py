@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
+from tqdm import tqdm
 
 from hiseg_ros.allocator import TRAINING, keep_freed_memory
 from hiseg_ros.errors import CheckpointError, DeviceError
@@ -50,6 +51,7 @@ from hiseg_ros.training.run.run_folder import (
     settings_text,
     tuples_as_lists,
 )
+from hiseg_ros.training.run.teacher import Teacher, start
 
 CHECKPOINT_INTERVAL = timedelta(minutes=10)
 """Longest time between two checkpoints, where epochs are longer."""
@@ -104,9 +106,12 @@ def train(
     resumes = last.is_file()
     initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
     data = MixedData(config, taxonomy)
-    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping)
+    teacher = Teacher.load(config, taxonomy)
+    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping, teacher)
     if initial is not None:
         module.network.load_state_dict(initial)
+    elif config.start and not resumes:
+        tqdm.write(start(module.network, config, taxonomy))
     elif config.backbone_weights and not resumes:
         module.network.backbone.load_pretrained(config.backbone_weights)
     first_step = load_averaged(module, last) if resumes else 0
