@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The datasets that there are: one entry each, which says all that depends on the dataset.
+"""Registry of the datasets: one entry each, with everything that depends on the dataset.
 
 Nothing else compares names of datasets. A new dataset is a loader in a file of its own and an
 entry here; training, `hiseg evaluate` and the other verbs then know it.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drives and single scenes: what stands and moves along a street, drawn from far to near."""
+"""Single scenes and drives along a street, drawn from far to near."""
 
 from __future__ import annotations
 

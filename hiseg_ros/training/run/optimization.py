@@ -15,10 +15,10 @@ from hiseg_ros.training.config.experiment import TrainingConfig
 
 
 def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Return the parameters with their rates: the backbone's factor, norms and biases undecayed.
+    """Return parameter groups: a factor for the backbone, no decay of norms and biases.
 
     Args:
-        network: Its children are the parts; the one named 'backbone' learns at its own rate.
+        network: Its children are the parts; the one named 'backbone' has its own rate.
         config: Learning rate, its factor for the backbone, and weight decay.
     """
     groups: list[dict[str, Any]] = []
@@ -39,8 +39,8 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return AdamW or SGD over a network's parameters.
 
-    Both take `weight_decay` times the weight: AdamW apart from the gradient, SGD as part of it,
-    which is the gradient of half its square, as in IV 2018.
+    AdamW has decoupled weight decay, SGD adds `weight_decay` times the weight to the gradient, as
+    in IV 2018.
     """
     groups, settings = parameter_groups(network, config), config.optimizer
     if settings.kind == 'sgd':

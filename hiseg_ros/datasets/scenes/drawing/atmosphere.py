@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Light and air: the sun, the sky's colour, haze, and what the camera makes of them."""
+"""Light and air of a scene: sun, colour of the sky, haze, exposure and noise of the camera."""
 
 from __future__ import annotations
 
