@@ -28,7 +28,7 @@ class Report:
     facts: Mapping[str, str]
     """Facts of the run by name, in words."""
     scores: Mapping[str, Any]
-    """What `evaluate_pixels` or `evaluate_signs` returns, or one confusion's summary."""
+    """Result of `evaluate_pixels` or `evaluate_signs`, or the summary of one confusion."""
     colors: Mapping[str, str] = field(default_factory=dict)
     """'#rrggbb' by label name, for the legend."""
     worst: Sequence[Image] = ()
