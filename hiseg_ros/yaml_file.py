@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""YAML files as plain data: no tags, no code, and a bound on what a file may become."""
+"""Safe reading of YAML files: no tags, no code, and limits on size and aliases."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ import yaml
 from hiseg_ros.errors import HisegError
 
 MAX_FILE_BYTES = 1_000_000
-"""Of a file that people write."""
+"""Largest size of a file written by a person."""
 
 MAX_VALUES = 20_000
-"""Keys and values of a file, those behind an alias counted each time it stands somewhere: a few
-lines of aliases of aliases would fill any memory."""
+"""Largest number of keys and values in a file, aliases expanded: a few lines of nested aliases
+would otherwise fill any memory."""
 
 MAX_NUMBER_LENGTH = 100
-"""Characters of a number; reading one takes a time that grows with the square of its length."""
+"""Most characters of a number: the time to read one grows with the square of its length."""
 
 _NUMBERS = ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without tags, that refuses a key given twice instead of taking the last."""
+    """Safe loader that refuses duplicate keys instead of taking the last."""
 
     def __init__(self, stream: str, max_values: int) -> None:
         super().__init__(stream)
         self._max_values = max_values
         self._composed = 0
         self._values: dict[yaml.Node, int] = {}
-        """Values of each complete node, aliases followed; nodes are compared by identity."""
+        """Number of values of each complete node, aliases expanded."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         is_alias = self.check_event(yaml.AliasEvent)
         self._composed += 1
         node = super().compose_node(parent, index)
-        assert node is not None  # only types-PyYAML thinks so
+        assert node is not None  # types-PyYAML says otherwise
         if is_alias and node not in self._values:
-            raise _refused('an alias stands within what it stands for', node)
+            raise _refused('an alias refers to a node that contains it', node)
         if not is_alias:
             self._values[node] = self._size(node)
         if max(self._composed, self._values[node]) > self._max_values:
@@ -88,13 +88,14 @@ def read_yaml(
 
     Args:
         path: The file.
-        what: Its kind in words, for messages.
+        what: Kind of the file in words, for error messages.
         error: Class of the error to raise.
-        max_bytes: Of the file.
-        max_values: In it, aliases followed.
+        max_bytes: Largest size of the file.
+        max_values: Largest number of values, aliases expanded.
 
     Raises:
-        HisegError: As `error`: missing, too large, not YAML, or no mapping at the top.
+        HisegError: Of class `error`: the file is missing, too large, not YAML, or its top level
+            is not a mapping.
     """
     if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
         raise error(
@@ -110,13 +111,14 @@ def read_yaml(
         raise error(f'{what} {path} cannot be read as YAML: {detail}.') from problem
     if not isinstance(data, dict):
         raise error(
-            f'{what} {path} holds a {type(data).__name__}; expected keys and values at its top.'
+            f'{what} {path} holds a {type(data).__name__}; expected keys and values at the top '
+            'level.'
         )
     return data
 
 
 def _beside(path: Path) -> str:
-    """Return in words which files there are in place of one that is missing."""
+    """Return in words which files are in the folder of a missing one."""
     try:
         names = sorted(other.stem for other in path.parent.glob('*.yaml'))
     except (OSError, ValueError):

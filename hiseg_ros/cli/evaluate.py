@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg evaluate`: measure weights on a dataset, or a recording against its ground truth."""
+"""`hiseg evaluate`: scores of a network on a dataset, or of a recording with ground truth."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--dataset',
         required=True,
         choices=(*names_measured_by(*Measure), RECORDING),
-        help="what --root holds; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
-        "with the node's labels and the ground truth of its images",
+        help="dataset in --root; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
+        'with the labels of the node and the ground truth of its images',
     )
     parser.add_argument('--root', type=Path, required=True, help='folder of the dataset, or bag')
     parser.add_argument(
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "training; drawn: 'val' draws scenes of its own",
     )
     parser.add_argument(
-        '--drive', action='append', default=[], help='camvid: only files that begin so'
+        '--drive', action='append', default=[], help='camvid: only files with this prefix'
     )
     parser.add_argument(
         '--limit', type=int, default=0, metavar='N', help='only the first N images (0: all)'
@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         default='auto',
-        help="what runs the network: 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino' "
-        "or 'auto' (default), the fastest that is installed",
+        help="backend: 'eager', 'compile', 'cuda_graph', 'onnx_runtime', 'openvino' or 'auto' "
+        '(default), the fastest that is installed',
     )
     parser.add_argument(
         '--precision',
@@ -85,13 +85,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure and print."""
+    """Measure, print the scores and write the files."""
     from hiseg_ros.evaluation.report import Report, write_report
     from hiseg_ros.evaluation.scores_json import as_json
 
     if options.limit < 0:
         raise ConfigError(f'--limit is {options.limit}; expected 0 (all) or a number of images.')
-    # Known before the first image rather than after the last.
+    # Checked before the first image rather than after the last.
     for folder in (options.report, options.json.parent if options.json else None):
         try:
             if folder:
@@ -130,7 +130,7 @@ def _engine(options: argparse.Namespace) -> Any:
 
 
 def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) -> Any:
-    """Return a report without images."""
+    """Return a report with scores and facts of the run, without images."""
     from hiseg_ros import __version__
     from hiseg_ros.evaluation.report import Report
 
@@ -178,7 +178,7 @@ def _pixels(options: argparse.Namespace) -> Any:
 
 
 def _signs(options: argparse.Namespace) -> Any:
-    """Measure signs that have boxes."""
+    """Measure annotated signs."""
     from dataclasses import replace
 
     from hiseg_ros.datasets.true_signs import true_signs
@@ -208,7 +208,7 @@ def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
 
 
 def _recording(options: argparse.Namespace) -> Any:
-    """Measure the labels that a node has published."""
+    """Measure the labels in a recording of the node."""
     from tqdm import tqdm
 
     from hiseg_ros.bags.bag import read_images, read_taxonomy

@@ -24,16 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar='DIR',
-        help='folder against which relative dataset folders are taken (default: here)',
+        help='folder of the datasets with relative paths (default: current folder)',
     )
     parser.add_argument(
         '--base',
         default='heterogeneous',
-        help='experiment that says network, datasets and budget: name in config/experiments or '
+        help='experiment with network, datasets and budget: name in config/experiments or '
         'path (default: heterogeneous; heterogeneous_drawn needs no downloads)',
     )
     parser.add_argument('--seeds', type=int, default=3, help='training runs of each variant')
-    parser.add_argument('--steps', type=int, default=0, help='instead of those of the experiment')
+    parser.add_argument(
+        '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
+    )
     parser.add_argument(
         '--limit',
         type=int,
@@ -41,10 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='images of each test set, spread evenly (default: all)',
     )
     parser.add_argument(
-        '--only', action='append', default=[], metavar='VARIANT', help='only some variants'
+        '--only',
+        action='append',
+        default=[],
+        metavar='VARIANT',
+        help='run only this variant; may be given several times',
     )
     parser.add_argument(
-        '--output', type=Path, help='folder of the runs (default runs/<base>); goes on there'
+        '--output',
+        type=Path,
+        help='folder of the runs (default runs/<base>); resumed if it exists',
     )
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
@@ -53,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train, measure, and write table and image."""
+    """Train, measure, and write a table and a figure."""
     from dataclasses import replace
 
     with training_packages():

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg synthesize`: write drawn scenes in the folders of a published dataset."""
+"""`hiseg synthesize`: write drawn scenes in the layout of a published dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--format',
         required=True,
         choices=names_of_drawn_formats(),
-        help='dataset whose folders are written',
+        help='dataset whose layout is written',
     )
     parser.add_argument('--output', type=Path, required=True, metavar='DIR', help='empty folder')
     parser.add_argument('--count', type=int, required=True, metavar='N', help='number of scenes')
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='HxW',
         help="height and width in pixels (default: the dataset's)",
     )
-    parser.add_argument('--seed', type=int, default=0, help='another seed, other scenes')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
     parser.add_argument(
         '--split',
         choices=['train', 'val'],
@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
     if match is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is no size; expected HxW, such as 512x1024')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a size; expected HxW, such as 512x1024')
     return int(match[1]), int(match[2])
 
 
 def run(options: argparse.Namespace) -> None:
-    """Draw, write, and say how a loader opens the result."""
+    """Draw and write the scenes, and print their number by split."""
     from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 
     counts = write_drawn_scenes(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg taxonomy`: show or draw a label tree, or check one and the mappings onto it."""
+"""`hiseg taxonomy`: print or draw a taxonomy, or check it and mappings onto it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'taxonomy', nargs='?', default='street', help=f'{TAXONOMY_HELP} (default %(default)s)'
     )
     legend.add_argument('--output', type=Path, required=True, metavar='FILE.png', help='the image')
-    legend.add_argument(
-        '--level', type=int, metavar='N', help='leave out what lies below this level'
-    )
+    legend.add_argument('--level', type=int, metavar='N', help='leave out nodes below this level')
     legend.add_argument(
         '--labels',
         type=Path,
@@ -49,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1080,
         metavar='ROWS',
-        help='largest height in pixels; what is longer goes on in another column '
-        '(default %(default)s)',
+        help='largest height in pixels; a longer legend gets more columns (default %(default)s)',
     )
     check = actions.add_parser('check', help='check a tree, and mappings onto it')
     check.add_argument('taxonomy', help=TAXONOMY_HELP)
@@ -65,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print or draw the tree, or print what a check found; a fault is raised as its error."""
+    """Print or draw the tree, or check it; a check raises an error if the tree is invalid."""
     taxonomy = load_taxonomy(options.taxonomy)
     if options.action == 'legend':
         draw_legend(taxonomy, options)
@@ -150,10 +147,10 @@ def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
 
 
 def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
-    """Return the share of each node in a label image, in [0, 1], but for the smallest.
+    """Return the share of each node in a label image, in [0, 1], without the smallest ones.
 
     Raises:
-        ImageError: The file is no label image of this tree.
+        ImageError: The file is not a label image of this tree.
     """
     import cv2
     import numpy as np
@@ -165,10 +162,10 @@ def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
     try:
         labels = read_image(path, cv2.IMREAD_UNCHANGED)
     except ImageError as problem:
-        raise ImageError(f'{path} is missing or no image of node ids: {problem}') from problem
+        raise ImageError(f'{path} is missing or not an image of node ids: {problem}') from problem
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ImageError(
-            f'{path} is missing or no image of one byte a pixel; expected node ids, such as '
+            f'{path} is missing or not an image of one byte per pixel; expected node ids, such as '
             '<name>_labels.png of `hiseg predict`.'
         )
     foreign = np.unique(labels[(labels >= len(taxonomy)) & (labels != UNLABELED)])
@@ -181,7 +178,7 @@ def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
 
 
 def summary(taxonomy: Taxonomy) -> str:
-    """Return the line that tells trees apart."""
+    """Return name, version, sizes and digest of a taxonomy in one line."""
     return (
         f'{taxonomy.name} {taxonomy.version}: {len(taxonomy)} nodes, {len(taxonomy.leaves)} '
         f'leaves, {len(taxonomy.classifiers)} classifiers, depth {taxonomy.depth}, '
@@ -190,7 +187,7 @@ def summary(taxonomy: Taxonomy) -> str:
 
 
 def checked(taxonomy: Taxonomy) -> str:
-    """Return what there is to say about a valid tree, in lines."""
+    """Return the report of a valid taxonomy, in lines."""
     lines = [f'valid: {summary(taxonomy)}']
     for level in range(1, taxonomy.depth + 1):
         lines.append(f'  level {level}: {len(taxonomy.level_nodes(level))} nodes')
@@ -205,7 +202,7 @@ def checked(taxonomy: Taxonomy) -> str:
 
 
 def checked_mapping(mapping: Mapping, taxonomy: Taxonomy) -> str:
-    """Return what there is to say about a valid mapping, in lines."""
+    """Return the report of a valid mapping, in lines."""
     labels = mapping.evaluated_labels
     owners: dict[int, list[str]] = {leaf: [] for leaf in taxonomy.leaves}
     for label in labels:
@@ -224,7 +221,7 @@ def checked_mapping(mapping: Mapping, taxonomy: Taxonomy) -> str:
 
 
 def swatch(color: tuple[int, int, int], colors: int) -> str:
-    """Return a patch of colour in terminal escapes; nothing where there are no colours."""
+    """Return a patch of colour in terminal escapes; empty without colours."""
     if colors == 0:
         return ''
     red, green, blue = color
@@ -238,7 +235,7 @@ def swatch(color: tuple[int, int, int], colors: int) -> str:
 
 
 def terminal_colors() -> int:
-    """Return how many colours standard output can show: 0 (no terminal), 256 or 2 ** 24."""
+    """Return the number of colours of standard output: 0 (no terminal), 256 or 2 ** 24."""
     term = os.environ.get('TERM', 'dumb')
     if not sys.stdout.isatty() or term == 'dumb' or os.environ.get('NO_COLOR'):
         return 0

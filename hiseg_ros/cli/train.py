@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('experiment', help='name in config/experiments or path of a YAML file')
     parser.add_argument(
-        '--output', type=Path, help='run folder (default runs/<name>); an earlier run goes on'
+        '--output', type=Path, help='run folder (default runs/<name>); a run in it is resumed'
     )
     parser.add_argument(
         '--data',
         type=Path,
         default=Path(),
         metavar='DIR',
-        help='folder against which relative dataset folders are taken (default: here)',
+        help='folder of the datasets with relative paths (default: current folder)',
     )
     parser.add_argument(
         '--accelerator', default='auto', choices=['auto', 'cpu', 'gpu'], help='where to train'
@@ -30,24 +30,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--force-config',
         action='store_true',
-        help='go on with an earlier run whose settings were others',
+        help='resume a run although its settings were others',
     )
     parser.add_argument(
         '--backbone-weights',
         metavar='FILE',
-        help="file with the backbone's weights in timm's names, where the experiment would fetch "
-        'them and there is no network',
+        help="file with the backbone's weights in timm's names, instead of downloading those that "
+        'the experiment names',
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train and say where the weights are."""
+    """Train and print the path of the weights."""
     import warnings
 
     with training_packages():
         from hiseg_ros.training.config.experiment import load_training_config
 
-    config = load_training_config(options.experiment)  # a slip is said before the long imports
+    config = load_training_config(options.experiment)  # errors come before the slow imports
     with training_packages():
         from hiseg_ros.training.run.train import train
     # The trainer's advice to its programmers: nothing that a user could act on.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""CamVid in the 11-class split of Kendall et al.: images/<split>, labels/<split>, <split>.txt."""
+"""Loader of CamVid in the 11-class split of Kendall et al."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ LARGEST_ID = 11
 
 
 class CamVid(PairedFiles):
-    """One split of CamVid, optionally without or with only some of its drives."""
+    """One split of CamVid, optionally of some of its drives.
+
+    <split>.txt: an image and a label file on each line
+    images/<split>/*.jpg, labels/<split>/*.png
+    """
 
     mapping_name = 'camvid'
 
@@ -32,8 +36,8 @@ class CamVid(PairedFiles):
         Args:
             root: Folder that holds <split>.txt with one 'image label' pair of paths a line.
             split: 'train' or 'val'.
-            drives: Beginnings of file names to keep, such as '0006R0'; empty keeps all.
-            without_drives: Beginnings of file names to leave out.
+            drives: Prefixes of file names to keep, such as '0006R0'; empty keeps all.
+            without_drives: Prefixes of file names to leave out.
             limit: How many images to take, evenly spread; 0 takes all.
 
         Raises:

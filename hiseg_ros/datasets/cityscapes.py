@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cityscapes as its publishers ship it: leftImg8bit and gtFine with one folder a city."""
+"""Loader of Cityscapes as published: leftImg8bit and gtFine with one folder per city."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Cityscapes(PairedFiles):
 
         Raises:
             DatasetError: A folder or file is missing, cut short or of another size than its
-                partner, or an option names something that is not there.
+                partner, or an option names a city that does not exist.
         """
         root = Path(root)
         if labels not in LABEL_FOLDERS:
@@ -63,7 +63,7 @@ class Cityscapes(PairedFiles):
                     f'{root / folder} does not exist (beside it: {there}); expected the folder '
                     f'with leftImg8bit/<split> and {truth}/<split> of Cityscapes.'
                 )
-        # Of both folders, so that a city without its other half is noticed.
+        # Of both folders, so that a city without images or without labels is noticed.
         halves = [root / 'leftImg8bit' / split, root / truth / split]
         there = sorted({path.name for half in halves for path in half.iterdir()})
         unknown = sorted(set(keep + leave) - set(there))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn scenes as a dataset: drawn once, kept on disk, labelled with leaf names."""
+"""Loader of drawn scenes: they are drawn when the dataset is opened first, and kept on disk."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class DrawnScenes:
         first_seed: int = 0,
         processes: int = 1,
     ) -> None:
-        """Draw the scenes that the folder lacks, with a progress bar.
+        """Draw the scenes that are missing in the folder, with a progress bar.
 
-        Scenes that lie there are taken as they are: delete the folder to have them drawn anew.
+        Existing scenes are kept: delete the folder to draw them again.
 
         Args:
-            folder: Where scenes are kept, in a folder of their size.
+            folder: Scenes are kept in a subfolder named after their size.
             count: Number of scenes.
             size: (height, width) in pixels.
             first_seed: Seed of the first scene; the others follow.
-            processes: How many draw at once.
+            processes: Number of processes that draw.
 
         Raises:
             DatasetError: The count is not positive, or the folder cannot be written.
@@ -76,7 +76,7 @@ class DrawnScenes:
             ) from problem
         self._seeds = list(range(first_seed, first_seed + count))
         if self._missing():
-            # Of processes that train together one draws, the others wait and find all there.
+            # Of several training processes one draws; the others wait for it and find the scenes.
             with (self.folder / 'lock').open('w') as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._draw_missing(size, processes)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drawn scenes written as a folder of a published dataset, drawn on all processors."""
+"""Drawn scenes written in the layout of a published dataset, by several processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hiseg_ros.types import ImageSize
 SPLITS = ('train', 'val')
 
 HELD_OUT_EVERY = 5
-"""One scene in so many goes to val; for GTSDB the same rule parts train from held out."""
+"""Every fifth scene goes to val; GTSDB separates train and held_out by the same rule."""
 
 MIN_SIDE = 32
 
@@ -56,7 +56,7 @@ def write_drawn_scenes(
 
     Args:
         layout: Name of a dataset with a drawn format: one of `names_of_drawn_formats()`.
-        folder: Where to; it must be empty or not there yet.
+        folder: Target folder; it must be empty or not exist.
         count: Number of scenes.
         size: (height, width) in pixels, None for that of the dataset.
         seed: Other seeds give other scenes; the splits never share one.
@@ -103,7 +103,7 @@ def drawn_format(layout: str) -> DrawnFormat:
 def plan_scenes(
     layout: str, folder: Path, count: int, size: ImageSize | None, seed: int, split: str | None
 ) -> list[SceneJob]:
-    """Return what to draw, in the order of the images' numbers.
+    """Return the scenes to draw, in the order of their numbers.
 
     Raises:
         ConfigError: A value cannot be used.
@@ -149,8 +149,8 @@ def draw_and_write(job: SceneJob) -> list[str]:
 
 
 def _draw_all(jobs: list[SceneJob]) -> list[str]:
-    # Started afresh, since a fork of a process with threads may hang; deaf to Ctrl-C, which the
-    # parent hears and answers below.
+    # Spawned, since a fork of a process with threads may hang. The children ignore SIGINT, which
+    # the parent handles below.
     pool = ProcessPoolExecutor(
         min(os.cpu_count() or 1, len(jobs)),
         get_context('spawn'),

@@ -23,7 +23,7 @@ from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize
 
 MIN_BOX_SIDE = 2
-"""A box of gt.txt has its last column and row in it and is at least two wide and high."""
+"""Smallest width and height of a box in gt.txt, whose last column and row are inclusive."""
 
 
 def _write_cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
@@ -86,16 +86,16 @@ def _write_gtsdb_boxes(folder: Path, lines: list[str]) -> None:
 
 @dataclass(frozen=True)
 class DrawnFormat:
-    """How scenes are written as files of one dataset."""
+    """Writes scenes as files of a dataset."""
 
     size: ImageSize
     """(height, width) in pixels where no other is asked for: as in the dataset, or close."""
     seed: int
     """Part of the seed of every scene, different in every format: formats share no scene."""
     write_scene: Callable[[Path, str, int, DrawnScene], list[str]]
-    """Takes folder, split, number and scene; returns lines of the dataset's list."""
+    """Called with folder, split, number and scene; returns lines for the list of the dataset."""
     write_list: Callable[[Path, list[str]], None]
-    """Takes the folder and the lines of all scenes in order, when these are written."""
+    """Called with the folder and the lines of all scenes in order, when all are written."""
 
 
 CITYSCAPES = DrawnFormat((1024, 2048), 0, _write_cityscapes, _no_list)
@@ -109,7 +109,7 @@ def label_ids_of_leaves(mapping_name: str, void: int) -> NDArray[np.uint8]:
 
     Args:
         mapping_name: A mapping in config/mappings.
-        void: What leaves without a label, and pixels without a leaf, become.
+        void: Label id of leaves without a label, and of pixels without a leaf.
     """
     taxonomy = load_taxonomy('street')
     label_id_of_node = load_mapping(mapping_name, taxonomy).label_id_of_node_id(taxonomy)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What loaders share: options that are checked, files that are checked in threads, a limit."""
+"""Checks that loaders share: files checked in threads, lists of names, a limit of images."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def spread(items: Sequence[_Item], limit: int) -> list[_Item]:
 
 
 def check_each(items: Sequence[_Item], look: Callable[[_Item], None]) -> None:
-    """Look at the files of every item, with a progress bar if it takes long.
+    """Check the files of every item in threads, with a progress bar if it takes long.
 
     Args:
-        items: What to look at.
-        look: Raises a DatasetError for an item whose files cannot be used.
+        items: Items to check.
+        look: Check of an item; raises a DatasetError if its files cannot be used.
 
     Raises:
-        DatasetError: As raised for the first such item.
+        DatasetError: Of the first item whose files cannot be used.
     """
-    # Threads: the time goes into waiting for the disk.
+    # In threads, since most of the time is spent waiting for the disk.
     with ThreadPoolExecutor(8) as pool:
         looks = [pool.submit(look, item) for item in items]
         try:

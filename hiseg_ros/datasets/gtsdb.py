@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The German Traffic Sign Detection Benchmark: images with boxes of 43 sign types."""
+"""Loader of the German Traffic Sign Detection Benchmark: boxes of 43 sign types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.datasets.file_checks import check_each, spread
-from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size, read_ids
+from hiseg_ros.datasets.image_files import IMAGE_ENDINGS, image_size, read_ids
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.datasets.sign_boxes import box_label_ids, read_boxes
 from hiseg_ros.datasets.sign_types import OUTSIDE_ALL_BOXES, TYPE_COUNT
@@ -92,7 +92,7 @@ class Gtsdb:
         """Return the images by number as written, the publisher's format first."""
         found = [
             *self.root.glob('*.ppm'),
-            *(path for path in self.root.glob('images/*') if path.suffix in PICTURE_ENDINGS),
+            *(path for path in self.root.glob('images/*') if path.suffix in IMAGE_ENDINGS),
         ]
         return {path.stem: path for path in reversed(found) if path.stem.isdecimal()}
 
@@ -103,7 +103,7 @@ class Gtsdb:
         return self.root / str(self._mask_folder) / f'{name}_labelIds.png'
 
     def _check(self, name: str) -> None:
-        """Look at the files of an image.
+        """Check the files of an image.
 
         Raises:
             DatasetError: A file is missing or cut short, a box leaves the image, or the mask has

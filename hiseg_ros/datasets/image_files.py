@@ -1,9 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image files: read whole, or checked by their first and last bytes.
+"""Reading of image and label files, and a quick check whether they are complete.
 
-Pillow reads them all: OpenCV expands palettes to colours, and gives a JPEG file that is cut short
-a grey end without a word.
+With Pillow: OpenCV expands palettes to colours, and silently fills the end of a truncated JPEG
+file with grey.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from PIL import Image, ImageOps
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.types import ImageSize, RgbImage
 
-PICTURE_ENDINGS = ('.jpg', '.jpeg', '.png', '.ppm', '.webp')
+IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.ppm', '.webp')
 
-_TURNED = ('JPEG', 'MPO')
-"""Formats in which a camera notes how it was held."""
+_WITH_ORIENTATION = ('JPEG', 'MPO')
+"""Formats with an EXIF orientation."""
 
 _ORIENTATION = 0x0112
 _TAIL_BYTES = 1 << 16
 
 
 def read_image(path: Path) -> RgbImage:
-    """Read an image as (H, W, 3) uint8 RGB, turned as the camera's note in it says.
+    """Read an image as (H, W, 3) uint8 RGB, rotated as its EXIF orientation says.
 
     Raises:
         DatasetError: The file is missing, cut short, or not an image of one byte a colour.
@@ -42,7 +42,7 @@ def read_image(path: Path) -> RgbImage:
                 f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
                 'convert it.'
             )
-        turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
+        turned = ImageOps.exif_transpose(image) if image.format in _WITH_ORIENTATION else image
         return np.array(turned.convert('RGB'))
 
 
@@ -57,16 +57,16 @@ def read_ids(path: Path) -> NDArray[Any]:
 
 
 def image_size(path: Path) -> ImageSize:
-    """Return (height, width) and make sure that the file is whole, mostly without decoding it.
+    """Return (height, width) and check that the file is complete, mostly without decoding it.
 
     Raises:
         DatasetError: The file is missing, cut short, or not an image.
     """
     with _opened(path, 'readable image') as image:
         width, height = image.size
-        if not _ends_as_it_should(path, image):
-            image.load()  # what looks cut short may only have something appended
-        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        if not _is_complete(path, image):
+            image.load()  # looks truncated, or has something appended
+        if image.format in _WITH_ORIENTATION and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
             return width, height
         return height, width
 
@@ -86,7 +86,7 @@ def _opened(path: Path, what: str) -> Iterator[Image.Image]:
         ) from problem
 
 
-def _ends_as_it_should(path: Path, image: Image.Image) -> bool:
+def _is_complete(path: Path, image: Image.Image) -> bool:
     size = path.stat().st_size
     if image.format == 'PPM':
         return size > image.width * image.height * len(image.getbands())

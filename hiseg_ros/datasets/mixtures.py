@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes and image tags as labels of pixels: the share of each class among the boxes over it."""
+"""Pixel labels from boxes and image tags: the share of each class among overlapping boxes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hiseg_ros.datasets.sample import FIRST_MIXTURE, LAST_MIXTURE
 from hiseg_ros.types import UNLABELED, ImageSize
 
 EXACT_BOXES = 6
-"""Up to so many boxes over a pixel the shares are exact."""
+"""Largest number of boxes over a pixel for which the shares are exact."""
 
 ROUNDED_TO = 12
-"""Of more boxes the shares are rounded to twelfths: fewer mixtures for the label table."""
+"""With more boxes the shares are rounded to twelfths: fewer mixtures for the label table."""
 
 
 @dataclass(frozen=True)
 class RelativeBox:
-    """A box in shares of the image's width and height, in [0, 1]."""
+    """A box in coordinates relative to the width and height of the image, in [0, 1]."""
 
     x1: float
     y1: float
@@ -62,8 +62,8 @@ def weak_labels(boxes: Sequence[RelativeBox], tags: Collection[int]) -> WeakLabe
     in order of their area; where there are more than 55, the smallest are left unlabeled.
 
     Args:
-        boxes: What is seen where.
-        tags: Label ids that are seen somewhere.
+        boxes: Objects with their boxes.
+        tags: Label ids of objects somewhere in the image.
     """
     if boxes:
         return _of_boxes(boxes)
@@ -108,12 +108,12 @@ def _of_boxes(boxes: Sequence[RelativeBox]) -> WeakLabels:
 
 
 def _reduced(counts: Sequence[int]) -> tuple[int, ...]:
-    """Return counts in the same shares, as small as can be; of many boxes rounded."""
+    """Return the smallest counts with the same shares; of many boxes rounded."""
     total = sum(counts)
     if total > EXACT_BOXES:
         exact = [count * ROUNDED_TO / total for count in counts]
         rounded = [math.floor(value) for value in exact]
-        # What rounding down leaves over goes to the largest remainders.
+        # The rest after rounding down goes to the largest remainders.
         order = sorted(range(len(counts)), key=lambda i: rounded[i] - exact[i])
         for place in order[: ROUNDED_TO - sum(rounded)]:
             rounded[place] += 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The annotation files of Open Images: boxes and tags by image, class names by code."""
+"""Reading of Open Images annotation files: boxes and tags by image, class names by code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hiseg_ros.datasets.mixtures import RelativeBox
 from hiseg_ros.errors import DatasetError
 
 MIN_CONFIDENCE = 0.5
-"""A tag below it says that the class is not in the image (0), or is a guess."""
+"""Tags below it mean that the class is absent (0), or are guesses."""
 
 _SIDES = ('XMin', 'XMax', 'YMin', 'YMax')
 
 
 class Classes:
-    """Label ids by what the annotations call a class."""
+    """Label ids by class name or class code of the annotations."""
 
     def __init__(self, root: Path, mapping: str) -> None:
         """Read class-descriptions-boxable.csv, if there is one, and the names of the mapping.
@@ -55,11 +55,11 @@ class Classes:
         return label_id
 
     def examples(self) -> list[str]:
-        """Return some classes that are no labels."""
+        """Return some classes of the annotations that the mapping lacks."""
         return list(self._foreign)
 
     def wanted(self) -> list[str]:
-        """Return the names of the labels."""
+        """Return the names of the labels, sorted."""
         return sorted(self._id_of_name)
 
 
@@ -67,7 +67,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the fields of each line, with a progress bar if it takes long.
 
     Raises:
-        DatasetError: The file is no text with commas.
+        DatasetError: The file is not a CSV file.
     """
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
@@ -114,8 +114,8 @@ def read_boxes(
 
     Args:
         path: File of boxes.
-        files: By image id; annotations of other images are passed over.
-        classes: What the class names mean; boxes of other classes are passed over.
+        files: By image id; annotations of other images are skipped.
+        classes: Label ids of the classes; boxes of other classes are skipped.
 
     Raises:
         DatasetError: The file cannot be read, lacks a column, or a box leaves its image.
@@ -146,11 +146,11 @@ def read_tags(
 
     Args:
         path: File of image tags.
-        files: By image id; annotations of other images are passed over.
-        classes: What the class names mean; tags of other classes are passed over.
+        files: By image id; annotations of other images are skipped.
+        classes: Label ids of the classes; tags of other classes are skipped.
 
     Raises:
-        DatasetError: The file cannot be read, lacks a column, or a confidence is no share.
+        DatasetError: The file cannot be read, lacks a column, or a confidence is not in [0, 1].
     """
     found: dict[str, set[int]] = defaultdict(set)
     for line, row in _records(path, {'ImageID', 'LabelName', 'Confidence'}):
@@ -169,7 +169,7 @@ def read_tags(
 
 
 def _number(text: str) -> float:
-    """Return a number, NaN where the text is none; no range holds NaN."""
+    """Return a number, NaN if the text is not a number; NaN is outside every range."""
     try:
         return float(text)
     except ValueError:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a dataset of the registry by name, with checked options, and its mapping."""
+"""Open a dataset of the registry by name, with checked options, and load its mapping."""
 
 from __future__ import annotations
 

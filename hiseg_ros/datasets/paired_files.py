@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images with a label file each: paired by name, checked when the folder is opened."""
+"""Base of loaders whose images and label files pair up by name."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class PairedFiles:
     mapping_name = ''
 
     def __init__(self, pairs: Sequence[Pair], limit: int = 0, largest_id: int = 255) -> None:
-        """Take the pairs of files, after a look at each.
+        """Take the pairs of files and check each.
 
         Args:
             pairs: All of the dataset.
-            limit: How many to take, evenly spread; 0 takes all.
+            limit: Number of pairs to take, evenly spread; 0 takes all.
             largest_id: Largest label id but 255 that the files of this dataset have.
 
         Raises:
-            DatasetError: The limit is no number of images, a file is missing or cut short, or
+            DatasetError: The limit is not a number of images, a file is missing or cut short, or
                 the two of a pair differ in size.
         """
         self._largest_id = largest_id
@@ -54,7 +54,7 @@ class PairedFiles:
 
         Raises:
             DatasetError: A file is missing or damaged, the two differ in size, or a label id is
-                none that this kind of dataset has.
+                unknown to the dataset.
         """
         pair = self._pairs[index]
         image, label_ids = read_image(pair.image), read_label_ids(pair.labels)
@@ -77,7 +77,7 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
         root: Folder of the dataset.
         images: Path of the images below it; each * stands for any text but a slash.
         labels: Path of the label files, with as many *.
-        what: The folder in words, for messages.
+        what: The folder in words, for error messages.
 
     Raises:
         DatasetError: There is no image, or a file lacks its partner.
@@ -111,7 +111,7 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
 
 
 def _by_stars(root: Path, pattern: str) -> dict[tuple[str, ...], Path]:
-    """Return the files of a pattern by the texts that its stars stand for."""
+    """Return the files that match a pattern, by the texts that its stars match."""
     shape = re.compile('([^/]*)'.join(re.escape(part) for part in pattern.split('*')))
     found = {}
     for path in root.glob(pattern):

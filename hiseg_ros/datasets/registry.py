@@ -1,9 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The datasets that there are: one entry each, which says all that depends on the dataset.
+"""Registry of the datasets: one entry each, with everything that depends on the dataset.
 
-Nothing else compares names of datasets. A new dataset is a loader in a file of its own and an
-entry here; training, `hiseg evaluate` and the other verbs then know it.
+No other file compares names of datasets. A new dataset is a loader in a file of its own and an
+entry here; training, `hiseg evaluate` and the other verbs then offer it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Measure(Enum):
-    """What a network is measured by on a dataset."""
+    """Kind of ground truth that a network is measured on."""
 
     PIXELS = 'pixels'
     """Label images: IoU and the like."""
@@ -45,7 +45,7 @@ class DriveOptions:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """All that depends on a dataset."""
+    """Everything that depends on a dataset."""
 
     loader: str
     """Module below hiseg_ros.datasets and class in it, as in 'camvid:CamVid'. The first argument

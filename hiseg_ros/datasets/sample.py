@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What every dataset yields, and how images and label files are read."""
+"""The sample that every loader returns, and the interface of loaders."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Sample:
     """(H, W) uint8 in the ids of the dataset's mapping."""
     boxes: tuple[Box, ...] = ()
     mixtures: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
-    """What the values FIRST_MIXTURE to LAST_MIXTURE in `label_ids` mean in this one image: the
-    share of each label id, adding up to 1. Another image may use a value for another mixture."""
+    """Meaning of the values FIRST_MIXTURE to LAST_MIXTURE in `label_ids` of this image: the share
+    of each label id, adding up to 1. Another image may use a value for another mixture."""
 
 
 class SegmentationDataset(Protocol):
-    """Samples of one dataset in one mapping."""
+    """Interface of loaders: the samples of a dataset, in the label ids of one mapping."""
 
     mapping_name: str
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes of traffic signs: how they are read from gt.txt, and the label ids that they give."""
+"""Reading of gt.txt, the boxes of GTSDB, and the label ids that boxes give to pixels."""
 
 from __future__ import annotations
 

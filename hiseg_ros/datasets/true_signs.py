@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The signs that boxes annotate, as evaluation counts them."""
+"""Annotated boxes as ground truth for the evaluation of signs."""
 
 from __future__ import annotations
 

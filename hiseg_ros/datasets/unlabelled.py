@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hiseg_ros.datasets.file_checks import check_each, spread
-from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size
+from hiseg_ros.datasets.image_files import IMAGE_ENDINGS, image_size
 from hiseg_ros.datasets.sample import Sample, read_image
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.types import UNLABELED
@@ -41,12 +41,12 @@ class UnlabelledImages:
         self.root = Path(root)
         self.mapping_name = mapping
         found = sorted(
-            path for path in self.root.glob(images) if path.suffix.lower() in PICTURE_ENDINGS
+            path for path in self.root.glob(images) if path.suffix.lower() in IMAGE_ENDINGS
         )
         if not found:
             raise DatasetError(
                 f'{self.root} has no image {images}; expected a folder with files that end in '
-                f'{", ".join(PICTURE_ENDINGS)}.'
+                f'{", ".join(IMAGE_ENDINGS)}.'
             )
         self._paths = spread(found, limit)
         check_each(self._paths, _check)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Mapillary Vistas, annotations of version 1.2 (or the older release that has only these)."""
+"""Loader of Mapillary Vistas, annotations of version 1.2, in newer and older releases."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Vistas(PairedFiles):
 
 
 def check_config(path: Path) -> None:
-    """Check that a dataset's own list of labels is the one of the mapping, in its order.
+    """Check that the list of labels in the folder is that of the mapping, in the same order.
 
     Raises:
-        DatasetError: The file is missing or no such list, or has another label at some place.
+        DatasetError: The file is missing, has no list of labels, or has other labels.
     """
     try:
         labels = json.loads(path.read_text('utf-8'))['labels']

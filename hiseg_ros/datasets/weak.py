@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes and image tags in the files of Open Images: every pixel gets a mixture of classes."""
+"""Loader of boxes and image tags in the files of Open Images."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hiseg_ros.datasets.file_checks import check_each, spread
-from hiseg_ros.datasets.image_files import PICTURE_ENDINGS, image_size
+from hiseg_ros.datasets.image_files import IMAGE_ENDINGS, image_size
 from hiseg_ros.datasets.mixtures import RelativeBox, WeakLabels, weak_labels
 from hiseg_ros.datasets.open_images import Classes, read_boxes, read_tags
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.errors import DatasetError
 
-SOURCES = ('both', 'boxes', 'tags')
+LABEL_SOURCES = ('both', 'boxes', 'tags')
 
 
 class WeakImages:
-    """One split of a data set in the files of Open Images.
+    """One split of a dataset in the files of Open Images.
 
     <split>/<ImageID>.jpg (or <split>_0 to <split>_f, as the archives unpack)
     <split>-annotations-bbox.csv: boxes
@@ -27,9 +27,9 @@ class WeakImages:
     class-descriptions-boxable.csv: names of the classes, where the other files have only codes
 
     One of the two annotation files is enough. Images without a box or tag of a class of the
-    mapping are left out, as are annotations of images that are not there: few people have all of
-    them. Boxes of pictures of a thing (IsDepiction) and of views from inside it (IsInside) are
-    left out too.
+    mapping are skipped, and so are annotations of images that are missing: few people have all of
+    them. Boxes of depictions of an object (IsDepiction) and of views from inside it (IsInside) are
+    skipped too.
     """
 
     mapping_name = 'openimages'
@@ -48,7 +48,7 @@ class WeakImages:
 
         Args:
             root: Folder of the dataset.
-            split: Beginning of the names of files and folders.
+            split: Prefix of the names of files and folders.
             labels: 'boxes' or 'tags' takes only these; 'both' takes the tags of the images that
                 have no box.
             mapping: Name in config/mappings or path of a YAML file; its labels have the names of
@@ -59,11 +59,13 @@ class WeakImages:
 
         Raises:
             DatasetError: A file is missing, cut short or malformed, a box leaves its image, an
-                option cannot be used, or no labelled image is left.
+                option cannot be used, or no image has a label.
             MappingError: The mapping cannot be read.
         """
-        if labels not in SOURCES:
-            raise DatasetError(f'Weak labels are {labels!r}; expected one of {list(SOURCES)}.')
+        if labels not in LABEL_SOURCES:
+            raise DatasetError(
+                f'Weak labels are {labels!r}; expected one of {list(LABEL_SOURCES)}.'
+            )
         root = Path(root)
         files = _images(root, split)
         box_file = None if labels == 'tags' else _file(root, boxes, f'{split}-annotations-bbox')
@@ -93,7 +95,7 @@ class WeakImages:
                 f'{classes.wanted()}, with class-descriptions-boxable.csv for codes.'
             )
         self._files = [files[name] for name in self._names]
-        check_each(self._files, _look)
+        check_each(self._files, _check)
 
     def __len__(self) -> int:
         """Return the number of labelled images."""
@@ -129,7 +131,7 @@ class WeakImages:
         return Sample(name, image, labels.label_ids((height, width)), boxes, labels.mixtures)
 
 
-def _look(path: Path) -> None:
+def _check(path: Path) -> None:
     image_size(path)
 
 
@@ -137,13 +139,13 @@ def _images(root: Path, split: str) -> dict[str, Path]:
     """Return the images of a split by image id.
 
     Raises:
-        DatasetError: There is none.
+        DatasetError: There is no image.
     """
     files = {
         path.stem: path
         for folder in (f'{split}/*', f'{split}_?/*')
         for path in root.glob(folder)
-        if path.suffix.lower() in PICTURE_ENDINGS
+        if path.suffix.lower() in IMAGE_ENDINGS
     }
     if not files:
         raise DatasetError(
@@ -153,10 +155,10 @@ def _images(root: Path, split: str) -> dict[str, Path]:
 
 
 def _file(root: Path, name: str, usual: str) -> Path | None:
-    """Return the annotation file of a name, or the one that begins as usual, if any.
+    """Return the annotation file of a name, or the one with the usual prefix, if any.
 
     Raises:
-        DatasetError: The named file does not exist, or several begin as usual.
+        DatasetError: The named file does not exist, or several have the usual prefix.
     """
     if name:
         if not (root / name).is_file():

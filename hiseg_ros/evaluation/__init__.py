@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Measuring predictions against labels."""
+"""Evaluation of predictions against labels."""

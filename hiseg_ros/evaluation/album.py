@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Measured images painted with their truth and prediction, the best and the worst of them kept."""
+"""Overlays of truth and prediction, kept for the best and the worst images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
 from hiseg_ros.types import RgbImage, SubclassMask
 
 ALPHA = 0.6
-"""Share of a label's colour."""
+"""Opacity of the colours of labels."""
 
 YELLOW, GREEN, RED = (255, 225, 0), (60, 220, 90), (255, 70, 60)
 
 
 class PixelAlbum:
-    """The best and the worst images of dense labels."""
+    """Best and worst images of an evaluation of dense labels."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start empty, with a colour for every evaluated label."""
@@ -50,7 +50,7 @@ class PixelAlbum:
 
 
 class SignAlbum:
-    """The best and the worst images of signs."""
+    """Best and worst images of an evaluation of signs."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start empty."""
@@ -79,8 +79,8 @@ class SignAlbum:
 def label_color(label: Label, taxonomy: Taxonomy) -> tuple[int, int, int]:
     """Return the (red, green, blue) of the node that stands for a label.
 
-    It is the node of the label's name where that lies in the label, else the node with most
-    leaves of those that cover the label, of equals the first.
+    It is the node with the name of the label if the label includes it, else the largest of the
+    nodes that cover the label.
     """
     leaves = set(label.leaves)
     for node in taxonomy.nodes:
@@ -103,7 +103,7 @@ def label_palette(mapping: Mapping, taxonomy: Taxonomy) -> NDArray[np.uint8]:
 def paint_labels(
     image: RgbImage, label_ids: NDArray[np.uint8], palette: NDArray[np.uint8]
 ) -> RgbImage:
-    """Return the image under its labels' colours."""
+    """Return the image overlaid with the colours of its labels."""
     colors = palette[label_ids]
     return np.asarray(cv2.addWeighted(image, 1 - ALPHA, colors, ALPHA, 0), np.uint8)
 
@@ -124,13 +124,13 @@ def paint_regions(
     is_on_sign: Sequence[bool],
     taxonomy: Taxonomy,
 ) -> RgbImage:
-    """Return the image with regions: on a sign green with their types, others red."""
+    """Return the image with regions: green with their type on a sign, else red."""
     canvas = image.copy()
     for mask, on_sign in zip(masks, is_on_sign, strict=True):
         color = GREEN if on_sign else RED
         y, x, height, width = mask.roi
         canvas[y : y + height, x : x + width][mask.mask] = color
-        # False alarms may be so many that their names would hide the image.
+        # Names of many false alarms would hide the image.
         _frame(canvas, mask.roi, color, taxonomy.nodes[mask.node_id].name if on_sign else '')
     return canvas
 
@@ -139,7 +139,7 @@ def _frame(
     canvas: RgbImage, roi: tuple[int, int, int, int], color: tuple[int, int, int], text: str
 ) -> None:
     y, x, height, width = roi
-    # As wide and as high after the image has been made small.
+    # Line width and text size that are legible after the image is reduced.
     scale = max(1, round(canvas.shape[1] / WIDTH))
     cv2.rectangle(canvas, (x - 2, y - 2), (x + width + 1, y + height + 1), color, scale)
     cv2.putText(

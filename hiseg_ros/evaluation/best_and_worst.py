@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The best and the worst images of a measurement, as small images."""
+"""Collection of the best and the worst images of an evaluation, as small JPEGs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Image:
 
 
 class BestAndWorst:
-    """Keeps the best and the worst of many images."""
+    """Best and worst of many images."""
 
     def __init__(self, count: int = 6) -> None:
         """Start empty.
@@ -56,7 +56,7 @@ class BestAndWorst:
             return
         self._seen += 1
         ordered = [entry[:2] for entry in self._kept]
-        # The order of equals is that of the images, so that equal runs keep equal images.
+        # Ties keep the order of the images, so that equal runs keep the same images.
         key = (score, self._seen)
         if (
             len(ordered) < 2 * self.count
@@ -70,12 +70,12 @@ class BestAndWorst:
                 del self._kept[self.count]
 
     def worst(self) -> list[Image]:
-        """Return the worst, the worst first; of few images at most half."""
+        """Return the worst images, the worst first; at most half of all."""
         half = min(self.count, (len(self._kept) + 1) // 2)
         return [image for _, _, image in self._kept[:half]]
 
     def best(self) -> list[Image]:
-        """Return the best, the best first; none of them is among the worst."""
+        """Return the best images, the best first; none of them is among the worst."""
         half = min(self.count, len(self._kept) // 2)
         return [image for _, _, image in self._kept[len(self._kept) - half :]][::-1]
 

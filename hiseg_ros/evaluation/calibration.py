@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Is a decision of confidence p right in p of all cases?"""
+"""Calibration of confidences: accuracy by confidence, and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINS = 15
 class Calibration:
     """Counts by confidence, in bins of equal width.
 
-    torchmetrics has this figure too, but keeps every pixel until the end.
+    torchmetrics has this metric too, but stores every pixel until the end.
     """
 
     def __init__(self, bins: int = BINS) -> None:

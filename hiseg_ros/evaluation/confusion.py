@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Confusion counts in a dataset's own labels, predictions outside the set counted as errors."""
+"""Confusion matrix in the labels of a dataset, with a column for predictions out of the set."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Confusion:
             torch.from_numpy(self._row[truth]),
             outside + 1,
             ignore_index=-1,
-            validate_args=False,  # they are right by construction; the check sorts every pixel
+            validate_args=False,  # correct by construction; the check would sort every pixel
         )
-        # No pixel is truly out of the set: such pixels are not evaluated.
+        # The last row is empty: pixels whose truth is out of the set are not evaluated.
         self.counts += counted.numpy()[:outside]
 
     def iou(self) -> NDArray[np.float64]:
@@ -65,7 +65,7 @@ class Confusion:
         """Return the scores in [0, 1], pixel counts and the matrix.
 
         'miou' is the mean over the labels that are true or predicted anywhere. A prediction
-        outside the set is an error of the true label's pixel. The figures that end in
+        outside the set is an error of the pixel's true label. The metrics that end in
         '_void_dropped' leave those pixels out instead, as IV 2018 does, and are means over the
         labels that are still true somewhere. Where nothing was counted, the means are NaN.
         """
@@ -95,7 +95,7 @@ class Confusion:
         }
 
     def _void_dropped(self) -> dict[str, float]:
-        """Return the figures of IV 2018: predicted void deleted, means over the true labels."""
+        """Return the metrics of IV 2018: predicted void deleted, means over the true labels."""
         kept = self.counts[:, :-1]
         support = kept.sum(1)
         is_true = support > 0
@@ -122,7 +122,7 @@ def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def mean(values: NDArray[np.float64]) -> float:
-    """Return the mean of what is not NaN, NaN without a warning where nothing is left."""
+    """Return the mean of the values that are not NaN, or NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float('nan')
 
@@ -136,7 +136,7 @@ def row_of_label_id(mapping: Mapping) -> NDArray[np.int64]:
 
 
 def check_same_size(truth: NDArray[np.uint8], predicted: NDArray[np.integer]) -> None:
-    """Refuse a prediction that is not of its ground truth's size.
+    """Check that a prediction has the size of its ground truth.
 
     Raises:
         ImageError: The two differ in size.

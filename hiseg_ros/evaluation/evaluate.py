@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""An engine measured on labelled images, in the dataset's own labels."""
+"""Evaluation of an engine on labelled images, in the labels of the dataset."""
 
 from __future__ import annotations
 

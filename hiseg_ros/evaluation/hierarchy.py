@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How deep into the tree a decided node is right, where labels are sets of nodes."""
+"""Hierarchical metrics: how deep into the tree decided nodes are right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hiseg_ros.types import LabelImage
 
 
 class NodeCounts:
-    """How often each node was decided where each label is true: all that node scores need."""
+    """Counts of decided nodes by true label, from which all scores of nodes follow."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start at zero."""
@@ -63,11 +63,11 @@ class NodeCounts:
         """
         shared, truth, decided = agreement(self.mapping, self.taxonomy)
         counts = self.counts[:, : len(self.taxonomy)].copy()
-        # What is no node (255) says as little as the root.
+        # Pixels without a node (255) count as the root.
         counts[:, 0] += self.counts[:, len(self.taxonomy) :].sum(1)
         total = max(1, int(self.counts.sum()))
         relative = shared / np.maximum(truth, 1)
-        relative[truth == 0] = 1.0  # a label that means anything at all is always right
+        relative[truth == 0] = 1.0  # a label that allows everything is always right
         common = float((counts * shared).sum())
         precision = common / max(1.0, float((counts * decided).sum()))
         recall = common / max(1.0, float((counts * truth).sum()))

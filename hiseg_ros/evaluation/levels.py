@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A dataset's labels merged to the taxonomy's nodes at a level."""
+"""Labels of a dataset merged to the nodes of one level of the taxonomy."""
 
 from __future__ import annotations
 

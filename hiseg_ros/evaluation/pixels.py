@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All figures of dense labels, counted image by image."""
+"""Metrics of dense labels, accumulated image by image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import LabelImage, NodeProbabilities
 
 OUTSIDE = -1
-"""Label id of a pixel that is decided to be none of the set."""
+"""Label id of a pixel that is decided to be none of the labels."""
 
 
 class NodeScores:
-    """The scores of images of node ids, such as the node publishes."""
+    """Scores of images of node ids, as the ROS node publishes them."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start at zero."""
@@ -53,12 +53,12 @@ class NodeScores:
         return {**self.counts.confusion().summary(), 'by_level': levels}
 
     def hierarchy(self) -> dict[str, object]:
-        """Return how deep the nodes are right."""
+        """Return the hierarchical scores."""
         return self.counts.summary()
 
 
 class PixelScores:
-    """The scores of node labels and of summed probabilities."""
+    """Scores of node labels and of summed probabilities."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start at zero."""
@@ -100,7 +100,7 @@ class PixelScores:
         return choice.label_ids
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures.
+        """Return all metrics.
 
         'nodes': scores of the node labels; 'summed': scores of the label with the largest summed
         probability, which is never out of set; 'summed_with_outside': the same where the sum of

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as one page that opens from disk: tables, heat map, bars, diagram and images."""
+"""Report of an evaluation as one HTML page: tables, heat map, bars, diagram and images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NOTHING = '–'
 
 @dataclass(frozen=True)
 class Report:
-    """What a page is made of."""
+    """Content of a report."""
 
     title: str
     facts: Mapping[str, str]
-    """What was run, in words."""
+    """Facts of the run by name, in words."""
     scores: Mapping[str, Any]
-    """What `evaluate_pixels` or `evaluate_signs` returns, or one confusion's summary."""
+    """Result of `evaluate_pixels` or `evaluate_signs`, or the summary of one confusion."""
     colors: Mapping[str, str] = field(default_factory=dict)
     """'#rrggbb' by label name, for the legend."""
     worst: Sequence[Image] = ()
@@ -97,7 +97,8 @@ class HeatMap:
 def heat_map(confusion: Mapping[str, Any], unit: str) -> HeatMap:
     """Return a confusion with shares of rows and of columns.
 
-    A row's shares say what became of a truth, a column's what a prediction is made of.
+    Shares of a row show the predictions for a true label, shares of a column the true labels of a
+    prediction.
 
     Args:
         confusion: Names of 'rows' and 'columns', and counts under the name of their unit.

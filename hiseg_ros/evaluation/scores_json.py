@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as text."""
+"""Scores as JSON text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How well the pixels of sign types fit the signs' shapes, false alarms included."""
+"""IoU of the pixels of sign types with the shapes of the signs, false alarms included."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hiseg_ros.evaluation.signs import TrueSign
 from hiseg_ros.types import UNLABELED, ImageSize, LabelImage
 
 OUTSIDE_ALL_BOXES = 0
-"""In a raster of true types, where pixels are none of them: the root, which is no type."""
+"""Value of pixels outside all boxes in a raster of true types: the root, which is not a type."""
 
 
 class SignMasks:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All figures of signs, counted image by image."""
+"""Metrics of traffic signs, accumulated image by image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMON_ERRORS = 20
 
 @dataclass(frozen=True)
 class ImageOutcome:
-    """What became of the signs and regions of one image."""
+    """Outcome for the signs and regions of one image."""
 
     signs: tuple[SignOutcome, ...]
     regions: tuple[RegionOutcome, ...]
@@ -94,7 +94,7 @@ class SignScores:
         return ImageOutcome(signs, regions)
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures, shares in [0, 1].
+        """Return all metrics, shares in [0, 1].
 
         Overall, from CLEAR_SIZE on, by size, by type; the confusion of the types' parents in the
         tree; the most frequent wrong types; IoU of the types' pixels as labelled and as voted.
@@ -125,13 +125,13 @@ class SignScores:
         )
         rows = {}
         for node_id, name in self.types.items():
-            figures = sign_metrics(
+            metrics = sign_metrics(
                 [sign for sign in self.signs if sign.node_id == node_id],
                 [region for region in self.regions if region.node_id == node_id],
             )
             for key, iou in (('iou_nodes', pixel[node_id]), ('iou_voted', vote[node_id])):
-                figures[key] = None if np.isnan(iou) else round(float(iou), 4)
-            rows[name] = figures
+                metrics[key] = None if np.isnan(iou) else round(float(iou), 4)
+            rows[name] = metrics
         return rows
 
     def _category(self, node_id: int) -> str:

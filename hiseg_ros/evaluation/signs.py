@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Sign by sign: which signs were found, which got the right type, which regions were wrong."""
+"""Matching of predicted regions with annotated signs, and the metrics of the matches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE_LIMITS = (24, 32, 64)
 """Longer sides in pixels at which a new group of sizes begins."""
 
 CLEAR_SIZE = 24
-"""From this longer side in pixels on, a person tells most types apart."""
+"""Longer side in pixels from which a person can tell most types apart."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrueSign:
 
 @dataclass(frozen=True)
 class SignOutcome:
-    """What became of one annotated sign."""
+    """Outcome for one annotated sign."""
 
     node_id: int
     size: int
@@ -51,30 +51,30 @@ class SignOutcome:
 
     @property
     def is_found(self) -> bool:
-        """Whether it was found."""
+        """Whether the sign was found."""
         return self.top is not None
 
     @property
     def is_right(self) -> bool:
-        """Whether it was found with its type."""
+        """Whether the sign was found with its type."""
         return self.top is not None and self.top[0] == self.node_id
 
     @property
     def is_in_three(self) -> bool:
-        """Whether it was found with its type among the best three."""
+        """Whether the sign was found with its type among the best three."""
         return self.top is not None and self.node_id in self.top
 
 
 @dataclass(frozen=True)
 class RegionOutcome:
-    """What one predicted region of an annotated type is worth."""
+    """Outcome for one predicted region of an annotated type."""
 
     node_id: int
     size: int
     """Longer side of the region's frame in pixels."""
     is_on_sign: bool
     is_right: bool
-    """Whether it lies on a sign of its type."""
+    """Whether the region lies on a sign of its type."""
 
 
 def judge_signs(
@@ -83,7 +83,7 @@ def judge_signs(
     masks: Sequence[SubclassMask],
     is_sign: NDArray[np.bool_],
 ) -> tuple[SignOutcome, ...]:
-    """Return what became of each annotated sign of an image.
+    """Match the annotated signs of an image with the predicted regions.
 
     A sign is found when FOUND_SHARE of its shape is labelled as a sign of any kind and a region
     covers part of it; the region that covers most of it votes for it.
@@ -113,7 +113,7 @@ def judge_regions(
     masks: Sequence[SubclassMask],
     counted_types: frozenset[int],
 ) -> tuple[RegionOutcome, ...]:
-    """Return what each predicted region of a counted type is worth.
+    """Match the predicted regions of the counted types with the annotated signs.
 
     A region lies on a sign when it covers FOUND_SHARE of the sign's shape, or when that share of
     the region lies inside the sign's box: parts of a sign are no false alarms.
@@ -166,7 +166,7 @@ def size_groups() -> tuple[tuple[str, int, float], ...]:
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """Return a share in [0, 1], None of nothing."""
+    """Return a share in [0, 1], or None if the whole is 0."""
     return round(part / whole, 4) if whole else None
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What labels mean: the tree of classes and the datasets' mappings onto it."""
+"""The tree of classes, and mappings of datasets onto it."""
 
 from hiseg_ros.taxonomy.mapping import Label, Mapping, load_mapping
 from hiseg_ros.taxonomy.schema import dump_taxonomy, load_taxonomy

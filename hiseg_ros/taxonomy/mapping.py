@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a dataset's labels mean in a taxonomy: each label is a set of leaves."""
+"""Mapping of the labels of a dataset onto a taxonomy: each label is a set of leaves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hiseg_ros.taxonomy.tree import Taxonomy
 from hiseg_ros.yaml_file import read_yaml
 
 LARGEST_LABEL_ID = 2**31 - 1
-"""On both sides of zero: tables of label ids are numpy's."""
+"""Largest absolute value of a label id: ids are stored as 32-bit integers."""
 
 OPTIONAL_LABEL_KEYS = ('without', 'evaluated', 'shape', 'published_as')
 """Keys of a label beside id, name and nodes. The last two are for the loader of the dataset: the
@@ -41,7 +41,7 @@ class Label:
     leaves: tuple[int, ...]
     """Node ids of the leaves that the label allows, ascending, never empty."""
     evaluated: bool = True
-    """False for a label that only teaches what a pixel is not, such as 'outside all boxes'."""
+    """False for a label that only says what a pixel is not, such as 'outside all boxes'."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Mapping:
     name: str
     labels: tuple[Label, ...]
     unlabeled_ids: tuple[int, ...]
-    """Label ids that say nothing about a pixel; they give no gradient and are not evaluated."""
+    """Label ids of pixels without a label; they give no gradient and are not evaluated."""
     from_boxes: bool = False
     """Whether pixels get their labels from boxes or image tags instead of outlines."""
 
     @property
     def evaluated_labels(self) -> tuple[Label, ...]:
-        """The labels that a prediction can be right or wrong about."""
+        """The labels that predictions are compared with."""
         return tuple(label for label in self.labels if label.evaluated)
 
     def label_matrix(self, taxonomy: Taxonomy) -> NDArray[np.bool_]:
@@ -118,7 +118,7 @@ def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
             f'Mapping {path} {key_problems(missing, unknown)}; expected '
             f'{", ".join(sorted(required))} and optionally {", ".join(sorted(known))}.'
         )
-    # Results are named after it, so it must not lead to another folder.
+    # Files are named after the mapping, so the name must not contain a path.
     if not isinstance(data['name'], str) or not _FILE_NAME.fullmatch(data['name']):
         raise MappingError(
             f'Mapping {path} has the name {short_repr(data["name"])}; expected a text of letters, '

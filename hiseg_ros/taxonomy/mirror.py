@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What each leaf becomes when its image is mirrored left to right."""
+"""Mirror images of leaves: what a leaf becomes when its image is flipped left to right."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hiseg_ros.taxonomy.tree import Taxonomy
 from hiseg_ros.yaml_file import read_yaml
 
 NO_LEAF = -1
-"""The mirror image is no leaf: a mirrored digit."""
+"""The mirror image is not a leaf, as of a digit."""
 
 
 def load_mirror_images(name_or_path: str | Path, taxonomy: Taxonomy) -> NDArray[np.int64]:
-    """Load what leaves become by name (config/mirror_images/<name>.yaml) or from a file.
+    """Load mirror images of leaves by name (config/mirror_images/<name>.yaml) or from a file.
 
-    Leaves that the taxonomy lacks are passed over, so that one file serves several trees.
+    Leaves that the taxonomy lacks are ignored, so that one file serves several trees.
 
     Returns:
         (L,) position among the taxonomy's leaves of each leaf's mirror image, or NO_LEAF.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Taxonomy files: YAML to tree, and tree to the plain data that a weights file carries."""
+"""Taxonomy files: YAML to tree, and tree to the plain data that is stored with weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parse_taxonomy(data: Mapping[str, Any], source: str) -> Taxonomy:
 
     Args:
         data: Keys name, version, tree, and optionally subclass_root.
-        source: Where the data came from, for messages.
+        source: Origin of the data, for error messages.
 
     Raises:
         TaxonomyError: A key is missing, unknown or of the wrong type, or the tree is not valid.
@@ -83,7 +83,7 @@ def _check_keys(
 
 
 def key_problems(missing: set[str], unknown: set[str]) -> str:
-    """Return in words which keys are missing or unknown, at least one of them."""
+    """Return in words which keys are missing or unknown; at least one must be."""
     faults = []
     if missing:
         faults.append(f'lacks the key {", ".join(sorted(missing))}')
@@ -98,7 +98,7 @@ def _add_nodes(data: Any, parent: int | None, level: int, nodes: list[Node], sou
             f'{source} has the node {short_repr(data)}; expected the keys name, color and, for an '
             'inner node, children.'
         )
-    # Checked before the tree is complete, since a YAML alias may repeat a branch without end.
+    # Checked while the tree is built, since YAML aliases may repeat a branch very often.
     if len(nodes) >= MAX_NODES:
         raise TaxonomyError(
             f'{source} has more than {MAX_NODES} nodes; expected 2 to {MAX_NODES}, since a node '

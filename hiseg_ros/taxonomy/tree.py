@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The label tree: nodes, levels, leaves, and the tables that label images are read with."""
+"""The taxonomy: nodes, levels, leaves, and tables to convert label images."""
 
 from __future__ import annotations
 

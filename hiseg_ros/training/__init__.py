@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Learning from datasets whose labels differ in detail and in kind."""
+"""Training on datasets whose labels differ in detail and in kind."""

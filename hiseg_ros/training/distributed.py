@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Several processes that train one network: who they are, and what they have to add up."""
+"""Training in several processes: their number, batches they can share, sums over all of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from hiseg_ros.errors import ConfigError
 
 
 def launched_processes() -> tuple[int, int]:
-    """Return (processes on each machine, machines) as torchrun or SLURM started them.
+    """Return (processes per machine, machines) as started by torchrun or SLURM.
 
     Raises:
-        ConfigError: The machines run different numbers of processes, or SLURM does not say how
-            many each of them runs.
+        ConfigError: The machines run different numbers of processes, or SLURM does not tell them.
     """
-    # Not above: the losses need this file, and reading a configuration needs the losses.
+    # Imported late: the losses import this file, and Lightning takes seconds to import.
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
@@ -28,7 +27,7 @@ def launched_processes() -> tuple[int, int]:
         here, everywhere = os.environ['LOCAL_WORLD_SIZE'], int(os.environ['WORLD_SIZE'])
     elif SLURMEnvironment.detect():
         everywhere = int(os.environ['SLURM_NTASKS'])
-        # Lightning refuses SLURM's --ntasks without it, too.
+        # Lightning refuses SLURM's --ntasks without it as well.
         here = os.environ.get('SLURM_NTASKS_PER_NODE', '1' if everywhere == 1 else '0')
     else:
         return 1, 1
@@ -42,7 +41,7 @@ def launched_processes() -> tuple[int, int]:
 
 
 def check_divisible(batch_sizes: Sequence[int], processes: int) -> None:
-    """Refuse batches of which the processes cannot take equal parts.
+    """Check that all batches can be divided equally among the processes.
 
     Raises:
         ConfigError: A batch cannot be divided.
@@ -64,16 +63,16 @@ def _process_count() -> int:
 def global_mean(
     weighted_sums: torch.Tensor, weight_sums: torch.Tensor, least: float = 1.0
 ) -> torch.Tensor:
-    """Return weighted means over the pixels of all processes, as each process contributes to them.
+    """Return the contribution of this process to weighted means over the pixels of all processes.
 
     The average of the results over the processes is the mean of the whole batch, and so is the
     average of their gradients, which is what DistributedDataParallel takes. Dividing by the
-    process's own weights instead would count a pixel more where its neighbours are unlabeled.
+    process's own weights instead would give pixels of sparsely labelled images more weight.
 
     Args:
         weighted_sums: Any shape; sums of weight times loss over the pixels of this process.
-        weight_sums: The same shape; sums of the weights. Has the same shape in every process.
-        least: Smallest divisor, for sums of no weights.
+        weight_sums: Sums of the weights, in the same shape, which is that of every process.
+        least: Smallest divisor, where all weights are 0.
     """
     count = _process_count()
     if count == 1:
@@ -84,7 +83,7 @@ def global_mean(
 
 
 def sum_over_processes(numbers: torch.Tensor) -> torch.Tensor:
-    """Return the sums of all processes' numbers, without gradient."""
+    """Return the sums of a tensor over all processes, without gradient."""
     total = numbers.detach().clone()
     if _process_count() > 1:
         distributed.all_reduce(total)

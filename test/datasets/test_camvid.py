@@ -63,9 +63,9 @@ def test_camvid_gives_the_images_and_label_ids_of_its_list(camvid: Path) -> None
     assert sample.name == '0006R0_f00930'
     expected = np.array(Image.open(camvid / 'images/train/0006R0_f00930.jpg'))
     assert np.abs(sample.image.astype(int) - expected).mean() < 2  # two JPEG decoders, RGB both
-    with Image.open(camvid / 'labels/train/0006R0_f00930.png') as picture:
-        assert picture.mode == 'P'
-        np.testing.assert_array_equal(sample.label_ids, np.array(picture))
+    with Image.open(camvid / 'labels/train/0006R0_f00930.png') as opened:
+        assert opened.mode == 'P'
+        np.testing.assert_array_equal(sample.label_ids, np.array(opened))
     assert sample.image.shape == (*SIZE, 3)
     assert sample.label_ids.shape == SIZE
     assert sample.label_ids.dtype == np.uint8

@@ -134,8 +134,8 @@ def test_the_library_holds_real_and_drawn_signs_of_every_type() -> None:
     label_sets = table.label_set_of_label_id('gtsdb')
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     boxes = (*[Box(10, 5, 40, 35, 14)] * 8, Box(50, 5, 65, 20, 1), Box(40, 30, 79, 59, 13))
-    picture = LabelledImage(image, np.zeros((60, 80), np.int16), boxes)
-    training_set = TrainingSet(DatasetConfig('gtsdb', '', 1), [picture], Repeats.none(1))
+    entry = LabelledImage(image, np.zeros((60, 80), np.int16), boxes)
+    training_set = TrainingSet(DatasetConfig('gtsdb', '', 1), [entry], Repeats.none(1))
     library = sign_library(training_set, label_sets, 2, seed=1)
     assert [len(cutouts) for cutouts in library] == [
         {14: 8 + 4, 13: 1 + 2}.get(label_id, 2) for label_id in range(TYPE_COUNT)

@@ -102,13 +102,13 @@ def test_the_files_have_the_names_and_encodings_of_their_data_set(
 ) -> None:
     root = written['cityscapes']
     path = root / 'gtFine/val/drawn/drawn_000000_000019_gtFine_labelIds.png'
-    with Image.open(path) as picture:
-        assert (picture.mode, picture.size) == ('L', (256, 128))
+    with Image.open(path) as opened:
+        assert (opened.mode, opened.size) == ('L', (256, 128))
     assert (root / 'leftImg8bit/val/drawn/drawn_000000_000019_leftImg8bit.png').is_file()
     root = written['vistas']
-    with Image.open(root / 'training/v1.2/labels/drawn_000001.png') as picture:
-        assert picture.mode == 'P'
-        palette = np.array(picture.getpalette()).reshape(-1, 3)
+    with Image.open(root / 'training/v1.2/labels/drawn_000001.png') as opened:
+        assert opened.mode == 'P'
+        palette = np.array(opened.getpalette()).reshape(-1, 3)
     labels = json.loads((root / 'config_v1.2.json').read_text())['labels']
     assert len(labels) == 66
     assert [label['color'] for label in labels] == palette[:66].tolist()
@@ -121,8 +121,8 @@ def test_the_files_have_the_names_and_encodings_of_their_data_set(
     assert names['Ego Vehicle'] == 'void--ego-vehicle'
     assert names['Unlabeled'] == 'void--unlabeled'
     assert len(set(names.values())) == len(vistas_labels())
-    with Image.open(written['gtsdb'] / 'FullIJCNN2013/00002.ppm') as picture:
-        assert (picture.format, picture.size) == ('PPM', (256, 128))
+    with Image.open(written['gtsdb'] / 'FullIJCNN2013/00002.ppm') as opened:
+        assert (opened.format, opened.size) == ('PPM', (256, 128))
 
 
 def test_drawn_signs_come_back_as_boxes_of_their_type(written: dict[str, Path]) -> None:

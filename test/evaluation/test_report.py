@@ -84,9 +84,9 @@ def test_the_page_of_dense_labels_is_whole_and_asks_the_network_for_nothing(name
     taxonomy = load_taxonomy('street')
     mapping = load_mapping(name, taxonomy)
     scores = pixel_scores(taxonomy, mapping).summary()
-    picture = np.zeros((20, 30, 3), np.uint8)
+    image = np.zeros((20, 30, 3), np.uint8)
     book = BestAndWorst()
-    book.add('one', 0.25, lambda: (picture, picture, picture))
+    book.add('one', 0.25, lambda: (image, image, image))
     html = render_report(
         Report('weights on data', {'images': '1'}, scores, {}, book.worst(), book.best())
     )
@@ -177,10 +177,10 @@ def test_a_book_keeps_the_best_and_the_worst(count: int) -> None:
     """As sorting all of them would; nothing is in both lists."""
     rng = np.random.default_rng(count)
     scores = rng.permutation(count) / 10
-    picture = np.zeros((2, 2, 3), np.uint8)
+    image = np.zeros((2, 2, 3), np.uint8)
     book = BestAndWorst(2)
     for score in scores:
-        book.add(f'{score}', float(score), lambda: (picture, picture, picture))
+        book.add(f'{score}', float(score), lambda: (image, image, image))
     book.add('none', float('nan'), lambda: pytest.fail('not drawn'))
     worst, best = [p.score for p in book.worst()], [p.score for p in book.best()]
     ordered = sorted(scores)
@@ -213,8 +213,8 @@ def test_albums_paint_what_was_measured(small_taxonomy: Taxonomy) -> None:
     image = np.full((8, 8, 3), 100, np.uint8)
     truth, predicted = np.full((8, 8), 255, np.uint8), np.full((8, 8), 4, np.uint8)
     album.add('one', PixelImage(image, truth, predicted, 0.5))
-    (picture,) = album.book.worst()
-    assert picture.truth != picture.prediction
+    (image,) = album.book.worst()
+    assert image.truth != image.prediction
     region = SubclassMask(5, 4, 1.0, (), (2, 2, 3, 3), np.ones((3, 3), bool), 9)
     for on_sign, channel in ((True, 1), (False, 0)):
         painted = paint_regions(image, [region], [on_sign], small_taxonomy)

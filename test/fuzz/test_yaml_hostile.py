@@ -37,7 +37,7 @@ ITSELF = 'tree: &a [{b: &b [*a, {c: &c [*a, *b]}]}]\nname: *c\n'
 BOMBS = {
     'aliases of aliases': (LISTS + 'network: *a11\n', f'more than {MAX_VALUES} values'),
     'merges of merges': (MERGES, f'more than {MAX_VALUES} values'),
-    'an alias of itself': (ITSELF, 'stands within what it stands for'),
+    'an alias of itself': (ITSELF, 'refers to a node that contains it'),
     'a number to the base of 60': ('name: 1:' + ':'.join(['59'] * 100_000), 'a number has more'),
     'a number of bits': ('name: 0x' + 'f' * 6000, 'a number has more'),
     'many values': ('a: [' + '1, ' * 20_100 + ']', f'more than {MAX_VALUES} values'),

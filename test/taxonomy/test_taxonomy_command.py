@@ -133,8 +133,8 @@ def test_legend_draws_the_tree(tmp_path: Path) -> None:
     ):
         path = tmp_path / 'legend.png'
         assert main(['taxonomy', 'legend', '--output', str(path), *options]) == 0
-        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        np.testing.assert_array_equal(picture, legend(tree, node_ids, max_height=1080))
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(image, legend(tree, node_ids, max_height=1080))
     assert main(['taxonomy', 'legend', '--output', str(path), '--height', '400']) == 0
     assert cv2.imread(str(path)).shape[0] <= 400
 
@@ -156,8 +156,8 @@ def test_legend_draws_only_what_is_in_label_images(tmp_path: Path) -> None:
         (['--level', '2'], {vehicle: 0.3, sky: 0.65}),
     ):
         assert main([*arguments, *more]) == 0
-        picture = cv2.cvtColor(cv2.imread(str(output)), cv2.COLOR_BGR2RGB)
-        np.testing.assert_array_equal(picture, legend(tree, sorted(shares), shares=shares))
+        image = cv2.cvtColor(cv2.imread(str(output)), cv2.COLOR_BGR2RGB)
+        np.testing.assert_array_equal(image, legend(tree, sorted(shares), shares=shares))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_branch_that_repeats_itself_is_refused_at_once(tmp_path: Path) -> None:
     text = "name: x\nversion: '1'\ntree: &t\n  name: a\n  color: '#000001'\n  children: [*t, *t]\n"
-    with pytest.raises(TaxonomyError, match='an alias stands within what it stands for'):
+    with pytest.raises(TaxonomyError, match='an alias refers to a node that contains it'):
         load_taxonomy(write(tmp_path, text))
 
 

@@ -76,10 +76,10 @@ def samples_of(dataset: Any, options: argparse.Namespace, names: list[str]) -> I
 
 
 def check_label_ids(name: str, label_ids: NDArray[np.uint8], mapping: Mapping) -> None:
-    """Refuse labels that the mapping does not know.
+    """Check that the mapping has all label ids of an image.
 
     Raises:
-        DatasetError: A label id is neither a label nor unlabeled.
+        DatasetError: The mapping lacks a label id.
     """
     known = {label.label_id for label in mapping.labels}
     # An id of -1 is 255 in a file of bytes.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Drives and single scenes: what stands and moves along a street, drawn from far to near."""
+"""Single scenes and drives along a street, drawn from far to near."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from hiseg_ros.datasets.scenes.drawing.atmosphere import (
     apply_haze,
     expose,
-    sample_film,
+    sample_camera_response,
     sample_light,
 )
 from hiseg_ros.datasets.scenes.drawing.camera import Camera
@@ -60,7 +60,7 @@ class Drive:
         self._plan = sample_plan(seed)
         rng = np.random.default_rng([seed, 6])
         self._light = sample_light(rng)
-        self._film = sample_film(rng, size[0])
+        self._response = sample_camera_response(rng, size[0])
         field_of_view = math.radians(float(rng.uniform(50, 90)))
         self._focal = size[1] / 2 / math.tan(field_of_view / 2)
         self._height = float(rng.uniform(1.2, 1.7))
@@ -124,7 +124,7 @@ class Drive:
             draw_birds(canvas, scenery)
         if self._hood:
             self._draw_hood(canvas)
-        rgb = expose(apply_haze(canvas, light), light, self._film, noise)
+        rgb = expose(apply_haze(canvas, light), light, self._response, noise)
         return DrawnScene(rgb, canvas.labels, _boxes(canvas, names))
 
     def _draw_hood(self, canvas: Canvas) -> None:

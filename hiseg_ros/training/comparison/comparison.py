@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of IV 2018: one network, one budget, several ways to learn from datasets."""
+"""The comparison of IV 2018: one network and budget, several ways to use the datasets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hiseg_ros.training.config.loss import LossKind
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to learn."""
+    """One variant of the comparison."""
 
     name: str
     title: str
@@ -43,11 +43,11 @@ class Result:
 
 
 def variants(dataset_names: Sequence[str], head: str = 'conditional') -> list[Variant]:
-    """Return what is compared: four ways to learn together, and each dataset alone.
+    """Return the variants: four on all datasets, and one on each dataset alone.
 
     Args:
         dataset_names: Names of the experiment's datasets.
-        head: Head of the networks that see one dataset alone.
+        head: Head of the networks that are trained on one dataset alone.
     """
     title = {'conditional': 'conditional head', 'leaf': 'leaf head'}
     return [
@@ -63,7 +63,7 @@ def variants(dataset_names: Sequence[str], head: str = 'conditional') -> list[Va
 
 
 def variant_config(base: TrainingConfig, variant: Variant, seed: int) -> TrainingConfig:
-    """Return the experiment of one variant: same network, images per batch and steps.
+    """Return the settings of a variant: same network, batch size and steps as the base.
 
     Raises:
         ConfigError: The variant names a dataset that the experiment lacks.
@@ -103,22 +103,21 @@ def compare(
     only: Sequence[str] = (),
     measured_on: str = 'all images',
 ) -> list[Result]:
-    """Train and score every variant with every seed; what is done already is taken from disk.
+    """Train and score every variant with every seed; finished runs are taken from disk.
 
-    Seeds are the outer loop: an interrupted comparison has whole rounds.
+    Seeds are the outer loop, so an interrupted comparison has complete rounds.
 
     Args:
         base: The experiment; its head, loss, seed and name are replaced.
-        seeds: One training run of each variant per seed.
+        seeds: Seeds of the training runs of each variant.
         folder: Gets a run folder for each run, and results.json.
         train: Trains in a run folder and returns the weights file.
         score: Measures weights.
-        only: Names of the variants wanted; empty takes all.
-        measured_on: What `score` measures on; scores from elsewhere are not taken from disk.
+        only: Names of the variants to run; empty runs all.
+        measured_on: Images that `score` uses, in words; other scores are not taken from disk.
 
     Raises:
-        ConfigError: A wanted variant does not exist, or results in the folder are of other
-            settings.
+        ConfigError: A variant does not exist, or the folder has results of other settings.
         HisegError: As `train` and `score`.
     """
     known = variants(list(base.datasets))
@@ -158,12 +157,12 @@ def _one(
         return Result(config.name, config.seed, stored['scores'], stored['minutes'])
     started = time.monotonic()
     weights = train(config, run_dir)
-    # Trainer and data refer to each other: left to itself Python keeps the images of three runs.
+    # Trainer and data form a reference cycle: without this, images of three runs stay in memory.
     gc.collect()
     minutes = (time.monotonic() - started) / 60
     scores = score(weights)
     _write_json(done, {'settings': key, 'scores': scores, 'minutes': minutes})
-    # A run's checkpoints are ten times its weights, and nobody goes on with a finished run.
+    # Checkpoints take ten times the space of the weights, and a finished run is not resumed.
     shutil.rmtree(run_dir / 'checkpoints', ignore_errors=True)
     return Result(config.name, config.seed, scores, minutes)
 

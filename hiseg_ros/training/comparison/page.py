@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The results of a comparison as a Markdown table and an image."""
+"""Results of a comparison as a Markdown table and a figure."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> None:
-    """Draw one panel per score: a bar per variant at its mean, a dot per seed.
+    """Draw a figure with one panel per score: a bar for the mean, a dot for each seed.
 
     Args:
         results: Of all runs.
         variants: In the order of the bars.
-        path: Image to write; its ending picks the format.
+        path: Image to write; its suffix selects the format.
     """
     from matplotlib.figure import Figure  # slow to import
 
@@ -100,7 +100,7 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
 
 
 def write_page(results: Sequence[Result], variants: Sequence[Variant], folder: Path) -> Path:
-    """Write comparison.md, with its image beside it, and return its path."""
+    """Write comparison.md with its figure, and return its path."""
     draw(results, variants, folder / 'comparison.png')
     page = folder / 'comparison.md'
     page.write_text(

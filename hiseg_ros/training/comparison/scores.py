@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison measures: every network on the kept-out part of every dataset."""
+"""Scores of a comparison: every network on the kept-out part of every dataset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGN_SCORES = (
     ('found_with_right_type', 'found with right type'),
     ('precision', 'region precision'),
 )
-"""Keys of a sign summary and what they are called."""
+"""Keys of a summary of signs, and their titles."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TestSet:
 
 
 def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
-    """Open the kept-out parts of all datasets, and drives that training leaves out.
+    """Open the kept-out parts of all datasets, and the drives that training leaves out.
 
     Raises:
         DatasetError: A folder lacks something.
@@ -72,10 +72,10 @@ def score_weights(
     """Measure one network on every test set.
 
     Args:
-        weights: File to measure.
-        tests: Where.
-        limit: Images of each test set that are taken, evenly spread; 0 takes all.
-        device: Of the engine.
+        weights: Weights file.
+        tests: Test sets.
+        limit: Number of images of each test set, evenly spread; 0 takes all.
+        device: Device of the engine.
 
     Returns:
         By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and

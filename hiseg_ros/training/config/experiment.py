@@ -144,7 +144,7 @@ class DatasetConfig:
     """Factor on the loss of the run's teacher for this dataset; 0 does not ask it."""
 
     scale_from: Literal['native', 'cover'] = 'native'
-    """What `scale` multiplies: the image's own size ('native'), or the size at which it just
+    """Reference of `scale`: the image's own size ('native'), or the size at which it just
     covers the crop ('cover'). IV 2018: cover with a scale of 1."""
 
     box_centred: Share = 0.0
@@ -275,7 +275,7 @@ class TrainingConfig:
     """The dataset whose statistics the written weights have; empty for the mixture of all, by
     their shares."""
     mirror_images: str = 'traffic_signs'
-    """What labels become in mirrored crops: a name in config/mirror_images, or a file."""
+    """Mirror images of labels: a name in config/mirror_images, or a file."""
     seed: Count = 1
     workers: Count = 1
     threads: Count = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Checked settings: frozen pydantic dataclasses whose errors are sentences for a user."""
+"""Checked settings: frozen pydantic dataclasses whose errors are sentences for the user."""
 
 from __future__ import annotations
 

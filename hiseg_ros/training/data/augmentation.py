@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Colours, blur and noise of training crops."""
+"""Colour jitter, blur and noise of training crops."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def random_colors(
 
     Args:
         image: (H, W, 3).
-        rng: Source of chance.
-        config: How much of each; by default what AugmentationConfig says.
+        rng: Random generator.
+        config: Strength of each; by default AugmentationConfig().
     """
     config = config or AugmentationConfig()
-    # torchvision draws from torch's own generator; seeding it here makes a sample depend on its
-    # index alone, so that a resumed run sees the same images.
+    # torchvision uses torch's global generator; with this seed a sample depends on its index
+    # alone, so that a resumed run sees the same images.
     torch.manual_seed(int(rng.integers(2**31)))
     if config.median or config.bilateral:
         image = _edge_keeping_blur(image, rng, config)

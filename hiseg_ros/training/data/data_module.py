@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The data of a run: every dataset, in memory or read on demand, one loader per epoch."""
+"""Lightning data module of a run: all datasets, one loader per epoch, validation images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DRAWN_SIGNS_PER_TYPE = 24
 def _label_weights(
     config: TrainingConfig, mappings: dict[str, Mapping]
 ) -> dict[str, dict[str, float]]:
-    """Return the pixel weights by mapping; datasets of one kind share one mapping."""
+    """Return the label weights by mapping; datasets with one mapping must have the same."""
     weights: dict[str, dict[str, float]] = {}
     for name, item in config.datasets.items():
         if weights.setdefault(mappings[name].name, item.label_weights) != item.label_weights:
@@ -46,10 +46,10 @@ def _label_weights(
 def _narrowings(
     config: TrainingConfig, mappings: dict[str, Mapping], taxonomy: Taxonomy
 ) -> dict[str, Narrowing]:
-    """Return the second labels by mapping; datasets of one kind share theirs.
+    """Return the second labels by mapping; datasets with one mapping must have the same.
 
     Raises:
-        ConfigError: They do not.
+        ConfigError: They have others.
         MappingError: A mapping cannot be read.
     """
     found: dict[str, SecondLabelsConfig | None] = {}
@@ -82,7 +82,7 @@ ValidationItem = tuple[torch.Tensor, torch.Tensor, bool]
 
 
 class WholeImages(Dataset[ValidationItem]):
-    """Validation images as they are, every process the same number of them."""
+    """Validation images at their own size, the same number in every process."""
 
     def __init__(self, dataset: SegmentationDataset, first: int = 0, stride: int = 1) -> None:
         """Take the images of one process.
@@ -90,7 +90,7 @@ class WholeImages(Dataset[ValidationItem]):
         Args:
             dataset: All images.
             first: Number of the process.
-            stride: Processes; the last round shows an image again where they do not come out even.
+            stride: Number of processes; the last image is repeated to fill the last round.
         """
         self.dataset = dataset
         self.first = first
@@ -101,7 +101,7 @@ class WholeImages(Dataset[ValidationItem]):
         return -(-len(self.dataset) // self.stride)
 
     def __getitem__(self, index: int) -> ValidationItem:
-        """Return an image; one that is shown again does not count."""
+        """Return an image; a repeated one does not count."""
         position = self.first + index * self.stride
         sample = self.dataset[min(position, len(self.dataset) - 1)]
         counts = position < len(self.dataset)
@@ -109,7 +109,7 @@ class WholeImages(Dataset[ValidationItem]):
 
 
 class BatchParts(Sampler[list[int]]):
-    """The batches of an epoch that are still to come, as one process's part of each."""
+    """The remaining batches of an epoch, and the part of each that one process takes."""
 
     def __init__(
         self, batch_size: int, batches: int, done: int = 0, process: int = 0, processes: int = 1
@@ -118,10 +118,10 @@ class BatchParts(Sampler[list[int]]):
 
         Args:
             batch_size: Images of a whole batch, those of all processes.
-            batches: Batches in the epoch.
-            done: Batches that have been trained already.
+            batches: Number of batches in the epoch.
+            done: Number of batches that were trained before.
             process: Number of this process.
-            processes: Number of processes; a batch's images are dealt to them in turn.
+            processes: Number of processes, which take the images of a batch in turn.
         """
         self.slots = range(process, batch_size, processes)
         self.batch_size = batch_size
@@ -134,19 +134,19 @@ class BatchParts(Sampler[list[int]]):
             yield [batch * self.batch_size + slot for slot in self.slots]
 
     def __len__(self) -> int:
-        """Return the batches of the whole epoch: the trainer counts those that are done itself."""
+        """Return the number of batches of the whole epoch: the trainer subtracts finished ones."""
         return self.batches
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader that begins where the trainer is; the trainer asks for these two methods."""
+    """A loader that starts at the batch of the trainer, which requires these two methods."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the place follows from the trainer's count of batches."""
+        """Return nothing: the position follows from the trainer's count of batches."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing."""
+        """Ignore the state."""
 
 
 def batches_of_run(config: TrainingConfig) -> int:
@@ -155,7 +155,7 @@ def batches_of_run(config: TrainingConfig) -> int:
 
 
 def batch_sizes(config: TrainingConfig) -> list[int]:
-    """Return every size that batches have in a run; they grow as datasets join."""
+    """Return all batch sizes of a run; batches grow when datasets join."""
     starts = sorted({item.from_epoch for item in config.datasets.values()})
     return [
         sum(item.share for item in config.datasets.values() if item.from_epoch <= start)
@@ -167,10 +167,10 @@ class MixedData(lightning.LightningDataModule):
     """The datasets of a run, one loader per epoch."""
 
     def __init__(self, config: TrainingConfig, taxonomy: Taxonomy) -> None:
-        """Read what is kept in memory, with progress bars.
+        """Open the datasets and read those that are kept in memory, with progress bars.
 
         Raises:
-            ConfigError: A dataset has options or label weights that it does not know.
+            ConfigError: A dataset has unknown options or label weights.
             MappingError: A mapping or the mirror images do not fit the taxonomy.
             DatasetError: A folder or a file is missing or wrong.
         """
@@ -212,7 +212,7 @@ class MixedData(lightning.LightningDataModule):
             self.validation_mapping = mappings[chosen.dataset]
 
     def train_dataloader(self) -> DataLoader[TrainingItem]:
-        """Return what is left of the current epoch; it follows from the number of batches done."""
+        """Return a loader of the remaining batches of the current epoch."""
         config, trainer = self.config, self.trainer
         per_epoch = config.steps_per_epoch * config.accumulate_batches
         total = trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0

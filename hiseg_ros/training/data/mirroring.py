@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Mirrored crops: the labels that change sides, and crops that have no mirror image."""
+"""Mirrored crops: labels that change sides, and crops that cannot be mirrored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LabelSetIds = NDArray[np.int16]
 """(H, W) int16 ids of label sets in the label table; -1 = unlabeled."""
 
 NO_MIRROR = -2
-"""Entry of a label set whose mirror image is no label."""
+"""Entry of a label set without a mirror image."""
 
 
 def mirrored_label_sets(
@@ -25,8 +25,9 @@ def mirrored_label_sets(
 ) -> NDArray[np.int16]:
     """Return the label set that each label set becomes in a mirrored image.
 
-    A coarse label stays true of what has no mirror image itself: a mirrored limit is no limit, but
-    it is the front of a sign. So only labels all of whose leaves have none have none either.
+    A coarse label remains valid where its leaves have no mirror image: a mirrored speed limit is
+    not a speed limit, but still the front of a sign. Only labels whose leaves all have no mirror
+    image have none either.
 
     Args:
         allowed: (S, L), not 0 where label set s allows leaf l.
@@ -53,8 +54,8 @@ def mirror_crop(
 ) -> tuple[RgbImage, LabelSetIds] | None:
     """Return a crop mirrored left to right, or None if a label in it has no mirror image.
 
-    Such a crop is better shown as it is than mirrored with those pixels unlabeled: it loses no
-    label of a rare type, and the network never sees a sign that no street has.
+    Such a crop is used unmirrored, rather than mirrored with those pixels unlabeled: labels of
+    rare types are kept, and the network never sees signs that do not exist.
 
     Args:
         image: (H, W, 3).

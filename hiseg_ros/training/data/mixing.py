@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Batches with fixed shares of each dataset; a sample depends on its number alone."""
+"""Batches with a fixed share of each dataset; a sample depends on its index alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TrainingItem = tuple[torch.Tensor, torch.Tensor, int]
 
 
 class MixedSamples(Dataset[TrainingItem]):
-    """All samples of an epoch in order; each batch holds the configured shares."""
+    """All samples of an epoch in order; each batch has the configured share of each dataset."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class MixedSamples(Dataset[TrainingItem]):
         seed: int,
         library: Sequence[Sequence[SignCutout]] = (),
     ) -> None:
-        """Lay out one epoch; datasets whose `from_epoch` lies ahead are left out.
+        """Plan one epoch; datasets that join in a later epoch are left out.
 
         Args:
             training_sets: The datasets, in the order of the configuration.
             crop: (height, width) of every sample.
-            steps: Batches in an epoch.
+            steps: Number of batches in an epoch.
             epoch: Number of the epoch within the run, from 0.
             seed: Seed of the run.
             library: Signs to paste by type; empty pastes none.
@@ -70,10 +70,10 @@ class MixedSamples(Dataset[TrainingItem]):
         return self.steps * self.batch_size
 
     def __getitem__(self, index: int) -> TrainingItem:
-        """Return one augmented sample; it depends on seed, epoch and index alone.
+        """Return an augmented sample, which depends only on seed, epoch and index.
 
         Raises:
-            DatasetError: An image that is not kept in memory cannot be used.
+            DatasetError: An image that is not kept in memory cannot be read.
         """
         batch, slot = divmod(index, self.batch_size)
         dataset_index, place = self.slots[slot]
@@ -94,7 +94,7 @@ class MixedSamples(Dataset[TrainingItem]):
                 image,
                 label_set_ids,
             )
-        # After mirroring: pasted signs are as they stand in the street.
+        # After mirroring: pasted signs are not mirrored.
         if self.library and config.pasted_signs:
             count = int(rng.poisson(config.pasted_signs))
             paste_signs(image, label_set_ids, self.library, count, rng, config.pasted_size)
@@ -119,7 +119,7 @@ class MixedSamples(Dataset[TrainingItem]):
         return least * config.scale[0], least * config.scale[1]
 
     def _position(self, dataset_index: int, batch: int, place: int) -> int:
-        """Return which image a slot shows: each at least once per pass, always in new order."""
+        """Return the index of the image for a slot of a batch."""
         training_set = self.training_sets[dataset_index]
         step = (self.epoch - training_set.config.from_epoch) * self.steps + batch
         number, position = divmod(
@@ -135,7 +135,7 @@ class MixedSamples(Dataset[TrainingItem]):
 def _chosen_box(
     boxes: Sequence[Box], of_label_id: NDArray[np.float64], rng: np.random.Generator
 ) -> Box:
-    """Return a box, one of a rare label likelier: for its sake the image is shown again."""
+    """Return a random box; boxes of rare labels are more likely."""
     weights = np.array([of_label_id[box.label_id] for box in boxes])
     if (weights == weights[0]).all():
         return boxes[int(rng.integers(len(boxes)))]

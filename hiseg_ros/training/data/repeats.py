@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which image comes when: passes over a dataset, in which images of rare labels come again."""
+"""Order of images in a pass over a dataset; images with rare labels are repeated."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often images are shown per pass, on average."""
+    """Mean number of times that images are shown per pass."""
 
     of_image: NDArray[np.float64]
     """(N,), at least 1."""
     of_label_id: NDArray[np.float64]
-    """(256,), at least 1; boxes of rare labels are the likelier centres of crops."""
+    """(256,), at least 1; crops are centred on boxes with these weights."""
 
     @classmethod
     def none(cls, count: int) -> Repeats:
-        """Return each of `count` images once."""
+        """Return the factors with which each of `count` images is shown once."""
         return cls(np.ones(count), np.ones(256))
 
 
@@ -33,7 +33,7 @@ def repeat_factors(present: NDArray[np.bool_], threshold: float) -> Repeats:
     largest factor of its labels.
 
     Args:
-        present: (N, 256) is label id c in image i.
+        present: (N, 256), whether label id c is in image i.
         threshold: Share of the images below which a label is rare.
     """
     share = present.mean(axis=0)
@@ -44,17 +44,17 @@ def repeat_factors(present: NDArray[np.bool_], threshold: float) -> Repeats:
 
 
 def pass_length(of_image: NDArray[np.float64]) -> int:
-    """Return how many images one pass shows; the same for every pass."""
+    """Return the number of images in a pass, which is the same for every pass."""
     return math.ceil(float(of_image.sum()))
 
 
 def pass_order(of_image: NDArray[np.float64], seed: int, number: int) -> NDArray[np.int64]:
-    """Return which images a pass shows, in random order.
+    """Return the indices of the images in a pass, in random order.
 
-    An image with the factor 2.3 comes twice in most passes and three times in the others: the
-    factors are laid end to end and an image is shown for each whole number, counted from a random
-    start, that falls into its piece. So every pass has the same length, and an image's place
-    follows from its number alone.
+    An image with the factor 2.3 is shown twice in most passes and three times in the others, by
+    systematic sampling: the factors are laid end to end, and an image is shown for each integer,
+    counted from a random start, within its interval. So every pass has the same length, and
+    depends on its number alone.
 
     Args:
         of_image: (N,) factors, at least 1.

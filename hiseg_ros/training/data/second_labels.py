@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A second label image for each image of a dataset, in the label ids of another mapping."""
+"""Second label images of a dataset, in the label ids of another mapping."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hiseg_ros.errors import DatasetError
 
 @dataclass(frozen=True)
 class SecondLabels:
-    """A folder of label images, named as `hiseg predict --mapping` names them."""
+    """A folder of label images with the names that `hiseg predict --mapping` gives them."""
 
     root: Path
     mapping_name: str
 
     def path(self, name: str) -> Path:
-        """Return the file for the image of a name."""
+        """Return the label file of an image by its name."""
         return self.root / f'{name}_{self.mapping_name}.png'
 
     def of(self, sample: Sample) -> NDArray[np.uint8]:
@@ -41,6 +41,6 @@ class SecondLabels:
         if label_ids.shape != sample.label_ids.shape:
             raise DatasetError(
                 f'{path} has size {label_ids.shape}; expected {sample.label_ids.shape} as its '
-                'picture.'
+                'image.'
             )
         return label_ids

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Signs to paste: cut out of box-labelled images and drawn, equally many types of each."""
+"""Signs to paste: cut out of annotated images, and drawn, for every type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hiseg_ros.training.data.training_set import TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
 
 MIN_SIDE = 20
-"""Smaller cutouts carry no pictogram worth pasting."""
+"""Smallest side in pixels of cutouts: smaller ones show no readable pictogram."""
 
 
 def sign_library(
@@ -30,7 +30,7 @@ def sign_library(
     Args:
         training_set: A dataset with boxes of sign types, in GTSDB's label ids.
         label_set_of_label_id: (256,) label set of each label id.
-        drawn_per_type: Drawn variants of each type.
+        drawn_per_type: Number of drawn variants of each type.
         seed: Seed of the drawn variants.
     """
     cutouts: dict[int, list[SignCutout]] = defaultdict(list)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Crops at jittered scale, and signs pasted with their labels."""
+"""Random crops at a random scale, and signs pasted with their labels."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def random_crop(
         image: (H, W, 3).
         label_set_ids: (H, W) label set of each pixel.
         size: (height, width) of the result.
-        scale: Least and largest factor, drawn evenly in its logarithm.
-        rng: Source of chance.
+        scale: Smallest and largest factor; its logarithm is uniform.
+        rng: Random generator.
         centre: A box that should lie inside the window, or None for any window.
     """
     factor = float(np.exp(rng.uniform(*np.log(scale))))
     height, width = size
-    # The window in the original image; only that part is resized.
+    # The window in the original image; only this part is resized.
     window_h, window_w = round(height / factor), round(width / factor)
     image_h, image_w = label_set_ids.shape
     if centre is None:
@@ -61,7 +61,7 @@ def random_crop(
     if part.shape[:2] != size:
         shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         part = cv2.resize(part, (width, height), interpolation=shrink)
-        # Plain INTER_NEAREST takes the pixel above and left: labels half a pixel off their image.
+        # INTER_NEAREST takes the pixel above and to the left, which shifts labels by half a pixel.
         part_ids = cv2.resize(part_ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(part, np.uint8), np.asarray(part_ids, np.int16)
 
@@ -92,9 +92,9 @@ def paste_sign(
     Args:
         image: (H, W, 3), changed.
         label_set_ids: (H, W) label set of each pixel, changed.
-        sign: What to paste.
+        sign: The sign.
         side: Longer side of the result in pixels.
-        rng: Source of chance.
+        rng: Random generator.
     """
     source_h, source_w = sign.mask.shape
     factor = side / max(source_h, source_w)
@@ -110,7 +110,7 @@ def paste_sign(
     rgb = cv2.GaussianBlur(sign.rgb, (0, 0), soft) if soft > 0.5 else sign.rgb
     rgb = cv2.warpPerspective(rgb, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpPerspective(sign.mask.astype(np.float32), warp, (width, height))
-    # The camera's own softness, which a small cutout must not lose its shape to.
+    # Softness of the camera, limited so that a small cutout keeps its shape.
     softness = min(rng.uniform(0, 1.0), 0.05 * side)
     if softness > 0.3:
         rgb, alpha = (cv2.GaussianBlur(part, (0, 0), softness) for part in (rgb, alpha))
@@ -121,13 +121,13 @@ def paste_sign(
     target_ids = label_set_ids[top : top + height, left : left + width]
     rgb = rgb[: target.shape[0], : target.shape[1]]
     alpha = alpha[: target.shape[0], : target.shape[1]]
-    # Signs follow the light of the image, and a little that of their place: dusk signs on dusk
-    # streets, darker ones under trees.
+    # Brightness follows that of the image, and a little that of the surroundings: dark signs at
+    # dusk, darker ones under trees.
     around = 0.75 * image.mean() + 0.25 * target.mean()
     light = float(np.clip((around + 30) / 150 * rng.uniform(0.6, 1.3), 0.25, 1.2))
     tint = rng.uniform(0.92, 1.08, 3)
     lit = np.clip(rgb.astype(np.float32) * light * tint + rng.uniform(-10, 15), 0, 255)
-    # Dust and distance take contrast.
+    # Dust and distance reduce contrast.
     lit = lit.mean() + (lit - lit.mean()) * rng.uniform(0.7, 1.0)
     blended = alpha[..., None] * lit + (1 - alpha[..., None]) * target
     blended = blended + rng.normal(0, rng.uniform(0, 5), blended.shape)
@@ -144,15 +144,15 @@ def paste_signs(
     rng: np.random.Generator,
     sides: tuple[int, int] = (14, 72),
 ) -> None:
-    """Paste signs in place, every type equally likely, small ones likelier than large ones.
+    """Paste signs in place, every type with equal probability.
 
     Args:
         image: (H, W, 3), changed.
         label_set_ids: (H, W) label set of each pixel, changed.
-        library: Cutouts by type, none empty.
-        count: How many to paste.
-        rng: Source of chance.
-        sides: Least and largest longer side in pixels, drawn evenly in its logarithm.
+        library: Cutouts by type, at least one of each.
+        count: Number of signs.
+        rng: Random generator.
+        sides: Smallest and largest longer side in pixels; its logarithm is uniform.
     """
     for _ in range(count):
         cutouts = library[int(rng.integers(len(library)))]

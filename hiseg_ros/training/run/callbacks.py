@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What happens beside the training steps: the run folder, speed and memory, images."""
+"""Lightning callbacks: run folder, speed and memory, progress bar, checkpoints, overlays."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ WINDOW = 20
 """Steps over which the shown speed is averaged."""
 
 SHOWN_IMAGES = 4
-"""Validation images of which TensorBoard gets the overlay."""
+"""Number of validation images whose overlays are written to TensorBoard."""
 
 
 class RunFolderWriter(Callback):
-    """Keeps the run folder; the first process alone writes."""
+    """Writes the files of the run folder, in the first process only."""
 
     def __init__(self, run_dir: Path, config: TrainingConfig, first_step: int) -> None:
-        """Write nothing yet.
+        """Take what is written later.
 
         Args:
             run_dir: The folder.
-            config: What is trained.
+            config: Settings of the run.
             first_step: Steps that were done before this start.
         """
         self.first_step = first_step
@@ -47,14 +47,14 @@ class RunFolderWriter(Callback):
     def on_fit_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Write configuration and environment: every process has looked at the folder by now."""
+        """Write configuration and environment, after every process has checked the folder."""
         if trainer.is_global_zero:
             record_start(self.run_dir, self.config, self.first_step, trainer.world_size)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Bring the table of metrics up to date."""
+        """Update the table of metrics."""
         if trainer.is_global_zero:
             merge_metrics(self.run_dir)
 
@@ -98,7 +98,7 @@ class Speed(Callback):
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Leave out what lay between two epochs, such as writing a checkpoint."""
+        """Exclude the time between two epochs, such as that of writing a checkpoint."""
         self.other_seconds += self._lap()
 
     def on_train_batch_end(
@@ -120,11 +120,11 @@ class Speed(Callback):
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Leave out the validation."""
+        """Exclude the time of the validation."""
         self.other_seconds += self._lap()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run goes on counting from."""
+        """Return the counts, for a run that resumes."""
         return {
             'images': self.images,
             'training_seconds': self.training_seconds,
@@ -133,12 +133,12 @@ class Speed(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the counts."""
         for name, value in state_dict.items():
             setattr(self, name, value)
 
     def card(self) -> dict[str, Any]:
-        """Return what the run took, as measured."""
+        """Return measured speed, memory and time of the run, for the model card."""
         return {
             'images_per_s': round(self.images / max(self.training_seconds, 1e-9), 2),
             'peak_memory_mib': self.peak_memory_mib,
@@ -148,7 +148,7 @@ class Speed(Callback):
 
 
 def _peak_memory_mib(device: torch.device) -> int:
-    """Return the most memory that tensors took on a GPU, or that the whole process took."""
+    """Return the peak memory of tensors on a GPU, or of the process on a CPU."""
     if device.type == 'cuda':
         return int(torch.cuda.max_memory_allocated(device) >> 20)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -156,11 +156,11 @@ def _peak_memory_mib(device: torch.device) -> int:
 
 
 class RunProgressBar(TQDMProgressBar):
-    """Lightning's bar of an epoch, with the time that is left of the whole run."""
+    """Lightning's progress bar of an epoch, with the remaining time of the whole run."""
 
     def __init__(self, speed: Speed, batches: int) -> None:
         """Take the measurements and the number of batches in the run."""
-        # Into a log file every refresh writes a line.
+        # In a log file every refresh is a line.
         super().__init__(refresh_rate=1 if sys.stderr.isatty() else 50)
         self._speed = speed
         self._batches = batches
@@ -168,7 +168,7 @@ class RunProgressBar(TQDMProgressBar):
     def get_metrics(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Return what stands behind the bar."""
+        """Return the values shown behind the bar."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop('v_num', None)
         done = trainer.fit_loop.epoch_loop.batch_progress.total.ready
@@ -179,10 +179,9 @@ class RunProgressBar(TQDMProgressBar):
 
 
 class TimedCheckpoint(ModelCheckpoint):
-    """Lightning's checkpoint, but never between the batches whose gradients make one step.
+    """Checkpoint that is never written between the batches of one optimiser step.
 
-    Gradients that wait for others are not part of a checkpoint, and a run that goes on from one
-    would lack them.
+    Accumulated gradients are not part of a checkpoint, so a resumed run would lack them.
     """
 
     def on_train_batch_end(
@@ -193,16 +192,16 @@ class TimedCheckpoint(ModelCheckpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Write where it is time and the step is complete."""
+        """Write a checkpoint if it is due and the step is complete."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 class ValidationOverlays(Callback):
-    """Sends the overlays of a few validation images to TensorBoard."""
+    """Writes overlays of a few validation images to TensorBoard."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        """Take the tree that has the colours."""
+        """Take the taxonomy, which has the colours."""
         self.taxonomy = taxonomy
 
     def on_validation_batch_end(
@@ -214,7 +213,7 @@ class ValidationOverlays(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw one image; outputs are its `image` and its predicted `labels`."""
+        """Write one overlay; `outputs` has the `image` and its predicted `labels`."""
         board = next((x for x in trainer.loggers if isinstance(x, TensorBoardLogger)), None)
         if board is None or batch_idx >= SHOWN_IMAGES or not trainer.is_global_zero:
             return

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints that are whole or not there, and what is read from them."""
+"""Atomic writing of checkpoints, and reading of the averaged weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hiseg_ros.errors import CheckpointError, ConfigError
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place and move it there: it is the old one or the new one, whole.
+    """Write a file atomically: under a temporary name, then renamed.
 
     Raises:
         CheckpointError: It cannot be written; a file that was there before is untouched.
@@ -44,16 +44,16 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints that a kill, a full disk or a diverged network cannot spoil.
+    """Writes checkpoints that a kill, a full disk or a diverged network cannot damage.
 
-    Lightning's own writer takes its temporary file from the system's folder for these and copies
-    it over the last checkpoint where that is another disk: not whole while it copies.
+    Lightning's own writer puts its temporary file into the system's temporary folder. Where that
+    is another disk, it copies the file over the last checkpoint, which is incomplete meanwhile.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint whose weights are numbers.
+        """Write a checkpoint, if all its weights are finite.
 
         Raises:
             CheckpointError: It cannot be written.
@@ -68,13 +68,13 @@ class AtomicCheckpoints(TorchCheckpointIO):
             with partial.open('wb') as file:
                 file.write(buffer.getbuffer())
                 file.flush()
-                os.fsync(file.fileno())  # a rename may reach the disk before what it renames
+                os.fsync(file.fileno())  # else the rename may reach the disk before the content
 
         replace_file(Path(path), write)
 
 
 def check_finite(state: Mapping[str, torch.Tensor], step: int, path: Path) -> None:
-    """Refuse weights that are not numbers.
+    """Check that all weights are finite.
 
     Raises:
         ConfigError: One is not finite.
@@ -87,19 +87,19 @@ def check_finite(state: Mapping[str, torch.Tensor], step: int, path: Path) -> No
     if bad:
         raise ConfigError(
             f'{len(bad)} tensors of the network are not finite after step {step}, first '
-            f'{bad[0]}; expected numbers: lower learning_rate or take precision 32-true, and '
-            f'start again. {path} keeps what it holds.'
+            f'{bad[0]}; expected finite numbers: lower learning_rate or take precision 32-true, '
+            f'and start again. {path} is unchanged.'
         )
 
 
 def load_averaged(module: torch.nn.Module, path: Path) -> int:
-    """Load the averaged weights of a training checkpoint; nothing in it is executed.
+    """Load the averaged weights of a training checkpoint, without executing code from it.
 
     Returns:
         The optimiser steps that had been done.
 
     Raises:
-        CheckpointError: The file is damaged, or of another network.
+        CheckpointError: The file is damaged, or its network is another one.
     """
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)

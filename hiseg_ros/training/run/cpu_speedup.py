@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What makes training on a processor faster; nothing here changes results."""
+"""Faster depthwise convolutions for training on a CPU, with the same results."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _DepthwiseConvolution(torch.autograd.Function):
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise layer whose backward pass stays in float32 under bfloat16 autocast.
 
-    Processors have no fast bfloat16 backward pass for these layers: float32 takes half the time.
+    On CPUs the bfloat16 backward pass of these layers is slow: float32 takes half the time.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 def speed_up_depthwise(network: nn.Module) -> int:
-    """Let the depthwise layers of a network be `DepthwiseConv2d`; return how many are."""
+    """Replace the depthwise layers of a network by `DepthwiseConv2d`; return their number."""
     count = 0
     for layer in network.modules():
         is_depthwise = type(layer) is nn.Conv2d and layer.groups == layer.in_channels > 1

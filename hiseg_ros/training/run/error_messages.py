@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong while a network trains, said in one sentence each."""
+"""Errors of a training run as one sentence each."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _DISK = (
     errno.EACCES,
     errno.EPERM,
 )
-"""What the system says when a file cannot be written."""
+"""System errors of files that cannot be written."""
 
 
 @contextmanager
 def one_sentence_errors(trainer: lightning.Trainer, run_dir: Path) -> Iterator[None]:
-    """Turn what stops a run from outside into errors with one sentence.
+    """Convert errors that stop a run into errors of one sentence.
 
     Args:
-        trainer: Its run.
-        run_dir: Where the last checkpoint lies, which stays what it is.
+        trainer: Trainer of the run.
+        run_dir: Run folder with the last checkpoint, which is not changed.
 
     Raises:
-        HisegError: The disk, the device's memory or a worker gave up; or one that was raised in a
-            worker, without the worker's traceback.
-        KeyboardInterrupt: The user stopped it; the text says how to go on.
+        HisegError: The disk is full, the device out of memory, or a worker ended; or an error
+            from a worker, without the worker's traceback.
+        KeyboardInterrupt: The user interrupted the run; the text says how to resume it.
     """
-    # Lightning takes a second Ctrl-C away from the user while it closes, and for ever after.
+    # Lightning ignores SIGINT while it closes down, and does not restore the handler.
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except HisegError as problem:
-        sentence = _said_in_worker(problem)
+        sentence = _sentence_of_worker(problem)
         if sentence is None:
             raise
         raise type(problem)(sentence) from problem
@@ -61,28 +61,30 @@ def one_sentence_errors(trainer: lightning.Trainer, run_dir: Path) -> Iterator[N
             raise
         raise ConfigError(
             f'A process that loads images ended ({_first_line(problem)}); expected it to live as '
-            f'long as the run: it may lack memory, so set fewer workers. {_how_to_go_on(run_dir)}'
+            f'long as the run: it may lack memory, so set fewer workers. {_how_to_resume(run_dir)}'
         ) from problem
     except OSError as problem:
         if problem.errno not in _DISK:
             raise
         raise CheckpointError(
             f'The run folder {run_dir} cannot be written ({problem}); expected free space and '
-            f'the right to write. {_how_to_go_on(run_dir)}'
+            f'the right to write. {_how_to_resume(run_dir)}'
         ) from problem
     except SystemExit as problem:
         if not trainer.interrupted or problem.code != 1:
             raise
         raise KeyboardInterrupt(
-            f'interrupted after step {trainer.global_step}. {_how_to_go_on(run_dir)}'
+            f'interrupted after step {trainer.global_step}. {_how_to_resume(run_dir)}'
         ) from problem
     finally:
         signal.signal(signal.SIGINT, handler)
 
 
-def _how_to_go_on(run_dir: Path) -> str:
+def _how_to_resume(run_dir: Path) -> str:
     last = last_checkpoint(run_dir)
-    where = f'goes on from {last}' if last.is_file() else 'begins anew: there is no checkpoint yet'
+    where = (
+        f'resumes from {last}' if last.is_file() else 'starts again: there is no checkpoint yet'
+    )
     return f'The same command {where}.'
 
 
@@ -90,8 +92,8 @@ def _first_line(problem: BaseException) -> str:
     return str(problem).strip().split('\n')[0][:200]
 
 
-def _said_in_worker(problem: HisegError) -> str | None:
-    """Return the sentence of an error from a loading process, which torch hides in a traceback."""
+def _sentence_of_worker(problem: HisegError) -> str | None:
+    """Return the message of an error from a worker, which torch wraps in a traceback."""
     text = str(problem)
     if 'Original Traceback' not in text:
         return None

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The training step, the schedule and the validation, as Lightning runs them."""
+"""Lightning module: training step, optimiser and validation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class SegmentationModule(lightning.LightningModule):
         self._confusion: Confusion | None = None
 
     def on_fit_start(self) -> None:
-        """Check what depends on the number of processes.
+        """Check the shares against the number of processes.
 
         Raises:
             ConfigError: A process would see no image of a dataset that has its own statistics.
@@ -128,17 +128,17 @@ class SegmentationModule(lightning.LightningModule):
         freeze_norm_statistics(self.network, self.config.frozen_norms)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Let random numbers follow from the number of the batch: a resumed run draws the same."""
+        """Seed torch by the number of the batch, so that a resumed run draws the same numbers."""
         number = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(hash((self.config.seed, number, self.global_rank)))
 
     def _check_finite(self, loss: torch.Tensor, dataset_index: torch.Tensor) -> None:
-        """Stop before a loss that is no number reaches the weights, in all processes at once.
+        """Stop before a loss that is not finite reaches the weights, in all processes at once.
 
         Raises:
             ConfigError: It is not finite.
         """
-        # What one process finds all of them have to know: the others would wait for it for ever.
+        # All processes must know what one of them finds: the others would wait for it forever.
         if bool(sum_over_processes((~loss.detach().isfinite()).float()) == 0):
             return
         names = list(self.config.datasets)
@@ -158,7 +158,7 @@ class SegmentationModule(lightning.LightningModule):
             self._confusion = Confusion(self.validation_mapping)
 
     def validation_step(self, batch: ValidationItem, batch_idx: int) -> dict[str, Any]:
-        """Count the pixels of a whole image at its own size; return it with its labels."""
+        """Count the pixels of an image at its own size; return the image and predicted labels."""
         assert self._confusion is not None
         assert self.validation_mapping is not None
         image, label_ids = (tensor.cpu().numpy() for tensor in batch[:2])
@@ -194,8 +194,8 @@ class SegmentationModule(lightning.LightningModule):
     def finished_networks(self) -> dict[str, HierarchicalNetwork]:
         """Return the networks to write, by file name without its ending.
 
-        The first is the run's result. With `dataset_norm` one for each dataset follows, with its
-        statistics, for those who know which camera they have.
+        The first is the result of the run. With `dataset_norm`, a network with the statistics of
+        each dataset follows, for use where the camera is like that of the dataset.
         """
         name = self.config.name
         if not self.config.dataset_norm:

@@ -77,8 +77,8 @@ def _check_part(network: nn.Module, part: str, setting: str) -> None:
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return AdamW or SGD over a network's parameters.
 
-    Both take `weight_decay` times the weight: AdamW apart from the gradient, SGD as part of it,
-    which is the gradient of half its square, as in IV 2018.
+    AdamW has decoupled weight decay, SGD adds `weight_decay` times the weight to the gradient, as
+    in IV 2018.
     """
     groups, settings = parameter_groups(network, config), config.optimizer
     if settings.kind == 'sgd':

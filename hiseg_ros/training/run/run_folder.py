@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a run: its configuration, what it ran on, its metrics in one table."""
+"""Folder of a run: configuration, environment of each start, metrics in one table."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _FREE = (
     'backbone_weights',
     'start',
 )
-"""Keys that change nothing in a run that has begun; nor do the folders of its datasets."""
+"""Keys that may change in a run that has begun, as may the folders of its datasets."""
 
 
 def tuples_as_lists(value: Any) -> Any:
-    """Return tuples as lists, which YAML has."""
+    """Return a value with tuples replaced by lists, for YAML."""
     if isinstance(value, dict):
         return {key: tuples_as_lists(item) for key, item in value.items()}
     return [tuples_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
@@ -59,20 +59,20 @@ def settings_text(config: TrainingConfig) -> str:
 
 
 def last_checkpoint(run_dir: Path) -> Path:
-    """Return where the checkpoint lies from which a run goes on; it need not exist."""
+    """Return the path of the checkpoint from which a run resumes; it need not exist."""
     return run_dir / 'checkpoints' / 'last.ckpt'
 
 
 def check_run_folder(run_dir: Path, config: TrainingConfig, force_config: bool = False) -> None:
-    """Refuse a folder that cannot be written or holds the run of another configuration.
+    """Check that a folder can be written and holds no run with other settings.
 
     Args:
         run_dir: Folder of the run; nothing is written yet.
-        config: What is to be trained.
-        force_config: Let a run go on with other settings than it began with.
+        config: Settings of the run.
+        force_config: Resume a run with other settings than it was started with.
 
     Raises:
-        ConfigError: One sentence with the settings that differ, or with what is in the way.
+        ConfigError: The folder cannot be written, or settings differ.
     """
     nearest = next(path for path in (run_dir, *run_dir.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
@@ -120,7 +120,7 @@ def _differences(before: Any, now: Any, key: str = '') -> list[tuple[str, str]]:
 
 
 def environment(processes: int = 1) -> dict[str, Any]:
-    """Return what a run depends on beside its configuration: versions, device, command."""
+    """Return versions, device, command and commit of a run."""
     checkout = Path(__file__).resolve().parents[3]
     found: dict[str, Any] = {
         'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
@@ -143,7 +143,7 @@ def environment(processes: int = 1) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says of the checkout, or None where this is an installed package."""
+    """Return the output of git in the checkout, or None for an installed package."""
     if not (folder / '.git').exists():
         return None
     try:
@@ -156,14 +156,14 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def device_name() -> str:
-    """Return the name of the GPU, or of the processor with the threads that torch uses."""
+    """Return the name of the GPU, or of the CPU with the number of threads that torch uses."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f'{processor_name()}, {torch.get_num_threads()} threads'
 
 
 def record_start(run_dir: Path, config: TrainingConfig, first_step: int, processes: int) -> None:
-    """Write the configuration, and add this start to the list of environments.
+    """Write the configuration, and append this start to environment.json.
 
     Raises:
         CheckpointError: The folder cannot be written.
@@ -173,16 +173,16 @@ def record_start(run_dir: Path, config: TrainingConfig, first_step: int, process
     try:
         starts = list(json.loads(path.read_text())) if path.is_file() else []
     except ValueError:
-        starts = []  # a log, not worth a run
+        starts = []  # only a log: not worth stopping a run
     starts.append({'first_step': first_step, **environment(processes)})
     replace_file(path, lambda partial: partial.write_text(json.dumps(starts, indent=1) + '\n'))
 
 
 def merge_metrics(run_dir: Path) -> Path:
-    """Write the metrics of all parts of a run as one table, each step once.
+    """Merge the metrics of all starts of a run into one table, each step once.
 
-    A part that was killed may have logged steps after its last checkpoint, which the next part
-    trained again: the later rows count.
+    A run that was killed may have logged steps after its last checkpoint, which were trained again
+    after the next start: the later rows are kept.
 
     Raises:
         CheckpointError: The table cannot be written.

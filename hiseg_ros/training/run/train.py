@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A training run from its configuration: data, trainer, checkpoints, final weights."""
+"""A training run: data, trainer, checkpoints, final weights."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ def train(
     accelerator: str = 'auto',
     force_config: bool = False,
 ) -> Path:
-    """Train a network, or go on where an earlier run in the same folder stopped.
+    """Train a network, or resume the run in the same folder.
 
-    A run that is complete and has the same configuration is left as it is. Started by torchrun or
-    SLURM, all processes train one network together and the first one writes.
+    A complete run with the same configuration is left unchanged. Started by torchrun or SLURM, all
+    processes train one network together and the first one writes.
 
     Args:
-        config: What to train.
+        config: Settings of the run.
         run_dir: Gets config.yaml, environment.json, metrics.csv, checkpoints/, tensorboard/ and
             <name>.safetensors.
-        accelerator: Lightning's name of the device kind.
-        force_config: Go on although the folder's run began with other settings.
+        accelerator: Lightning's name of the kind of device.
+        force_config: Resume although the run was started with other settings.
 
     Returns:
         The weights file.
@@ -83,8 +83,8 @@ def train(
         CheckpointError: The run folder's checkpoint is damaged or of another network, or the disk
             is full.
         DeviceError: There is no such accelerator.
-        HisegError: The configuration, a data set or the run folder cannot be used.
-        KeyboardInterrupt: The user stopped it; the text says how to go on.
+        HisegError: The configuration, a dataset or the run folder cannot be used.
+        KeyboardInterrupt: The user interrupted the run; the text says how to resume it.
     """
     if accelerator == 'gpu' and not torch.cuda.is_available():
         raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
@@ -96,7 +96,7 @@ def train(
     check_divisible(batch_sizes(config), devices * machines)
     check_run_folder(run_dir, config, force_config)
     keep_freed_memory(TRAINING)
-    # What it says of devices is in environment.json; the rest is advice and advertisements.
+    # Devices are listed in environment.json; the rest is advice for programmers.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -119,20 +119,20 @@ def train(
     if is_on_processor:
         speed_up_depthwise(module.network)
     elif devices * machines > 1:
-        # torch's own conversion drops the activation that timm's norms carry.
+        # torch's own conversion drops the activation in timm's norm layers.
         module.network = convert_sync_batchnorm(module.network)  # type: ignore[no-untyped-call]
     speed = Speed()
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=machines,
-        # Every loss reaches every weight, but the norms of a dataset that joins later wait.
+        # Every loss reaches every weight, except the norms of datasets that join later.
         strategy=(
             DDPStrategy(find_unused_parameters=config.dataset_norm)
             if devices * machines > 1
             else 'auto'
         ),
-        use_distributed_sampler=False,  # the loaders deal the images out themselves
+        use_distributed_sampler=False,  # the loaders distribute the images
         max_epochs=-(-config.steps // config.steps_per_epoch),
         reload_dataloaders_every_n_epochs=1,
         check_val_every_n_epoch=config.validation_every_epochs if data.validation else None,
@@ -148,9 +148,9 @@ def train(
             *_callbacks(config, run_dir, speed),
         ],
         logger=[
-            # A folder for each part of a run: the logger empties the one that it is given.
+            # A folder for each start: the logger empties its folder.
             CSVLogger(run_dir, name='metrics', flush_logs_every_n_steps=20),
-            # Steps that were lost with a killed run are drawn once.
+            # Steps that a killed run has logged are not drawn twice.
             TensorBoardLogger(
                 run_dir, name='tensorboard', version='', purge_step=first_step or None
             ),
@@ -159,20 +159,20 @@ def train(
         default_root_dir=run_dir,
     )
     with one_sentence_errors(trainer, run_dir):
-        # Lightning's checkpoints are pickles: only tensors and plain values are taken from one.
+        # Lightning's checkpoints are pickles: only tensors and plain values are loaded.
         trainer.fit(
             module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
         )
-        # After the last epoch this is what the module holds; where no epoch was left, only the
-        # file has the averaged weights.
+        # The module has these weights already if an epoch was trained; if the run was complete,
+        # only the file has the averaged weights.
         best = last.with_name('best.ckpt')
         chosen = best if config.final_weights == 'best' and best.is_file() else last
         load_averaged(module, chosen)
-        if data.validation:  # the card: of these very weights
+        if data.validation:  # scores of the written weights, for the model card
             trainer.validate(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
             card = _card(config, trainer, speed)
-            # The run's own file comes last: where it lies, the run is complete.
+            # The weights of the run are written last: if they exist, the run is complete.
             for name, network in reversed(module.finished_networks().items()):
                 write = partial(
                     save_checkpoint,
@@ -197,7 +197,7 @@ def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Call
             EMAWeightAveraging(decay=config.ema_decay, update_starting_at_step=config.warmup_steps)
         )
     folder = last_checkpoint(run_dir).parent
-    # Two reasons to write one file: an epoch is over, or it takes long.
+    # The file is written at the end of an epoch, and in long epochs also in between.
     for reason in ({'every_n_epochs': 1}, {'train_time_interval': CHECKPOINT_INTERVAL}):
         callbacks.append(
             TimedCheckpoint(
@@ -227,8 +227,8 @@ def _callbacks(config: TrainingConfig, run_dir: Path, speed: Speed) -> list[Call
 def _plugins() -> list[Any]:
     plugins: list[Any] = [AtomicCheckpoints()]
     if SLURMEnvironment.detect():
-        # Its checkpoint at a signal would be taken in the middle of a step: the last one at a
-        # step's end is never more than CHECKPOINT_INTERVAL old.
+        # A checkpoint at a signal would be written in the middle of a step; the last one at the
+        # end of a step is at most CHECKPOINT_INTERVAL old.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     return plugins
 
@@ -237,7 +237,7 @@ def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torc
     """Return the weights of an earlier run to start from.
 
     Raises:
-        CheckpointError: The file cannot be used, or is of another network or taxonomy.
+        CheckpointError: The file cannot be used, or its network or taxonomy is another one.
     """
     checkpoint = load_checkpoint(config.initial_weights)
     if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != config.network:
@@ -274,7 +274,7 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> d
 
 
 def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
-    """Return what the second labels of a dataset are; their folder says nothing elsewhere."""
+    """Return the entry of second labels in the model card, without their folder."""
     second = config.second_labels
     if second is None:
         return {}
@@ -282,7 +282,7 @@ def _second_labels_card(config: DatasetConfig) -> dict[str, Any]:
 
 
 def _backbone_card(config: TrainingConfig) -> dict[str, Any]:
-    """Return where the backbone's first weights come from; a file is not named by its folder."""
+    """Return the entry of backbone weights in the model card, without their folder."""
     if not config.backbone_weights:
         return {}
     return {

@@ -30,7 +30,7 @@ IV2018 = AugmentationConfig(
 )
 
 
-def picture() -> np.ndarray:
+def pattern() -> np.ndarray:
     """Return a (32, 40, 3) image with colours and edges, away from black and white."""
     return np.random.default_rng(5).integers(60, 190, (32, 40, 3), np.uint8)
 
@@ -64,23 +64,23 @@ def test_the_same_chance_gives_the_same_colours_whatever_torch_drew_before(
 ) -> None:
     """A sample depends on its own generator, not on torch's global one."""
     for seed in range(12):
-        first = random_colors(picture(), np.random.default_rng(seed), config)
+        first = random_colors(pattern(), np.random.default_rng(seed), config)
         torch.rand(17)
-        assert torch.equal(first, random_colors(picture(), np.random.default_rng(seed), config))
+        assert torch.equal(first, random_colors(pattern(), np.random.default_rng(seed), config))
 
 
 def test_without_augmentation_the_image_is_the_image() -> None:
     """As IV 2018 has it for Vistas."""
-    for found in colours_of(NOTHING, 5, picture()):
-        np.testing.assert_array_equal(found, picture())
+    for found in colours_of(NOTHING, 5, pattern()):
+        np.testing.assert_array_equal(found, pattern())
 
 
 def test_a_brightness_shift_adds_the_same_grey_levels_everywhere() -> None:
     """At most what is asked for, darker as often as brighter, and not beyond black and white."""
     only = replace(NOTHING, colour=1.0, brightness=0, contrast=0, saturation=0, hue=0)
     shifts = []
-    for found in colours_of(replace(only, brightness_shift=16.0), 200, picture()):
-        difference = found.astype(int) - picture()
+    for found in colours_of(replace(only, brightness_shift=16.0), 200, pattern()):
+        difference = found.astype(int) - pattern()
         assert difference.min() == difference.max()
         shifts.append(int(difference.min()))
     assert min(shifts) in (-16, -15)
@@ -92,7 +92,7 @@ def test_a_brightness_shift_adds_the_same_grey_levels_everywhere() -> None:
 
 def test_median_and_bilateral_filters_are_applied_as_often_as_asked_and_never_both() -> None:
     """Compared with OpenCV's own."""
-    image = picture()
+    image = pattern()
     median = cv2.medianBlur(image, 3)
     bilateral = cv2.bilateralFilter(image, 3, 35, 35)
     config = replace(NOTHING, median=0.25, bilateral=0.5)
@@ -111,7 +111,7 @@ def test_blur_and_noise_are_as_strong_as_asked() -> None:
     (noisy,) = colours_of(replace(NOTHING, noise=1.0, noise_sigma=(6.0, 6.0)), 1, grey)
     assert 5.7 < (noisy.astype(float) - 128).std() < 6.3
     left = [
-        colours_of(replace(NOTHING, blur=1.0, blur_sigma=(s, s)), 1, picture())[0].std()
+        colours_of(replace(NOTHING, blur=1.0, blur_sigma=(s, s)), 1, pattern())[0].std()
         for s in (0.5, 1.0, 2.0, 4.0)
     ]
     assert left == sorted(left, reverse=True)

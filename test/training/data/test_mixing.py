@@ -30,7 +30,7 @@ def training_set(
     """Return a dataset whose image n has the label set `first_id` + n everywhere."""
     config = DatasetConfig(kind, '', share, scale=(1.0, 1.0), **settings)  # type: ignore[arg-type]
     rng = np.random.default_rng(first_id)
-    pictures = [
+    entries = [
         LabelledImage(
             rng.integers(0, 256, (40, 50, 3), np.uint8),
             np.full((40, 50), first_id + n, np.int16),
@@ -39,7 +39,7 @@ def training_set(
         for n in range(count)
     ]
     mirror = np.arange(1000, dtype=np.int16) if config.flips else None
-    return TrainingSet(config, pictures, Repeats.none(count), mirror)
+    return TrainingSet(config, entries, Repeats.none(count), mirror)
 
 
 SIGN = SignCutout(np.full((30, 30, 3), 200, np.uint8), np.ones((30, 30), bool), 900)
@@ -151,10 +151,10 @@ def test_worker_processes_do_not_change_the_samples(workers: int) -> None:
 def test_only_data_sets_that_say_so_are_mirrored() -> None:
     """Half of their crops are."""
     left_right = np.tile(np.arange(50, dtype=np.int16), (40, 1))
-    picture = LabelledImage(np.zeros((40, 50, 3), np.uint8), left_right)
+    entry = LabelledImage(np.zeros((40, 50, 3), np.uint8), left_right)
     config = DatasetConfig('camvid', '', 1, scale=(1.0, 1.0))
     training_sets = [
-        TrainingSet(config, [picture], Repeats.none(1), mirror)
+        TrainingSet(config, [entry], Repeats.none(1), mirror)
         for mirror in (np.arange(50, dtype=np.int16), None)
     ]
     samples = MixedSamples(training_sets, CROP, 60, 0, 1)
@@ -214,13 +214,13 @@ def test_signs_are_pasted_after_mirroring_only_where_configured() -> None:
 def test_the_data_in_memory_is_not_changed_by_drawing_samples() -> None:
     """Pasting, mirroring and colours work on copies."""
     samples = mixed(with_signs=True)
-    pictures = [picture for s in samples.training_sets for picture in s.images]  # type: ignore[attr-defined]
-    before = [(picture.image.copy(), picture.label_set_ids.copy()) for picture in pictures]
+    entries = [entry for s in samples.training_sets for entry in s.images]  # type: ignore[attr-defined]
+    before = [(entry.image.copy(), entry.label_set_ids.copy()) for entry in entries]
     for index in range(60):
         samples[index]
-    for picture, (image, label_set_ids) in zip(pictures, before, strict=True):
-        np.testing.assert_array_equal(picture.image, image)
-        np.testing.assert_array_equal(picture.label_set_ids, label_set_ids)
+    for entry, (image, label_set_ids) in zip(entries, before, strict=True):
+        np.testing.assert_array_equal(entry.image, image)
+        np.testing.assert_array_equal(entry.label_set_ids, label_set_ids)
 
 
 def test_images_of_rare_labels_come_again_within_a_pass() -> None:
@@ -245,12 +245,12 @@ def test_a_crop_is_laid_around_a_rare_box_more_often() -> None:
     label_set_ids = np.zeros((40, 400), np.int16)
     label_set_ids[10:20, 50:60], label_set_ids[10:20, 340:350] = 1, 2
     boxes = (Box(50, 10, 59, 19, 1), Box(340, 10, 349, 19, 2))
-    picture = LabelledImage(np.zeros((40, 400, 3), np.uint8), label_set_ids, boxes)
+    entry = LabelledImage(np.zeros((40, 400, 3), np.uint8), label_set_ids, boxes)
     of_label_id = np.ones(256)
     of_label_id[2] = 9
     config = DatasetConfig('gtsdb', '', 1, scale=(1.0, 1.0), box_centred=1.0)
     samples = MixedSamples(
-        [TrainingSet(config, [picture], Repeats(np.ones(1), of_label_id))], CROP, 200, 0, 1
+        [TrainingSet(config, [entry], Repeats(np.ones(1), of_label_id))], CROP, 200, 0, 1
     )
     rare = sum(bool((samples[index][1] == 2).any()) for index in range(200))
     assert 165 < rare < 195
@@ -260,17 +260,17 @@ def test_crops_around_boxes_have_a_scale_of_their_own() -> None:
     """Native there, half the size elsewhere."""
     label_set_ids = np.zeros((400, 400), np.int16)
     label_set_ids[200:210, 200:210] = 1
-    picture = LabelledImage(
+    entry = LabelledImage(
         np.zeros((400, 400, 3), np.uint8), label_set_ids, (Box(200, 200, 209, 209, 1),)
     )
     config = DatasetConfig(
         'gtsdb', '', 1, scale=(0.25, 0.25), box_centred=1.0, box_scale=(1.0, 1.0)
     )
-    one = TrainingSet(config, [picture], Repeats.none(1))
+    one = TrainingSet(config, [entry], Repeats.none(1))
     samples = MixedSamples([one], CROP, 20, 0, 1)
     assert all(int((samples[index][1] == 1).sum()) == 100 for index in range(20))
     # Without a box the same image is shown small.
-    one = TrainingSet(config, [replace(picture, boxes=())], Repeats.none(1))
+    one = TrainingSet(config, [replace(entry, boxes=())], Repeats.none(1))
     counts = [
         int((s[1] == 1).sum())
         for s in map(MixedSamples([one], CROP, 60, 0, 1).__getitem__, range(60))

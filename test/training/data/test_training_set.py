@@ -78,12 +78,12 @@ def test_label_ids_become_label_sets(in_memory: bool) -> None:
     training_set = loaded(FewSigns(), label_table, in_memory=in_memory)
     assert len(training_set.images) == 8
     for index in range(8):
-        sample, picture = FewSigns()[index], training_set.images[index]
-        np.testing.assert_array_equal(picture.label_set_ids, own[sample.label_ids])
-        np.testing.assert_array_equal(picture.image, sample.image)
-        assert picture.label_set_ids.dtype == np.int16
-        assert picture.label_set_ids[0, 0] == -1
-        assert picture.boxes == sample.boxes
+        sample, entry = FewSigns()[index], training_set.images[index]
+        np.testing.assert_array_equal(entry.label_set_ids, own[sample.label_ids])
+        np.testing.assert_array_equal(entry.image, sample.image)
+        assert entry.label_set_ids.dtype == np.int16
+        assert entry.label_set_ids[0, 0] == -1
+        assert entry.boxes == sample.boxes
     assert training_set.mirror is None
     assert (training_set.repeats.of_image == 1).all()
 
@@ -157,9 +157,9 @@ def test_mixtures_of_labels_become_label_sets_before_training(in_memory: bool) -
     assert mixture == label_table.label_count
     assert label_table.add_mixture('gtsdb', {4: 0.75, 3: 0.25}) == mixture, 'it was known already'
     for index in range(8):
-        picture = training_set.images[index]
-        assert (picture.label_set_ids[30:] == mixture).all() == (index != 6)
-        assert (picture.label_set_ids[1:30] < mixture).all()
+        entry = training_set.images[index]
+        assert (entry.label_set_ids[30:] == mixture).all() == (index != 6)
+        assert (entry.label_set_ids[1:30] < mixture).all()
 
 
 class KnownMixtures(FewSigns):

@@ -150,7 +150,7 @@ def test_a_loading_process_that_dies_is_said(
     monkeypatch.setattr(
         MixedSamples, '__getitem__', lambda self, index: os.kill(os.getpid(), signal.SIGKILL)
     )
-    with pytest.raises(ConfigError, match=r'loads images ended .*fewer workers.* begins anew'):
+    with pytest.raises(ConfigError, match=r'loads images ended .*fewer workers.* starts again'):
         train(replace(config, workers=1), tmp_path, accelerator='cpu')
 
 

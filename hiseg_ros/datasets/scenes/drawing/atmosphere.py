@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Light and air: the sun, the sky's colour, haze, and what the camera makes of them."""
+"""Light and air of a scene: sun, colour of the sky, haze, exposure and noise of the camera."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def apply_haze(canvas: Canvas, light: Light) -> Floats32:
 
 
 @dataclass(frozen=True)
-class Film:
-    """What the camera does to the light; constant along a drive."""
+class CameraResponse:
+    """White balance, contrast, blur, noise and compression of the camera; constant in a drive."""
 
     gain: tuple[float, float, float]
     saturation: float
@@ -110,10 +110,10 @@ class Film:
     """JPEG quality, 100 for none."""
 
 
-def sample_film(rng: np.random.Generator, height: int) -> Film:
-    """Return a random camera."""
+def sample_camera_response(rng: np.random.Generator, height: int) -> CameraResponse:
+    """Return a random camera response."""
     warm = rng.normal(0, 0.04)
-    return Film(
+    return CameraResponse(
         (float(1 + warm), 1.0, float(1 - warm)),
         float(rng.uniform(0.6, 1.1)),
         float(rng.uniform(0.85, 1.2)),
@@ -124,25 +124,29 @@ def sample_film(rng: np.random.Generator, height: int) -> Film:
     )
 
 
-def expose(rgb: Floats32, light: Light, film: Film, rng: np.random.Generator) -> RgbImage:
+def expose(
+    rgb: Floats32, light: Light, response: CameraResponse, rng: np.random.Generator
+) -> RgbImage:
     """Return the image the camera delivers; `rng` gives the noise of this frame."""
     height, width = rgb.shape[:2]
-    gain = np.array(film.gain) * np.array(light.warmth) * light.exposure
+    gain = np.array(response.gain) * np.array(light.warmth) * light.exposure
     # Gain, saturation and contrast are one matrix and an offset.
-    keep, mix = film.saturation, (1 - film.saturation) / 3
-    matrix = (keep * np.eye(3) + mix) * gain[None, :] * film.contrast
-    offset = np.full((3, 1), 118 * (1 - film.contrast))
+    keep, mix = response.saturation, (1 - response.saturation) / 3
+    matrix = (keep * np.eye(3) + mix) * gain[None, :] * response.contrast
+    offset = np.full((3, 1), 118 * (1 - response.contrast))
     rgb = np.asarray(cv2.transform(rgb, np.hstack([matrix, offset])), np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    rgb = rgb * (1 - np.float32(film.vignette) * (x * x + y * y) * 0.5)[..., None]
-    if film.blur > 0.2:
-        rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), film.blur), np.float32)
-    grain = rng.normal(0, film.noise, (height, width)).astype(np.float32)
-    colour_grain = rng.normal(0, film.noise * 0.7, (height // 2, width // 2, 3)).astype(np.float32)
+    rgb = rgb * (1 - np.float32(response.vignette) * (x * x + y * y) * 0.5)[..., None]
+    if response.blur > 0.2:
+        rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), response.blur), np.float32)
+    grain = rng.normal(0, response.noise, (height, width)).astype(np.float32)
+    colour_grain = rng.normal(0, response.noise * 0.7, (height // 2, width // 2, 3)).astype(
+        np.float32
+    )
     rgb = rgb + grain[..., None] + cv2.resize(colour_grain, (width, height))
     image = np.clip(rgb, 0, 255).astype(np.uint8)
-    if film.quality < 96:
-        _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, film.quality])
+    if response.quality < 96:
+        _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, response.quality])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return image

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The image that is drawn on, far things first: colours, labels, depth and sign instances."""
+"""Canvas that is painted from far to near: colours, labels, depth and sign instances."""
 
 from __future__ import annotations
 

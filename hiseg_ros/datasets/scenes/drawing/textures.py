@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Tileable noise, the raw material of every surface."""
+"""Tileable noise textures for surfaces."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is drawn inside the signs: pictograms in the unit square."""
+"""Pictograms of the signs, drawn in the unit square."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic signs: the 43 benchmark types and what else stands at a street."""
+"""Drawing of traffic signs: the 43 benchmark types and others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps people and cars apart: fences, walls, guard rails."""
+"""Fences, walls and guard rails."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A street is laid out cell by cell, so that every frame of a drive finds the same things."""
+"""Cells of the street: each has its own seed, so every frame of a drive shows the same objects."""
 
 from __future__ import annotations
 

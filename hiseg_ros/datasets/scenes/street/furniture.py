@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Things that stand at the street: poles, lights, signs, fences, benches, bins, boards."""
+"""Street furniture: poles, lights, signs, fences, benches, bins, boards."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The ground: every pixel below the horizon is traced to the street and given its surface."""
+"""Ground: every pixel below the horizon is traced to the street and gets its surface."""
 
 from __future__ import annotations
 

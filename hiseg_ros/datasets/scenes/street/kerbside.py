@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What stands at the kerb: lamps, utility poles, traffic lights, signs."""
+"""Objects along the kerb: lamps, utility poles, traffic lights, signs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rare large things: bridges over the street, tunnel portals, banners, boats, trains."""
+"""Rare large objects: bridges over the street, tunnel portals, banners, boats, trains."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Paint and iron on the road: lane lines, crosswalks, arrows, manholes, catch basins, potholes."""
+"""Road markings, manholes, catch basins and potholes."""
 
 from __future__ import annotations
 

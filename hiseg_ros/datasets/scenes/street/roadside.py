@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What stands still along a street, all of it."""
+"""All static objects along a street."""
 
 from __future__ import annotations
 

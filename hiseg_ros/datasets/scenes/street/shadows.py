@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Shadows that houses and trees at the roadside throw on the ground."""
+"""Shadows of houses and trees on the ground."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is put down at the street: benches, bins, boxes, bicycles, boards, parked vehicles."""
+"""Objects on the sidewalk: benches, bins, boxes, bicycles, boards, parked vehicles."""
 
 from __future__ import annotations
 

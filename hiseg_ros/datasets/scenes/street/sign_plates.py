@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Signs hung up in the street."""
+"""Sign plates placed in the street, with their boxes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What never comes closer: sky with clouds, mountains, and the town or wood at the horizon."""
+"""Background: sky with clouds, mountains, and the town or wood at the horizon."""
 
 from __future__ import annotations
 

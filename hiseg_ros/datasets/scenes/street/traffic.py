@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What moves: vehicles and riders in their lanes, people and dogs on the sidewalks."""
+"""Moving objects: vehicles and riders in their lanes, people and dogs on the sidewalks."""
 
 from __future__ import annotations
 

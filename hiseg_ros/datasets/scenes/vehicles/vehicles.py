@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Vehicles: side outlines pulled across to solid bodies, with glass, wheels, lights and plates."""
+"""Vehicles: side outlines extruded to solid bodies, with glass, wheels, lights and plates."""
 
 from __future__ import annotations
 
