@@ -23,22 +23,23 @@ from hiseg_ros.types import (
 
 
 class Backend(Protocol):
-    """What runs the network: a camera image in, node probabilities on the grid out.
+    """Runs the network: a camera image in, node probabilities on the grid out.
 
-    What it hands from one step to the next are arrays of its own kind, on its device.
+    What `prepare` and `node_probabilities` return are arrays of the backend's own kind, on its
+    device.
     """
 
     @property
     def name(self) -> str:
-        """Such as 'eager'."""
+        """Name, such as 'eager'."""
 
     @property
     def device(self) -> str:
-        """Such as 'cpu' or 'cuda:0'."""
+        """Device, such as 'cpu' or 'cuda:0'."""
 
     @property
     def precision(self) -> str:
-        """Of the convolutions, such as 'float32' or 'int8'; probabilities are float32."""
+        """Precision of the convolutions, such as 'float32'; probabilities are float32."""
 
     def input_size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""
@@ -50,34 +51,42 @@ class Backend(Protocol):
         """Return (V, h, w) float32 for what `prepare` returned; valid until the next call."""
 
     def close(self) -> None:
-        """Free the device; nothing can be run afterwards."""
+        """Free the device's memory; the backend cannot be used afterwards."""
 
 
 @runtime_checkable
 class BatchBackend(Backend, Protocol):
-    """A backend that can run several images at once; an option, others take them one by one."""
+    """A backend that can run several images as one batch."""
 
     @property
     def batch_pays(self) -> bool:
-        """Whether a batch takes less time than its images one after the other, as on a GPU."""
+        """Whether a batch is faster than its images one after the other, as on a GPU."""
 
     def batch_probabilities(self, images: Sequence[Any]) -> Sequence[Any]:
         """Return (V, h, w) float32 for each; valid until the next call.
 
         Args:
-            images: What `prepare` returned, all for one input size.
+            images: Results of `prepare`, all of one input size.
         """
 
 
 class Decision(Protocol):
-    """What turns a backend's node probabilities into images."""
+    """Turns a backend's node probabilities into images of labels and confidence."""
 
     def __call__(
         self, nodes: Any, size: ImageSize, threshold: float, wanted: Wanted
     ) -> tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]:
-        """Return labels (H, W), confidence (H, W), and the (V, h, w) probabilities.
+        """Decide a node for every pixel.
 
-        They are in memory of their own, and have no elements where they are not wanted.
+        Args:
+            nodes: Result of the backend's `node_probabilities`.
+            size: (H, W) of the camera image.
+            threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
+            wanted: The results to compute.
+
+        Returns:
+            Labels (H, W), confidence (H, W) and probabilities (V, h, w), in new memory; those
+            that are not wanted have no elements.
         """
 
 
@@ -93,10 +102,10 @@ def segment(
 
     Args:
         rgb: (H, W, 3) uint8.
-        backend: With the network.
-        decision: Of the network's tree, for this backend's kind of array.
+        backend: Runs the network.
+        decision: For the network's tree and the backend's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-        wanted: The results to make.
+        wanted: The results to compute.
     """
     started = time.perf_counter()
     images = backend.prepare(rgb)
@@ -117,20 +126,20 @@ def segment_batch(
     threshold: float = 0.0,
     wanted: Sequence[Wanted],
 ) -> Iterator[tuple[int, Segmentation]]:
-    """Segment several images, of any sizes; each comes out as soon as it is decided.
+    """Segment several images of any sizes; each is yielded as soon as it is decided.
 
-    Images with one network input size run as one batch where the backend can. The time of the
-    network is then that of the batch: what each of its images waited for.
+    Images of one network input size run as one batch where the backend supports that. Each of
+    them then has the time of the whole batch as its network time.
 
     Args:
         rgbs: (H, W, 3) uint8 each.
-        backend: With the network.
-        decision: Of the network's tree, for this backend's kind of array.
+        backend: Runs the network.
+        decision: For the network's tree and the backend's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-        wanted: The results to make of each image.
+        wanted: The results to compute for each image.
 
     Yields:
-        An image's position and its segmentation, those of one input size together.
+        Position and segmentation of each image, grouped by input size.
     """
     numbers_of_size: dict[ImageSize, list[int]] = {}
     for number, rgb in enumerate(rgbs):
