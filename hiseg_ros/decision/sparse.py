@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision on the CPU: walk down at every pixel only where the grid's corners disagree.
+"""The decision on the CPU: walk down the tree only at pixels between grid points that disagree.
 
 The labels are bit for bit those of a walk in float32 at every pixel; `cell_kernels` says why.
 """
@@ -24,7 +24,7 @@ from hiseg_ros.types import ImageSize
 
 @dataclass(frozen=True)
 class DecisionTables:
-    """A tree as flat arrays."""
+    """A tree as flat arrays; create them once."""
 
     child_start: NDArray[np.int32]
     """(V + 1,): node v's children are `children[child_start[v]:child_start[v + 1]]`."""
@@ -33,16 +33,16 @@ class DecisionTables:
     """(V - 1,) node ids, ascending for each parent."""
 
     common: NDArray[np.uint8]
-    """(V, V) node id of the lowest node that both are below or equal to."""
+    """(V, V) node id of the lowest common ancestor of two nodes, which may be one of them."""
 
     @staticmethod
     def of(taxonomy: Taxonomy) -> DecisionTables:
-        """Return the tables of a tree; make them once."""
+        """Return the tables of a tree."""
         lists = [taxonomy.children(node.node_id) for node in taxonomy.nodes]
         start = np.cumsum([0, *map(len, lists)], dtype=np.int32)
         children = np.array([child for row in lists for child in row], np.int32)
         common = np.zeros((len(taxonomy), len(taxonomy)), np.uint8)
-        # Preorder: the deepest node that is above both comes last and stays.
+        # Preorder: the deepest common ancestor comes last and stays.
         for node in taxonomy.nodes:
             below = np.array(taxonomy.nodes_below(node.node_id))
             common[np.ix_(below, below)] = node.node_id
@@ -55,10 +55,10 @@ class DecisionTables:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where the pixels of one image side lie on the grid, as torch places them in float32."""
+    """Positions of the pixels of one image side on the grid, aligned as by torch in float32."""
 
     cell: NDArray[np.int32]
-    """(N,) grid index before each pixel; the other corner is the next index, or the same last."""
+    """(N,) grid index before each pixel; the other corner is the next index or, last, the same."""
 
     near: NDArray[np.float32]
     """(N,) weight of that index."""
@@ -67,7 +67,7 @@ class _Axis:
     """(N,) weight of the other corner."""
 
     start: NDArray[np.int32]
-    """(n + 1,): cell i holds the pixels from start[i] to start[i + 1], perhaps none."""
+    """(n + 1,): cell i holds the pixels start[i] to start[i + 1] - 1, possibly none."""
 
 
 @lru_cache(maxsize=32)
@@ -94,7 +94,7 @@ def decide_sparse(
 
     Args:
         node_probabilities: (V, h, w) float32, not negative, parents as sums of their children.
-        tables: Of the tree.
+        tables: Tables of the tree.
         size: (H, W) of the camera image.
         threshold: Least conditional probability of a child, in [0, 1].
         labels: Whether the label image is wanted.
@@ -106,7 +106,7 @@ def decide_sparse(
 
     Raises:
         ConfigError: The threshold is out of range.
-        ValueError: The probabilities are not those of the tree, or a side is 0.
+        ValueError: Shape or dtype of the probabilities does not fit the tree, or a side is 0.
     """
     images, _ = _decide(node_probabilities, tables, size, threshold, labels, confidence)
     return images
@@ -120,7 +120,7 @@ def _decide(
     want_labels: bool,
     want_confidence: bool,
 ) -> tuple[tuple[Bytes, Bytes], float]:
-    """Return the two images and the share of cells that were walked."""
+    """Return the two images, and the share of cells whose pixels were decided one by one."""
     if not 0.0 <= threshold <= 1.0:
         raise ConfigError(
             f'The decision threshold is {threshold}; expected a number from 0 (always a leaf) '
@@ -133,11 +133,11 @@ def _decide(
         or 0 in (*values.shape, *size)
     ):
         raise ValueError(
-            f'Probabilities of shape {values.shape} and type {values.dtype} are to be decided at '
+            f'Probabilities have shape {values.shape} and type {values.dtype} for an image of '
             f'{size[0]} x {size[1]} pixels; expected ({len(tables)}, h, w) float32 and no side '
             'of 0: use the tables of the tree that the probabilities belong to.'
         )
-    # The kernels are compiled for this layout alone; another one would compile for seconds.
+    # The kernels are compiled for this layout; another one would compile them again for seconds.
     values = np.require(values, requirements=('C', 'W'))
     label_image = np.empty(size if want_labels else (0, 0), np.uint8)
     confidence_image = np.empty(size if want_confidence else (0, 0), np.uint8)
@@ -182,9 +182,8 @@ def _decide(
 
 
 def warm_up(tables: DecisionTables) -> None:
-    """Compile the kernels, or load them from an earlier process's cache.
+    """Compile the kernels or load them from the cache, so that no image waits for it.
 
-    Call it before the first frame: the kernels are compiled for the machine when they are first
-    called.
+    Numba compiles a kernel at its first call and keeps the machine code on disk.
     """
     decide_sparse(np.ones((len(tables), 2, 2), np.float32), tables, (3, 3))
