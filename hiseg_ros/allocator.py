@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""glibc's allocator: freed memory is kept for what comes next, or goes back to the system."""
+"""Settings of glibc's allocator: keep freed memory for later, or return it to the system.
+
+Python and numpy have no interface to these, so they are called through ctypes.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,27 @@ from functools import lru_cache
 from typing import Any
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
-"""glibc's malloc.h."""
+"""Numbers of these settings in glibc's malloc.h."""
 
 FRAMES: Mapping[int, int] = {M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 512 * 2**20}
-"""Images and messages of a frame lie where those of the frame before lay. glibc takes at most
-32 MiB; what is larger is rare."""
+"""For the node: images and messages reuse the memory of the previous frame. 32 MiB is the largest
+threshold that glibc accepts; larger arrays are rare."""
 
 TRAINING: Mapping[int, int] = {
     M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 256 * 2**20,
 }  # fmt: skip
-"""Tensors of any size lie where those of the step before lay."""
+"""For training: tensors of any size reuse the memory of the previous step."""
 
 TRIM_PERIOD_S = 30.0
-"""Between two times that a node gives memory back; fetching it again costs page faults."""
+"""Period at which a node returns free memory to the system; using it again costs page faults."""
 
 
 def keep_freed_memory(settings: Mapping[int, int]) -> bool:
-    """Let freed memory stay with this process, and return whether this worked.
+    """Keep freed memory in this process; return whether the C library supports that.
 
-    By default each large array is fetched from the kernel and given back, and every page of it is
-    cleared again at its first use: half of the time of a training step went there, and a fifth of
-    the time in which the messages of a frame are built and published.
+    By default each large array is mapped by the kernel and unmapped again, and every page of it is
+    cleared at its first use: that was half of the time of a training step, and a fifth of the time
+    in which the messages of a frame are built and published.
 
     Args:
         settings: `FRAMES` or `TRAINING`.
@@ -40,12 +43,11 @@ def keep_freed_memory(settings: Mapping[int, int]) -> bool:
 
 
 def give_back() -> bool:
-    """Give free pages back; return whether the C library can.
+    """Return free pages to the system; return whether the C library supports that.
 
-    Frames are megabytes in several sizes, allocated and freed in several threads, weights and
-    readers come and go: in glibc's heaps they leave holes that nothing fits into any more. In a
-    run of half an hour with three cameras and a fault every half minute the node grew by 137 MiB
-    without a leak.
+    Frames of several megabytes and sizes are allocated and freed in several threads, and weights
+    and subscriptions come and go: they fragment glibc's heaps. In a soak test of half an hour the
+    node grew by 137 MiB without a leak.
     """
     trim = _function('malloc_trim')
     if trim is None:
@@ -58,6 +60,6 @@ def give_back() -> bool:
 def _function(name: str) -> Callable[..., Any] | None:
     try:
         function: Callable[..., Any] = getattr(ctypes.CDLL(None), name)
-    except (OSError, AttributeError):  # another C library, such as musl: slower, and right
+    except (OSError, AttributeError):  # another C library, such as musl: only slower
         return None
     return function

@@ -22,22 +22,23 @@ from hiseg_ros.types import (
 
 
 class Backend(Protocol):
-    """What runs the network: a camera image in, node probabilities on the grid out.
+    """Runs the network: a camera image in, node probabilities on the grid out.
 
-    What it hands from one step to the next are arrays of its own kind, on its device.
+    What `prepare` and `node_probabilities` return are arrays of the backend's own kind, on its
+    device.
     """
 
     @property
     def name(self) -> str:
-        """Such as 'eager'."""
+        """Name, such as 'eager'."""
 
     @property
     def device(self) -> str:
-        """Such as 'cpu' or 'cuda:0'."""
+        """Device, such as 'cpu' or 'cuda:0'."""
 
     @property
     def precision(self) -> str:
-        """Of the convolutions, such as 'float32' or 'int8'; probabilities are float32."""
+        """Precision of the convolutions, such as 'float32'; probabilities are float32."""
 
     def input_size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""
@@ -49,18 +50,26 @@ class Backend(Protocol):
         """Return (V, h, w) float32 for what `prepare` returned; valid until the next call."""
 
     def close(self) -> None:
-        """Free the device; nothing can be run afterwards."""
+        """Free the device's memory; the backend cannot be used afterwards."""
 
 
 class Decision(Protocol):
-    """What turns a backend's node probabilities into images."""
+    """Turns a backend's node probabilities into images of labels and confidence."""
 
     def __call__(
         self, nodes: Any, size: ImageSize, threshold: float, wanted: Wanted
     ) -> tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]:
-        """Return labels (H, W), confidence (H, W), and the (V, h, w) probabilities.
+        """Decide a node for every pixel.
 
-        They are in memory of their own, and have no elements where they are not wanted.
+        Args:
+            nodes: Result of the backend's `node_probabilities`.
+            size: (H, W) of the camera image.
+            threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
+            wanted: The results to compute.
+
+        Returns:
+            Labels (H, W), confidence (H, W) and probabilities (V, h, w), in new memory; those
+            that are not wanted have no elements.
         """
 
 
@@ -76,10 +85,10 @@ def segment(
 
     Args:
         rgb: (H, W, 3) uint8.
-        backend: With the network.
-        decision: Of the network's tree, for this backend's kind of array.
+        backend: Runs the network.
+        decision: For the network's tree and the backend's kind of array.
         threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-        wanted: The results to make.
+        wanted: The results to compute.
     """
     started = time.perf_counter()
     images = backend.prepare(rgb)

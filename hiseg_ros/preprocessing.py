@@ -11,36 +11,36 @@ from typing import TYPE_CHECKING
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize, RgbImage
 
-# The size rule serves backends that run without torch; only what returns tensors imports it.
+# Backends without torch use the size rule; only functions that return tensors import torch.
 if TYPE_CHECKING:
     import torch
 
 COARSEST_STRIDE = 32
-"""Network inputs are multiples of this, so that every grid fits the image exactly."""
+"""Both sides of the network's input are multiples of this, so every grid covers the image."""
 
 LARGEST_ENLARGEMENT = 2
-"""Of an image that is smaller than the smallest height: beyond it there is nothing to gain."""
+"""Largest factor by which small images are enlarged; beyond it there is nothing to gain."""
 
 SMALLEST_STD = 1e-3
-"""A smaller deviation would blow a grey level up beyond what is ever trained with."""
+"""A smaller standard deviation would scale grey levels beyond anything a network is trained on."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images become network input; stored with the weights."""
+    """Parameters of the preprocessing; stored with the weights."""
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Mean of red, green, blue in [0, 1]."""
+    """Mean of red, green and blue in [0, 1]; by default those of ImageNet."""
 
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Standard deviation of red, green, blue in [0, 1]."""
+    """Standard deviation of red, green and blue in [0, 1]; by default those of ImageNet."""
 
     largest_height: int = 800
     """Images whose shorter side is larger are reduced to this many pixels."""
 
     smallest_height: int = 0
     """Images whose shorter side is smaller are enlarged to this many pixels, at most to twice
-    their size: things a few pixels wide then span cells of the grid; 0 enlarges none."""
+    their size, so that objects of a few pixels span cells of the grid; 0 enlarges none."""
 
     multiple: int = 32
     """Both sides of the network input are multiples of this."""
@@ -49,7 +49,7 @@ class Preprocessing:
         """Check the values.
 
         Raises:
-            ConfigError: A value is of another type or out of range.
+            ConfigError: A value has the wrong type or is out of range.
         """
         for key, values in (('mean', self.mean), ('std', self.std)):
             least = 0.0 if key == 'mean' else SMALLEST_STD
@@ -82,12 +82,13 @@ class Preprocessing:
     def input_size(self, image_size: ImageSize, input_height: int = 0) -> ImageSize:
         """Return the network's input size for an image size.
 
-        The aspect ratio is kept but for rounding to `multiple`, and the network sees the whole
-        image without borders.
+        The aspect ratio is kept up to rounding to `multiple`. The network sees the whole image,
+        without borders.
 
         Args:
             image_size: (height, width) in pixels.
-            input_height: Shorter side of the network input in pixels; 0 follows the rule above.
+            input_height: Shorter side of the network input in pixels; 0 uses `largest_height` and
+                `smallest_height`.
 
         Raises:
             ConfigError: The input height is negative or below `multiple`.
@@ -118,7 +119,7 @@ class Preprocessing:
 
         Args:
             rgb: (H, W, 3) uint8, in any memory layout, read-only or not.
-            device: Where resizing and normalising happen.
+            device: Device on which the image is resized and normalised.
             input_height: As in `input_size`.
 
         Returns:
@@ -130,11 +131,11 @@ class Preprocessing:
         import torch
 
         if not rgb.flags.writeable or min(rgb.strides) < 0:
-            rgb = rgb.copy()  # torch takes neither; messages are one, bgr[..., ::-1] the other
+            rgb = rgb.copy()  # torch supports neither read-only memory nor negative strides
         return self.prepare_pixels(torch.from_numpy(rgb).to(device), input_height)
 
     def prepare_pixels(self, pixels: torch.Tensor, input_height: int = 0) -> torch.Tensor:
-        """Return the network input of one image that is on its device already.
+        """Return the network input of one image that is already on its device.
 
         Args:
             pixels: (H, W, 3) uint8.
@@ -159,13 +160,13 @@ class Preprocessing:
 def _in_grey_levels(
     mean: tuple[float, float, float], std: tuple[float, float, float], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return both as (1, 3, 1, 1) float32 of 0..255 on a device.
+    """Return both as (1, 3, 1, 1) float32 for grey levels 0..255, kept on the device.
 
-    They stay there: each would be a copy that the host waits for at every frame.
+    Otherwise the host would wait for two copies per frame.
     """
     import torch
 
-    with torch.inference_mode(False):  # training uses them too
+    with torch.inference_mode(False):  # training uses these tensors too
         return tuple(  # type: ignore[return-value]
             (torch.tensor(values).view(1, 3, 1, 1) * 255).to(device) for values in (mean, std)
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the package's data files (config/, models/) lie, and where it keeps what it makes."""
+"""Paths of the package's data files (config/, models/) and of the user's cache folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DEFAULT_MODEL = 'street_lite'
 
 
 def cache_folder() -> Path:
-    """Return where what took long is kept: $XDG_CACHE_HOME/hiseg_ros, or ~/.cache/hiseg_ros.
+    """Return the folder for cached results: $XDG_CACHE_HOME/hiseg_ros or ~/.cache/hiseg_ros.
 
     Raises:
-        RuntimeError: The user has no home.
+        RuntimeError: The user has no home folder.
     """
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'hiseg_ros'
 
@@ -51,21 +51,22 @@ def share_dir() -> Path:
 
 
 def config_path(relative: str) -> Path:
-    """Return the path of a file below config/ (it need not exist)."""
+    """Return the path of a file below config/; it need not exist."""
     return share_dir() / 'config' / relative
 
 
 def default_model(suffix: str = '.safetensors') -> Path:
-    """Return the path of the shipped weights; with '.onnx' of the network exported from them.
+    """Return the path of a file of the shipped network.
 
     Args:
-        suffix: '.safetensors', '.onnx', or '_int8.onnx' for the exported network in int8.
+        suffix: '.safetensors' for the weights, '.onnx' for the network exported from them,
+            '_int8.onnx' for the exported network in int8.
     """
     return share_dir() / 'models' / f'{DEFAULT_MODEL}{suffix}'
 
 
 def named_or_path(value: str | Path, folder: str) -> Path:
-    """Return config/<folder>/<value>.yaml for a bare name, else the value as a path."""
+    """Return config/<folder>/<value>.yaml for a name without suffix and folder, else the path."""
     text = str(value)
     if text.endswith(('.yaml', '.yml')) or os.sep in text:
         return Path(text)

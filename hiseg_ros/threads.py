@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Number of threads for a frame, parallel calls on them, and how long idle ones spin."""
+"""Number of threads per frame, parallel calls on them, and how long idle threads spin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPIN_COUNT = '1000'
 
 
 def thread_count() -> int:
-    """Return OMP_NUM_THREADS where it is set, as torch does, else the cores of this process."""
+    """Return OMP_NUM_THREADS if it is set, as torch does, else the cores of this process."""
     wanted = os.environ.get('OMP_NUM_THREADS', '')
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
@@ -41,10 +41,16 @@ def limit_spinning(environment: MutableMapping[str, str]) -> None:
 
 
 def run_in_parallel(work: Callable[[int, int], Result]) -> list[Result]:
-    """Call work(worker, workers) once for every thread at the same time; return the results.
+    """Call work(worker, workers) once per thread, all at the same time; return the results.
+
+    numba has parallel loops of its own, but a process that has used them cannot fork.
 
     Args:
-        work: Must let go of Python's lock, or nothing is gained.
+        work: Called with the worker's number from 0 and the number of workers, once in the
+            calling thread and else in threads of a pool. It has to release the GIL to gain time.
+
+    Returns:
+        One result per worker, in the order of their numbers.
 
     Raises:
         Exception: That of the first worker that raised one, after all have ended.
@@ -57,7 +63,7 @@ def run_in_parallel(work: Callable[[int, int], Result]) -> list[Result]:
         first = work(0, workers)
     finally:
         for other in others:
-            other.exception()  # waits; the memory that they write to is the caller's
+            other.exception()  # waits: the workers write to memory of the caller
     return [first, *(other.result() for other in others)]
 
 
@@ -67,5 +73,5 @@ def _pool() -> ThreadPoolExecutor:
 
 
 if hasattr(os, 'register_at_fork'):
-    # A fork has the pool's queue but none of its threads.
+    # A forked process has the pool's queue but none of its threads.
     os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the rooms hand to each other: plain arrays with their meaning."""
+"""Data types that the packages of hiseg_ros pass to each other: arrays with their meaning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RgbImage = NDArray[np.uint8]
-"""(H, W, 3) uint8, red first."""
+"""(H, W, 3) uint8 in RGB order."""
 
 LabelImage = NDArray[np.uint8]
 """(H, W) uint8 node ids; 255 = unlabeled."""
@@ -25,7 +25,7 @@ UNLABELED = 255
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which results of an image somebody will look at; the others are neither made nor copied."""
+    """Which results of an image are needed; the others are neither computed nor copied."""
 
     labels: bool = True
     confidence: bool = True
@@ -47,7 +47,7 @@ class NodeProbabilities:
     values: NDArray[np.float32]
     """(V, h, w) in [0, 1]; index = node id; the root is 1 and a parent the sum of its children.
 
-    (0, 0, 0) where they were not wanted.
+    Of shape (0, 0, 0) where they were not wanted.
     """
 
     image_size: ImageSize
@@ -59,9 +59,9 @@ class Segmentation:
     """One segmented image at camera resolution."""
 
     labels: LabelImage
-    """(H, W) uint8 node ids, leaves or, where the decision stopped early, inner nodes.
+    """(H, W) uint8 node ids: leaves, or inner nodes where the decision stopped early.
 
-    (0, 0) where they were not wanted, as the confidence.
+    Like the confidence of shape (0, 0) where they were not wanted.
     """
 
     confidence: NDArray[np.uint8]
@@ -70,21 +70,21 @@ class Segmentation:
     probabilities: NodeProbabilities
 
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds of the stages 'preprocess', 'network' and 'decision'."""
+    """Time of the stages 'preprocess', 'network' and 'decision' in milliseconds."""
 
 
 @dataclass(frozen=True)
 class SubclassMask:
-    """One connected region of the subclass root (a traffic sign) with one vote on its subclass."""
+    """One connected region of a subclass root (a traffic sign) with the vote on its subclass."""
 
     node_id: int
-    """The subclass with the largest vote."""
+    """Node id of the subclass with the largest vote."""
 
     parent_id: int
-    """The node whose region this is."""
+    """Node id of the region's class."""
 
     score: float
-    """Vote of the subclass in [0, 1]."""
+    """Vote for the subclass in [0, 1]."""
 
     top: tuple[tuple[int, float], ...]
     """Up to three (node id, vote), best first."""
@@ -93,7 +93,7 @@ class SubclassMask:
     """(y, x, height, width) of the region in image pixels."""
 
     mask: NDArray[np.bool_]
-    """(height, width) bool, true on the region."""
+    """(height, width) bool, true inside the region."""
 
     area: int
-    """Pixels in the region."""
+    """Number of pixels in the region."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg benchmark`: how fast backends are here, and how near they come to the reference."""
+"""`hiseg benchmark`: latency, memory and agreement with the reference, by backend and size."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         metavar='NAME[:PRECISION],...',
-        help='backends with their precisions, float32 where none is named; "auto:auto" is what '
-        f'the node takes (default: {CHOICES}; with --profile {PROFILED}; with --everything all '
+        help='backends with their precisions (float32 where none is named); "auto:auto" is the '
+        f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --everything all "
         'of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cameras',
         metavar='N,...',
-        help='images at hand together, a batch where that pays (default: '
+        help='images that arrive together; they run as a batch where that is faster (default: '
         f'{DEFAULTS["cameras"]}; with --everything {everything.CAMERAS})',
     )
     parser.add_argument(
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=10,
         metavar='N',
-        help='frames before those (default: %(default)s)',
+        help='frames before the timed ones (default: %(default)s)',
     )
     parser.add_argument(
         '--dataset',
@@ -76,32 +76,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ros',
         action='store_true',
-        help='measure the node in a ROS graph of its own instead: sustained rate, latency, loss',
+        help='measure the node in a private ROS graph instead: sustained rate, latency, loss',
     )
     parser.add_argument(
         '--profile',
         action='store_true',
-        help="measure instead which layers take the time, by OpenVINO's counters",
+        help="measure the time of each kind of layer instead, by OpenVINO's counters",
     )
     parser.add_argument(
         '--everything',
         action='store_true',
-        help='measure all of a machine in one call: backends of torch with the shipped network '
-        'and a large one, how far they are from what the device can compute, and the node; the '
-        'files are written after each step',
+        help='measure everything in one call: the backends of torch with the shipped network and '
+        'a large one, their distance from the peak of the device, and the node; the files are '
+        'written after each step',
     )
     parser.add_argument(
         '--experiment',
         default=everything.EXPERIMENT,
         metavar='NAME',
-        help='--everything: experiment whose network, untrained, is the large one '
+        help='--everything: experiment whose untrained network is the large one '
         '(default: %(default)s)',
     )
     parser.add_argument(
         '--rates',
         default=RATES,
         metavar='HZ,...',
-        help='--ros: camera rates whose latency is measured (default: %(default)s)',
+        help='--ros: camera rates at which latency is measured (default: %(default)s)',
     )
     parser.add_argument(
         '--seconds',
@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--results',
         default=RESULTS,
         metavar='TOPIC,...',
-        help='--ros: outputs that are read, such as overlay/image and level_3/probabilities '
+        help='--ros: outputs to subscribe to, such as overlay/image and level_3/probabilities '
         '(default: %(default)s)',
     )
     parser.add_argument(
@@ -122,10 +122,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME:=VALUE',
-        help='--ros: a parameter of the node, such as overlap:=false; may be given again',
+        help='--ros: a parameter of the node, such as overlap:=false; may be repeated',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures here')
-    parser.add_argument('--markdown', type=Path, metavar='FILE', help='also write the tables here')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the results as JSON')
+    parser.add_argument(
+        '--markdown', type=Path, metavar='FILE', help='also write the tables to this file'
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -158,10 +160,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def fill_in(options: argparse.Namespace) -> None:
-    """Set what was not given, and make sizes and numbers of texts.
+    """Set options that were not given to their defaults, and parse sizes and numbers.
 
     Raises:
-        ConfigError: A size or a number is none.
+        ConfigError: A size or a number cannot be parsed.
     """
     defaults = DEFAULTS
     if options.everything:
@@ -185,7 +187,7 @@ def fill_in(options: argparse.Namespace) -> None:
 
 
 def write(path: Path | None, text: str) -> None:
-    """Write a file, where one is wanted.
+    """Write a text file; None writes none.
 
     Raises:
         ConfigError: It cannot be written.
@@ -195,15 +197,15 @@ def write(path: Path | None, text: str) -> None:
             path.write_text(text)
         except OSError as problem:
             raise ConfigError(
-                f'{path} cannot be written ({problem}); expected a file in a folder that is there.'
+                f'{path} cannot be written ({problem}); expected a file in a folder that exists.'
             ) from problem
 
 
 def parse_size(text: str) -> ImageSize:
-    """Return (H, W) of a text such as 512x1024.
+    """Return (H, W) of a text such as '512x1024'.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: The text is anything else.
     """
     try:
         return image_size(text)
@@ -216,14 +218,14 @@ LEFT_OUT = {
     'profile': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
-"""What a kind of measurement has no use for."""
+"""Options that do not apply to a kind of measurement."""
 
 
 def check(options: argparse.Namespace) -> None:
-    """Check what argparse cannot.
+    """Check ranges and combinations of options.
 
     Raises:
-        ConfigError: Options do not fit together or are out of range.
+        ConfigError: An option is out of range, or two do not fit together.
     """
     if (
         options.frames < 1
@@ -263,12 +265,12 @@ def check(options: argparse.Namespace) -> None:
 
 
 def command_line(options: argparse.Namespace) -> str:
-    """Return the command that measures the same again, without the folders of this machine."""
+    """Return the command that repeats the measurement, without paths of this machine."""
     kind = next((name for name in ('ros', 'profile', 'everything') if getattr(options, name)), '')
     words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
     if kind != 'everything' or 'size' in options.given:
         words.append(f'--size {options.size}')
-    # With a backend given the node of --everything gets it too.
+    # --backend then also holds for the node of --everything.
     if kind != 'everything' or 'backend' in options.given:
         words.append(f'--backend {options.backend}')
     if kind != 'ros':

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg demo`: replay a drive through the node, record what it publishes, show what came out."""
+"""`hiseg demo`: replay a drive through the node, record its outputs, and write a video."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path('demo'),
         metavar='DIR',
-        help='gets video, images, summary.json and the recording (default: %(default)s)',
+        help='folder for video, images, summary.json and the recording (default: %(default)s)',
     )
     parser.add_argument(
-        '--model', type=Path, metavar='FILE', help='weights (default: those that are shipped)'
+        '--model', type=Path, metavar='FILE', help='model file (default: the shipped network)'
     )
     parser.add_argument('--topic', help="image topic of the bag (default: the bag's first)")
     parser.add_argument(
         '--seconds',
         type=positive,
         metavar='S',
-        help='replay only so much from the start; for the drawn drive its length',
+        help='replay only the first S seconds; for the drawn drive, its length',
     )
     add_pace(parser)
     parser.add_argument(
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the demo and print what came out."""
+    """Run the demo and print its metrics."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
     model = options.model or shipped_file('auto', options.device, 'auto')
     check_needs(model)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     print(f'Replaying {camera.name} of {bag_path} ({frames} images{times}).')
     if others:
         names = ', '.join(topic.name for topic in others)
-        print(f'Not replayed: {names}; choose one with --topic.')
+        print(f'Not replayed: {names}; choose another camera with --topic.')
     summary = replay(options, bag_path, output, model, frames)
     with (output / 'summary.json').open('w') as file:
         json.dump(summary, file, indent=2)
@@ -91,18 +91,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def check_needs(model: Path) -> None:
-    """Check what the demo needs before anything is started.
+    """Check what the demo needs before a process is started.
 
     Raises:
         CheckpointError: There are no weights.
-        ConfigError: ROS 2 or the package's messages are not there.
+        ConfigError: ROS 2 or the package's messages are missing.
     """
     for module in ('rclpy', 'hiseg_ros.msg', 'rosbags', 'av'):
         if importlib.util.find_spec(module) is None:
             raise ConfigError(
-                f'The Python module {module} is not here; expected ROS 2, the built messages and '
-                'the packages of requirements/: run `make setup`, or source the ROS installation '
-                'and the install folder.'
+                f'Python has no module {module}; expected ROS 2, the built messages and the '
+                'packages of requirements/: run `make setup`, or source the ROS installation and '
+                'the install folder.'
             )
     if not model.is_file():
         raise CheckpointError(
@@ -112,10 +112,10 @@ def check_needs(model: Path) -> None:
 
 
 def prepare(output: Path) -> Path:
-    """Make the output folder and remove the results of an earlier demo from it.
+    """Create the output folder, without the results of an earlier demo.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: It cannot be written, or holds other files.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)

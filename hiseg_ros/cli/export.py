@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg export`: write weights as an ONNX file or a torch program, and prove that it agrees."""
+"""`hiseg export`: write weights as an ONNX file or a torch program, and verify the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hiseg_ros.types import ImageSize
 DYNAMIC = 'dynamic'
 
 VERIFICATION_SIZES: tuple[ImageSize, ...] = ((512, 1024), (256, 320))
-"""Of the drawn scenes on which a file for any size is run."""
+"""Sizes (H, W) of the drawn scenes on which a file for any size is run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_size,
         default=None,
         metavar='HxW',
-        help="height and width of the network's input, or 'dynamic' (default), which leaves them "
-        'open at no cost in speed; images of other sizes are resized to it',
+        help="fixed size of the network's input, to which all images are resized, or 'dynamic' "
+        '(default) for any size, which is as fast',
     )
 
 
@@ -48,7 +48,7 @@ def _size(text: str) -> ImageSize | None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write a file, run it on drawn scenes beside the weights, keep it if it says the same."""
+    """Export, compare the file with the weights on drawn scenes, and keep it if they agree."""
     from hiseg_ros.datasets.scenes import draw_scene
     from hiseg_ros.export.export import export_network, verify
     from hiseg_ros.model.checkpoint import load_checkpoint
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(options.model or default_model())
     output: Path = options.output
-    # Under another name until it is proven: a file of an earlier run stays as it was.
+    # Under another name until it is verified: a file of an earlier run stays as it was.
     draft = output.with_name(f'{output.stem}.draft{output.suffix}')
     try:
         export_network(checkpoint, draft, options.size)

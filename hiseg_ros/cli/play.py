@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg play`: replay a bag's camera as a live topic."""
+"""`hiseg play`: replay a camera of a bag as a live topic."""
 
 from __future__ import annotations
 
@@ -33,47 +33,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', help='image topic (default: the first in the bag)')
     add_pace(parser)
     parser.add_argument(
-        '--seconds', type=positive, metavar='S', help='replay only so much from the start'
+        '--seconds', type=positive, metavar='S', help='replay only the first S seconds'
     )
     parser.add_argument(
         '--wait-for',
         action='append',
         default=[],
         metavar='NODE',
-        help='start when a node of this name reads the images; may be repeated',
+        help='start when a node of this name has subscribed to the images; may be repeated',
     )
     parser.add_argument(
         '--wait-for-all',
         action='append',
         default=[],
         metavar='NODE',
-        help='start when a node of this name reads all that is replayed; may be repeated',
+        help='start when a node of this name has subscribed to every topic; may be repeated',
     )
     parser.add_argument(
         '--timeout',
         type=positive,
         default=180.0,
         metavar='S',
-        help='how long to wait for them, in seconds (default %(default)s)',
+        help='how long to wait for these nodes, in seconds (default: %(default)s)',
     )
     parser.add_argument(
-        '--list', action='store_true', help='only say what would be replayed, and on which topics'
+        '--list', action='store_true', help='only list what would be replayed, and on which topics'
     )
     parser.add_argument(
         '--child',
         action='store_true',
-        help='for a parent process: report by lines of JSON, and end when it closes the standard '
-        'input',
+        help='for a parent process: report as lines of JSON, and end when standard input is '
+        'closed',
     )
 
 
 def published_topic(topic: Topic) -> str:
-    """Return where an image topic is replayed: always the same name, as a live camera's."""
+    """Return the topic on which images are published: always the same, as for a live camera."""
     return f'{CAMERA_TOPIC}/compressed' if topic.is_compressed else CAMERA_TOPIC
 
 
 def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[RawMessage]:
-    """Yield messages up to so many seconds after the first; all without a limit."""
+    """Yield the messages of the first seconds; all of them where `seconds` is None."""
     first = next(messages, None)
     if first is None:
         return
@@ -84,7 +84,7 @@ def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[Raw
 
 
 def run(options: argparse.Namespace) -> None:
-    """Replay, until the end or until asked to stop."""
+    """Replay until the end or until asked to stop."""
     with Bag(options.bag) as bag:
         camera, _ = choose_image_topic(bag, options.topic)
         topics = {topic.name: topic for topic in (camera, *companions(bag, camera))}
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def live_name(topic: Topic, camera: Topic) -> str:
-    """Return under which name a topic is replayed."""
+    """Return the topic on which a recorded topic is published."""
     if topic == camera:
         return published_topic(topic)
     return CAMERA_INFO_TOPIC if topic.name.endswith('/camera_info') else topic.name
@@ -144,14 +144,14 @@ def stop_on_signal() -> threading.Event:
 
 
 def tell_parent(event: str, played: Played) -> None:
-    """Report as a line of JSON."""
+    """Report an event to the parent process as a line of JSON."""
     from hiseg_ros.ros.harness.child_process import report
 
     report(event, **asdict(played))
 
 
 def tell_user(event: str, played: Played) -> None:
-    """Say when it begins and what it was."""
+    """Print when the replay starts and what was replayed."""
     if event == 'playing':
         print('Replaying.', flush=True)
     elif event == 'played':
@@ -160,7 +160,7 @@ def tell_user(event: str, played: Played) -> None:
 
 
 def main() -> int:
-    """Replay as a process of its own, for a parent that reads what it reports."""
+    """Replay in a process of its own, for a parent that reads its reports."""
     parser = argparse.ArgumentParser(prog='hiseg play', description=__doc__)
     add_arguments(parser)
     run(parser.parse_args())

@@ -17,21 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='image files')
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='DIR', help='folder to write'
+        '--output', type=Path, required=True, metavar='DIR', help='folder for the results'
     )
-    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument('--model', type=Path, help='model file (default: the shipped network)')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
         '--backend',
         default='auto',
-        help="what runs the network: 'eager', 'compile' or 'cuda_graph' for weights, "
-        "'onnx_runtime' or 'openvino' for a .onnx file (default: the fastest that is installed)",
+        help="'eager', 'compile' or 'cuda_graph' for weights, 'onnx_runtime' or 'openvino' for a "
+        '.onnx file (default: the fastest that is installed)',
     )
     parser.add_argument(
         '--precision',
         default='float32',
-        help="of the convolutions: 'float32', 'bfloat16', 'float16', 'int8' or 'auto' "
-        '(default %(default)s)',
+        help="precision of the convolutions: 'float32', 'bfloat16', 'float16', 'int8' or 'auto' "
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--mapping', help="also write label ids of a dataset: 'camvid', ... or a YAML file"
@@ -41,34 +41,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar='P',
-        help='with --mapping: pixels whose label is less probable are written as unlabeled, 255 '
-        '(default 0), for pseudo labels',
+        help='with --mapping, for pseudo labels: less probable pixels are written as unlabeled, '
+        '255 (default: %(default)s)',
     )
     parser.add_argument(
         '--threshold',
         type=float,
         default=0.0,
-        help='least conditional probability of a child, 0 (always a leaf) to 1 (default 0)',
+        help='least conditional probability of a child, from 0 (always a leaf) to 1 '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--input-height',
         type=int,
         default=0,
-        help="shorter side of the network input in pixels (default 0: the weights' rule)",
+        help="shorter side of the network input in pixels (default: the weights' rule)",
     )
     parser.add_argument(
-        '--alpha', type=float, default=0.5, help='share of colour in the overlay (default 0.5)'
+        '--alpha',
+        type=float,
+        default=0.5,
+        help='share of colour in the overlay (default: %(default)s)',
     )
     parser.add_argument(
         '--names',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='names of the classes in large regions of the overlay (default: with)',
+        help='class names in large regions of the overlay (default: with)',
     )
     parser.add_argument(
         '--legend',
         action='store_true',
-        help='beside the overlay, the classes that are in it and their shares',
+        help='beside the overlay, a legend with the classes and their shares',
     )
 
 
@@ -106,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
     if repeated:
         raise ConfigError(
             f'Several images are named {repeated}; expected different names, since the results '
-            'are named after them: run them into different folders.'
+            'are named after them: write them to different folders.'
         )
     engine = Engine(
         options.model,
@@ -120,7 +124,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise ConfigError(f'--output {options.output} cannot be made: {problem}.') from problem
+        raise ConfigError(f'--output {options.output} cannot be created: {problem}.') from problem
 
     def write(name: str, image: cv2.typing.MatLike) -> None:
         write_image(options.output / name, image)
@@ -129,7 +133,7 @@ def run(options: argparse.Namespace) -> None:
         rgb = read_rgb(path)
         result = engine.segment(rgb)
         shown = result.labels
-        if options.legend:  # as high as the legend, before names are written
+        if options.legend:  # enlarged to the height of the legend before names are drawn
             rgb, shown = to_height(rgb, shown, max(MIN_HEIGHT, rgb.shape[0]))
         image = overlay(rgb, shown, engine.taxonomy, options.alpha)
         if options.names:

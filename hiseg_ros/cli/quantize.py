@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg quantize`: write an exported network in int8, and measure what that costs."""
+"""`hiseg quantize`: write an exported network in int8, and measure the loss of accuracy."""
 
 from __future__ import annotations
 
@@ -12,59 +12,61 @@ from typing import Any
 from hiseg_ros.datasets.registry import Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 
-KINDS = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
 
-PROVEN_SHARE = 8
-"""Every so many images one is kept from the calibration, and the labels compared on it."""
+COMPARED_SHARE = 8
+"""One image in so many is not used for calibration; on it the labels are compared."""
 
 LEAST_AGREEMENT = 0.85
-"""Share of pixels with the same label as in float32 on those; measured are 0.95 to 0.98 with
-trained weights. Below it a layer does not survive eight bits."""
+"""Share of pixels with the same label as in float32; 0.95 to 0.98 were measured with trained
+weights. Below it a layer does not work in eight bits."""
 
 LARGEST_LOSS = 0.005
-"""Of mIoU."""
+"""Largest accepted loss of mIoU, in [0, 1]."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='FILE', help='the .onnx file to write'
+        '--output', type=Path, required=True, metavar='FILE', help='.onnx file to write'
     )
     parser.add_argument(
         '--model',
         type=Path,
-        help='a .onnx file of `hiseg export` or `hiseg wrap` (default: the shipped network)',
+        help='.onnx file of `hiseg export` or `hiseg wrap` (default: the shipped network)',
     )
     parser.add_argument(
         '--calibration',
         type=Path,
         required=True,
         metavar='DIR',
-        help='folder with images such as the camera will take, also in folders below; the '
-        'ranges of int8 come from them',
+        help='folder with images like those of the camera, searched with its subfolders; the '
+        'ranges of int8 are calibrated on them',
     )
     parser.add_argument(
         '--images',
         type=int,
         default=120,
         metavar='N',
-        help='images to take of that folder, spread over it (default: %(default)s)',
+        help='images to use, spread evenly over the folder (default: %(default)s)',
     )
     parser.add_argument(
         '--dataset',
         choices=names_measured_by(Measure.PIXELS),
         help='also measure the mIoU in float32 and int8 on this dataset, and keep the file only '
-        f'if int8 loses at most {100 * LARGEST_LOSS:g} points',
+        f'if int8 loses at most {100 * LARGEST_LOSS:g} percentage points',
     )
     parser.add_argument('--root', type=Path, help='folder of the dataset')
-    parser.add_argument('--split', default='val', help='of the dataset (default: %(default)s)')
-    parser.add_argument('--mapping', help='labels of the dataset, as in `hiseg evaluate`')
+    parser.add_argument(
+        '--split', default='val', help='split of the dataset (default: %(default)s)'
+    )
+    parser.add_argument('--mapping', help='label set of the dataset, as in `hiseg evaluate`')
     parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
     parser.set_defaults(drive=[])
 
 
 def run(options: argparse.Namespace) -> None:
-    """Quantize, compare with float32, and remove a file that lost too much."""
+    """Quantize, compare with float32, and keep the file if it loses little accuracy."""
     from hiseg_ros.export.quantize import add_facts, check_source, quantize
     from hiseg_ros.resources import default_model
 
@@ -82,12 +84,12 @@ def run(options: argparse.Namespace) -> None:
             f'--dataset {options.dataset} is given without --root; expected its folder.'
         )
     paths = _images(options.calibration, options.images)
-    kept = paths[::PROVEN_SHARE]
-    # Under another name until it is known to be good: a file of an earlier run stays as it was.
+    compared = paths[::COMPARED_SHARE]
+    # Under another name until it is verified: a file of an earlier run stays as it was.
     draft = options.output.with_name(f'{options.output.stem}.draft.onnx')
     try:
-        quantize(source, draft, _inputs(source, [p for p in paths if p not in kept]))
-        add_facts(draft, _facts(options, source, draft, kept))
+        quantize(source, draft, _inputs(source, [p for p in paths if p not in compared]))
+        add_facts(draft, _facts(options, source, draft, compared))
         draft.replace(options.output)
     finally:
         draft.unlink(missing_ok=True)
@@ -95,21 +97,21 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _images(folder: Path, count: int) -> list[Path]:
-    """Return images spread evenly over a folder."""
+    """Return up to `count` image files, spread evenly over a folder."""
     if not folder.is_dir():
-        raise ConfigError(f'--calibration {folder} is no folder; expected one with images.')
-    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in KINDS)
+        raise ConfigError(f'--calibration {folder} is not a folder; expected one with images.')
+    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
     if count < 2 or len(files) < 2:
         raise ConfigError(
             f'--calibration {folder} has {len(files)} images, and --images is {count}; expected '
-            'at least 2 of each, about a hundred of all lights and places.'
+            'at least 2 of each, about a hundred in different light and places.'
         )
     count = min(count, len(files))
     return [files[index * len(files) // count] for index in range(count)]
 
 
 def _inputs(source: Path, paths: Sequence[Path]) -> list[Any]:
-    """Return images as the network's input."""
+    """Return the network's input for each image file."""
     from tqdm import tqdm
 
     from hiseg_ros.cli.shared.image_files import read_rgb
@@ -125,12 +127,12 @@ def _inputs(source: Path, paths: Sequence[Path]) -> list[Any]:
 
 
 def _facts(
-    options: argparse.Namespace, source: Path, draft: Path, kept: Sequence[Path]
+    options: argparse.Namespace, source: Path, draft: Path, compared: Sequence[Path]
 ) -> dict[str, Any]:
-    """Return what int8 changes, printed as well.
+    """Return and print the differences between int8 and float32.
 
     Raises:
-        ConfigError: It loses too much.
+        ConfigError: int8 loses too much accuracy.
     """
     from hiseg_ros.cli.shared.image_files import read_rgb
     from hiseg_ros.inference.engine import Engine
@@ -142,14 +144,14 @@ def _facts(
     try:
         equal = [
             float((engines[0].segment(rgb).labels == engines[1].segment(rgb).labels).mean())
-            for rgb in map(read_rgb, kept)
+            for rgb in map(read_rgb, compared)
         ]
         agreement = sum(equal) / len(equal)
-        print(f'{agreement:.1%} of the labels of {len(kept)} images are those of float32')
+        print(f'{agreement:.1%} of the labels of {len(compared)} images are those of float32')
         if agreement < LEAST_AGREEMENT:
             raise ConfigError(
                 f'Only {agreement:.1%} of the labels are those of float32; expected at least '
-                f'{LEAST_AGREEMENT:.0%}: int8 does not suit this network, nothing is written.'
+                f'{LEAST_AGREEMENT:.0%}: this network does not work in int8, nothing is written.'
             )
         facts: dict[str, Any] = {'labels_as_float32': round(agreement, 4)}
         if options.dataset:
@@ -178,8 +180,8 @@ def _miou(options: argparse.Namespace, engines: Sequence[Any]) -> dict[str, Any]
     if in_float - in_int8 > LARGEST_LOSS:
         raise ConfigError(
             f'int8 has {in_int8:.2%} mIoU and float32 {in_float:.2%}; expected at most '
-            f'{LARGEST_LOSS:.1%} less: nothing is written; give images to --calibration that '
-            'are more like those of the camera, or stay with bfloat16.'
+            f'{LARGEST_LOSS:.1%} less: nothing is written; use --calibration images that are '
+            'more like those of the camera, or use bfloat16.'
         )
     return {
         'measured_on': f'{options.dataset} {options.split}',

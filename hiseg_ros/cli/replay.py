@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg replay`: recordings through the network into a new bag, figures and a report."""
+"""`hiseg replay`: segment recordings into a new bag, with metrics and a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hiseg_ros.errors import ConfigError
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
 
 DAMAGED = 3
-"""Exit code where all went well up to a damage in a recording."""
+"""Exit code where a recording is damaged and everything readable was replayed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,35 +32,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar='DIR',
-        help='gets the new bag, figures and report.html; the same command resumes there',
+        help='folder for the new bag, metrics and report.html; the same command resumes there',
     )
     parser.add_argument(
         '--topic',
         action='append',
         default=[],
-        help='camera topic, may be repeated (default: all cameras)',
+        help='image topic of a camera, may be repeated (default: all cameras)',
     )
     truth = parser.add_mutually_exclusive_group()
     truth.add_argument(
         '--ground-truth',
         metavar='TOPIC',
-        help='topic with label ids (PNG or mono8) under the stamps of the images',
+        help='topic with label ids (PNG or mono8) that have the stamps of the images',
     )
     truth.add_argument(
         '--labels',
         type=Path,
         metavar='DIR',
-        help='PNG files of label ids, named by stamps in ns or one for each image in order',
+        help='folder with PNG files of label ids, named by stamp in ns or one per image in order',
     )
-    parser.add_argument('--mapping', help="what the label ids mean: 'camvid', ... or a YAML file")
-    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument(
+        '--mapping', help="label set of the ground truth: 'camvid', ... or a YAML file"
+    )
+    parser.add_argument('--model', type=Path, help='model file (default: the shipped network)')
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
     )
     parser.add_argument(
         '--backend',
         default='auto',
-        help="what runs the network, as the node's parameter (default: %(default)s)",
+        help="as the node's parameter (default: %(default)s)",
     )
     parser.add_argument(
         '--precision',
@@ -73,19 +75,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         choices=PARTS,
-        help='leave these messages out of the new bag, may be repeated',
+        help='omit these messages from the new bag, may be repeated',
     )
     parser.add_argument(
-        '--restart', action='store_true', help='remove an earlier replay from the output folder'
+        '--restart',
+        action='store_true',
+        help='remove an earlier replay from the output folder and start again',
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Replay; return 0, or 3 where a recording is damaged."""
     if (options.ground_truth or options.labels) and not options.mapping:
-        raise ConfigError('Ground truth is given without --mapping: what its label ids mean.')
+        raise ConfigError(
+            'Ground truth is given without --mapping; expected the label set of its ids, such as '
+            '--mapping camvid.'
+        )
     if options.mapping and not (options.ground_truth or options.labels):
-        raise ConfigError('--mapping is given without --ground-truth or --labels.')
+        raise ConfigError(
+            '--mapping is given without ground truth; expected --ground-truth or --labels too.'
+        )
 
     from hiseg_ros.bags.cameras import choose_cameras
     from hiseg_ros.bags.recording import open_recording
@@ -96,8 +105,8 @@ def run(options: argparse.Namespace) -> int:
     if len(cameras) > 1 and options.mapping:
         names = ', '.join(camera.topic for camera in cameras)
         raise ConfigError(
-            f'There are several cameras ({names}) and one ground truth; expected the camera that '
-            'it belongs to: name it with --topic.'
+            f'There are several cameras ({names}) and one ground truth; expected one camera: '
+            'choose the one it belongs to with --topic.'
         )
     metrics = _replay(options, recordings, cameras)
     return _report(metrics, options.output)
@@ -106,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
 def _replay(
     options: argparse.Namespace, recordings: Sequence[Any], cameras: Sequence[Any]
 ) -> dict[str, Any]:
-    """Replay what is left of it and return what metrics.json says."""
+    """Replay what an earlier run left to do; return the content of metrics.json."""
     from tqdm import tqdm
 
     from hiseg_ros.inference.engine import Engine
@@ -127,9 +136,9 @@ def _replay(
     facts = _facts(options, model, engine, recordings, cameras, mapping)
     folder = ReplayFolder(options.output, facts, restart=options.restart)
     if folder.is_complete:
-        print(f'{options.output} is complete already.')
+        print(f'{options.output} is already complete.')
         return folder.metrics()
-    # That of an earlier replay says nothing about this one.
+    # The report of an earlier replay does not describe this one.
     (options.output / FILE_NAME).unlink(missing_ok=True)
     frames = sum(camera.count for camera in cameras)
     truth: TruthTopic | TruthFolder | None = None
@@ -142,8 +151,8 @@ def _replay(
     for camera in cameras:
         print(f'{camera.topic} -> {camera.node} ({camera.count} images)')
     if replay.frames:
-        print(f'Resuming behind image {replay.frames}.')
-    # The rate is that of this run: what an earlier one did counts as done.
+        print(f'Resuming after image {replay.frames}.')
+    # Frames of an earlier run count as done, but not towards the rate.
     with tqdm(
         total=max(frames, replay.frames), initial=replay.frames, unit='frame',
         dynamic_ncols=True, mininterval=0.5, smoothing=0.1,
@@ -159,7 +168,7 @@ def _facts(
     cameras: Sequence[Any],
     mapping: Any,
 ) -> dict[str, Any]:
-    """Return what the replay is made of: no folder and no time of this machine."""
+    """Return what determines the result: recordings, weights and options, no path and no time."""
     from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
     from hiseg_ros.replay.label_set import mapping_facts
 
@@ -183,16 +192,16 @@ def _facts(
 
 
 def _report(metrics: dict[str, Any], output: Path) -> int:
-    """Write the report, print the main figures and return the exit code."""
+    """Write the report, print the main metrics and return the exit code."""
     from hiseg_ros.reports.replay_page import FILE_NAME, write_report
 
     report = output / FILE_NAME
-    # Also where all else was complete: an earlier run may have been ended just before this.
+    # Also where the replay is complete: an earlier run may have been stopped just before this.
     if not report.is_file():
         print('Writing the report.')
         write_report(output)
     for camera in metrics['cameras']:
-        print(f'{camera["topic"]}: {camera["frames"]} frames, {_percent(camera)}')
+        print(f'{camera["topic"]}: {camera["frames"]} frames, {_quality(camera)}')
     for live in metrics.get('live') or ():
         late = live['latency_ms' if live['is_one_clock'] else 'behind_image_ms']
         print(
@@ -201,7 +210,7 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
         )
     scores = metrics['scores']
     if scores and not scores['frames_with_truth']:
-        print('No image has a ground truth with its stamp: check --ground-truth or --labels.')
+        print('No ground truth has the stamp of an image: check --ground-truth or --labels.')
     elif scores:
         nodes, summed = scores['nodes'], scores['summed']
         print(
@@ -222,10 +231,10 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
     return DAMAGED if metrics['damages'] else 0
 
 
-def _percent(camera: dict[str, Any]) -> str:
+def _quality(camera: dict[str, Any]) -> str:
     flicker, low = camera['stability']['flicker'], camera['confidence']['low_share']
     parts = [
-        'nothing steady to judge flicker by' if flicker is None
+        'no steady pixels to measure flicker' if flicker is None
         else f'label flicker {100 * flicker:.2f} %',
         f'low confidence {100 * (low or 0):.2f} %',
         f'{len(camera["sign_tracks"])} sign tracks',

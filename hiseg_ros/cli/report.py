@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg report`: the page of a finished replay once more, from its folder."""
+"""`hiseg report`: write the report of a finished replay again, from its folder."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    parser.add_argument('folder', type=Path, metavar='DIR', help='output folder of `hiseg replay`')
     parser.add_argument(
-        'folder', type=Path, metavar='DIR', help='what `hiseg replay --output DIR` wrote'
-    )
-    parser.add_argument(
-        '--output', type=Path, metavar='FILE', help='the page (default: DIR/report.html)'
+        '--output', type=Path, metavar='FILE', help='report to write (default: DIR/report.html)'
     )
     parser.add_argument(
         '--timing', action='store_true',
-        help='add rate, time of each stage and memory of that run; no two runs have the same',
+        help='add frame rate, time of each stage and memory, which differ from run to run',
     )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write the report."""
     from hiseg_ros.reports.replay_page import write_report
 
     path = write_report(options.folder, options.output, with_timing=options.timing)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg video`: recorded labels as an MP4 with names and a legend."""
+"""`hiseg video`: write the labels of a recording as an MP4 with names and a legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hiseg_ros.viewer.cameras import SeenCamera
 
 DAMAGED = 3
-"""Exit code where all went well up to a damage in the recording."""
+"""Exit code where the recording is damaged and everything readable is in the video."""
 
 MAX_ROWS = 2160
 
@@ -27,11 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'recording',
         type=Path,
         metavar='REPLAY_DIR',
-        help='folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with images and labels',
+        help='output folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with images and '
+        'labels',
     )
-    parser.add_argument('--output', type=Path, required=True, metavar='FILE.mp4', help='the video')
     parser.add_argument(
-        '--topic', help="camera topic, or name of the node (default: the recording's only one)"
+        '--output', type=Path, required=True, metavar='FILE.mp4', help='video to write'
+    )
+    parser.add_argument(
+        '--topic', help='image topic of a camera, or name of its node (default: the only one)'
     )
     parser.add_argument(
         '--side-by-side',
@@ -42,19 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--names',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='names of the classes in large regions (default: with)',
+        help='class names in large regions (default: with)',
     )
     parser.add_argument(
         '--legend',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='the most common classes below the image (default: with)',
+        help='legend with the most common classes below the image (default: with)',
     )
     parser.add_argument(
         '--alpha',
         type=float,
         default=0.5,
-        help='share of colour in the overlay (default %(default)s)',
+        help='share of colour in the overlay (default: %(default)s)',
     )
     parser.add_argument(
         '--height',
@@ -99,11 +102,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def find_footage(path: Path, topic: str | None) -> Footage:
-    """Return the camera of a recording that is to be shown.
+    """Return the images and labels of one camera of a recording.
 
     Args:
-        path: A rosbag2, or the folder of a replay or a demo.
-        topic: Name of a camera topic or of a node; None takes the only one there is.
+        path: A rosbag2, or the output folder of a replay or a demo.
+        topic: Name of an image topic or of a node; None for the only camera.
 
     Raises:
         BagError: There is no recording with images and labels, the topic is not in it, or there
@@ -118,8 +121,7 @@ def find_footage(path: Path, topic: str | None) -> Footage:
     if camera.image is None:
         raise BagError(
             f'The recording {path} has neither images nor overlays for the labels of '
-            f'{camera.node}; expected the camera topic: record it too, or replay without '
-            '`--omit`.'
+            f'{camera.node}; expected an image topic: record it too, or replay without `--omit`.'
         )
     is_overlay = camera.image.name.startswith(f'{camera.node}/')
     name = f'{camera.node}/labels'
@@ -128,7 +130,7 @@ def find_footage(path: Path, topic: str | None) -> Footage:
 
 
 def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> SeenCamera:
-    """Return the camera of that name; without a name the only one."""
+    """Return the camera with that topic or node name; the only one where `topic` is None."""
     fitting = [
         camera
         for camera in cameras
@@ -150,7 +152,7 @@ def _chosen(cameras: Sequence[SeenCamera], topic: str | None, path: Path) -> See
         nodes = ', '.join(camera.node for camera in fitting)
         raise BagError(
             f'The images on {topic} have the labels of several nodes ({nodes}); expected one '
-            'node: give its name to --topic.'
+            'node: choose it by its name with --topic.'
         )
     raise BagError(
         f'The recording {path} has no labels for {topic}; expected one of its cameras, {names}: '

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg view`: a recording with its results in Rerun."""
+"""`hiseg view`: show a recording with its results in Rerun."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from hiseg_ros.viewer.show import Show
 
 DAMAGED = 3
-"""Exit code where all was shown up to a damage in the recording, as of `hiseg replay`."""
+"""Exit code where the recording is damaged and everything readable was shown."""
 
 LEAST_ROOM = 100_000_000
-"""Bytes on the disk. Once it is full Rerun's writer may wait for ever."""
+"""Free bytes that are kept on the disk: once it is full, Rerun's writer may wait forever."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,31 +41,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=non_negative,
         default=0.0,
         metavar='S',
-        help='begin so many seconds after the first message (default: %(default)s)',
+        help='start S seconds after the first message (default: %(default)s)',
     )
-    parser.add_argument('--seconds', type=positive, metavar='S', help='show so much of it')
+    parser.add_argument(
+        '--seconds', type=positive, metavar='S', help='show S seconds (default: to the end)'
+    )
     parser.add_argument(
         '--every',
         type=positive_integer,
         default=1,
         metavar='N',
-        help='show one frame of N: the viewer keeps what it shows in memory',
+        help='show every Nth frame: the viewer keeps what it shows in memory',
     )
     parser.add_argument(
         '--level',
         type=positive_integer,
         action='append',
         metavar='N',
-        help='show the probabilities of this level of the tree, may be repeated (default: all)',
+        help='level of the tree whose probabilities are shown, may be repeated (default: all)',
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show or write; return 0, or 3 where the recording is damaged."""
+    """Open the viewer or write a file; return 0, or 3 where the recording is damaged."""
     if importlib.util.find_spec('rerun') is None:
         raise ConfigError(
-            "Rerun is not here; expected the Python package rerun-sdk: `pip install '.[view]'` in "
-            'the checkout, or `pip install rerun-sdk`.'
+            "Python has no module rerun; expected the package rerun-sdk: `pip install '.[view]'` "
+            'in the checkout, or `pip install rerun-sdk`.'
         )
     from hiseg_ros.viewer.show import Part, Show
     from hiseg_ros.viewer.source import open_source
@@ -79,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         _open(show)
     else:
         _save(show, options.save)
-        print(f'Written: {options.save}; open it with `rerun {options.save}`.')
+        print(f'written: {options.save}; open it with `rerun {options.save}`')
     for damage in show.damages[:10]:
         print(f'Damage in {damage}')
     return DAMAGED if show.damages else 0
@@ -122,10 +124,10 @@ def _save(show: Show, path: Path) -> None:
 
 
 def _run(show: Show, stream: Any, is_wanted: Callable[[], bool]) -> None:
-    """Stream all with a progress bar.
+    """Stream all messages with a progress bar.
 
     Raises:
-        RuntimeError: Rerun could not get rid of it.
+        RuntimeError: Rerun's connection or file failed.
     """
     from tqdm import tqdm
 
@@ -141,13 +143,13 @@ def _run(show: Show, stream: Any, is_wanted: Callable[[], bool]) -> None:
 
 
 def _check_place(path: Path) -> None:
-    """Check that a file can be written.
+    """Check that the file can be written.
 
     Raises:
-        ConfigError: It cannot.
+        ConfigError: It cannot, or its suffix is not .rrd.
     """
     if path.suffix != '.rrd':
-        raise ConfigError(f'--save names {path}; expected a file that ends in .rrd.')
+        raise ConfigError(f'--save is {path}; expected a name that ends in .rrd.')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open('wb'):
@@ -160,15 +162,15 @@ def _check_place(path: Path) -> None:
 
 
 def _check_room(path: Path) -> None:
-    """Check that a file has room to grow.
+    """Check that there is free space on the disk.
 
     Raises:
-        ConfigError: It has little.
+        ConfigError: There is less than LEAST_ROOM.
     """
     free = shutil.disk_usage(path.parent)[2]
     if free < LEAST_ROOM:
         raise ConfigError(
-            f'The place of {path} has {free // 10**6} MB of room; expected at least '
-            f'{LEAST_ROOM // 10**6} MB: name another with --save, or show less with --every, '
+            f'The disk of {path} has {free // 10**6} MB of free space; expected at least '
+            f'{LEAST_ROOM // 10**6} MB: choose another with --save, or show less with --every, '
             '--seconds or --level.'
         )

@@ -24,7 +24,7 @@ MODULE_OF_NAME = {
 
 
 def __getattr__(name: str) -> Any:
-    # The dense decision needs torch and the sparse one numba; whoever takes one pays for one.
+    # The dense decision imports torch and the sparse one numba: import only what is used.
     if name not in MODULE_OF_NAME:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     module = importlib.import_module(f'{__name__}.{MODULE_OF_NAME[name]}')

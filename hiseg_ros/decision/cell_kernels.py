@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse decision in the cells: one node for a whole cell, or a walk at each of its pixels.
+"""Compiled loops of the sparse decision in the cells: one node for all pixels, or one for each.
 
 Interpolation adds up the four corners of a cell with weights that are not negative. If all four
 decide the same node, each rival of that node is smaller at every corner, so it is smaller at
@@ -52,7 +52,7 @@ def _walk_cell(
     candidates: Ints,
     stack: Ints,
 ) -> None:
-    """Walk down from a node at every pixel of one cell, looking at children that can win.
+    """Walk down from a node at every pixel of one cell, among the children that can win there.
 
     Args:
         values: (V, h, w).
@@ -60,7 +60,7 @@ def _walk_cell(
         node: An inner node that every pixel reaches.
         child_start: As in `DecisionTables`.
         children: As in `DecisionTables`.
-        threshold: As everywhere.
+        threshold: Least conditional probability of a child, in [0, 1].
         near_y: (a,) weight of the upper corners; its length is the cell's height in pixels.
         far_y: (a,) weight of the lower corners.
         near_x: (b,) weight of the left corners.
@@ -95,7 +95,7 @@ def _walk_cell(
         node = stack[depth]
         first, last = child_start[node], child_start[node + 1]
         count = last - first
-        # The winner at each corner, and whom it beats at all four.
+        # The most probable child at each corner; children that it beats at all four cannot win.
         win0 = win1 = win2 = win3 = 0
         for k in range(count):
             plane = values[children[first + k]]
@@ -119,7 +119,7 @@ def _walk_cell(
                 kept += 1
         child = children[first + candidates[0]]
         if kept == 1 and threshold <= ZERO and child_start[child] < child_start[child + 1]:
-            # Nothing to compare, and the probability of an inner node is not asked for.
+            # Nothing to compare, and the probability of an inner node is not needed.
             for i in range(size):
                 labels[i] = child if labels[i] == node else labels[i]
             stack[depth] = child
@@ -139,7 +139,7 @@ def _walk_cell(
                     wins = n == 0 or value > best[i]
                     index[i] = child if wins else index[i]
                     best[i] = value if wins else best[i]
-        # A child goes on the stack once, when its first pixel comes: then it is still on top.
+        # A child goes on the stack once, at its first pixel.
         base = depth
         for i in range(size):
             if labels[i] == node and (threshold <= ZERO or best[i] >= threshold * chosen[i]):
@@ -157,7 +157,7 @@ def _walk_cell(
 
 @compiled
 def _beaten(rivals: Floats, k: int, other: int) -> bool:
-    """Return whether a child loses to another at every pixel, since it does at every corner."""
+    """Return whether a child is less probable than another at every corner, so at every pixel."""
     if k == other:
         return False
     for corner in range(4):
@@ -195,7 +195,7 @@ def fill(
     worker: int,
     workers: int,
 ) -> int:
-    """Fill the images cell by cell in one worker's rows; return the number of cells walked."""
+    """Fill the images in one worker's rows; return the number of cells decided pixel by pixel."""
     node_count, height, width = values.shape
     largest_y = np.max(start_y[1:] - start_y[:-1])
     largest_x = np.max(start_x[1:] - start_x[:-1])

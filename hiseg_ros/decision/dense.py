@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The reference decision: walk down the tree at every pixel of the camera image."""
+"""The reference decision in torch: walk down the tree at every pixel of the camera image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hiseg_ros.types import ImageSize
 
 
 def interpolate(probabilities: torch.Tensor, size: ImageSize) -> torch.Tensor:
-    """Interpolate (C, h, w) probabilities linearly to (C, H, W)."""
+    """Return (C, h, w) probabilities interpolated linearly to (C, H, W)."""
     return F.interpolate(probabilities[None], size=size, mode='bilinear', align_corners=False)[0]
 
 
@@ -37,7 +37,7 @@ def decide(
     device = node_probabilities.device
     labels = torch.zeros(size, dtype=torch.uint8, device=device)
     chosen = interpolate(node_probabilities[:1], size)[0]
-    # Preorder: a parent has been decided everywhere before its children are looked at.
+    # Preorder: a parent is decided at every pixel before its children are compared.
     for inner in taxonomy.inner:
         here = labels == inner
         if not here.any():

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision on a GPU: one kernel from the network's grid to labels and confidence.
+"""The decision on a GPU: one Triton kernel from the network's grid to labels and confidence.
 
-Every program walks one tile of the camera image down the tree. Nothing of the size of all nodes
-times all pixels is ever in memory, and the children of a node are read only at the pixels that
-the walk has led there: a node that no pixel of the tile reaches costs one comparison.
+Every program of the kernel decides one tile of the camera image. No array of nodes times pixels
+is ever in memory, and the children of a node are read only at pixels that reach it: a node that
+no pixel of the tile reaches costs one comparison.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
 TILE = (8, 32)
-"""Rows and columns of one program; both powers of two."""
+"""Rows and columns of the tile of one program; both powers of two."""
 
 
 @dataclass(frozen=True)
 class DeviceTables:
-    """A tree as flat arrays on a device; make them once."""
+    """A tree as flat arrays on a device; create them once."""
 
     inner: torch.Tensor
     """(I,) int32 inner nodes in preorder, parents before their children."""
     first: torch.Tensor
-    """(I,) int32 place of each one's first child in `children`."""
+    """(I,) int32 index in `children` of the first child of each inner node."""
     count: torch.Tensor
-    """(I,) int32 number of its children."""
+    """(I,) int32 number of children of each inner node."""
     children: torch.Tensor
     """(V - 1,) int32 node ids, ascending for each parent."""
 
@@ -67,8 +67,8 @@ def _at_pixels(  # type: ignore[no-untyped-def]
     )
 
 
-# Triton would compile anew for each number that is 1 or a multiple of 16, and for results of a
-# batch that do not lie at such a multiple: the kernel that is proven at the start serves all.
+# Triton would compile again for integers that are 1 or multiples of 16, and for pointers that are
+# not aligned to 16 bytes: without that, the kernel that is verified at the start serves all calls.
 @triton.jit(
     do_not_specialize=[
         'inner_count',
@@ -109,7 +109,7 @@ def _walk(  # type: ignore[no-untyped-def]
     x = tl.program_id(0) * tile_w + number % tile_w
     image = tl.program_id(2).to(tl.int64)
     inside = (y < height) & (x < width)
-    # Where the pixel lies on the grid, between the centres of cells; clamped at the borders.
+    # Position of the pixel on the grid, between centres of cells; clamped at the borders.
     source_y = tl.maximum((y.to(tl.float32) + 0.5) * scale_y - 0.5, 0.0)
     source_x = tl.maximum((x.to(tl.float32) + 0.5) * scale_x - 0.5, 0.0)
     y0 = tl.minimum(source_y.to(tl.int32), grid_h - 1)
@@ -127,7 +127,7 @@ def _walk(  # type: ignore[no-untyped-def]
         grid, corner00, corner01, corner10, corner11, up, down, left, right, inside
     )
     node = tl.zeros([tile_h * tile_w], tl.int32)
-    # Preorder: a parent has been decided everywhere before its children are looked at.
+    # Preorder: a parent is decided at every pixel before its children are compared.
     for i in range(inner_count):
         here = inside & (node == tl.load(inner + i))
         if tl.max(here.to(tl.int32), 0) > 0:
@@ -140,7 +140,7 @@ def _walk(  # type: ignore[no-untyped-def]
                 value = _at_pixels(
                     plane, corner00, corner01, corner10, corner11, up, down, left, right, here
                 )
-                # Children come in ascending order: a tie leaves the lower node id.
+                # Children are in ascending order: a tie keeps the lower node id.
                 is_better = value > best
                 best = tl.where(is_better, value, best)
                 best_child = tl.where(is_better, child, best_child)
@@ -173,15 +173,15 @@ def decide_fused(
     Args:
         node_probabilities: (N, V, h, w) float32, float16 or bfloat16, each plane contiguous;
             interpolated and compared in float32.
-        tables: Of the tree, on the same device.
+        tables: Tables of the tree, on the same device.
         size: (H, W) of the camera images.
         threshold: Least conditional probability of a child, in [0, 1].
         want_labels: Whether to store the node ids.
         want_confidence: Whether to compute and store the confidence.
 
     Returns:
-        Node ids and 255 times the probability of the chosen node, both (N, H, W) uint8; without
-        elements where they are not wanted.
+        Node ids and 255 times the probability of the chosen node, both (N, H, W) uint8; images
+        that are not wanted have no elements.
 
     Raises:
         ValueError: A plane of the probabilities is not contiguous.
@@ -189,8 +189,8 @@ def decide_fused(
     count, _, grid_h, grid_w = node_probabilities.shape
     if node_probabilities.stride()[2:] != (grid_w, 1):
         raise ValueError(
-            f'Node probabilities have the strides {node_probabilities.stride()}; expected rows of '
-            f'{grid_w} after each other: call contiguous().'
+            f'Node probabilities have the strides {node_probabilities.stride()}; expected '
+            f'contiguous planes with rows of {grid_w}: call contiguous().'
         )
     height, width = size
     labels, confidence = (
@@ -203,7 +203,7 @@ def decide_fused(
     )
     programs = (triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0]), count)
     launch: Any = _walk[programs]
-    # Triton launches on the current device, whichever the arguments are on.
+    # Triton launches on the current device, not on that of the arguments.
     with torch.cuda.device_of(node_probabilities):  # type: ignore[no-untyped-call]
         launch(
             node_probabilities, labels, confidence,

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse decision at the grid points: the corners of the cells, and how sure each one is."""
+"""Compiled loops of the sparse decision at the grid points, which are the corners of the cells."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _walk_row(
     index: Ints,
     stack: Ints,
 ) -> None:
-    """Walk down at the grid points of one row, in segments of points at the same node."""
+    """Walk down the tree at the grid points of one row, in segments of points at one node."""
     width = values.shape[2]
     for j in range(width):
         nodes[row, j] = 0
@@ -55,7 +55,7 @@ def _walk_row(
             child = children[k]
             for j in range(begin, end):
                 value = values[child, row, j]
-                # What the winner beats among lower ids is the best before it took over.
+                # The strongest rival with a lower id is the best value before this one.
                 wins = value > best[j]
                 low[j] = best[j] if wins else low[j]
                 index[j] = child if wins else index[j]
@@ -63,7 +63,7 @@ def _walk_row(
         for j in range(begin, end):
             bound = threshold * chosen[row, j]
             if best[j] >= bound:
-                # Thresholds of 0 and 1 multiply without rounding, so that equality stays.
+                # A product with a threshold of 0 or 1 is not rounded, so equality is exact.
                 exact = threshold <= ZERO or threshold == np.float32(1)
                 if not (
                     (exact or best[j] > bound * ABOVE)
@@ -107,19 +107,19 @@ def walk_grid(
         values: (V, h, w).
         child_start: As in `DecisionTables`.
         children: As in `DecisionTables`.
-        threshold: As everywhere.
+        threshold: Least conditional probability of a child, in [0, 1].
         nodes: (h, w), receives node ids.
         chosen: (h, w), receives their probabilities.
-        sure: (h, w), receives whether rounding cannot have a say in them.
-        worker: From 0 on.
-        workers: Number of workers, who may run at the same time.
+        sure: (h, w), receives whether rounding cannot change the node.
+        worker: Number of this worker, from 0.
+        workers: Number of workers, which may run at the same time.
     """
     height, width = values.shape[1:]
     best = np.empty(width, np.float32)
     low = np.empty(width, np.float32)
     index = np.empty(width, np.int32)
     stack = np.empty((width + 1, 2), np.int32)
-    # Every worker takes rows from top to bottom: the sky is less work than the street.
+    # Rows are interleaved between workers: the sky takes less time than the street.
     for row in range(worker, height, workers):
         _walk_row(
             values,

@@ -16,21 +16,26 @@ from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities
 
 @dataclass(frozen=True)
 class LabelChoice:
-    """What a dataset's labels say about an image."""
+    """The most probable label of a dataset at every pixel of an image."""
 
     label_ids: NDArray[np.uint8]
     """(H, W) ids of the evaluated label with the largest summed probability."""
     probability: NDArray[np.float32]
-    """(H, W) that sum, in [0, 1]."""
+    """(H, W) summed probability of that label, in [0, 1]."""
     is_outside: NDArray[np.bool_]
-    """(H, W) whether the leaves that no evaluated label allows sum up to more."""
+    """(H, W) whether the leaves that belong to no evaluated label have a larger sum."""
 
 
 class LabelDecision:
-    """Decides in a mapping's evaluated labels, one label's image in memory at a time."""
+    """Decides between the evaluated labels of a mapping, with one label in memory at a time."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
-        """Prepare the sums; label ids are 0 to 255."""
+        """Prepare the sums.
+
+        Args:
+            mapping: Its label ids are from 0 to 255.
+            taxonomy: Tree of the probabilities.
+        """
         self._leaves = list(taxonomy.leaves)
         is_evaluated = [label.evaluated for label in mapping.labels]
         matrix = mapping.label_matrix(taxonomy)[is_evaluated]
@@ -41,7 +46,7 @@ class LabelDecision:
         )
 
     def __call__(self, probabilities: NodeProbabilities) -> LabelChoice:
-        """Decide one image from its node probabilities on the network's grid."""
+        """Return the decision for one image from its node probabilities on the network's grid."""
         leaves = probabilities.values[self._leaves]
         sums = np.tensordot(self._rows, leaves, 1)
         size = probabilities.image_size
@@ -49,7 +54,7 @@ class LabelDecision:
         index = np.zeros(size, np.uint8)
         for row, grid in enumerate(sums):
             value = _interpolated(grid, size)
-            # Of equals the first label stays.
+            # A tie keeps the first label.
             is_better = value > best
             np.copyto(best, value, where=is_better)
             index[is_better] = row
@@ -60,7 +65,7 @@ class LabelDecision:
 
 
 def _interpolated(grid: NDArray[np.float32], size: ImageSize) -> NDArray[np.float32]:
-    """Return one plane at image size, cells and pixels placed as in `dense.interpolate`."""
+    """Return one plane at image size; cells and pixels are aligned as in `dense.interpolate`."""
     plane = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(plane, np.float32)
 
@@ -74,10 +79,10 @@ def decide_mapping(
     """Return (H, W) uint8 label ids of the most probable evaluated label at every pixel.
 
     Args:
-        probabilities: Of every node, on the network's grid.
+        probabilities: Node probabilities on the network's grid.
         taxonomy: Their tree.
         mapping: The dataset's labels; ids from 0 to 255.
-        min_probability: Pixels whose label has less become UNLABELED.
+        min_probability: Pixels with a less probable label become UNLABELED.
     """
     choice = LabelDecision(mapping, taxonomy)(probabilities)
     choice.label_ids[choice.probability < min_probability] = UNLABELED

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision in a dataset's own labels at camera rate: a tree of one level, sparsely."""
+"""The decision in a dataset's own labels at camera rate: the sparse decision on one level."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hiseg_ros.types import UNLABELED, ImageSize, NodeProbabilities
 
 
 class SparseLabelDecision:
-    """Decides in a mapping's evaluated labels by the rule of `decision.mapped.LabelDecision`.
+    """Decides between the evaluated labels of a mapping by the rule of `mapped.LabelDecision`.
 
-    A pixel is unlabeled where the leaves that no evaluated label allows have a larger sum than the
-    best label, so a mapping of a few labels does not give every pixel one of them.
+    A pixel is unlabeled where the leaves that belong to no evaluated label have a larger sum than
+    the best label, so a mapping with few labels leaves other pixels unlabeled.
     """
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Prepare the sums and compile the kernels, or load them from the cache.
 
         Raises:
-            MappingError: No label is evaluated, or an id is not from 0 to 255.
+            MappingError: No label is evaluated, or an id is not in 0 to 255.
         """
         labels = mapping.evaluated_labels
         ids = [label.label_id for label in labels]
@@ -36,10 +36,10 @@ class SparseLabelDecision:
                 'one, and all from 0 to 255, to fit a mono8 image.'
             )
         self.unlabeled_id = next((n for n in mapping.unlabeled_ids if 0 <= n <= 255), UNLABELED)
-        """The mapping's first unlabeled id, or 255 where it has none that fits."""
+        """First unlabeled id of the mapping, or 255 where it has none from 0 to 255."""
         is_evaluated = [label.evaluated for label in mapping.labels]
         matrix = mapping.label_matrix(taxonomy)[is_evaluated]
-        # Planes: anything, the labels, and what none of them allows.
+        # Planes: the root, each label, and the leaves that belong to no label.
         rest = ~matrix.any(0)
         planes = [np.ones_like(rest), *matrix, *([rest] if rest.any() else [])]
         self._sums = np.zeros((len(planes), len(taxonomy)), np.float32)
@@ -67,9 +67,9 @@ class SparseLabelDecision:
         """Decide one image from its node probabilities on the network's grid.
 
         Args:
-            probabilities: Of every node.
-            size: (H, W) to decide at; None for the camera image's. It covers the same view.
-            min_probability: Pixels whose label has less become unlabeled, in [0, 1].
+            probabilities: Probabilities of all nodes.
+            size: (H, W) of the result, which covers the whole image; None for the image's size.
+            min_probability: Pixels with a less probable label become unlabeled, in [0, 1].
             labels: Whether the label ids are wanted.
             confidence: Whether the confidence is wanted.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the decision of a flat network may go: a tree of its own over the planes of its output."""
+"""Decision tree of a wrapped flat network, over the planes of its output."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from dataclasses import dataclass
 from hiseg_ros.taxonomy import Taxonomy
 
 MAX_PLANES = 256
-"""A place in the walk is one byte."""
+"""A plane's number is stored in one byte."""
 
 
 @dataclass(frozen=True)
 class WalkNode:
-    """One place that a decision may reach."""
+    """One node of the decision tree."""
 
     plane: int
-    """Of the network's output, where its probability stands."""
+    """Plane of the network's output with its probability."""
     parent: int | None
-    """Plane of the place above; None for the root."""
+    """Plane of the parent; None for the root."""
     node_id: int
-    """The taxonomy's node that a pixel is labelled with there."""
+    """Node of the taxonomy with which pixels are labelled where the decision ends here."""
 
 
 def check_walk(walk: tuple[WalkNode, ...], taxonomy: Taxonomy) -> None:
-    """Check that a walk can be followed and stays in a tree; an empty one is not checked.
+    """Check that a decision tree is valid and follows the taxonomy; an empty one is accepted.
+
+    Args:
+        walk: Nodes of the decision tree, parents before their children.
+        taxonomy: The tree of the labels.
 
     Raises:
-        ValueError: It does not begin at the root, a plane occurs twice or is out of range, a
-            parent comes later or never, or a node is not of the tree or not below its parent's.
+        ValueError: The first node is not the root, a plane occurs twice or is out of range, a
+            parent is missing or comes later, or a node is not in the taxonomy or not at or below
+            its parent's.
     """
     if not walk:
         return

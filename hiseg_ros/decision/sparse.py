@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision on the CPU: walk down at every pixel only where the grid's corners disagree.
+"""The decision on the CPU: walk down the tree only at pixels between grid points that disagree.
 
 The labels are bit for bit those of a walk in float32 at every pixel; `cell_kernels` says why.
 """
@@ -31,7 +31,7 @@ def decide_sparse(
 
     Args:
         node_probabilities: (V, h, w) float32, not negative, parents as sums of their children.
-        tables: Of the tree.
+        tables: Tables of the tree.
         size: (H, W) of the camera image.
         threshold: Least conditional probability of a child, in [0, 1].
         labels: Whether the label image is wanted.
@@ -43,7 +43,7 @@ def decide_sparse(
 
     Raises:
         ConfigError: The threshold is out of range.
-        ValueError: The probabilities are not those of the tree, or a side is 0.
+        ValueError: Shape or dtype of the probabilities does not fit the tree, or a side is 0.
     """
     images, _ = _decide(node_probabilities, tables, size, threshold, labels, confidence)
     return images
@@ -57,7 +57,7 @@ def _decide(
     want_labels: bool,
     want_confidence: bool,
 ) -> tuple[tuple[Bytes, Bytes], float]:
-    """Return the two images and the share of cells that were walked."""
+    """Return the two images, and the share of cells whose pixels were decided one by one."""
     if not 0.0 <= threshold <= 1.0:
         raise ConfigError(
             f'The decision threshold is {threshold}; expected a number from 0 (always a leaf) '
@@ -83,9 +83,8 @@ def _decide(
 
 
 def warm_up(tables: DecisionTables) -> None:
-    """Compile the kernels, or load them from an earlier process's cache.
+    """Compile the kernels or load them from the cache, so that no image waits for it.
 
-    Call it before the first frame: the kernels are compiled for the machine when they are first
-    called.
+    Numba compiles a kernel at its first call and keeps the machine code on disk.
     """
     decide_sparse(np.ones((len(tables), 2, 2), np.float32), tables, (3, 3))

@@ -61,4 +61,5 @@ def test_what_is_no_pace_is_refused(
     add_pace(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(given)
-    assert 'number above 0' in capsys.readouterr().err
+    what = 'integer' if given[0] == '--loop' else 'number'
+    assert f'must be a positive {what}, not {given[1]!r}' in capsys.readouterr().err

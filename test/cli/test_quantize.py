@@ -75,7 +75,10 @@ def test_a_network_in_int8_labels_nearly_as_before(
 
 @pytest.mark.parametrize(
     ('limit', 'message'),
-    [('LEAST_AGREEMENT', 'int8 does not suit this network'), ('LARGEST_LOSS', 'less: nothing is')],
+    [
+        ('LEAST_AGREEMENT', 'this network does not work in int8'),
+        ('LARGEST_LOSS', 'less: nothing is'),
+    ],
 )
 def test_a_network_that_loses_too_much_is_not_written(
     calibration: Path,
@@ -103,7 +106,7 @@ def test_a_network_that_loses_too_much_is_not_written(
         (['--model', 'absent.onnx'], 'absent.onnx do not exist'),
         (['--model', str(default_model())], 'expected one written by `hiseg export`'),
         (['--model', str(default_model('_int8.onnx'))], 'is quantized already'),
-        (['--calibration', 'absent'], 'absent is no folder'),
+        (['--calibration', 'absent'], 'absent is not a folder'),
         (['--images', '1'], 'expected at least 2 of each'),
         (['--dataset', 'camvid'], 'without --root'),
     ],

@@ -92,7 +92,7 @@ def test_a_drive_becomes_a_bag_and_figures(
     assert again['scores'] == metrics['scores']
 
     assert run(bag, output, tiny_checkpoint, *TRUTH) == 0
-    assert 'complete already' in capsys.readouterr().out
+    assert 'already complete' in capsys.readouterr().out
     assert run(bag, output, tiny_checkpoint) == 2
     error = capsys.readouterr().err
     assert 'another ground_truth and mapping' in error and '--restart' in error
@@ -124,7 +124,7 @@ def test_a_damaged_recording_ends_with_3_and_its_place(
     ('arguments', 'words'),
     [
         (['--ground-truth', '/truth'], 'without --mapping'),
-        (['--mapping', 'camvid'], 'without --ground-truth'),
+        (['--mapping', 'camvid'], '--mapping is given without ground truth'),
         (['--ground-truth', '/truth', '--mapping', 'camvid'], 'no label images on /truth'),
         (['--topic', '/rear'], 'no images on /rear'),
         (['--labels', 'nowhere', '--mapping', 'camvid'], '0 PNG files'),

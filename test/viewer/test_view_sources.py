@@ -242,7 +242,7 @@ def test_a_disk_that_is_nearly_full_ends_in_one_sentence_and_leaves_no_file(
     free = chain(repeat(10**9, messages), repeat(10**6))
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: (10**9, 10**9, next(free)))
     assert main(['view', str(replayed), '--save', str(tmp_path / 'file.rrd')]) == 2
-    assert 'has 1 MB of room; expected at least' in capsys.readouterr().err
+    assert 'has 1 MB of free space; expected at least' in capsys.readouterr().err
     assert not (tmp_path / 'file.rrd').exists()
 
 

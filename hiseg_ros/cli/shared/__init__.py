@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What several verbs of the command line share."""
+"""Helpers that several verbs of the command line share."""

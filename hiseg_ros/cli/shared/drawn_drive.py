@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own footage: a drive drawn by the project, drawn once and then kept as a bag."""
+"""The drawn drive of the demo: drawn once, then kept as a bag in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DrivePlan:
-    """What to draw."""
+    """Which drive to draw."""
 
     seed: int = 28
     size: ImageSize = (512, 1024)
@@ -42,12 +42,12 @@ def drawn_drive(seconds: float | None = None, plan: DrivePlan | None = None) -> 
     """Return the bag of the drawn drive, drawn on the first call with a progress bar.
 
     Args:
-        seconds: How much of it is wanted at least; None for its usual length.
-        plan: What to draw; by default the drive of the demo.
+        seconds: Least length of the drive; None for its usual length.
+        plan: Which drive; None for that of the demo.
 
     Raises:
-        BagError: It cannot be written.
-        DatasetError: The drawing code is not installed, or drawing was broken off.
+        BagError: The bag cannot be written.
+        DatasetError: The drawing code is not installed, or a drawing process was killed.
     """
     from hiseg_ros.bags.footage import cached_bag, write_camera_bag
 
@@ -57,7 +57,7 @@ def drawn_drive(seconds: float | None = None, plan: DrivePlan | None = None) -> 
     digest, folder = drawing_digest(plan), cache_folder()
     for outdated in folder.glob('drive-*'):
         if digest not in outdated.name:
-            shutil.rmtree(outdated, ignore_errors=True)  # a cache may go any time
+            shutil.rmtree(outdated, ignore_errors=True)  # another process may remove it too
     return cached_bag(
         folder,
         f'drive-{digest}-{plan.frames}',
@@ -66,15 +66,15 @@ def drawn_drive(seconds: float | None = None, plan: DrivePlan | None = None) -> 
 
 
 def drawn_frames(plan: DrivePlan) -> Iterator[Frame]:
-    """Yield the frames of a drive, drawn on all processors, with a progress bar.
+    """Yield the frames of a drive, drawn on all cores, with a progress bar.
 
     Raises:
         DatasetError: A drawing process was killed.
     """
     from tqdm import tqdm
 
-    # Started afresh, since a fork of a process with threads may hang; deaf to Ctrl-C, which the
-    # parent hears and answers below.
+    # Spawned, since a fork of a process with threads may hang. The children ignore Ctrl-C: the
+    # parent gets it and ends them below.
     pool = ProcessPoolExecutor(
         os.cpu_count(),
         get_context('spawn'),
@@ -87,14 +87,14 @@ def drawn_frames(plan: DrivePlan) -> Iterator[Frame]:
     except BrokenProcessPool as error:
         raise DatasetError(
             'A process that draws the drive was killed; expected about 300 MiB of memory for each '
-            'processor: close other programs and try again, or name a bag.'
+            'core: close other programs and try again, or name a bag.'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def draw(plan: DrivePlan, index: int) -> Frame:
-    """Return one frame of a drive, its labels as node ids of the taxonomy `street`."""
+    """Return one frame of a drive; its labels are node ids of the taxonomy `street`."""
     from hiseg_ros.bags.footage import Frame
     from hiseg_ros.datasets.scenes import Drive
     from hiseg_ros.taxonomy import load_taxonomy
@@ -108,10 +108,10 @@ def draw(plan: DrivePlan, index: int) -> Frame:
 
 
 def drawing_digest(plan: DrivePlan) -> str:
-    """Return a digest of the code that draws and of what is drawn, but for its length.
+    """Return a digest of the drawing code and of the plan without its length.
 
     Raises:
-        DatasetError: The code is not there.
+        DatasetError: The drawing code is not installed.
     """
     from hiseg_ros.bags import footage
     from hiseg_ros.taxonomy import load_taxonomy

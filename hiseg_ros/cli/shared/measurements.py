@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What `hiseg benchmark` measures: engines, the node, the layers of a network, or everything."""
+"""The measurements of `hiseg benchmark`: engines, the node, the layers of a network, or all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def drawn(size: ImageSize) -> NDArray[np.uint8]:
 
 
 def choices_of(text: str) -> list[EngineChoice]:
-    """Return the choices of --backend."""
+    """Return the backends and precisions of --backend."""
     return [EngineChoice.parse(part) for part in text.split(',')]
 
 
@@ -71,7 +71,7 @@ def engines(options: argparse.Namespace) -> Rows:
 
 
 def _miou(options: argparse.Namespace, row: dict[str, Any], target: Path) -> float:
-    """Return the mIoU that `hiseg evaluate` finds for a row's engine."""
+    """Return the mIoU of a row's engine, measured by `hiseg evaluate`."""
     command = [sys.executable, '-m', 'hiseg_ros.cli', 'evaluate', '--dataset', options.dataset]
     command += ['--root', str(options.root), '--limit', str(options.limit)]
     command += ['--backend', row['backend'], '--precision', row['precision']]
@@ -86,7 +86,7 @@ def _miou(options: argparse.Namespace, row: dict[str, Any], target: Path) -> flo
 
 
 def node(options: argparse.Namespace) -> Rows:
-    """Return rows of the node in a ROS graph.
+    """Return a row for every rate of the node in a ROS graph.
 
     Raises:
         ConfigError: ROS or the messages are missing, or the node cannot be configured.
@@ -113,8 +113,8 @@ def _node(
         from hiseg_ros.ros.benchmark.run import GraphPlan, measure
     except ModuleNotFoundError as problem:
         raise ConfigError(
-            f'The Python module {problem.name} is not here; expected ROS 2 and the built '
-            'messages: source the ROS installation and the install folder, or run `make setup`.'
+            f'Python has no module {problem.name}; expected ROS 2 and the built messages: source '
+            'the ROS installation and the install folder, or run `make setup`.'
         ) from problem
     height, width = job.images.shape[1:3]
     plan = GraphPlan(
@@ -136,7 +136,7 @@ def _node(
 
 
 def profiles(options: argparse.Namespace) -> Rows:
-    """Return where time goes in each network, at each size.
+    """Return the time of each kind of layer, by network and size.
 
     Raises:
         ConfigError: A backend is not OpenVINO.
@@ -168,7 +168,7 @@ def profiles(options: argparse.Namespace) -> Rows:
 def everything(
     options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Return all that is to be known of a machine; `keep` gets what there is after each step."""
+    """Return all measurements of a machine; `keep` is called with those so far after each step."""
     from hiseg_ros.benchmark.everything import EverythingPlan, measure_everything
 
     plan = EverythingPlan(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How fast, how often and in which time a recording is replayed live."""
+"""Options for the speed, the repetitions and the clock of a live replay."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from hiseg_ros.cli.shared.numbers import positive, positive_integer
 
 FOREVER = 0
-"""Rounds of a replay that ends when it is interrupted."""
+"""Number of rounds that stands for a replay until Ctrl-C."""
 
 
 def add_pace(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that say how fast, how often and in which time."""
+    """Declare --rate, --loop and --clock."""
     parser.add_argument(
         '--rate',
         type=positive,
         default=1.0,
         metavar='FACTOR',
-        help='factor on the speed of the replay (default: %(default)s)',
+        help='speed of the replay relative to the recording (default: %(default)s)',
     )
     parser.add_argument(
         '--loop',
@@ -36,10 +36,10 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
         '--clock',
         action='store_true',
         help='keep the recorded stamps and publish /clock, which jumps back when the recording '
-        'begins anew (default: stamp the images with the time of now, as a camera does)',
+        'starts again (default: stamp the images with the current time, as a camera does)',
     )
 
 
 def repeated(times: int) -> Iterable[int]:
-    """Return numbers for so many rounds."""
+    """Return an iterable with one element per round."""
     return itertools.count() if times == FOREVER else range(times)
