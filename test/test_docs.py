@@ -150,7 +150,7 @@ def test_a_message_is_read_with_its_comments(generator: ModuleType) -> None:
         ('README.md', 'models/street_lite.md', 'generated/street_lite.md'),
         ('README.md', 'CHANGELOG.rst', 'generated/changelog.rst'),
         ('CONTRIBUTING.md', 'docs/adr/index.md', '../adr/index.md'),
-        ('docs/node.md', '../README.md', 'index.md'),
+        ('docs/node.md', '../README.md', 'index.rst'),
         ('docs/node.md', '../examples/', 'generated/examples.md'),
         ('docs/node.md', 'https://example.org', 'https://example.org'),
         ('docs/node.md', '#faults', '#faults'),
@@ -160,7 +160,7 @@ def test_links_lead_to_the_pages_of_the_site(
     generator: ModuleType, source: str, link: str, expected: str
 ) -> None:
     page = {
-        'README.md': DOCS / 'index.md',
+        'README.md': DOCS / 'index.rst',
         'CONTRIBUTING.md': GENERATED / 'contributing.md',
     }.get(source, ROOT / source)
     text = generator.links.moved(f'[here]({link})', ROOT / source, page, ROOT, DOCS)

@@ -37,7 +37,7 @@ def write_pages(root: Path, docs: Path) -> None:
             pages[f'parts/{path.name.removesuffix(".py")}.md'] = argument_table(path)
     for source, name in WRAPPED.items():
         text = (root / source).read_text(encoding='utf-8')
-        page = docs / 'index.md' if source == 'README.md' else folder / name
+        page = docs / 'index.rst' if source == 'README.md' else folder / name
         pages[name] = moved(text, root / source, page, root, docs)
     pages.update({f'api/{name}': text for name, text in api_pages(root).items()})
     for name, text in pages.items():

@@ -17,7 +17,7 @@ WRAPPED = {
     'examples/README.md': 'examples.md',
     'models/street_lite.md': 'street_lite.md',
 }
-"""Pages outside docs/, and their copies below docs/generated/; index.md includes the first."""
+"""Pages outside docs/, and their copies below docs/generated/; index.rst includes the first."""
 
 _LINK = re.compile(r'(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))')
 
@@ -37,7 +37,7 @@ def moved(text: str, source: Path, page: Path, root: Path, docs: Path) -> str:
         target = (source.parent / match[1]).resolve()
         name = _name_in(target, root)
         if name == 'README.md':
-            target = docs / 'index.md'
+            target = docs / 'index.rst'
         elif name in WRAPPED:
             target = docs / 'generated' / WRAPPED[name]
         elif name.startswith('docs/'):
