@@ -270,6 +270,7 @@ def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> d
         'scores': scores,
         'training': speed.card(),
         **_backbone_card(config),
+        **_class_weights_card(config),
     }
 
 
@@ -290,4 +291,14 @@ def _backbone_card(config: TrainingConfig) -> dict[str, Any]:
             'name': f'{config.network.backbone}: {Path(config.backbone_weights).name}',
             'licence': config.licences.get(IMAGENET, 'not stated'),
         }
+    }
+
+
+def _class_weights_card(config: TrainingConfig) -> dict[str, Any]:
+    """Return which weights of other authors the run starts from and learns from."""
+    licence = config.licences.get('start', 'not stated')
+    return {
+        key: {'name': Path(used.weights).name, 'mapping': used.mapping, 'licence': licence}
+        for key, used in (('start', config.start), ('teacher', config.teacher))
+        if used is not None
     }

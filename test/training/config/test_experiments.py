@@ -42,6 +42,8 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
             made[kind] = tmp_path_factory.mktemp(kind)
             if kind == 'camvid':
                 draw_camvid(made[kind])
+            elif kind == 'unlabelled':
+                cv2.imwrite(str(made[kind] / 'a.png'), np.full((96, 160, 3), 90, np.uint8))
             elif kind != 'drawn':
                 write_drawn_scenes(kind, made[kind], 4, (96, 160), seed=3, split='train')
         return made[kind]

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from hiseg_ros.datasets import mapping_of
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
-from hiseg_ros.taxonomy import load_mapping, load_taxonomy
+from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.config.experiment import (
     DatasetConfig,
     TrainingConfig,
@@ -62,12 +63,14 @@ def test_the_shipped_experiments_load(path: Path) -> None:
     assert config == load_training_config(path.stem)
     assert config.name == path.stem
     assert config.recipe
-    # The card names every licence, that of the backbone's weights too where there is one.
-    assert set(config.datasets) <= set(config.licences) <= {*config.datasets, 'imagenet'}
+    # The card names every licence, those of the first weights too where there are any.
+    first = {'start'} if config.start else {'imagenet'}
+    assert set(config.datasets) <= set(config.licences) <= {*config.datasets, *first}
     taxonomy = load_taxonomy(config.taxonomy)
     for dataset in config.datasets.values():
         if dataset.kind != 'drawn':
-            names = {label.name for label in load_mapping(dataset.kind, taxonomy).labels}
+            mapping = mapping_of(dataset.kind, taxonomy, dataset.options)
+            names = {label.name for label in mapping.labels}
             assert set(dataset.label_weights) <= names
     header = path.read_text().split('\nname:')[0]
     assert 'Command: hiseg ' in header
