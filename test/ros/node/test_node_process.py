@@ -78,7 +78,7 @@ CHILD = """
 import sys, threading
 import rclpy
 from node_support import HeldEngine
-from hiseg_ros.ros import segmentation_node
+from hiseg_ros.ros.node import segmentation_node
 
 moment = sys.argv[1]
 engine = HeldEngine()
