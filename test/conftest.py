@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,10 @@ for _variable in ('OMP_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM'):
 # anew, which takes longer than most tests.
 os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 sys.dont_write_bytecode = False
+
+# A job in the background of a script ignores Ctrl-C, and so would all that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
@@ -70,7 +76,7 @@ def write_tiny_checkpoint(folder: Path) -> None:
 
 @pytest.fixture(scope='session')
 def drive_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for XDG_CACHE_HOME: the demo finds its drive there, cut to eight frames.
+    """Return a folder for XDG_CACHE_HOME: the demo finds its drive there, as eight slow frames.
 
     All of it takes a minute to draw.
     """
@@ -85,7 +91,26 @@ def write_start_of_drive(folder: Path) -> None:
     plan = DrivePlan()
     path = folder / 'hiseg_ros' / f'drive-{drawing_digest(plan)}-{plan.frames}'
     path.parent.mkdir()
-    write_camera_bag(path, (draw(plan, index) for index in range(8)), plan.rate_hz)
+    write_camera_bag(path, (draw(plan, index) for index in range(8)), rate_hz=5.0)
+
+
+@pytest.fixture(scope='session')
+def debug_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which `hiseg train debug` ran; said.txt has what it printed."""
+    return made_once(tmp_path_factory, 'debug', train_debug)
+
+
+def train_debug(folder: Path) -> None:
+    """Run the command in a folder."""
+    from hiseg_ros.cli.__main__ import main
+
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with Path('said.txt').open('w') as said, redirect_stdout(said):
+            assert main(['train', 'debug', '--accelerator', 'cpu']) == 0
+    finally:
+        os.chdir(before)
 
 
 @pytest.fixture

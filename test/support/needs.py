@@ -43,7 +43,7 @@ ALSO_INSTALLED = {
 """Further modules that the same requirements bring, and that test files import at their top."""
 
 
-NEED_OF_FIXTURE = {'tiny_checkpoint': 'torch', 'ros_environment': 'ros'}
+NEED_OF_FIXTURE = {'tiny_checkpoint': 'torch', 'debug_run': 'train', 'ros_environment': 'ros'}
 """What the fixtures need that conftest.py defines for all tests."""
 
 

@@ -16,7 +16,6 @@ import torch
 from small_runs import draw_camvid
 from torch.utils.data import default_collate
 
-from hiseg_ros.cli.__main__ import main
 from hiseg_ros.datasets import open_dataset
 from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 from hiseg_ros.datasets.sample import SegmentationDataset
@@ -113,14 +112,10 @@ def test_an_experiment_learns_from_one_batch(
     assert all(bool(parameter.isfinite().all()) for parameter in module.parameters())
 
 
-def test_the_debug_experiment_improves_through_the_real_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_debug_experiment_improves_through_the_real_command(debug_run: Path) -> None:
     """`hiseg train debug` draws its data, trains, and what it measures on other scenes rises."""
-    monkeypatch.chdir(tmp_path)
-    assert main(['train', 'debug', '--accelerator', 'cpu']) == 0
-    run_dir = Path('runs/debug')
-    assert f'weights: {run_dir / "debug.safetensors"}' in capsys.readouterr().out
+    run_dir = debug_run / 'runs' / 'debug'
+    assert 'weights: runs/debug/debug.safetensors' in (debug_run / 'said.txt').read_text()
     with (run_dir / 'metrics.csv').open() as file:
         rows = list(csv.DictReader(file))
 
