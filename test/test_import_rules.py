@@ -79,6 +79,7 @@ TORCH = {
 WITHOUT_TORCH = (
     'allocator',
     'bags',
+    'datasets',
     'errors',
     'images',
     'messages',
@@ -89,6 +90,7 @@ WITHOUT_TORCH = (
     'ros',
     'taxonomy',
     'threads',
+    'training.config',
     'types',
     'viewer',
     'visualization',
@@ -150,7 +152,17 @@ def test_a_robot_needs_no_tool_that_writes_models() -> None:
     ] == []
 
 
-@pytest.mark.parametrize('module', ['taxonomy', 'visualization', 'regions', 'cli.__main__'])
+@pytest.mark.parametrize(
+    'module',
+    [
+        'taxonomy',
+        'visualization',
+        'regions',
+        'cli.__main__',
+        'datasets',
+        'training.config.experiment',
+    ],
+)
 def test_importing_a_light_room_costs_no_torch(module: str) -> None:
     """A new interpreter that imports the room has not loaded torch, nor ROS."""
     program = (

@@ -167,7 +167,7 @@ def _draw_all(jobs: list[SceneJob]) -> list[str]:
     except BrokenProcessPool as problem:
         raise DatasetError(
             'A process that draws scenes was killed; expected about 500 MiB of memory for each '
-            'processor: close other programs and try again.'
+            'CPU core: close other programs and try again.'
         ) from problem
     finally:
         pool.shutdown(cancel_futures=True)

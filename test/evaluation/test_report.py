@@ -213,8 +213,8 @@ def test_albums_paint_what_was_measured(small_taxonomy: Taxonomy) -> None:
     image = np.full((8, 8, 3), 100, np.uint8)
     truth, predicted = np.full((8, 8), 255, np.uint8), np.full((8, 8), 4, np.uint8)
     album.add('one', PixelImage(image, truth, predicted, 0.5))
-    (image,) = album.book.worst()
-    assert image.truth != image.prediction
+    (kept,) = album.book.worst()
+    assert kept.truth != kept.prediction
     region = SubclassMask(5, 4, 1.0, (), (2, 2, 3, 3), np.ones((3, 3), bool), 9)
     for on_sign, channel in ((True, 1), (False, 0)):
         painted = paint_regions(image, [region], [on_sign], small_taxonomy)

@@ -167,8 +167,11 @@ def test_legend_draws_only_what_is_in_label_images(tmp_path: Path) -> None:
         (['--output', 'legend.nothing'], 'legend.nothing cannot be written; expected a name that'),
         (['--output', 'legend.png', '--level', '-2'], '--level is -2'),
         (['--output', 'legend.png', '--height', '9'], '--height is 9'),
-        (['--output', 'legend.png', '--labels', 'none.png'], 'none.png is missing or no image'),
-        (['--output', 'legend.png', '--labels', 'rgb.png'], 'rgb.png is missing or no image'),
+        (
+            ['--output', 'legend.png', '--labels', 'none.png'],
+            'none.png is missing or not an',
+        ),
+        (['--output', 'legend.png', '--labels', 'rgb.png'], 'rgb.png is missing or not an image'),
         (['--output', 'legend.png', '--labels', 'other.png'], 'other.png holds the id 200'),
     ],
 )

@@ -254,7 +254,7 @@ class TrainingConfig:
     backbone_learning_rate: AtLeastZero = 1.0
     """Factor on the learning rate of the backbone."""
     precision: Literal['32-true', 'bf16-mixed'] = '32-true'
-    """Lightning's name; bf16 pays where the processor has it."""
+    """Lightning's name; bf16 is faster where the CPU or GPU has it."""
     initial_weights: str = ''
     """Weights file to start from; empty starts from random numbers."""
     backbone_weights: str = ''

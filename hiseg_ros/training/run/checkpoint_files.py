@@ -116,6 +116,6 @@ def load_averaged(module: torch.nn.Module, path: Path) -> int:
     ) as problem:
         reason = ' '.join(str(problem).split())[:200]
         raise CheckpointError(
-            f'The run cannot go on from {path} ({reason} ...); expected the checkpoint of a run '
+            f'The run cannot resume from {path} ({reason} ...); expected the checkpoint of a run '
             'with the same network: choose another run folder or delete this one.'
         ) from problem

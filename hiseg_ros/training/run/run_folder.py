@@ -83,20 +83,20 @@ def check_run_folder(run_dir: Path, config: TrainingConfig, force_config: bool =
     path = run_dir / SETTINGS
     if not path.is_file() or not last_checkpoint(run_dir).is_file() or force_config:
         return
-    advice = 'choose another --output, or go on with the new settings with --force-config'
+    advice = 'choose another --output, or resume with the new settings with --force-config'
     try:
         before = load_training_config(path)
     except ConfigError as problem:
         raise ConfigError(
             f'The run folder {run_dir} has a {SETTINGS} that cannot be read ({problem}); '
-            f'expected that of the run which goes on: {advice}.'
+            f'expected that of the run to resume: {advice}.'
         ) from problem
     differences = _differences(tuples_as_lists(asdict(before)), tuples_as_lists(asdict(config)))
     changed = [text for key, text in differences if not _is_free(key)]
     if changed:
         raise ConfigError(
             f'The run folder {run_dir} holds a run with other settings '
-            f'({"; ".join(changed)}); expected the same ones to go on: {advice}.'
+            f'({"; ".join(changed)}); expected the same ones to resume it: {advice}.'
         )
 
 

@@ -115,8 +115,8 @@ def train(
     elif config.backbone_weights and not resumes:
         module.network.backbone.load_pretrained(config.backbone_weights)
     first_step = load_averaged(module, last) if resumes else 0
-    is_on_processor = accelerator == 'cpu' or not torch.cuda.is_available()
-    if is_on_processor:
+    is_on_cpu = accelerator == 'cpu' or not torch.cuda.is_available()
+    if is_on_cpu:
         speed_up_depthwise(module.network)
     elif devices * machines > 1:
         # torch's own conversion drops the activation in timm's norm layers.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What makes training on a processor fast must not change what is trained."""
+"""Faster layers for training on a CPU do not change the results."""
 
 from __future__ import annotations
 

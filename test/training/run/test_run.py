@@ -211,7 +211,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused(
     last.write_bytes(contents[kind])
     if kind == 'other network':
         config = replace(config, network=replace(config.network, channels=24))
-    with pytest.raises(CheckpointError, match=r'cannot go on from .*last\.ckpt.*run folder'):
+    with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.ckpt.*run folder'):
         train(config, tmp_path, accelerator='cpu')
     assert not proof.exists()
 

@@ -175,7 +175,7 @@ def test_control_c_says_how_to_go_on(
     assert main(arguments) == 130
     assert signal.getsignal(signal.SIGINT) == handler
     last_line = capfd.readouterr().err.strip().splitlines()[-1]
-    assert last_line.startswith('hiseg train: interrupted after step 9. The same command goes on')
+    assert last_line.startswith('hiseg train: interrupted after step 9. The same command resumes')
     assert last_line.endswith('last.ckpt.')
     assert checkpoint(run_dir) == before
 
