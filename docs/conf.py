@@ -17,7 +17,6 @@ if (HERE.parent / 'package.xml').is_file():
 sys.path.insert(0, str(HERE))
 
 from generator import docstrings, links, write_pages  # noqa: E402
-from generator.imports import absent_modules  # noqa: E402
 
 SPEC = importlib.util.find_spec('hiseg_ros')
 assert SPEC is not None and SPEC.origin is not None
@@ -34,7 +33,8 @@ release = next(
 version = release
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx_rtd_theme']
-exclude_patterns = ['generator', 'generated/parts']
+# rosdoc2 puts the last ones beside these pages, which have the same content in their own form.
+exclude_patterns = ['generator', 'generated/parts', '__*', 'msg', 'srv', 'README.md', 'C*.*']
 source_suffix = {'.rst': 'restructuredtext', '.md': 'markdown'}
 
 html_theme = 'sphinx_rtd_theme'
@@ -44,8 +44,9 @@ html_show_sourcelink = False
 myst_heading_anchors = 4
 """Down to which level headings are targets of links, as on a repository host."""
 
-autodoc_mock_imports = absent_modules(ROOT)
 autodoc_member_order = 'bysource'
+# Defaults as they are written: os.environ as its name, not as the environment of this build.
+autodoc_preserve_defaults = True
 autodoc_typehints_format = 'short'
 autodoc_default_options = {'members': True, 'show-inheritance': True, 'ignore-module-all': True}
 

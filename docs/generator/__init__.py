@@ -11,7 +11,7 @@ from pathlib import Path
 
 from generator.api import api_pages
 from generator.commands import commands_page
-from generator.imports import package_imports
+from generator.imports import mock_absent_modules
 from generator.interfaces import interfaces_page
 from generator.launch_arguments import argument_table
 from generator.links import WRAPPED, moved
@@ -24,17 +24,21 @@ FOLDER = 'generated'
 def write_pages(root: Path, docs: Path) -> None:
     """Write all generated pages below docs/generated/; those that are unchanged stay untouched.
 
+    From then on this process imports mocks in place of ROS, torch and other packages.
+
     Args:
         root: Folder of the package, with package.xml.
         docs: Folder of the site's pages.
     """
     folder = docs / FOLDER
-    pages = {'parts/messages.md': interfaces_page(root)}
-    with package_imports(root):
-        pages['parts/parameters.md'] = parameter_table()
-        pages['parts/commands.md'] = commands_page()
-        for path in sorted((root / 'launch').glob('*.launch.py')):
-            pages[f'parts/{path.name.removesuffix(".py")}.md'] = argument_table(path)
+    mock_absent_modules(root)
+    pages = {
+        'parts/messages.md': interfaces_page(root),
+        'parts/parameters.md': parameter_table(),
+        'parts/commands.md': commands_page(),
+    }
+    for path in sorted((root / 'launch').glob('*.launch.py')):
+        pages[f'parts/{path.name.removesuffix(".py")}.md'] = argument_table(path)
     for source, name in WRAPPED.items():
         text = (root / source).read_text(encoding='utf-8')
         page = docs / 'index.rst' if source == 'README.md' else folder / name

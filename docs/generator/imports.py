@@ -6,35 +6,35 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Union
 
-from sphinx.ext.autodoc.mock import _MockObject, mock
+from sphinx.ext.autodoc.mock import MockFinder, _MockObject
 
-INSTALLED = {'numpy'}
-"""Packages that the documentation is built with; array types and constants show real values."""
+INSTALLED = {'jinja2', 'markupsafe', 'numpy', 'yaml'}
+"""What Sphinx itself needs, and numpy, whose types and constants are shown as they are."""
 
-BUILT = ['hiseg_ros.msg', 'hiseg_ros.srv']
+BUILT = {'hiseg_ros.msg', 'hiseg_ros.srv'}
 """Modules that colcon generates."""
 
-
-def _union(one: Any, other: Any) -> Any:
-    return Union[one, other]  # noqa: UP007 (mocked classes have no |)
+OF_LAUNCH_FILES = {'launch', 'launch_ros'}
 
 
-# Without it the annotation `Image | None` of a mocked class is shown as it is written, and its
-# link leads to any class of that name.
-_MockObject.__or__ = _union
-_MockObject.__ror__ = lambda self, other: _union(other, self)
+def mock_absent_modules(root: Path) -> None:
+    """Mock all but `INSTALLED` that the package imports, be it there or not, in this process.
 
-
-def absent_modules(root: Path) -> list[str]:
-    """Return the modules that the package imports and that are mocked, installed or not.
-
-    So the site is the same on every machine.
+    So the site is the same on every machine. Sphinx's own setting for this mocks during its first
+    import of a module only, and imports the real base classes later.
     """
+    sys.meta_path.insert(0, MockFinder([*absent_modules(root)]))
+    # Without these the annotation `Image | None` of a mocked class is shown as it is written, and
+    # its link leads to any class of that name.
+    _MockObject.__or__ = _union
+    _MockObject.__ror__ = lambda self, other: _union(other, self)
+
+
+def absent_modules(root: Path) -> set[str]:
+    """Return the modules that the package and its launch files import and that are mocked."""
     found: set[str] = set()
     for path in (root / 'hiseg_ros').rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
@@ -42,16 +42,9 @@ def absent_modules(root: Path) -> list[str]:
                 found |= {name.name for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module)
-    top = {name.partition('.')[0] for name in found} - INSTALLED - set(sys.stdlib_module_names)
-    return [*sorted(top - {'hiseg_ros'}), *BUILT]
+    top = {name.partition('.')[0] for name in found}
+    return top - INSTALLED - {'hiseg_ros', *sys.stdlib_module_names} | BUILT | OF_LAUNCH_FILES
 
 
-@contextmanager
-def package_imports(root: Path) -> Iterator[None]:
-    """Import modules of the package with all that is absent mocked; forget them at the end."""
-    before = set(sys.modules)
-    with mock([*absent_modules(root), 'launch', 'launch_ros']):
-        yield
-    for name in set(sys.modules) - before:
-        if name.partition('.')[0] == 'hiseg_ros':
-            del sys.modules[name]
+def _union(one: Any, other: Any) -> Any:
+    return Union[one, other]  # noqa: UP007 (mocked classes have no |)
