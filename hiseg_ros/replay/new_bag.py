@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.bags.bag_part import BagPart, OutputTopic
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult, frame_messages, node_topics
-from hiseg_ros.replay.node_messages import png_message, taxonomy_message
 from hiseg_ros.replay.stopwatch import Stopwatch
 from hiseg_ros.replay.truth import Truth
 from hiseg_ros.taxonomy import Taxonomy
@@ -85,7 +85,7 @@ class NewBag:
         self._part = BagPart(scratch, f'replay_{number}', self.topics)
         if number == 0:
             for camera in self._cameras:
-                tree = taxonomy_message(self._taxonomy)
+                tree = messages.taxonomy_message(self._taxonomy)
                 self._part.write(f'{camera.node}/taxonomy', time_ns, tree)
 
     def write(
@@ -106,8 +106,8 @@ class NewBag:
             if truth is not None and self._truth_topic is not None:
                 self._write_truth(part, raw.time_ns, truth, result.header)
         self._new_infos.clear()
-        messages = frame_messages(result, self._taxonomy, self._omit)
-        for topic, message in watch.timed(messages, 'messages'):
+        frame = frame_messages(result, self._taxonomy, self._omit)
+        for topic, message in watch.timed(frame, 'messages'):
             with watch.stage('write'):
                 part.write(f'{camera.node}/{topic}', raw.time_ns, message)
 
@@ -117,7 +117,7 @@ class NewBag:
         if truth.raw is not None:
             part.write_raw(name, truth.raw.time_ns, truth.raw.data)
         else:
-            part.write(name, time_ns, png_message(header, truth.label_ids))
+            part.write(name, time_ns, messages.compressed_message(header, truth.label_ids))
 
     def info_of(self, camera: Camera) -> RawMessage | None:
         """Return the newest camera_info of a camera."""

@@ -19,16 +19,8 @@ from hiseg_ros.bags.node_results import STATS, result_places
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
+from hiseg_ros.messages.build import DROP_CAUSES, STAGES
 from hiseg_ros.replay.recorded_figures import LiveData, live_figures
-
-TIMES = (
-    'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
-    'total', 'latency',
-)  # fmt: skip
-"""The times of FrameStats, without their suffix _ms."""
-
-CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped', 'memory')
-"""Why the node drops an image: the counters of FrameStats, without their prefix dropped_."""
 
 DIAGNOSTICS, DIAGNOSTICS_TYPE = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'
 
@@ -90,7 +82,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.labels = _Arrivals()
-        self.times = {name: array('f') for name in TIMES}
+        self.times = {name: array('f') for name in STAGES}
         self.stats, self.diagnostics = _Counters(), _Counters()
 
 
@@ -143,7 +135,7 @@ class LiveRun:
     def _add_stats(self, bag: str, place: _Place, stats: Any) -> None:
         for name, column in place.times.items():
             column.append(float(getattr(stats, f'{name}_ms', math.nan)))
-        names = {cause: f'dropped_{cause}' for cause in CAUSES}
+        names = {cause: f'dropped_{cause}' for cause in DROP_CAUSES}
         values = {c: int(getattr(stats, n)) for c, n in names.items() if hasattr(stats, n)}
         place.stats.add(bag, int(getattr(stats, 'processed', 0)), values)
 
@@ -157,7 +149,7 @@ class LiveRun:
             if status is None:
                 continue
             values = {e.key: int(e.value) for e in status.values if _NUMBER.fullmatch(e.value)}
-            found = {cause: values.get(f'frames dropped {cause}') for cause in CAUSES}
+            found = {cause: values.get(f'frames dropped {cause}') for cause in DROP_CAUSES}
             place.diagnostics.add(
                 bag,
                 values.get('frames processed', 0),

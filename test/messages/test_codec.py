@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,3 +136,16 @@ def test_unknown_encodings_are_refused_both_ways() -> None:
         decode_probability_map(other)
     with pytest.raises(ConfigError, match="'float64'; expected one of uint8, float16"):
         encode_probabilities(values, 'float64')
+
+
+@pytest.mark.parametrize('module', ['messages.codec', 'messages.build'])
+def test_importing_it_loads_neither_ros_nor_torch(module: str) -> None:
+    """Programs without ROS read our messages with it; run in a process of its own."""
+    program = (
+        f'import sys, hiseg_ros.{module}; '
+        'print([name for name in ("rclpy", "hiseg_ros.msg", "torch") if name in sys.modules])'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == '[]'

@@ -54,14 +54,15 @@ class _Serialized(ctypes.Structure):
     )
 
 
-def message_with_data(kind: type[Message], size: int) -> Message:
+def message_with_data(kind: type[Message], size: int, /, **fields: Any) -> Message:
     """Return a message whose field `data` is memory of a number of bytes, to be filled in.
 
     Args:
-        kind: Of a message whose last field is `uint8[] data`.
+        kind: Class of a message whose last field is `uint8[] data`.
         size: Bytes.
+        **fields: Other fields.
     """
-    message = kind()
+    message = kind(**fields)
     memory = np.zeros(ROOM + size, np.uint8)
     # The field as such takes a copy of what is no array.
     message._data = memory[ROOM:].data  # type: ignore[attr-defined]

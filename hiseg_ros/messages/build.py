@@ -1,0 +1,428 @@
+"""The messages that carry results, built once for rclpy's and for rosbags' message classes.
+
+The input's header goes into each of them unchanged.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.messages.codec import (
+    PROBABILITY_BYTES,
+    bytes_of,
+    encode_mask,
+    encode_probabilities,
+    map_size,
+)
+from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.types import (
+    UNLABELED,
+    ImageSize,
+    LabelImage,
+    NodeProbabilities,
+    RgbImage,
+    SubclassMask,
+)
+from hiseg_ros.visualization import overlay
+
+STAGES = (
+    'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
+    'total', 'latency',
+)  # fmt: skip
+"""The times of FrameStats, without their suffix _ms."""
+
+DROP_CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped', 'memory')
+"""Why the node drops a frame: counters of FrameStats, without their prefix dropped_."""
+
+COUNTERS = ('received', 'processed', *(f'dropped_{cause}' for cause in DROP_CAUSES), 'lost')
+"""The counters of FrameStats."""
+
+NO_NODE = 65535
+"""SubclassMasks.NO_NODE, Taxonomy.NO_NODE and TaxonomyNode.NO_PARENT."""
+
+
+class MessageClasses(Protocol):
+    """The message classes of one library, by type name such as 'sensor_msgs/msg/Image'."""
+
+    def make(self, message_type: str, /, **fields: Any) -> Any:
+        """Return a new message.
+
+        Args:
+            message_type: Name of its type.
+            **fields: All fields of the type.
+        """
+
+    def make_with_data(self, message_type: str, size: int, /, **fields: Any) -> Any:
+        """Return a new message whose last field, `uint8[] data`, is to be filled in.
+
+        Args:
+            message_type: Name of its type.
+            size: Bytes of `data`, to which `bytes_of` gives write access.
+            **fields: All other fields.
+        """
+
+    def array(self, values: NDArray[Any]) -> Any:
+        """Return numbers in the form that a field with a variable number of them takes.
+
+        Args:
+            values: Flat, of the field's type.
+        """
+
+
+class MessageBuilder:
+    """Builds messages of one library's classes.
+
+    A parameter `again` is an earlier message of the same kind. Where its data has the size that
+    is needed, it is written over and returned: memory that is new for each frame costs a page
+    fault every 4 KiB.
+    """
+
+    def __init__(self, classes: MessageClasses) -> None:
+        """Build with these classes."""
+        self._classes = classes
+
+    def header(self, stamp_ns: int = 0, frame_id: str = '') -> Any:
+        """Return a std_msgs/Header.
+
+        Args:
+            stamp_ns: Its stamp in nanoseconds since the epoch.
+            frame_id: Name of the coordinate frame.
+        """
+        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+        stamp = self._classes.make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+        return self._classes.make('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+    def image_message(
+        self, header: Any, pixels: NDArray[np.uint8], again: Any | None = None
+    ) -> Any:
+        """Return a sensor_msgs/Image: mono8 of one channel, rgb8 of three.
+
+        Args:
+            header: Of the image.
+            pixels: (H, W) or (H, W, 3) uint8, red first.
+            again: See the class.
+        """
+        message = self._image(header, pixels.shape, again)
+        bytes_of(message.data).reshape(pixels.shape)[:] = pixels
+        return message
+
+    def labels_message(self, header: Any, labels: LabelImage, again: Any | None = None) -> Any:
+        """Return a mono8 image of node ids.
+
+        Args:
+            header: Of the camera image.
+            labels: (H, W) uint8.
+            again: See the class.
+        """
+        return self.image_message(header, labels, again)
+
+    def confidence_message(
+        self, header: Any, confidence: NDArray[np.uint8], again: Any | None = None
+    ) -> Any:
+        """Return a mono8 image of 255 times the probability of each pixel's node.
+
+        Args:
+            header: Of the camera image.
+            confidence: (H, W) uint8.
+            again: See the class.
+        """
+        return self.image_message(header, confidence, again)
+
+    def level_labels_message(
+        self,
+        header: Any,
+        labels: LabelImage,
+        table: NDArray[np.uint8],
+        again: Any | None = None,
+    ) -> Any:
+        """Return a mono8 image of node ids, cut at a level.
+
+        Args:
+            header: Of the camera image.
+            labels: (H, W) uint8 node ids.
+            table: (256,) uint8, `Taxonomy.node_id_at_level`.
+            again: See the class.
+        """
+        message = self._image(header, labels.shape, again)
+        cv2.LUT(labels, table, dst=bytes_of(message.data).reshape(labels.shape))
+        return message
+
+    def overlay_message(
+        self,
+        header: Any,
+        rgb: RgbImage,
+        labels: LabelImage,
+        taxonomy: Taxonomy,
+        alpha: float,
+        again: Any | None = None,
+    ) -> Any:
+        """Return the camera image as rgb8, with the labels laid over it.
+
+        Args:
+            header: Of the camera image.
+            rgb: (H, W, 3) uint8.
+            labels: (H, W) uint8 node ids.
+            taxonomy: The tree whose colours are used.
+            alpha: Share of colour, 0 to 1.
+            again: See the class.
+        """
+        message = self._image(header, rgb.shape, again)
+        overlay(rgb, labels, taxonomy, alpha, out=bytes_of(message.data).reshape(rgb.shape))
+        return message
+
+    def compressed_message(
+        self, header: Any, pixels: NDArray[np.uint8], jpeg_quality: int = 95
+    ) -> Any:
+        """Return a sensor_msgs/CompressedImage: one channel as PNG, colour as JPEG.
+
+        Args:
+            header: Of the image.
+            pixels: (H, W) or (H, W, 3) uint8, red first.
+            jpeg_quality: 0 to 100.
+        """
+        if pixels.ndim == 2:
+            image_format = 'mono8; png compressed mono8'
+            _, data = cv2.imencode('.png', pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        else:
+            image_format = 'rgb8; jpeg compressed bgr8'
+            bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+            _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+        return self._classes.make(
+            'sensor_msgs/msg/CompressedImage',
+            header=header,
+            format=image_format,
+            data=self._classes.array(data.reshape(-1)),
+        )
+
+    def probability_map_message(
+        self,
+        header: Any,
+        probabilities: NodeProbabilities,
+        node_ids: Sequence[int],
+        taxonomy: Taxonomy,
+        *,
+        encoding: str = 'uint8',
+        stride: int = 0,
+        again: Any | None = None,
+    ) -> Any:
+        """Return the probabilities of some nodes, such as `Taxonomy.level_nodes`.
+
+        Args:
+            header: Of the camera image.
+            probabilities: Of all nodes of the taxonomy.
+            node_ids: The channels of the message, ascending; its level is that of the deepest.
+            taxonomy: The tree the ids belong to.
+            encoding: 'uint8' or 'float16'.
+            stride: Image pixels per cell along both axes; 0 keeps the network's grid.
+            again: See the class.
+
+        Raises:
+            ConfigError: The encoding is another.
+        """
+        values = probabilities.values
+        image_height, image_width = probabilities.image_size
+        size = map_size((values.shape[1], values.shape[2]), probabilities.image_size, stride)
+        message = self._with_data(
+            'hiseg_ros/msg/ProbabilityMap',
+            len(node_ids) * math.prod(size) * PROBABILITY_BYTES.get(encoding, 0),
+            again,
+            header=header,
+            taxonomy_digest=taxonomy.digest,
+            level=max(taxonomy.level(node_id) for node_id in node_ids),
+            encoding=encoding,
+            image_height=image_height,
+            image_width=image_width,
+            height=size[0],
+            width=size[1],
+            stride_y=image_height / size[0],
+            stride_x=image_width / size[1],
+            node_ids=self._classes.array(np.array(node_ids, np.uint16)),
+        )
+        out = bytes_of(message.data)
+        encode_probabilities(values, encoding, node_ids=node_ids, size=size, out=out)
+        return message
+
+    def subclass_masks_message(
+        self,
+        header: Any,
+        masks: Sequence[SubclassMask],
+        taxonomy: Taxonomy,
+        image_size: ImageSize,
+        *,
+        encoding: str = 'packbits',
+    ) -> Any:
+        """Return the regions of one image.
+
+        Args:
+            header: Of the camera image.
+            masks: The regions, in the order of the message.
+            taxonomy: The tree their ids belong to.
+            image_size: (H, W) of the camera image.
+            encoding: Of each mask: 'packbits' or 'raw'.
+
+        Raises:
+            ConfigError: The encoding is another.
+        """
+        return self._classes.make(
+            'hiseg_ros/msg/SubclassMasks',
+            header=header,
+            taxonomy_digest=taxonomy.digest,
+            image_height=image_size[0],
+            image_width=image_size[1],
+            subclass_root=_subclass_root(taxonomy),
+            masks=[self._subclass_mask(mask, encoding) for mask in masks],
+        )
+
+    def _subclass_mask(self, mask: SubclassMask, encoding: str) -> Any:
+        y, x, height, width = mask.roi
+        make, array = self._classes.make, self._classes.array
+        return make(
+            'hiseg_ros/msg/SubclassMask',
+            node_id=mask.node_id,
+            parent_id=mask.parent_id,
+            score=float(mask.score),
+            top_node_ids=array(np.array([node_id for node_id, _ in mask.top], np.uint16)),
+            top_probabilities=array(np.array([vote for _, vote in mask.top], np.float32)),
+            roi=make(
+                'sensor_msgs/msg/RegionOfInterest',
+                x_offset=x, y_offset=y, height=height, width=width, do_rectify=False,
+            ),
+            area=mask.area,
+            encoding=encoding,
+            data=array(encode_mask(mask.mask, encoding)),
+        )  # fmt: skip
+
+    def camera_info_message(
+        self, header: Any, camera_info: Any, image_size: ImageSize | None = None
+    ) -> Any:
+        """Return a copy of a camera_info that goes with an image of ours.
+
+        Args:
+            header: Of the camera image.
+            camera_info: The message that the camera's driver published.
+            image_size: (H, W) of the image it goes with; where it differs from the size that the
+                camera_info announces, intrinsics and region of interest are scaled. None leaves
+                them.
+        """
+        message = copy.deepcopy(camera_info)
+        message.header = header
+        roi = message.roi
+        # The size of the driver's images: a part of the sensor, binned, where it says so.
+        height = (roi.height or message.height) // max(message.binning_y, 1)
+        width = (roi.width or message.width) // max(message.binning_x, 1)
+        if image_size is None or image_size == (height, width) or 0 in (height, width):
+            return message
+        y, x = image_size[0] / height, image_size[1] / width
+        message.height, message.width = round(message.height * y), round(message.width * x)
+        rows = np.array([x, y, 1.0])[:, np.newaxis]
+        message.k = (np.reshape(message.k, (3, 3)) * rows).reshape(-1)
+        message.p = (np.reshape(message.p, (3, 4)) * rows).reshape(-1)
+        roi.y_offset, roi.height = round(roi.y_offset * y), round(roi.height * y)
+        roi.x_offset, roi.width = round(roi.x_offset * x), round(roi.width * x)
+        return message
+
+    def taxonomy_message(self, taxonomy: Taxonomy, header: Any | None = None) -> Any:
+        """Return the label tree.
+
+        Args:
+            taxonomy: The tree.
+            header: Of the message; None for one of zeros.
+        """
+        return self._classes.make(
+            'hiseg_ros/msg/Taxonomy',
+            header=self.header() if header is None else header,
+            name=taxonomy.name,
+            version=taxonomy.version,
+            digest=taxonomy.digest,
+            unlabeled_id=UNLABELED,
+            subclass_root=_subclass_root(taxonomy),
+            nodes=[
+                self._classes.make(
+                    'hiseg_ros/msg/TaxonomyNode',
+                    id=node.node_id,
+                    parent_id=NO_NODE if node.parent is None else node.parent,
+                    level=node.level,
+                    name=node.name,
+                    r=node.color[0],
+                    g=node.color[1],
+                    b=node.color[2],
+                    is_leaf=taxonomy.is_leaf(node.node_id),
+                )
+                for node in taxonomy.nodes
+            ],
+        )
+
+    def frame_stats_message(
+        self,
+        header: Any,
+        *,
+        times_ms: Mapping[str, float],
+        counters: Mapping[str, int],
+        image_size: ImageSize,
+        batch_size: int = 1,
+        device: str = '',
+        backend: str = '',
+    ) -> Any:
+        """Return the cost of a frame.
+
+        Args:
+            header: Of the camera image.
+            times_ms: Milliseconds of any of `STAGES`; the others become NaN.
+            counters: Any of `COUNTERS`, of all frames of the camera so far, this one included;
+                the others become 0.
+            image_size: (H, W) of the camera image.
+            batch_size: Images that went through the network together.
+            device: Where the network ran; empty where unknown.
+            backend: How the network ran; empty where unknown.
+
+        Raises:
+            ValueError: A time belongs to no stage, or there is no such counter.
+        """
+        for what, given, known in (('times', times_ms, STAGES), ('counters', counters, COUNTERS)):
+            if unknown := sorted(given.keys() - set(known)):
+                raise ValueError(f'FrameStats has no {what} {unknown}; expected some of {known}.')
+        return self._classes.make(
+            'hiseg_ros/msg/FrameStats',
+            header=header,
+            **{f'{stage}_ms': float(times_ms.get(stage, math.nan)) for stage in STAGES},
+            **{counter: counters.get(counter, 0) for counter in COUNTERS},
+            batch_size=batch_size,
+            image_height=image_size[0],
+            image_width=image_size[1],
+            device=device,
+            backend=backend,
+        )
+
+    def _image(self, header: Any, shape: tuple[int, ...], again: Any | None) -> Any:
+        """Return a mono8 or rgb8 message whose pixels are to be filled in."""
+        return self._with_data(
+            'sensor_msgs/msg/Image',
+            math.prod(shape),
+            again,
+            header=header,
+            height=shape[0],
+            width=shape[1],
+            encoding='mono8' if len(shape) == 2 else 'rgb8',
+            is_bigendian=0,
+            step=math.prod(shape[1:]),
+        )
+
+    def _with_data(self, message_type: str, size: int, again: Any | None, **fields: Any) -> Any:
+        """Return a message with room for its data: the earlier one where it has as much."""
+        if again is None or len(again.data) != size:
+            return self._classes.make_with_data(message_type, size, **fields)
+        for name, value in fields.items():
+            setattr(again, name, value)
+        return again
+
+
+def _subclass_root(taxonomy: Taxonomy) -> int:
+    root = taxonomy.subclass_root
+    return NO_NODE if root is None else root
