@@ -18,11 +18,11 @@ from rosbags.rosbag2 import Reader, storage_mcap
 
 from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Node, Taxonomy
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -199,7 +199,7 @@ class Bag:
                 f'expected one of {", ".join(IMAGE_TYPES)}: choose an image topic.'
             )
         for _, message in self.messages(topic):
-            yield header_stamp_ns(message), array_of(message)
+            yield header_stamp_ns(message), values_of(message)
 
     def close(self) -> None:
         """Close the bag."""

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.images.image_message import bytes_of
 from hiseg_ros.messages.codec import (
     PROBABILITY_BYTES,
-    bytes_of,
     encode_mask,
     encode_probabilities,
     map_size,

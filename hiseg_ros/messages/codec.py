@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, ImageError
+from hiseg_ros.images.image_message import bytes_of
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
@@ -176,8 +177,3 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     if message.encoding == 'packbits':
         data = np.unpackbits(data, count=pixels)
     return data.astype(np.bool_).reshape(shape)
-
-
-def bytes_of(data: Any) -> NDArray[np.uint8]:
-    """Return a view of a message's data, flat; of none as well."""
-    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
+from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.replay.camera_track import CameraTrack

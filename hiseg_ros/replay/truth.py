@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.hiseg_types import decode
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import read_image
+from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Mapping
 
 WINDOW_S = 2.0
@@ -111,7 +111,7 @@ class TruthTopic:
         if message is None:
             return None
         try:
-            pixels = array_of(decode(message.raw, self.message_type))
+            pixels = values_of(decode(message.raw, self.message_type))
         except ImageError as error:
             return message.damage(str(error))
         return Truth(one_byte(pixels, self.topic), message.raw)

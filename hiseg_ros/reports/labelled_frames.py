@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiseg_ros.bags.bag import Topic
-from hiseg_ros.bags.camera_image import rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import MessageStream, StreamMessage
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.types import LabelImage, RgbImage
 
 MAX_WAITING = 64
@@ -60,7 +59,7 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
         pair = {here: message, other: partner}
         try:
             rgb = rgb_of(pair[image.name].decode())
-            ids = array_of(pair[labels.name].decode())
+            ids = values_of(pair[labels.name].decode())
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
             continue
@@ -76,7 +75,7 @@ def label_images(stream: MessageStream) -> Iterator[tuple[int, LabelImage]]:
     for message in stream:
         stamp = _stamp(message.raw)
         try:
-            ids = array_of(message.decode())
+            ids = values_of(message.decode())
         except ImageError:
             continue
         if stamp is not None:

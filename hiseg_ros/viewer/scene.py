@@ -14,10 +14,10 @@ import rerun as rr
 from numpy.typing import NDArray
 
 from hiseg_ros.bags.bag import IMAGE_TYPES
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import StreamMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED
 from hiseg_ros.viewer.batches import Batches
@@ -109,15 +109,15 @@ class Scene:
             contents = np.asarray(message.data, np.uint8).tobytes()
             kind = 'image/png' if contents.startswith(b'\x89PNG') else 'image/jpeg'
         else:
-            contents, kind = jpeg(array_of(message)), 'image/jpeg'
+            contents, kind = jpeg(values_of(message)), 'image/jpeg'
         self._stream.log(topic, rr.EncodedImage(contents=contents, media_type=kind))
 
     def _labels(self, path: str, message: Any) -> None:
-        labels = rr.SegmentationImage(array_of(message), opacity=LABELS_OPACITY, draw_order=1)
+        labels = rr.SegmentationImage(values_of(message), opacity=LABELS_OPACITY, draw_order=1)
         self._stream.log(path, labels)
 
     def _confidence(self, path: str, message: Any) -> None:
-        image = rr.EncodedImage(contents=png(array_of(message)), media_type='image/png')
+        image = rr.EncodedImage(contents=png(values_of(message)), media_type='image/png')
         self._stream.log(path, image)
 
     def _signs(self, path: str, tree: Taxonomy, message: Any) -> None:

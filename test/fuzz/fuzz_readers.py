@@ -23,11 +23,15 @@ with atheris.instrument_imports(include=['hiseg_ros', 'rosbags', 'yaml']):
     import numpy as np
 
     from hiseg_ros.bags.bag import Bag
-    from hiseg_ros.bags.camera_image import rgb_of
-    from hiseg_ros.bags.image_message import array_of
     from hiseg_ros.bags.recording import open_recording, read_file
     from hiseg_ros.errors import HisegError
-    from hiseg_ros.images.image_message import ENCODINGS, decode_compressed, decode_image
+    from hiseg_ros.images.image_message import (
+        ENCODINGS,
+        decode_compressed,
+        decode_image,
+        rgb_of,
+        values_of,
+    )
     from hiseg_ros.inference.model_file import read_info
     from hiseg_ros.messages.codec import decode_mask, decode_probability_map
     from hiseg_ros.taxonomy import load_mapping, load_taxonomy
@@ -45,7 +49,7 @@ def in_file(suffix: str, data: bytes) -> Path:
 def picture(data: bytes) -> None:
     """Compressed images, by the node and by the replay."""
     message = SimpleNamespace(format='jpeg', data=np.frombuffer(data, np.uint8))
-    for read in (decode_compressed, rgb_of, array_of):
+    for read in (decode_compressed, rgb_of, values_of):
         try:
             read(message)
         except HisegError:
@@ -74,7 +78,7 @@ def image(data: bytes) -> None:
         encoding=encoding, height=height, width=width, step=step, is_bigendian=is_bigendian,
         data=np.frombuffer(pixels, np.uint8),
     )  # fmt: skip
-    for read in (decode_image, rgb_of, array_of):
+    for read in (decode_image, rgb_of, values_of):
         try:
             read(message)
         except HisegError:

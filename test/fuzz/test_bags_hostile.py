@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from hiseg_ros.bags import compression
 from hiseg_ros.bags.bag import Bag
-from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes, unpack_chunk, unpack_file
 from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.bags.recording import open_recording, read_file
 from hiseg_ros.bags.salvage import salvage
 from hiseg_ros.errors import HisegError
+from hiseg_ros.images.image_message import rgb_of
 
 ZEROS = 80_000_000
 

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import Reader
 
-from hiseg_ros.bags.camera_image import rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
 
@@ -116,7 +115,7 @@ class FrameSource:
                 if read_stamp_ns(message.data) == stamp_ns:
                     is_camera = connection.topic == topics[0]
                     image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
-                    found[connection.topic] = rgb_of(image) if is_camera else array_of(image)
+                    found[connection.topic] = rgb_of(image) if is_camera else values_of(image)
         except HisegError:
             raise
         except Exception as error:  # a damaged bag makes the reader raise anything

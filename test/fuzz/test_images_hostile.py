@@ -16,12 +16,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hiseg_ros.bags.camera_image import ENCODINGS, rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.errors import ImageError
 from hiseg_ros.images import read_image, write_image
 from hiseg_ros.images.header import MAX_SCANS
-from hiseg_ros.images.image_message import decode_compressed, decode_image
+from hiseg_ros.images.image_message import (
+    ENCODINGS,
+    decode_compressed,
+    decode_image,
+    rgb_of,
+    values_of,
+)
 
 HERE = Path(__file__).resolve().parent
 MODULES = f'{HERE}:{HERE.parent / "support"}'
@@ -37,7 +41,7 @@ import resource, sys
 from pathlib import Path
 from types import SimpleNamespace
 import cv2, hostile, numpy as np
-from test_pictures_hostile import LIES, READERS
+from test_images_hostile import LIES, READERS
 for read in READERS:
     read(Path('small.png'))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -61,7 +65,7 @@ def compressed(content: bytes, form: str = 'jpeg') -> SimpleNamespace:
 READERS = (
     lambda path: decode_compressed(compressed(path.read_bytes())),
     lambda path: rgb_of(compressed(path.read_bytes())),
-    lambda path: array_of(compressed(path.read_bytes())),
+    lambda path: values_of(compressed(path.read_bytes())),
     read_image,
 )
 
@@ -106,7 +110,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
 def test_a_damaged_image_is_decoded_or_refused(content: bytes, form: str) -> None:
     """By all readers, and the node's and the replay's agree."""
     answers = []
-    for read in (decode_compressed, rgb_of, array_of):
+    for read in (decode_compressed, rgb_of, values_of):
         try:
             answers.append(read(compressed(content, form)))
         except ImageError as problem:
@@ -140,7 +144,7 @@ def test_a_raw_image_is_decoded_or_refused(
         data=np.frombuffer(data, np.uint8),
     )
     answers = []
-    for read in (decode_image, rgb_of, array_of):
+    for read in (decode_image, rgb_of, values_of):
         try:
             answers.append(read(message))
         except ImageError:
