@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.images.header import MAX_PIXELS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,8 +24,8 @@ ZSTD_SUFFIX = '.zstd'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 """First bytes of a compressed message; those of a plain one are 00 and 00 to 03."""
 
-MAX_MESSAGE_BYTES = 2**29 + 2**20
-"""Of a message: the largest image that is decoded has 64 Mi pixels of up to 8 bytes."""
+MAX_MESSAGE_BYTES = 8 * MAX_PIXELS + 2**20
+"""Of a message: an image has at most MAX_PIXELS pixels of up to 8 bytes."""
 
 MAX_CHUNK_BYTES = 2**30
 """Of a chunk of an MCAP file, which mostly has less than a MiB."""

@@ -1,78 +1,124 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image files of any common kind, refused before they cost memory."""
+"""Image files and label files: read, measured and written; refused before they cost memory.
+
+Pillow reads them all. OpenCV expands a palette of label ids to colours, gives a JPEG file that is
+cut short a grey end without a word, and its writer ends the process with a segmentation fault on
+a name that is no text.
+"""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
+from hiseg_ros.types import ImageSize, RgbImage
 
 MAX_FILE_BYTES = 2**30
 """Of an image file."""
 
+_FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000')
+"""Pillow's names; none that starts another program, as EPS does."""
 
-def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
-    """Read an image file.
+_TURNED = ('JPEG', 'MPO')
+"""Formats in which a camera notes how it was held."""
 
-    Args:
-        path: PNG, JPEG, WebP, PPM or another kind that OpenCV reads.
-        flags: As of `cv2.imread`.
+_ORIENTATION = 0x0112
+_TAIL_BYTES = 1 << 16
+
+
+def read_image(path: Path) -> RgbImage:
+    """Read an image file, turned as the camera's note in it says.
 
     Returns:
-        What OpenCV makes of it: (H, W, 3) uint8, blue first, with the default flags.
+        (H, W, 3) uint8, red first.
 
     Raises:
-        ImageError: It is missing, cut off, damaged, or claims too many pixels.
+        ImageError: The file is missing, cut short, damaged, claims too many pixels, or is not an
+            image of one byte a colour.
     """
-    if not os.path.isfile(path):
-        raise ImageError(
-            f'{path} is missing or not a readable image; expected a file: check the path.'
-        )
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+    with _opened(path, 'readable image', whole=True) as image:
+        if image.mode.startswith(('I', 'F')):
             raise ImageError(
-                f'{path} has {path.stat().st_size} bytes; expected at most {MAX_FILE_BYTES}.'
+                f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
+                'convert it.'
             )
-        data = path.read_bytes()
-    except OSError as problem:
-        raise ImageError(f'{path} cannot be read ({problem}); expected an image file.') from None
-    try:
-        _check(path, data)
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except (ImageError, cv2.error) as problem:
-        reason = ' '.join(str(problem).split())
-        raise ImageError(f'{path} is not a readable image: {reason}') from problem
-    if pixels is None:
+        turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
+        return np.array(turned.convert('RGB'))
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Read a file of numbers, palette indices kept as they are.
+
+    Returns:
+        The numbers in their own shape and type.
+
+    Raises:
+        ImageError: The file is missing, cut short, damaged, not an image, or claims too many
+            pixels.
+    """
+    with _opened(path, 'readable label file', whole=True) as image:
+        return np.array(image)
+
+
+def read_label_ids(path: Path) -> NDArray[np.uint8]:
+    """Read a label file of one byte a pixel, palette indices kept as they are.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        ImageError: See `read_ids`; or a pixel is not one byte.
+    """
+    array = read_ids(path)
+    if array.ndim != 2 or array.dtype != np.uint8:
         raise ImageError(
-            f'{path} is not a readable image; expected PNG, JPEG, WebP or PPM: copy it again.'
+            f'{path} has shape {array.shape} and type {array.dtype}; expected one byte a pixel '
+            '(a palette or grey PNG of label ids).'
         )
-    return pixels
+    return array
+
+
+def image_size(path: Path) -> ImageSize:
+    """Return (height, width) and make sure that the file is whole, mostly without decoding it.
+
+    Raises:
+        ImageError: The file is missing, cut short, not an image, or claims too many pixels.
+    """
+    with _opened(path, 'readable image') as image:
+        width, height = image.size
+        if not _ends_as_it_should(path, image):
+            image.load()  # a file that looks cut short may only have something appended
+        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+            return width, height
+        return height, width
 
 
 def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -> None:
     """Write an image file.
 
-    OpenCV's own writer ends the process with a segmentation fault on a name that is no text.
-
     Args:
         path: Its suffix names the kind.
-        pixels: (H, W) or (H, W, 3), blue first.
+        pixels: (H, W), or (H, W, 3) with red first.
         options: As of `cv2.imwrite`.
 
     Raises:
         ImageError: The suffix is no image's, or the file cannot be written.
     """
+    plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     try:
-        is_known, data = cv2.imencode(path.suffix, np.ascontiguousarray(pixels), list(options))
+        is_known, data = cv2.imencode(path.suffix, np.ascontiguousarray(plane), list(options))
     except cv2.error:
         is_known, data = False, np.empty(0, np.uint8)
     if not is_known:
@@ -87,23 +133,60 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
         ) from problem
 
 
-def _check(path: Path, data: bytes) -> None:
-    """Refuse an image that claims too many pixels.
+@contextmanager
+def _opened(path: Path, what: str, *, whole: bool = False) -> Iterator[Image.Image]:
+    """Give an image whose header was read, and say in one sentence what is wrong with the file.
+
+    Args:
+        path: The file.
+        what: Its kind in words, for messages.
+        whole: Read the whole file first, and check a JPEG or PNG from end to end.
 
     Raises:
-        ImageError: It does.
+        ImageError: The file, or what is done with the image, fails.
     """
-    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
-        check_claim(memoryview(data))
-        return
-    from PIL import Image
-
     try:
-        # Only the header is read; what Pillow does not know OpenCV may, within its own limit.
-        with Image.open(path) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as problem:
-        raise ImageError(f'{problem}; expected a smaller one.') from problem
-    except Exception:  # noqa: BLE001  decoders raise almost anything on damaged bytes
+        if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
+            raise FileNotFoundError('no such file')
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f'{path.stat().st_size} bytes, more than {MAX_FILE_BYTES}')
+        with _content(path, whole) as content, Image.open(content, formats=_FORMATS) as image:
+            check_size(image.height, image.width, f'A {image.format}')
+            yield image
+    except ImageError as problem:
+        if str(path) in str(problem):
+            raise
+        raise ImageError(f'{path} is missing or not a {what}: {problem}') from problem
+    except Exception as problem:  # decoders raise almost anything on damaged bytes
+        reason = ' '.join(str(problem).split()).rstrip('.') or type(problem).__name__
+        raise ImageError(
+            f'{path} is missing or not a {what} ({reason}); expected a whole PNG, JPEG, WebP or '
+            'PPM file: copy it again.'
+        ) from problem
+
+
+@contextmanager
+def _content(path: Path, whole: bool) -> Iterator[BinaryIO]:
+    if not whole:
+        with path.open('rb') as file:
+            yield file
         return
-    check_size(height, width, 'It')
+    data = path.read_bytes()
+    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
+        check_claim(data)
+    yield io.BytesIO(data)
+
+
+def _ends_as_it_should(path: Path, image: Image.Image) -> bool:
+    size = path.stat().st_size
+    if image.format == 'PPM':
+        return size > image.width * image.height * len(image.getbands())
+    if image.format == 'WEBP':
+        with path.open('rb') as file:
+            return int.from_bytes(file.read(8)[4:], 'little') + 8 <= size
+    marks = {'PNG': b'IEND', 'JPEG': b'\xff\xd9', 'MPO': b'\xff\xd9'}
+    if image.format not in marks:
+        return False
+    with path.open('rb') as file:
+        file.seek(max(0, size - _TAIL_BYTES), os.SEEK_SET)
+        return marks[image.format] in file.read()

@@ -25,7 +25,8 @@ _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKER_AFTER_SCAN = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 
 MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a damaged header must not take the machine's memory."""
+"""Of an image, from a file, a message or a camera: a damaged header must not take the machine's
+memory."""
 
 MAX_SCANS = 64
 """Of a progressive JPEG, which has about ten: each one costs a pass over all of its pixels."""

@@ -1,3 +1,5 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The messages that carry results, built once for rclpy's and for rosbags' message classes.
 
 The input's header goes into each of them unchanged.

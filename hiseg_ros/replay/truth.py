@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,7 @@ from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.images import read_image
+from hiseg_ros.images import read_ids
 from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Mapping
 
@@ -165,7 +164,7 @@ class TruthFolder:
         if path is None:
             return None
         try:
-            pixels = read_image(path, cv2.IMREAD_UNCHANGED)
+            pixels = read_ids(path)
         except ImageError as problem:
             raise ConfigError(
                 f'{path} cannot be read as an image ({problem}); expected a whole PNG file.'

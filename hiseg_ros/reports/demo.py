@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from hiseg_ros.bags.bag import read_images, read_taxonomy
@@ -127,7 +126,7 @@ def write_images(
         image = draw_names(image, place_names(labels, taxonomy), taxonomy)
         image = with_legend(image, labels, taxonomy)
         try:
-            write_image(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            write_image(path, image)
         except ImageError as problem:
             raise ConfigError(
                 f'{path} cannot be written; expected a writable folder.'

@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images import read_image, write_image
+from hiseg_ros.images import read_ids, read_image, write_image
+from hiseg_ros.images.file import image_size
 from hiseg_ros.images.header import MAX_SCANS
 from hiseg_ros.images.image_message import (
     ENCODINGS,
@@ -67,6 +68,7 @@ READERS = (
     lambda path: rgb_of(compressed(path.read_bytes())),
     lambda path: values_of(compressed(path.read_bytes())),
     read_image,
+    read_ids,
 )
 
 
@@ -163,15 +165,16 @@ def test_a_raw_image_is_decoded_or_refused(
 def test_a_damaged_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, data: st.DataObject
 ) -> None:
-    """Of each kind that OpenCV reads."""
+    """Of each kind that is read."""
     pixels = np.random.default_rng(1).integers(0, 256, (9, 11, 3), np.uint8)
     content = data.draw(hostile.damaged(cv2.imencode(suffix, pixels)[1].tobytes()))
     path = tmp_path_factory.getbasetemp() / f'damaged{suffix}'
     path.write_bytes(content)
-    try:
-        read_image(path)
-    except ImageError as problem:
-        assert str(path) in str(problem)
+    for read in (read_image, read_ids, image_size):
+        try:
+            read(path)
+        except ImageError as problem:
+            assert str(path) in str(problem)
 
 
 def test_a_name_that_is_no_text_ends_in_a_file_or_a_sentence(tmp_path: Path) -> None:
