@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded labels as a film for people: overlay or side by side, with names and a legend."""
+"""Recorded labels as a video for people: overlay or side by side, with names and a legend."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from hiseg_ros.visualization import (
 MIN_HEIGHT, MAX_HEIGHT = 720, 1080
 """Rows of the image where none are asked for: smaller and larger ones are scaled."""
 LEGEND_SHARE = 0.001
-"""Nodes on a smaller share of all pixels of the film are left out of its legend."""
+"""Nodes on a smaller share of all pixels of the video are left out of its legend."""
 
 
 @dataclass(frozen=True)
-class FilmStyle:
-    """How a film looks."""
+class VideoStyle:
+    """How a video looks."""
 
     side_by_side: bool = False
     """Camera image left and overlay right, instead of the overlay alone."""
@@ -56,7 +56,7 @@ class FilmStyle:
 
 @dataclass(frozen=True)
 class Footage:
-    """What of a recording becomes a film."""
+    """What of a recording becomes a video."""
 
     recording: Recording
     image: Topic
@@ -69,7 +69,7 @@ class Footage:
 
 @dataclass(frozen=True)
 class LabelSurvey:
-    """What a first look at the labels tells about the whole film."""
+    """What a first look at the labels tells about the whole video."""
 
     frames: int
     rate_hz: float
@@ -78,7 +78,7 @@ class LabelSurvey:
 
 
 def survey(footage: Footage) -> LabelSurvey:
-    """Go through the labels once, so that legend and rate are those of the whole film.
+    """Go through the labels once, so that legend and rate are those of the whole video.
 
     Raises:
         BagError: The recording has no labels.
@@ -101,21 +101,21 @@ def survey(footage: Footage) -> LabelSurvey:
     return LabelSurvey(frames, rate_hz, {int(i): float(shares[i]) for i in np.flatnonzero(shares)})
 
 
-def write_film(
+def write_label_video(
     path: Path,
     footage: Footage,
-    style: FilmStyle | None = None,
+    style: VideoStyle | None = None,
     *,
     on_frame: Callable[[], object] = lambda: None,
     known: LabelSurvey | None = None,
 ) -> tuple[int, list[Damage]]:
-    """Write a film of the recorded labels over their images.
+    """Write a video of the recorded labels over their images.
 
     Frames keep their distance in time; where the node dropped an image the one before it stands
     longer.
 
     Args:
-        path: The film; ends in .mp4.
+        path: The video; ends in .mp4.
         footage: What is shown.
         style: How.
         on_frame: Called after each frame.
@@ -126,10 +126,10 @@ def write_film(
 
     Raises:
         BagError: No image has labels, or the camera was not recorded and is asked for.
-        ConfigError: The film cannot be written.
+        ConfigError: The video cannot be written.
         ImageError: An image and its labels differ in size.
     """
-    style, known = style or FilmStyle(), known or survey(footage)
+    style, known = style or VideoStyle(), known or survey(footage)
     if style.side_by_side and footage.is_overlay:
         raise BagError(
             f'The recording {footage.recording.path} has overlays but not the images below '
@@ -166,7 +166,7 @@ def write_film(
 def compose(
     frame: LabelledFrame,
     footage: Footage,
-    style: FilmStyle,
+    style: VideoStyle,
     previous: Sequence[PlacedName] = (),
 ) -> tuple[RgbImage, tuple[PlacedName, ...]]:
     """Return a frame's image without its strips, and where names stand in it.

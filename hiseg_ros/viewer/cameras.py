@@ -15,6 +15,7 @@ from hiseg_ros.bags.cameras import choose_cameras
 from hiseg_ros.bags.message_stream import MessageStream
 from hiseg_ros.bags.node_results import TAXONOMY, result_places
 from hiseg_ros.bags.recording import Recording
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
 from hiseg_ros.taxonomy import Node, Taxonomy
 
@@ -165,14 +166,14 @@ def _images(
     except BagError:
         return {}  # recorded without images
     labels = {f'{node}/labels': node for node in nodes}
-    headers: dict[str, set[tuple[int, int, str]]] = {name: set() for name in (*images, *labels)}
+    headers: dict[str, set[tuple[int, str]]] = {name: set() for name in (*images, *labels)}
     for message in islice(MessageStream([recording], headers), FIRST_MESSAGES):
         topic = message.raw.topic
         try:
-            header = message.decode().header
+            decoded = message.decode()
         except ImageError:
             continue  # damaged: another will do
-        headers[topic].add((header.stamp.sec, header.stamp.nanosec, header.frame_id))
+        headers[topic].add((header_stamp_ns(decoded), decoded.header.frame_id))
         if all(any(headers[name] & headers[p] for p in images) for name in labels):
             break
     found = {}

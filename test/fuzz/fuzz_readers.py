@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Search for input that a reader does not survive, led by code coverage; run by hand.
 
-    python test/fuzz/fuzz_readers.py image -max_total_time=600
+    python test/fuzz/fuzz_readers.py compressed -max_total_time=600
 
 The first word chooses the reader; the rest goes to libFuzzer. What ends the search is written to
 the working directory as crash-..., and is tried again by naming that file.
@@ -46,7 +46,7 @@ def in_file(suffix: str, data: bytes) -> Path:
     return path
 
 
-def picture(data: bytes) -> None:
+def compressed(data: bytes) -> None:
     """Compressed images, by the node and by the replay."""
     message = SimpleNamespace(format='jpeg', data=np.frombuffer(data, np.uint8))
     for read in (decode_compressed, rgb_of, values_of):
@@ -151,7 +151,7 @@ def bag(data: bytes) -> None:
 
 
 READERS: dict[str, Callable[[bytes], None]] = {
-    'picture': picture, 'image': image, 'result': result, 'message': message, 'yaml': yaml,
+    'compressed': compressed, 'image': image, 'result': result, 'message': message, 'yaml': yaml,
     'model': model, 'bag': bag,
 }  # fmt: skip
 
@@ -161,7 +161,7 @@ def seeds(name: str) -> Path:
     folder = FOLDER / 'seeds'
     folder.mkdir()
     found: list[bytes] = [np.random.default_rng(k).bytes(300) for k in range(50)]
-    if name == 'picture':
+    if name == 'compressed':
         found = [hostile.jpeg(), hostile.jpeg(progressive=True), hostile.png()]
     elif name == 'message':
         found = list(hostile.results().values())

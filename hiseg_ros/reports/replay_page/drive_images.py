@@ -14,9 +14,9 @@ from hiseg_ros.reports.replay_page.frame_source import FrameSource, Shot, ShotTo
 from hiseg_ros.reports.replay_page.frame_table import FrameTable
 from hiseg_ros.reports.replay_page.layers import Painter
 
-MAX_PICTURES = 100
+MAX_IMAGES = 100
 """Frames of all cameras together."""
-MIN_PICTURES = 12
+MIN_IMAGES = 12
 """Of each camera, where there are many."""
 MAX_GROUP = 6
 """Frames of a group."""
@@ -41,14 +41,14 @@ def drive_images(
         cameras: How many cameras share the room.
 
     Returns:
-        'pictures': by time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
+        'images': by time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
         'stamp_ns' as text, 'size' [height, width], 'values', 'layers', 'legend'. 'groups': frames
-        that stand out, each with 'title', 'series' and 'pictures', their positions in the list.
+        that stand out, each with 'title', 'series' and 'images', their positions in the list.
 
     Raises:
         BagError: The bag is damaged.
     """
-    share = max(MIN_PICTURES, MAX_PICTURES // cameras)
+    share = max(MIN_IMAGES, MAX_IMAGES // cameras)
     room = MAX_BYTES // cameras
     groups = frame_groups(table, min(MAX_GROUP, share // 4))
     time_s = table.drive_time_s()
@@ -71,7 +71,7 @@ def drive_images(
     take(evenly(table, count), left)
     rows = sorted(found)
     return {
-        'pictures': [found[row] for row in rows],
+        'images': [found[row] for row in rows],
         'groups': [_group(group, rows) for group in groups if set(group.rows) & set(rows)],
     }
 
@@ -103,4 +103,4 @@ def _size(shot: Shot) -> list[int]:
 
 def _group(group: FrameGroup, rows: Sequence[int]) -> dict[str, Any]:
     kept = [rows.index(row) for row in group.rows if row in rows]
-    return {'title': group.title, 'series': group.series, 'pictures': kept}
+    return {'title': group.title, 'series': group.series, 'images': kept}

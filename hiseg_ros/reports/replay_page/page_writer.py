@@ -140,8 +140,8 @@ def _cameras(
             truth = metrics['bag']['truth_topic'] if number == 0 else None
             topics = ShotTopics(camera['topic'], camera['node'], truth)
             drive = drive_images(topics, table, painter, source, count)
-            records = results.records([image['frame'] for image in drive['pictures']])
-            for image in drive['pictures']:
+            records = results.records([image['frame'] for image in drive['images']])
+            for image in drive['images']:
                 image['signs'] = [
                     [row['node_id'], row['score'], *row['roi']]
                     for row in records[image['frame']]['signs']

@@ -18,9 +18,9 @@ class Timeline {
   show(camera) {
     this.camera = camera;
     this.piece = 0;
-    this.marks = camera.pictures.map(() => '');
+    this.marks = camera.images.map(() => '');
     for (const group of camera.groups) {
-      for (const number of group.pictures)
+      for (const number of group.images)
         this.marks[number] = this.marks[number] || kindOf(group);
     }
     this.build();
@@ -209,8 +209,8 @@ class Timeline {
 
   drawMarks() {
     this.strip.replaceChildren();
-    this.camera.pictures.forEach((picture, number) => {
-      const left = this.share(this.middle(this.pieceOf(picture.row)));
+    this.camera.images.forEach((image, number) => {
+      const left = this.share(this.middle(this.pieceOf(image.row)));
       if (left < 0 || left > 100) return;
       const kind = this.marks[number];
       const isShown = number === this.shown;
@@ -238,7 +238,7 @@ class Timeline {
     this.follow();
   }
 
-  /** Go to a row without asking for another picture. */
+  /** Go to a row without asking for another image. */
   place(row, shown) {
     this.shown = shown;
     if (row != null) this.piece = this.pieceOf(row);
