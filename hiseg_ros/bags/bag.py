@@ -23,7 +23,8 @@ from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
 from hiseg_ros.images.image_message import values_of
-from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.messages.codec import decode_taxonomy
+from hiseg_ros.taxonomy import Taxonomy
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
@@ -248,19 +249,8 @@ def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
     """
     with Bag(recording) as bag:
         for _, message in bag.messages(f'{node}/taxonomy'):
-            root = int(message.subclass_root)
-            return Taxonomy(
-                message.name,
-                message.version,
-                tuple(_node(entry) for entry in message.nodes),
-                None if root >= len(message.nodes) else root,
-            )
+            return decode_taxonomy(message)
     raise BagError(
         f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
         'tree of the node: record from before the first frame on.'
     )
-
-
-def _node(entry: Any) -> Node:
-    parent = None if entry.id == 0 else int(entry.parent_id)
-    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))

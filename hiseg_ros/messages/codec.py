@@ -1,8 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How probabilities and masks are written into message bytes and read back; needs no ROS.
+"""Codec of our messages: probability maps and masks to bytes and back, label trees back.
 
-The readers take the messages of rclpy as well as those that rosbags reads from a bag.
+The decoders take messages of rclpy as well as those that rosbags reads from a bag; ROS is not
+needed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.images.image_message import bytes_of
+from hiseg_ros.taxonomy import Node, Taxonomy
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
@@ -177,3 +179,23 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     if message.encoding == 'packbits':
         data = np.unpackbits(data, count=pixels)
     return data.astype(np.bool_).reshape(shape)
+
+
+def decode_taxonomy(message: Any) -> Taxonomy:
+    """Read a hiseg_ros/msg/Taxonomy.
+
+    Raises:
+        TaxonomyError: It is no valid tree.
+    """
+    nodes = tuple(
+        Node(
+            entry.id,
+            entry.name,
+            None if entry.id == 0 else int(entry.parent_id),
+            entry.level,
+            (entry.r, entry.g, entry.b),
+        )
+        for entry in message.nodes
+    )
+    root = int(message.subclass_root)
+    return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)

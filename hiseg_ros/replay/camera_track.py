@@ -7,18 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 from hiseg_ros.bags.cameras import Camera
-from hiseg_ros.replay.camera_figures import CameraFigures
+from hiseg_ros.replay.camera_metrics import CameraMetrics
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
 
 class CameraTrack:
-    """Counters and figures of one camera."""
+    """Counters and metrics of one camera."""
 
     def __init__(self, camera: Camera, taxonomy: Taxonomy) -> None:
         """Start at zero."""
         self.camera = camera
-        self.figures = CameraFigures(taxonomy)
+        self.metrics = CameraMetrics(taxonomy)
         self.received = 0
         self.unreadable = 0
         self.image_size: ImageSize | None = None
@@ -54,13 +54,13 @@ class CameraTrack:
             'first_stamp_ns': self.first_ns,
             'last_stamp_ns': self.last_ns,
             'rate_hz': round((frames - 1) * 1e9 / span, 3) if span and frames > 1 else None,
-            **self.figures.summary(),
+            **self.metrics.summary(),
         }
 
     def state(self) -> dict[str, Any]:
         """Return what a later run needs to go on."""
         return {
-            'figures': self.figures.state(),
+            'figures': self.metrics.state(),
             'received': self.received,
             'unreadable': self.unreadable,
             'image_size': self.image_size,
@@ -69,7 +69,7 @@ class CameraTrack:
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        self.figures.load(state['figures'])
+        self.metrics.load(state['figures'])
         self.received, self.unreadable = state['received'], state['unreadable']
         size = state['image_size']
         self.image_size = None if size is None else (size[0], size[1])

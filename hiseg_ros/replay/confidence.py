@@ -22,16 +22,16 @@ class ConfidenceShares:
         self.histogram = np.zeros(256, np.int64)
 
     def add(self, confidence: NDArray[np.uint8]) -> dict[str, Any]:
-        """Count one image, (H, W) uint8; return its figures."""
+        """Count one image, (H, W) uint8; return its metrics."""
         counts = cv2.calcHist([confidence], [0], None, [256], [0, 256])
         histogram = counts.reshape(-1).astype(np.int64)
         self.histogram += histogram
-        return _figures(histogram)
+        return _metrics(histogram)
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures of all images and how many pixels have each confidence."""
+        """Return the metrics of all images and how many pixels have each confidence."""
         return {
-            **_figures(self.histogram),
+            **_metrics(self.histogram),
             'low_below': LOW / 255,
             'histogram': self.histogram.tolist(),
         }
@@ -45,7 +45,7 @@ class ConfidenceShares:
         self.histogram = state['histogram']
 
 
-def _figures(histogram: NDArray[np.int64]) -> dict[str, Any]:
+def _metrics(histogram: NDArray[np.int64]) -> dict[str, Any]:
     total = int(histogram.sum())
     if not total:
         return {'low_share': None, 'mean': None}

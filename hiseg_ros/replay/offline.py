@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings through the engine, frame by frame, into a new bag and figures."""
+"""Recordings through the engine, frame by frame, into a new bag and metrics."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class Replay:
                 scores = self._scores.add(truth, segmentation)
         with self._watch.stage('figures'):
             masks = subclass_masks(segmentation, taxonomy, min_probability=MIN_PROBABILITY)
-            figures = track.figures.add(moment, rgb, segmentation, masks)
+            metrics = track.metrics.add(moment, rgb, segmentation, masks)
         info = self._bag.info_of(track.camera)
         result = FrameResult(
             image.header,
@@ -183,7 +183,7 @@ class Replay:
             None if info is None else decode(info, CAMERA_INFO),
         )
         self._bag.write(track.camera, message.raw, truth, result)
-        return {'stamp_ns': moment.stamp_ns, **figures, 'scores': scores}
+        return {'stamp_ns': moment.stamp_ns, **metrics, 'scores': scores}
 
     def _truth(self, moment: Moment, time_ns: int) -> Truth | None:
         if self._plan.truth is None:

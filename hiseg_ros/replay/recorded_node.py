@@ -20,7 +20,7 @@ from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
 from hiseg_ros.messages.build import DROP_CAUSES, STAGES
-from hiseg_ros.replay.recorded_figures import LiveData, live_figures
+from hiseg_ros.replay.live_metrics import LiveData, live_metrics
 
 DIAGNOSTICS, DIAGNOSTICS_TYPE = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'
 
@@ -157,7 +157,7 @@ class LiveRun:
             )
 
     def summary(self) -> list[dict[str, Any]] | None:
-        """Return the figures of each camera; None where the recording is none of a live node."""
+        """Return the metrics of each camera; None where the recording is none of a live node."""
         if not self._places:
             return None
         images = {camera: arrivals.arrays() for camera, arrivals in self._images.items()}
@@ -173,7 +173,7 @@ class LiveRun:
                 {n: np.array(column, np.float64) for n, column in place.times.items()}, rise,
             )  # fmt: skip
             if data.is_live:
-                found.append({'camera': camera, 'node': name, **live_figures(data)})
+                found.append({'camera': camera, 'node': name, **live_metrics(data)})
         # Of a camera that was not replayed, under the stamps of one that was.
         found = [
             row

@@ -27,7 +27,7 @@ class Stability:
         self.changed_at_level = np.zeros(len(self._tables), np.int64)
 
     def add(self, before: LabelImage, now: LabelImage, motion: Motion) -> dict[str, Any]:
-        """Count one pair of frames; return its figures.
+        """Count one pair of frames; return its metrics.
 
         Args:
             before: (h, w) reduced labels of the frame before.
@@ -50,7 +50,7 @@ class Stability:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures of all pairs; shares are None where nothing was steady."""
+        """Return the metrics of all pairs; shares are None where nothing was steady."""
         total = int(self.steady.sum())
         return {
             'pairs': self.pairs,

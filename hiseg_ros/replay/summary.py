@@ -31,7 +31,7 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """The messages of a recorded run that the figures are computed from."""
+    """The messages of a recorded run that the metrics are computed from."""
 
     camera: Sequence[FrameRecord]
     labels: Sequence[FrameRecord]
@@ -44,7 +44,7 @@ class Run:
 
 
 def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
-    """Read what the figures need from a recording.
+    """Read what the metrics need from a recording.
 
     Args:
         path: The recorded bag.
@@ -74,7 +74,7 @@ def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
 
 
 def summarize(run: Run) -> dict[str, Any]:
-    """Return the figures of a run.
+    """Return the metrics of a run.
 
     `frames_published` counts the images with a stamp of their own, `frames_processed` those with
     labels, `frames_dropped` the rest; `images_not_recorded` have labels but no recorded image.
@@ -135,7 +135,7 @@ def rate_hz(stamps_ns: Sequence[int]) -> float | None:
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """Return the main figures as a short table."""
+    """Return the main metrics as a short table."""
     size, latency = summary['image_size'], summary['latency_ms']
 
     def number(value: float | None, unit: str) -> str:

@@ -30,7 +30,7 @@ class TruthScores:
         ]
 
     def add(self, truth: Truth | None, segmentation: Segmentation) -> dict[str, Any] | None:
-        """Count one frame; return its figures, None without a truth.
+        """Count one frame; return its metrics, None without a truth.
 
         Raises:
             BagError: The truth has a label id that the mapping does not know.
@@ -46,16 +46,16 @@ class TruthScores:
         summed = Confusion(self.mapping)
         summed.add(truth.label_ids, predicted)
         return {
-            'nodes': _figures(one.confusion()),
+            'nodes': _metrics(one.confusion()),
             'nodes_by_level': [
-                _figures(merge_nodes(groups, one.counts, self._taxonomy))
+                _metrics(merge_nodes(groups, one.counts, self._taxonomy))
                 for groups in self._groups
             ],
-            'summed': _figures(summed),
+            'summed': _metrics(summed),
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures: those of `PixelScores.summary`, with a matrix at every level."""
+        """Return all metrics: those of `PixelScores.summary`, with a matrix at every level."""
         scores = self._all.summary()
         node_counts, summed_counts = self._all.nodes.counts.counts, self._all.summed.counts
         for row, groups in zip(scores['nodes']['by_level'], self._groups, strict=True):
@@ -94,8 +94,8 @@ class TruthScores:
         calibration.pixels, calibration.right, calibration.confidence = state['calibration']
 
 
-def _figures(confusion: Confusion) -> dict[str, float | None]:
-    """Return a frame's figures; its mIoU is over the labels that are true in it."""
+def _metrics(confusion: Confusion) -> dict[str, float | None]:
+    """Return a frame's metrics; its mIoU is over the labels that are true in it."""
     counts = confusion.counts
     is_true = counts.sum(1) > 0
     miou = mean(confusion.iou()[is_true])

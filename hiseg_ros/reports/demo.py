@@ -34,7 +34,7 @@ def write_video(
     node: str = '/segmentation',
     on_frame: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the recorded overlays as a video, with names, and figures in a strip below.
+    """Write the recorded overlays as a video, with names, and metrics in a strip below.
 
     Args:
         recording: The recorded bag.

@@ -8,7 +8,6 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.cameras import choose_cameras
@@ -17,7 +16,8 @@ from hiseg_ros.bags.node_results import TAXONOMY, result_places
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.messages.codec import decode_taxonomy
+from hiseg_ros.taxonomy import Taxonomy
 
 _SHOWN = ('labels', 'confidence', 'traffic_signs', 'stats')
 _OVERLAY = 'overlay/image'
@@ -117,7 +117,7 @@ def _trees(recording: Recording, topics: Collection[str]) -> dict[str, Taxonomy]
     found: dict[str, Taxonomy] = {}
     for message in MessageStream([recording], topics):
         if message.raw.topic not in found:
-            found[message.raw.topic] = _taxonomy(message.decode())
+            found[message.raw.topic] = decode_taxonomy(message.decode())
         if len(found) == len(topics):
             return found
     missing = ', '.join(sorted(set(topics) - set(found)))
@@ -125,21 +125,6 @@ def _trees(recording: Recording, topics: Collection[str]) -> dict[str, Taxonomy]
         f'The recording {recording.path} has no message on {missing}; expected the latched label '
         'tree of the node: record from before the first frame on.'
     )
-
-
-def _taxonomy(message: Any) -> Taxonomy:
-    root = int(message.subclass_root)
-    nodes = tuple(
-        Node(
-            entry.id,
-            entry.name,
-            None if entry.id == 0 else int(entry.parent_id),
-            entry.level,
-            (entry.r, entry.g, entry.b),
-        )
-        for entry in message.nodes
-    )
-    return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)
 
 
 def _is_timed(recording: Recording, stats: Topic | None) -> bool:

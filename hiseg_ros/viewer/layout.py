@@ -14,7 +14,7 @@ from hiseg_ros.viewer.names import (
     FRAMES,
     TIMELINE,
     TIMES,
-    figure_path,
+    metric_path,
     most_probable_path,
     node_path,
 )
@@ -26,7 +26,7 @@ def blueprint(
     levels: Sequence[int],
     truth: SeenTruth | None,
     *,
-    has_figures: bool,
+    has_metrics: bool,
 ) -> rrb.Blueprint:
     """Return the layout.
 
@@ -34,9 +34,9 @@ def blueprint(
         cameras: What is shown.
         levels: Whose probabilities are shown.
         truth: The ground truth.
-        has_figures: Whether there are records of a replay's frames.
+        has_metrics: Whether there are records of a replay's frames.
     """
-    whole = [camera_layout(c, levels, truth, has_figures=has_figures) for c in cameras]
+    whole = [camera_layout(c, levels, truth, has_metrics=has_metrics) for c in cameras]
     root: rrb.Container = whole[0]
     if len(whole) > 1:
         images = [image_view(camera, camera.node) for camera in cameras]
@@ -51,12 +51,12 @@ def blueprint(
 
 
 def camera_layout(
-    camera: SeenCamera, levels: Sequence[int], truth: SeenTruth | None, *, has_figures: bool
+    camera: SeenCamera, levels: Sequence[int], truth: SeenTruth | None, *, has_metrics: bool
 ) -> rrb.Horizontal:
     """Return the layout of one camera."""
     node = camera.node
     large = image_view(camera, 'image, labels, signs')
-    plots = plot_views(camera, has_figures=has_figures)
+    plots = plot_views(camera, has_metrics=has_metrics)
     left = rrb.Vertical(large, rrb.Tabs(*plots), row_shares=[5, 2]) if plots else large
     beside: list[rrb.View | rrb.Container] = []
     judged = []
@@ -94,12 +94,12 @@ def level_view(camera: SeenCamera, level: int) -> rrb.Spatial2DView:
     )
 
 
-def plot_views(camera: SeenCamera, *, has_figures: bool) -> list[rrb.TimeSeriesView]:
+def plot_views(camera: SeenCamera, *, has_metrics: bool) -> list[rrb.TimeSeriesView]:
     """Return the plots."""
     node = camera.node
     views: list[rrb.TimeSeriesView] = []
-    if has_figures:
-        by_level = figure_path(node, BY_LEVEL)
+    if has_metrics:
+        by_level = metric_path(node, BY_LEVEL)
         contents = [f'{node}/figures/**', f'- {by_level}/**']
         views.append(rrb.TimeSeriesView(name='scores and flicker', contents=contents))
         views.append(rrb.TimeSeriesView(name=BY_LEVEL, contents=[f'{by_level}/**']))

@@ -13,7 +13,7 @@ TIMES, FRAMES = 'times', 'frames'
 """Groups of the statistics: milliseconds, and frames so far."""
 
 BY_LEVEL = 'by level'
-"""Group of the figures at each level of the tree."""
+"""Group of the metrics at each level of the tree."""
 
 
 def most_probable_path(node: str, level: int) -> str:
@@ -26,7 +26,7 @@ def node_path(node: str, name: str) -> str:
     return f'{node}/probabilities/{rr.escape_entity_path_part(name)}'
 
 
-def figure_path(node: str, name: str) -> str:
-    """Return where a figure of a replay is shown; its name may have a group before a slash."""
+def metric_path(node: str, name: str) -> str:
+    """Return where a metric of a replay is shown; its name may have a group before a slash."""
     words = [rr.escape_entity_path_part(word) for word in name.split('/')]
     return '/'.join([node, 'figures', *words])

@@ -15,7 +15,7 @@ from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import find_cameras
-from hiseg_ros.viewer.figures import log_figures
+from hiseg_ros.viewer.frame_metrics import log_metrics
 from hiseg_ros.viewer.layout import blueprint
 from hiseg_ros.viewer.scene import Scene
 from hiseg_ros.viewer.source import Source
@@ -92,8 +92,8 @@ class Show:
 
     def layout(self) -> rr.blueprint.Blueprint:
         """Return what the viewer shows at first."""
-        has_figures = self._source.metrics is not None
-        return blueprint(self.cameras, self._levels, self._truth, has_figures=has_figures)
+        has_metrics = self._source.metrics is not None
+        return blueprint(self.cameras, self._levels, self._truth, has_metrics=has_metrics)
 
     def run(self, stream: rr.RecordingStream, on_message: Callable[[], bool]) -> None:
         """Log everything, message by message.
@@ -112,7 +112,7 @@ class Show:
         for message in messages:
             if begin_ns is None or end_ns is None:
                 begin_ns, end_ns = self._limits(message.raw.time_ns)
-                self._log_figures(batches, (begin_ns, end_ns))
+                self._log_metrics(batches, (begin_ns, end_ns))
             if message.raw.time_ns >= end_ns:
                 break
             if message.raw.time_ns >= begin_ns and self._is_wanted(message.raw):
@@ -135,11 +135,11 @@ class Show:
         seconds = float('inf') if self._part.seconds is None else self._part.seconds
         return begin_ns, begin_ns + seconds * 1e9
 
-    def _log_figures(self, batches: Batches, limits: tuple[float, float]) -> None:
+    def _log_metrics(self, batches: Batches, limits: tuple[float, float]) -> None:
         metrics, frames = self._source.metrics, self._source.frames
         if metrics is not None and frames is not None:
             nodes = [camera['node'] for camera in metrics['cameras']]
-            log_figures(batches, frames, nodes, limits)
+            log_metrics(batches, frames, nodes, limits)
 
     def _is_wanted(self, raw: RawMessage) -> bool:
         """Return whether a message's frame is shown; all messages of a frame share its stamp."""

@@ -20,7 +20,7 @@ DEMO_RECORDING = 'recording'
 
 @dataclass(frozen=True)
 class Source:
-    """A recording and, where it is the bag of a whole replay, the figures beside it."""
+    """A recording and, where it is the bag of a whole replay, the metrics beside it."""
 
     name: str
     """Of the folder or file that was named."""

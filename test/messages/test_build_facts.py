@@ -15,6 +15,7 @@ import pytest
 from hiseg_ros.bags.builder import messages as bag_messages
 from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.messages.build import COUNTERS, NO_NODE, STAGES, MessageBuilder
+from hiseg_ros.messages.codec import decode_taxonomy
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.tree import Node
 
@@ -192,3 +193,16 @@ def test_numbers_of_the_message_definitions_are_the_builders() -> None:
     assert NO_NODE == types['hiseg_ros/msg/SubclassMasks'].NO_NODE
     assert NO_NODE == types['hiseg_ros/msg/Taxonomy'].NO_NODE
     assert NO_NODE == types['hiseg_ros/msg/TaxonomyNode'].NO_PARENT
+
+
+@pytest.mark.parametrize('name', ['street', 'iv2018'])
+def test_a_taxonomy_message_is_read_back(
+    messages: MessageBuilder, after_transport: Transport, name: str
+) -> None:
+    tree = load_taxonomy(name)
+    read = decode_taxonomy(after_transport(messages.taxonomy_message(tree)))
+    assert (read.digest, read.nodes, read.subclass_root) == (
+        tree.digest,
+        tree.nodes,
+        tree.subclass_root,
+    )

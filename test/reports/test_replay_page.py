@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a replay: whole, quiet, small, the same each time, and right in its figures."""
+"""The page of a replay: whole, quiet, small, the same each time, and right in its metrics."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_signs_are_cut_out_with_their_votes(output: Path) -> None:
 
 
 def test_the_tree_folds_from_groups_to_labels(output: Path) -> None:
-    """Each group's figure is that of its level, each label's that of the labels."""
+    """Each group's metric is that of its level, each label's that of the labels."""
     taxonomy = tree()
     metrics = json.loads((output / 'metrics.json').read_text())
     scores = metrics['scores']
@@ -223,7 +223,7 @@ def test_without_truth_the_timeline_has_confidence_and_flicker(bag: Path, tmp_pa
 
 
 def test_several_cameras_omitted_images_and_damage_are_shown(tmp_path: Path) -> None:
-    """Each camera has its own figures; what was left out is missing, not invented."""
+    """Each camera has its own metrics; what was left out is missing, not invented."""
     bag = write_drive(tmp_path / 'bag', 8)
     file = bag / 'bag.mcap'
     data = bytearray(file.read_bytes())

@@ -118,7 +118,7 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Browser) -> 
 
 
 def test_the_worst_frame_is_one_click_away(page: Browser, output: Path) -> None:
-    """With its figures, its image and the cursor at its place."""
+    """With its metrics, its image and the cursor at its place."""
     miou = scores_of(output)
     worst, best = miou.index(min(miou)), miou.index(max(miou))
     page.click('#groups > div:nth-child(2) button')

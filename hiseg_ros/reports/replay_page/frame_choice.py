@@ -19,7 +19,7 @@ class FrameGroup:
 
     title: str
     series: str
-    """The figure they stand out by, see `frame_table.SERIES`."""
+    """The metric they stand out by, see `frame_table.SERIES`."""
     rows: Sequence[int]
     """Rows of the camera's table."""
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of every frame as columns, one table for each camera."""
+"""The metrics of every frame as columns, one table for each camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SERIES = ('miou', 'accuracy', 'confidence', 'low_share', 'flicker')
-"""Figures of a frame, all in [0, 1]; mIoU and accuracy as published, and only with a truth."""
+"""Metrics of a frame, all in [0, 1]; mIoU and accuracy as published, and only with a truth."""
 
 PAUSE_S = 1.0
 """A longer gap between two frames, and longer than five usual ones, is cut out of the timeline."""
@@ -97,7 +97,7 @@ def read_tables(path: Path, cameras: int) -> tuple[FrameTable, ...]:
 
 
 def _values(row: dict[str, Any]) -> dict[str, float | None]:
-    """Return a frame's figures; each None where it has no truth, nothing before it, no image."""
+    """Return a frame's metrics; each None where it has no truth, nothing before it, no image."""
     scores = (row.get('scores') or {}).get('nodes', {})
     confidence = row.get('confidence') or {}
     return {

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Figures by node as a tree that folds open: IoU of merged labels, and flicker."""
+"""Metrics by node as a tree that folds open: IoU of merged labels, and flicker."""
 
 from __future__ import annotations
 

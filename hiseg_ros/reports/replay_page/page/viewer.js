@@ -42,7 +42,7 @@ class Viewer {
     this.fillChoices();
     this.draw();
     this.drawPanels();
-    this.drawFigures();
+    this.drawMetrics();
     this.drawLegend();
   }
 
@@ -147,7 +147,7 @@ class Viewer {
     this.slide();
   }
 
-  drawFigures() {
+  drawMetrics() {
     const rows = Object.entries(this.image.values).map(([name, value]) => [
       NAMES[name],
       `${percent(value)} %`,
@@ -164,7 +164,7 @@ class Viewer {
         text: `${stamp.slice(0, -9)}.${stamp.slice(-9)}`,
       }),
     );
-    byId('figures').replaceChildren(...entries);
+    byId('metrics').replaceChildren(...entries);
   }
 
   drawLegend() {

@@ -11,10 +11,10 @@ from typing import Any
 
 from hiseg_ros.errors import BagError
 from hiseg_ros.viewer.batches import Batches
-from hiseg_ros.viewer.names import BY_LEVEL, figure_path
+from hiseg_ros.viewer.names import BY_LEVEL, metric_path
 
 
-def log_figures(
+def log_metrics(
     batches: Batches,
     frames: Path,
     nodes: Sequence[str],
@@ -36,8 +36,8 @@ def log_figures(
         if not limits[0] <= record['time_ns'] < limits[1]:
             continue
         stamp_ns = int(record['stamp_ns'] or record['time_ns'])
-        for name, value in figures_of(record):
-            path = figure_path(nodes[record['camera']], name)
+        for name, value in frame_metrics(record):
+            path = metric_path(nodes[record['camera']], name)
             batches.add_point(path, stamp_ns, value, name.rpartition('/')[2])
 
 
@@ -55,8 +55,8 @@ def _records(frames: Path) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def figures_of(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield (name below the figures, value) of what was measured in a frame; all are shares."""
+def frame_metrics(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield (name below the metrics, value) of what was measured in a frame; all are shares."""
     confidence, stability = record['confidence'], record['stability'] or {}
     scores = record['scores'] or {}
     nodes = scores.get('nodes', {})

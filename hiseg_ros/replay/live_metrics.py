@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hiseg_ros.replay.summary import rate_hz
 
 MAX_PIECES = 120
-"""Of the figures over time."""
+"""Of the metrics over time."""
 
 MAX_LATENCY_MS = 60_000
 """A median above that, or below zero, compares two clocks."""
@@ -51,8 +51,8 @@ class LiveData:
         return bool((self.image_times[image] != self.label_times[label]).any())
 
 
-def live_figures(data: LiveData) -> dict[str, Any]:
-    """Return the figures as metrics.json has them; docs/replay.md describes each key."""
+def live_metrics(data: LiveData) -> dict[str, Any]:
+    """Return the metrics as metrics.json has them; docs/replay.md describes each key."""
     images, labels = data.image_stamps, data.label_stamps
     _, image, label = np.intersect1d(images, labels, assume_unique=True, return_indices=True)
     is_missed = np.ones(len(images), bool)
@@ -108,7 +108,7 @@ def _longest_run(flags: NDArray[np.bool_]) -> int:
 def _over_time(
     data: LiveData, latency: NDArray[np.float64], is_missed: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Return the figures of pieces of equal length, by recording time."""
+    """Return the metrics of pieces of equal length, by recording time."""
     start = min(int(data.image_times.min()), int(data.label_times.min()))
     end = max(int(data.image_times.max()), int(data.label_times.max()))
     duration_s = (end - start) / 1e9
