@@ -41,7 +41,7 @@ class Topic:
 
     @property
     def is_image(self) -> bool:
-        """Whether its messages are images."""
+        """Whether its messages are Image or CompressedImage."""
         return self.message_type in IMAGE_TYPES
 
     @property
@@ -50,7 +50,7 @@ class Topic:
         return self.message_type == IMAGE_TYPES[1]
 
 
-# The reader's own unpack first and compare the size then: a few bytes can stand for gigabytes.
+# rosbags unpacks a chunk before it compares the size: a few bytes can stand for gigabytes.
 storage_mcap.DECOMPRESSORS.update(
     zstd=lambda data, size: chunk_bytes(data, 'zstd', size),
     lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
@@ -60,7 +60,7 @@ storage_mcap.DECOMPRESSORS.update(
 class Bag:
     """An open rosbag2; use as a context manager.
 
-    Whatever the reader raises on a damaged file becomes a BagError.
+    Any exception that rosbags raises on a damaged file becomes a BagError.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -71,16 +71,16 @@ class Bag:
 
         Raises:
             BagError: There is no bag, it is of ROS 1, or it is damaged.
-            ConfigError: Its files are compressed, and there is no room to unpack them.
+            ConfigError: Its files are compressed, and the disk has no room to unpack them.
         """
         self.path = Path(path)
         self._check_path()
         self._types = MessageTypes()
-        # Open files outlive their names: once the reader has them, nothing can be left behind.
+        # The temporary files are removed once the reader has them open: nothing is left behind.
         with ExitStack() as unpacked, self._reading():
             self._reader = Reader(readable(self.path, unpacked))
             self._reader.open()
-            # Messages that are compressed one by one are unpacked below, up to a limit.
+            # Messages that are compressed one by one are unpacked in `raw`, up to a limit.
             storage = self._reader.storage
             if storage.metadata.compression_mode == 'message':
                 storage.metadata = storage.metadata._replace(compression_mode=None)
@@ -112,7 +112,7 @@ class Bag:
 
     @property
     def connections(self) -> Sequence[Connection]:
-        """Of all topics, with the definitions of their messages."""
+        """The connections of all topics, with the definitions of their messages."""
         return self._reader.connections
 
     @property
@@ -145,10 +145,10 @@ class Bag:
         )
 
     def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
-        """Yield serialised messages in the order of time.
+        """Yield serialised messages in the order of recording time.
 
         Args:
-            topics: Names of the topics wanted; all where empty.
+            topics: Names of the wanted topics; empty for all.
 
         Raises:
             BagError: The bag is damaged.
@@ -191,7 +191,7 @@ class Bag:
         """Yield (header stamp in ns, pixels) of an image topic, see `read_images`.
 
         Raises:
-            BagError: The topic is not there or holds no images, or the bag is damaged.
+            BagError: There is no such topic, it holds no images, or the bag is damaged.
             ImageError: A message is no valid image.
         """
         if not self.topic(topic).is_image:
@@ -225,8 +225,8 @@ def read_images(
 ) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
     """Yield (header stamp in ns, pixels) of an image topic in the order of recording.
 
-    Pixels are (H, W) uint8 or uint16 for one channel (mono8 label images and PNG label ids keep
-    every value), (H, W, 3) uint8 rgb for colour.
+    Pixels are (H, W) uint8 or uint16 for one channel, such as label ids, with every value kept,
+    and (H, W, 3) uint8 RGB for colour.
 
     Args:
         path: A bag's folder, or a single .mcap or .db3 file.
@@ -241,11 +241,15 @@ def read_images(
 
 
 def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
-    """Return the label tree that the node published.
+    """Return the label tree that a recorded node published.
+
+    Args:
+        recording: The bag.
+        node: Name of the node.
 
     Raises:
-        BagError: The recording has none.
-        TaxonomyError: It is no valid tree.
+        BagError: The bag has no message with the tree.
+        TaxonomyError: The tree is not valid.
     """
     with Bag(recording) as bag:
         for _, message in bag.messages(f'{node}/taxonomy'):

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images as the rosbag2 of a camera, with the truth where it is known; and their cache."""
+"""Writing images as the rosbag2 of a camera, with ground truth where it is known; its cache."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from hiseg_ros.types import LabelImage, RgbImage
 
 CAMERA_TOPIC = '/camera/image_raw'
 TRUTH_TOPIC = '/ground_truth/node_ids'
-"""Node ids of the taxonomy the images were drawn with; /compressed (PNG) is appended."""
+"""Topic of the true node ids; /compressed is appended, since they are PNG."""
 
 EPOCH_NS = 1_600_000_000_000_000_000
-"""Stamp of the first frame: the same images give the same bag."""
+"""Stamp of the first frame; fixed, so that the same images give the same bag."""
 
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a drive."""
+    """One image of a drive, and its ground truth."""
 
     rgb: RgbImage
     labels: LabelImage | None = None
-    """Node ids of every pixel, where they are known."""
+    """(H, W) uint8 true node ids; None where they are not known."""
 
 
 def write_camera_bag(
@@ -49,17 +49,18 @@ def write_camera_bag(
 
     Args:
         path: The bag's folder; must not exist yet.
-        frames: The images, all of one size.
+        frames: The images and their ground truth, all of one size.
         rate_hz: Frames per second.
         compressed: JPEG (CompressedImage on <topic>/compressed) or rgb8 (Image).
         storage: 'mcap' or 'sqlite3'.
-        frame_id: Of all headers.
+        frame_id: frame_id of all headers.
 
     Returns:
         The number of images written.
 
     Raises:
         BagError: The folder exists or cannot be written.
+        ConfigError: The .msg files of hiseg_ros are not installed.
     """
     if path.exists():
         raise BagError(f'{path} exists already; expected a new folder: remove it or name another.')
@@ -99,15 +100,15 @@ def write_camera_bag(
 
 
 def cached_bag(folder: Path, key: str, write: Callable[[Path], object]) -> Path:
-    """Return the bag folder/key, written on the first call only.
+    """Return the bag `folder/key`, written on the first call only.
 
-    It is written beside its place and moved there when complete, so a run that was broken off
-    leaves no half bag.
+    The bag is written to a temporary folder and moved when complete, so an interrupted run leaves
+    no half bag.
 
     Args:
-        folder: The cache, made if missing.
-        key: Names the images and how they were made, e.g. a digest.
-        write: Writes the bag at the path it is given.
+        folder: The cache folder; made where it is missing.
+        key: Identifies the images and how they were made, such as a digest.
+        write: Called with the path at which it writes the bag.
 
     Raises:
         BagError: The folder cannot be written.
