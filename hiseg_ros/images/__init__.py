@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images of any origin, files and messages: their claims are checked before they are decoded."""
+"""Image files and image messages; their size is checked before they are decoded."""
 
 from hiseg_ros.images.file import read_ids, read_image, read_label_ids, write_image
 from hiseg_ros.images.header import (

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image files and label files: read, measured and written; refused before they cost memory.
+"""Reading and writing image files and label files; claims of too many pixels are refused.
 
-Pillow reads them all. OpenCV expands a palette of label ids to colours, gives a JPEG file that is
-cut short a grey end without a word, and its writer ends the process with a segmentation fault on
-a name that is no text.
+Pillow decodes and OpenCV encodes them. OpenCV's reader expands a palette of label ids to colours
+and gives a JPEG file that is cut off a grey rest without an error; its writer ends the process
+with a segmentation fault on a file name that is no valid text.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, 
 from hiseg_ros.types import ImageSize, RgbImage
 
 MAX_FILE_BYTES = 2**30
-"""Of an image file."""
+"""Largest image file."""
 
 _FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000')
-"""Pillow's names; none that starts another program, as EPS does."""
+"""Names in Pillow; without EPS, for which Pillow starts Ghostscript."""
 
 _TURNED = ('JPEG', 'MPO')
-"""Formats in which a camera notes how it was held."""
+"""Formats with an EXIF orientation of the camera."""
 
 _ORIENTATION = 0x0112
 _TAIL_BYTES = 1 << 16
 
 
 def read_image(path: Path) -> RgbImage:
-    """Read an image file, turned as the camera's note in it says.
+    """Read an image file, turned as its EXIF orientation says.
 
     Returns:
         (H, W, 3) uint8, red first.
 
     Raises:
-        ImageError: The file is missing, cut short, damaged, claims too many pixels, or is not an
-            image of one byte a colour.
+        ImageError: The file is missing, cut off or damaged, claims too many pixels, or has no
+            8-bit colours.
     """
     with _opened(path, 'readable image', whole=True) as image:
         if image.mode.startswith(('I', 'F')):
@@ -59,13 +59,13 @@ def read_image(path: Path) -> RgbImage:
 
 
 def read_ids(path: Path) -> NDArray[Any]:
-    """Read a file of numbers, palette indices kept as they are.
+    """Read the values of an image file as they are stored; a palette gives its indices.
 
     Returns:
-        The numbers in their own shape and type.
+        (H, W) or (H, W, channels), of the type that the file has.
 
     Raises:
-        ImageError: The file is missing, cut short, damaged, not an image, or claims too many
+        ImageError: The file is missing, cut off or damaged, is no image, or claims too many
             pixels.
     """
     with _opened(path, 'readable label file', whole=True) as image:
@@ -73,13 +73,13 @@ def read_ids(path: Path) -> NDArray[Any]:
 
 
 def read_label_ids(path: Path) -> NDArray[np.uint8]:
-    """Read a label file of one byte a pixel, palette indices kept as they are.
+    """Read a label file with one byte per pixel; a palette gives its indices.
 
     Returns:
         (H, W) uint8.
 
     Raises:
-        ImageError: See `read_ids`; or a pixel is not one byte.
+        ImageError: See `read_ids`; or a pixel has not one byte.
     """
     array = read_ids(path)
     if array.ndim != 2 or array.dtype != np.uint8:
@@ -91,10 +91,12 @@ def read_label_ids(path: Path) -> NDArray[np.uint8]:
 
 
 def image_size(path: Path) -> ImageSize:
-    """Return (height, width) and make sure that the file is whole, mostly without decoding it.
+    """Return (height, width) of an image file and check that it is complete.
+
+    Mostly without decoding it: from its first and last bytes.
 
     Raises:
-        ImageError: The file is missing, cut short, not an image, or claims too many pixels.
+        ImageError: The file is missing or cut off, is no image, or claims too many pixels.
     """
     with _opened(path, 'readable image') as image:
         width, height = image.size
@@ -109,12 +111,12 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
     """Write an image file.
 
     Args:
-        path: Its suffix names the kind.
+        path: The file; its suffix names the format.
         pixels: (H, W), or (H, W, 3) with red first.
         options: As of `cv2.imwrite`.
 
     Raises:
-        ImageError: The suffix is no image's, or the file cannot be written.
+        ImageError: OpenCV writes no format with this suffix, or the file cannot be written.
     """
     plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     try:
@@ -135,15 +137,15 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
 
 @contextmanager
 def _opened(path: Path, what: str, *, whole: bool = False) -> Iterator[Image.Image]:
-    """Give an image whose header was read, and say in one sentence what is wrong with the file.
+    """Open an image and read its header; any fault of the file becomes an ImageError.
 
     Args:
         path: The file.
-        what: Its kind in words, for messages.
-        whole: Read the whole file first, and check a JPEG or PNG from end to end.
+        what: Its kind in words, for the error message.
+        whole: Whether to read the whole file first and check a JPEG or PNG from end to end.
 
     Raises:
-        ImageError: The file, or what is done with the image, fails.
+        ImageError: The file, or what the caller does with the image, fails.
     """
     try:
         if not os.path.isfile(path):  # Path.is_file raises on a name that is too long

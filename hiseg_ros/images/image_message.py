@@ -37,22 +37,22 @@ Values = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes of a row make pixels."""
+    """Layout of the pixels of one encoding."""
 
     channels: int
-    """Samples per pixel, in the first plane where there are two."""
+    """Samples per pixel; in the first plane where there are two."""
     conversion: int | None
-    """OpenCV's code for the way to RGB, None for none."""
+    """OpenCV's code for the conversion to RGB; None for RGB itself."""
     sample_bytes: int = 1
     smallest_side: int = 1
-    """Height and width below this hold no colour."""
+    """Least height and width that hold all colours."""
     even_width: bool = False
     has_chroma_plane: bool = False
-    """Whether half as many rows of chroma follow, which also needs an even height."""
+    """Whether a plane of chroma with half as many rows follows; the height must be even too."""
 
     @property
     def is_gray(self) -> bool:
-        """Whether a pixel is one value, such as an id."""
+        """Whether a pixel is one value, such as a label id."""
         return self.conversion == cv2.COLOR_GRAY2RGB
 
 
@@ -67,9 +67,9 @@ def _encodings() -> dict[str, Encoding]:
         'bgra8': bgra,
         'mono8': gray,
         '8UC1': gray,
-        '8UC3': bgr,  # the order of OpenCV
+        '8UC3': bgr,  # OpenCV's channel order
         '8UC4': bgra,
-        # ROS names the pattern by its first two rows, OpenCV by the second row's middle.
+        # ROS names a pattern by the pixels from (0, 0) on, OpenCV by (1, 1) and (1, 2).
         'bayer_rggb8': Encoding(1, cv2.COLOR_BayerBG2RGB, smallest_side=3),
         'bayer_bggr8': Encoding(1, cv2.COLOR_BayerRG2RGB, smallest_side=3),
         'bayer_gbrg8': Encoding(1, cv2.COLOR_BayerGR2RGB, smallest_side=3),
@@ -94,7 +94,7 @@ def _encodings() -> dict[str, Encoding]:
 
 
 ENCODINGS = _encodings()
-"""By the names of sensor_msgs/image_encodings."""
+"""Encodings by their names in sensor_msgs/image_encodings."""
 
 
 def rgb_of(message: Any) -> RgbImage:
@@ -145,7 +145,7 @@ def decode_image(message: Any) -> RgbImage:
         message's data, which is not to be written to.
 
     Raises:
-        ImageError: The encoding is unknown, the size is zero, absurd or odd where it must be
+        ImageError: The encoding is unknown, the size is zero, too large, or odd where it must be
             even, the step is too small, or the data ends early.
     """
     encoding, data, rows = _checked(message)
@@ -153,7 +153,7 @@ def decode_image(message: Any) -> RgbImage:
 
 
 def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
-    """Return encoding, data and rows of data of an image message whose fields fit together.
+    """Check that the fields of an image message fit together; return encoding, data and rows.
 
     Raises:
         ImageError: See `decode_image`.
@@ -199,20 +199,20 @@ def decode_compressed(message: Any) -> RgbImage:
 
     The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
     mosaic, and the colours of 'rgb8; jpeg compressed ' were stored in the wrong order unless it
-    says 'compressed bgr8' there. An orientation tag is ignored, as camera_info knows nothing of
-    it. What changed inside a JPEG without ending it early cannot be noticed.
+    says 'compressed bgr8' there. An EXIF orientation is ignored, since camera_info has none.
+    Bytes that changed inside a JPEG without ending it early cannot be detected.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous.
 
     Raises:
-        ImageError: The data is no JPEG or PNG, is cut off or damaged, or its size is absurd.
+        ImageError: The data is no JPEG or PNG, is cut off or damaged, or claims too many pixels.
     """
     return _decompressed(message)
 
 
 def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
-    """Return the RGB image, or the values of one channel where they are asked for."""
+    """Return the RGB image, or with `keep_values` the values where there is one channel."""
     data = bytes_of(message.data)
     header = check_claim(data.data)
     origin, separator, compression = message.format.partition(';')

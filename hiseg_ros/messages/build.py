@@ -1,8 +1,8 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The messages that carry results, built once for rclpy's and for rosbags' message classes.
+"""Builder of the messages with results, for the message classes of rclpy and of rosbags.
 
-The input's header goes into each of them unchanged.
+Each message gets the header of the camera image, unchanged.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ STAGES = (
     'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
     'total', 'latency',
 )  # fmt: skip
-"""The times of FrameStats, without their suffix _ms."""
+"""The times in FrameStats, without their suffix _ms."""
 
 DROP_CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped', 'memory')
-"""Why the node drops a frame: counters of FrameStats, without their prefix dropped_."""
+"""Why the node drops a frame: counters in FrameStats, without their prefix dropped_."""
 
 COUNTERS = ('received', 'processed', *(f'dropped_{cause}' for cause in DROP_CAUSES), 'lost')
-"""The counters of FrameStats."""
+"""The counters in FrameStats."""
 
 NO_NODE = 65535
 """SubclassMasks.NO_NODE, Taxonomy.NO_NODE and TaxonomyNode.NO_PARENT."""
@@ -71,23 +71,23 @@ class MessageClasses(Protocol):
         """
 
     def array(self, values: NDArray[Any]) -> Any:
-        """Return numbers in the form that a field with a variable number of them takes.
+        """Return numbers as the library's value of a sequence field, such as uint16[].
 
         Args:
-            values: Flat, of the field's type.
+            values: (N,) of the field's type.
         """
 
 
 class MessageBuilder:
-    """Builds messages of one library's classes.
+    """Builds messages with the classes of one library.
 
-    A parameter `again` is an earlier message of the same kind. Where its data has the size that
-    is needed, it is written over and returned: memory that is new for each frame costs a page
-    fault every 4 KiB.
+    Parameter `again` of some methods is an earlier message of the same kind. If its data has the
+    size that is needed, the message is overwritten and returned: new memory for each frame costs
+    a page fault every 4 KiB.
     """
 
     def __init__(self, classes: MessageClasses) -> None:
-        """Build with these classes."""
+        """Keep the classes to build messages with."""
         self._classes = classes
 
     def header(self, stamp_ns: int = 0, frame_id: str = '') -> Any:
@@ -128,7 +128,7 @@ class MessageBuilder:
     def confidence_message(
         self, header: Any, confidence: NDArray[np.uint8], again: Any | None = None
     ) -> Any:
-        """Return a mono8 image of 255 times the probability of each pixel's node.
+        """Return a mono8 image with 255 times the probability of each pixel's node.
 
         Args:
             header: Of the camera image.
@@ -144,7 +144,7 @@ class MessageBuilder:
         table: NDArray[np.uint8],
         again: Any | None = None,
     ) -> Any:
-        """Return a mono8 image of node ids, cut at a level.
+        """Return a mono8 image of node ids, each replaced by its ancestor at a level.
 
         Args:
             header: Of the camera image.
@@ -214,11 +214,11 @@ class MessageBuilder:
         stride: int = 0,
         again: Any | None = None,
     ) -> Any:
-        """Return the probabilities of some nodes, such as `Taxonomy.level_nodes`.
+        """Return the probabilities of some nodes, such as those of `Taxonomy.level_nodes`.
 
         Args:
             header: Of the camera image.
-            probabilities: Of all nodes of the taxonomy.
+            probabilities: Probabilities of all nodes of the taxonomy.
             node_ids: The channels of the message, ascending; its level is that of the deepest.
             taxonomy: The tree the ids belong to.
             encoding: 'uint8' or 'float16'.
@@ -267,7 +267,7 @@ class MessageBuilder:
             masks: The regions, in the order of the message.
             taxonomy: The tree their ids belong to.
             image_size: (H, W) of the camera image.
-            encoding: Of each mask: 'packbits' or 'raw'.
+            encoding: Encoding of each mask: 'packbits' or 'raw'.
 
         Raises:
             ConfigError: The encoding is another.
@@ -304,19 +304,18 @@ class MessageBuilder:
     def camera_info_message(
         self, header: Any, camera_info: Any, image_size: ImageSize | None = None
     ) -> Any:
-        """Return a copy of a camera_info that goes with an image of ours.
+        """Return a copy of a camera_info for a published image.
 
         Args:
             header: Of the camera image.
             camera_info: The message that the camera's driver published.
-            image_size: (H, W) of the image it goes with; where it differs from the size that the
-                camera_info announces, intrinsics and region of interest are scaled. None leaves
-                them.
+            image_size: (H, W) of that image. Where it differs from the size that the camera_info
+                announces, intrinsics and region of interest are scaled; None keeps them.
         """
         message = copy.deepcopy(camera_info)
         message.header = header
         roi = message.roi
-        # The size of the driver's images: a part of the sensor, binned, where it says so.
+        # Size of the driver's images: the region of interest of the sensor if set, then binned.
         height = (roi.height or message.height) // max(message.binning_y, 1)
         width = (roi.width or message.width) // max(message.binning_x, 1)
         if image_size is None or image_size == (height, width) or 0 in (height, width):
@@ -335,7 +334,7 @@ class MessageBuilder:
 
         Args:
             taxonomy: The tree.
-            header: Of the message; None for one of zeros.
+            header: Header of the message; None for a zero stamp and an empty frame_id.
         """
         return self._classes.make(
             'hiseg_ros/msg/Taxonomy',
@@ -372,20 +371,20 @@ class MessageBuilder:
         device: str = '',
         backend: str = '',
     ) -> Any:
-        """Return the cost of a frame.
+        """Return the statistics of a frame.
 
         Args:
             header: Of the camera image.
-            times_ms: Milliseconds of any of `STAGES`; the others become NaN.
-            counters: Any of `COUNTERS`, of all frames of the camera so far, this one included;
-                the others become 0.
+            times_ms: Milliseconds by stage, any of `STAGES`; the others become NaN.
+            counters: Counts by name, any of `COUNTERS`, over all frames of the camera so far, this
+                one included; the others become 0.
             image_size: (H, W) of the camera image.
-            batch_size: Images that went through the network together.
-            device: Where the network ran; empty where unknown.
-            backend: How the network ran; empty where unknown.
+            batch_size: Number of images that went through the network together.
+            device: Device of the network; empty where unknown.
+            backend: Backend of the network; empty where unknown.
 
         Raises:
-            ValueError: A time belongs to no stage, or there is no such counter.
+            ValueError: There is no such stage or counter.
         """
         for what, given, known in (('times', times_ms, STAGES), ('counters', counters, COUNTERS)):
             if unknown := sorted(given.keys() - set(known)):
@@ -417,7 +416,7 @@ class MessageBuilder:
         )
 
     def _with_data(self, message_type: str, size: int, again: Any | None, **fields: Any) -> Any:
-        """Return a message with room for its data: the earlier one where it has as much."""
+        """Return a message with data of a size: the earlier one if its data has this size."""
         if again is None or len(again.data) != size:
             return self._classes.make_with_data(message_type, size, **fields)
         for name, value in fields.items():

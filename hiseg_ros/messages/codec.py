@@ -23,12 +23,12 @@ from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
 PROBABILITY_BYTES = {'uint8': 1, 'float16': 2}
-"""Bytes of a value, by ProbabilityMap.UINT8 and ProbabilityMap.FLOAT16."""
+"""Bytes per value of each encoding of a ProbabilityMap."""
 
 PROBABILITY_ENCODINGS = tuple(PROBABILITY_BYTES)
 
 MASK_ENCODINGS = ('packbits', 'raw')
-"""SubclassMask.PACKBITS and SubclassMask.RAW."""
+"""Encodings of a SubclassMask."""
 
 
 def map_size(grid: ImageSize, image_size: ImageSize, stride: int) -> ImageSize:
@@ -52,18 +52,19 @@ def encode_probabilities(
     size: ImageSize | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Write the planes of some nodes into bytes, on a grid of any size over the same image.
+    """Encode the probabilities of some nodes, on a grid of any size over the same image.
 
-    Between the grid's cells they are interpolated linearly. A cell of the result holds the
-    probabilities at its centre, no mean over its area: the same that the decision sees there, and
-    a parent stays the sum of its children.
+    They are interpolated linearly between the cells. A cell of the result holds the probabilities
+    at its centre, not a mean over its area: these are the values that the decision uses there,
+    and a parent remains the sum of its children.
 
     Args:
         values: (V, h, w) float32 in [0, 1], C-contiguous.
         encoding: 'uint8' (255 times the probability, rounded) or 'float16' (little endian).
-        node_ids: The planes to write; None for all.
+        node_ids: The planes to encode; None for all.
         size: (h, w) of the result; None for that of the values.
-        out: Written into instead of a new array: C-contiguous, of the result's bytes.
+        out: Array to write into instead of a new one: C-contiguous, with as many bytes as the
+            result.
 
     Returns:
         (C, h, w) uint8 or float16.
@@ -103,7 +104,7 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
         The node id of each channel, and the probabilities as (C, h, w) float32.
 
     Raises:
-        ImageError: The encoding is unknown or the data has another size than it says.
+        ImageError: The encoding is unknown or the data has another size than announced.
     """
     if message.encoding not in PROBABILITY_ENCODINGS:
         raise ImageError(
@@ -131,14 +132,14 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
 
 
 def encode_mask(mask: NDArray[np.bool_], encoding: str) -> NDArray[np.uint8]:
-    """Write a mask row by row.
+    """Encode a mask, row by row.
 
     Args:
         mask: (height, width) bool.
-        encoding: 'packbits' (eight pixels a byte) or 'raw' (one byte a pixel).
+        encoding: 'packbits' (eight pixels per byte) or 'raw' (one byte per pixel).
 
     Returns:
-        Flat uint8, the message's data.
+        (N,) uint8, the data of the message.
 
     Raises:
         ConfigError: The encoding is another.
@@ -157,10 +158,10 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     """Read the mask of a hiseg_ros/msg/SubclassMask.
 
     Returns:
-        (roi.height, roi.width) bool, true on the region.
+        (roi.height, roi.width) bool, true inside the region.
 
     Raises:
-        ImageError: The encoding is unknown or the data has another size than it says.
+        ImageError: The encoding is unknown or the data has another size than announced.
     """
     if message.encoding not in MASK_ENCODINGS:
         raise ImageError(

@@ -27,7 +27,7 @@ _CLASSES: dict[str, Any] = {
 
 
 class RclpyClasses:
-    """Message classes of rclpy; large data stands where its serialised form will be."""
+    """Message classes of rclpy; large data is stored where its serialised form will be."""
 
     def make(self, message_type: str, /, **fields: Any) -> Any:
         """Return a new message, see `MessageClasses`."""
@@ -40,8 +40,8 @@ class RclpyClasses:
     def array(self, values: NDArray[Any]) -> array[Any]:
         """Return numbers as an array.array, see `MessageClasses`.
 
-        The one form that is fast in every distribution: rclpy checks each element of a numpy
-        array that is assigned to a field, which takes 40 ms per MB.
+        It is the one type that is fast in every distribution: rclpy checks each element of a
+        numpy array that is assigned to a field, which takes 40 ms per MB.
         """
         found: array[Any] = array(values.dtype.char)
         found.frombytes(np.ascontiguousarray(values).view(np.uint8).data)
