@@ -106,6 +106,27 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
     Raises:
         ImageError: The encoding is unknown or the data has another size than announced.
     """
+    stored = _stored_probabilities(message)
+    values = stored.astype(np.float32)
+    if stored.dtype == np.uint8:
+        values /= 255.0
+    return tuple(int(node_id) for node_id in message.node_ids), values
+
+
+def decode_probability_bytes(message: Any) -> NDArray[np.uint8]:
+    """Read a hiseg_ros/msg/ProbabilityMap as (C, h, w) uint8, 255 times the probability.
+
+    Raises:
+        ImageError: The encoding is unknown or the data has another size than announced.
+    """
+    stored = _stored_probabilities(message)
+    if stored.dtype == np.uint8:
+        return stored
+    return np.rint(stored.astype(np.float32) * 255).astype(np.uint8)
+
+
+def _stored_probabilities(message: Any) -> NDArray[Any]:
+    """Return the data of a probability map as (C, h, w) uint8 or float16."""
     if message.encoding not in PROBABILITY_ENCODINGS:
         raise ImageError(
             f'A probability map has the encoding {message.encoding!r}; expected one of '
@@ -125,10 +146,7 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
             f'encoding {message.encoding!r} has {len(data)} bytes; expected '
             f'{math.prod(shape) * dtype.itemsize}: the message is damaged.'
         )
-    values = data.view(dtype).reshape(shape).astype(np.float32)
-    if message.encoding == 'uint8':
-        values /= 255.0
-    return tuple(int(node_id) for node_id in message.node_ids), values
+    return data.view(dtype).reshape(shape)
 
 
 def encode_mask(mask: NDArray[np.bool_], encoding: str) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All messages of a replayed frame, in the order in which the node publishes them."""
+"""The messages of a replayed frame, in the order in which the node publishes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
-"""What can be left out of the new bag."""
+"""Kinds of messages that can be left out of the new bag."""
 
 OVERLAY_ALPHA = 0.5
 """The node's default."""
@@ -25,7 +25,7 @@ OVERLAY_ALPHA = 0.5
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One segmented image and what goes with it."""
+    """One segmented image with everything that its messages are built from."""
 
     header: Any
     rgb: RgbImage
@@ -35,7 +35,7 @@ class FrameResult:
     """See `MessageBuilder.frame_stats_message`."""
     device: str
     camera_info: Any | None
-    """The newest of its camera, decoded."""
+    """The newest camera_info of its camera, decoded; None where there is none."""
 
     @property
     def image_size(self) -> ImageSize:
@@ -46,12 +46,12 @@ class FrameResult:
 def node_topics(
     node: str, taxonomy: Taxonomy, omit: frozenset[str], *, has_info: bool
 ) -> tuple[OutputTopic, ...]:
-    """Return the topics of one node.
+    """Return the topics with the results of one camera.
 
     Args:
-        node: Its name with namespace.
+        node: Name of the node, with namespace.
         taxonomy: The label tree.
-        omit: Some of `PARTS`.
+        omit: Kinds to leave out, some of `PARTS`.
         has_info: Whether the camera has a camera_info.
     """
     levels = range(1, taxonomy.depth + 1)
@@ -76,7 +76,7 @@ def node_topics(
 def frame_messages(
     result: FrameResult, taxonomy: Taxonomy, omit: frozenset[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield (topic below the node's name, message) of one frame."""
+    """Yield (topic without the node's name, message) of one frame."""
     header, labels, size = result.header, result.segmentation.labels, result.image_size
     levels = range(1, taxonomy.depth + 1)
     yield 'labels', messages.labels_message(header, labels)
@@ -107,7 +107,7 @@ def frame_messages(
             )
     yield (
         'stats',
-        # Without times: measured ones would make each replay another one.
+        # Without times: measured ones would differ between replays of the same recording.
         messages.frame_stats_message(
             header, times_ms={}, counters=result.counters, image_size=size, device=result.device
         ),

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What goes into the new bag: the inputs as they were, and the node's messages beside them."""
+"""The new bag of a replay: the recorded inputs unchanged, and the node's messages beside them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from hiseg_ros.replay.truth import Truth
 from hiseg_ros.taxonomy import Taxonomy
 
 MAX_INFOS = 1000
-"""Of camera_info that wait for the next image: memory where images are missing."""
+"""Most camera_info messages that wait for the next image, which may be missing."""
 
 
 class NewBag:
-    """Writes frame after frame, part after part."""
+    """Writes the messages of each frame into the current part of the bag."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class NewBag:
         omit: frozenset[str],
         watch: Stopwatch,
     ) -> None:
-        """Know all topics.
+        """Collect the topics of the bag.
 
         Args:
-            cameras: That are replayed.
+            cameras: The cameras that are replayed.
             info_topics: The camera_info topics that the recordings have.
-            truth_topic: Name and type of the topic with the ground truth, if any.
+            truth_topic: Name and type of the topic with the ground truth, None without one.
             taxonomy: The label tree.
-            omit: Some of `frame_messages.PARTS`.
-            watch: Gets the time of building and of writing.
+            omit: Kinds of messages to leave out, some of `frame_messages.PARTS`.
+            watch: Stopwatch for the stages messages and write.
         """
         self._cameras, self._taxonomy, self._omit, self._watch = cameras, taxonomy, omit, watch
         self.info_topics = info_topics
@@ -66,19 +66,24 @@ class NewBag:
         return tuple(topics)
 
     def add_info(self, message: RawMessage) -> None:
-        """Take in a camera_info: it goes with the frames behind it."""
+        """Keep a camera_info; it is written with the next frame."""
         self._infos[message.topic] = message
         self._new_infos.append(message)
 
     def skip_frame(self) -> None:
-        """Pass over a frame that is in the bag already, or is none."""
+        """Skip a frame that is in the bag already, or is unreadable."""
         self._new_infos.clear()
 
     def begin(self, scratch: Path, number: int, time_ns: int) -> None:
-        """Start a part unless one is open; the first begins with the label trees.
+        """Start a part unless one is open; the first part begins with the label trees.
+
+        Args:
+            scratch: Folder for the unfinished file.
+            number: Number of the part, from 0.
+            time_ns: Recording time of the label trees.
 
         Raises:
-            BagError: It cannot be written.
+            BagError: The file cannot be written.
         """
         if self._part is not None:
             return
@@ -91,7 +96,7 @@ class NewBag:
     def write(
         self, camera: Camera, raw: RawMessage, truth: Truth | None, result: FrameResult
     ) -> None:
-        """Write all messages of a frame into the open part.
+        """Write the messages of a frame into the open part.
 
         Raises:
             BagError: The disk is full.
@@ -124,12 +129,12 @@ class NewBag:
         return self._infos.get(camera.info_topic)
 
     def end(self, bag: Path) -> dict[str, Any]:
-        """Finish the open part; return what its metadata says.
+        """Finish the open part; return its metadata.
 
         Raises:
             BagError: The disk is full.
         """
-        assert self._part is not None  # begun with the first of its frames
+        assert self._part is not None  # begun with its first frame
         part, self._part = self._part, None
         with self._watch.stage('write'):
             return part.close(bag)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images of a recording together with the labels that were made from them."""
+"""Images of a recording paired with their labels by stamp."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.types import LabelImage, RgbImage
 
 MAX_WAITING = 64
-"""Images that wait for their labels at one time: memory for two seconds of a camera."""
+"""Most images that wait for their labels at a time, about two seconds of a camera."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class LabelledFrame:
 
 
 def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Iterator[LabelledFrame]:
-    """Yield every image whose labels were recorded too, in the order in which both are there.
+    """Yield every image whose labels were recorded too, once both have been read.
 
-    Images without labels, such as those that a busy node dropped, are passed over, and so is
-    what cannot be decoded; `stream.damages` says so afterwards.
+    Images without labels, such as those that a busy node dropped, are skipped. Messages that
+    cannot be decoded are skipped too, and added to `stream.damages`.
 
     Args:
-        stream: Of the topics `image` and `labels`.
-        image: With the camera's images, or the node's overlays.
-        labels: With images of node ids under the images' own stamps.
+        stream: Messages of the topics `image` and `labels`.
+        image: Topic of the camera's images or of the node's overlays.
+        labels: Topic of label images, with the stamps of the images.
     """
     waiting: dict[str, dict[int, StreamMessage]] = {image.name: {}, labels.name: {}}
     for message in stream:
@@ -63,7 +63,7 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
             continue
-        # A node works on one image after the other: older ones were dropped.
+        # The node processes images in order: what is older has no partner.
         for names in waiting.values():
             for old in [key for key in names if key < stamp]:
                 del names[old]
@@ -71,7 +71,7 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
 
 
 def label_images(stream: MessageStream) -> Iterator[tuple[int, LabelImage]]:
-    """Yield (stamp in ns, labels) of a stream of one topic, but for what is damaged."""
+    """Yield (stamp in ns, labels) of a stream of one topic; damaged messages are skipped."""
     for message in stream:
         stamp = _stamp(message.raw)
         try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The records of a replay's frames as curves."""
+"""Curves of the metrics of a replay's frames."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ def log_metrics(
     """Log confidence, flicker and, with ground truth, scores of each frame.
 
     Args:
-        batches: Gets the curves.
+        batches: Collects the curves.
         frames: The file frames.jsonl.
-        nodes: What the results of each camera are below, in the order of metrics.json.
-        limits: Recording times in ns of the first frame that is shown, and of the first that is
-            not shown any more.
+        nodes: Prefix of each camera's results, in the order of metrics.json.
+        limits: Recording times in ns from which on, and up to which, frames are shown.
 
     Raises:
         BagError: The file is damaged.
@@ -56,7 +55,7 @@ def _records(frames: Path) -> Iterator[dict[str, Any]]:
 
 
 def frame_metrics(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield (name below the metrics, value) of what was measured in a frame; all are shares."""
+    """Yield (name, value) of the metrics of a frame; all are shares in [0, 1]."""
     confidence, stability = record['confidence'], record['stability'] or {}
     scores = record['scores'] or {}
     nodes = scores.get('nodes', {})

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is shown at first: images with labels and signs large, the rest beside and below."""
+"""Initial layout of the viewer: images with labels and signs large, the rest beside and below."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def blueprint(
     """Return the layout.
 
     Args:
-        cameras: What is shown.
-        levels: Whose probabilities are shown.
-        truth: The ground truth.
-        has_metrics: Whether there are records of a replay's frames.
+        cameras: The cameras that are shown.
+        levels: Levels whose probabilities are shown.
+        truth: The ground truth, None without it.
+        has_metrics: Whether there are metrics of a replay's frames.
     """
     whole = [camera_layout(c, levels, truth, has_metrics=has_metrics) for c in cameras]
     root: rrb.Container = whole[0]
@@ -76,7 +76,7 @@ def camera_layout(
 
 
 def image_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
-    """Return the camera's images with labels and signs over them."""
+    """Return a view of the camera's images with labels and signs over them."""
     contents = [f'{camera.node}/labels', f'{camera.node}/traffic_signs']
     if camera.image is not None:
         contents.insert(0, camera.image.name)
@@ -84,7 +84,7 @@ def image_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
 
 
 def level_view(camera: SeenCamera, level: int) -> rrb.Spatial2DView:
-    """Return one level: its most probable nodes; the probability of each is a hidden layer."""
+    """Return a view of a level's most probable nodes; the probability of each node is hidden."""
     tree, node = camera.taxonomy, camera.node
     layers = [node_path(node, tree.nodes[i].name) for i in tree.level_nodes(level)]
     return rrb.Spatial2DView(

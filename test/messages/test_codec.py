@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.messages.codec import (
     decode_mask,
+    decode_probability_bytes,
     decode_probability_map,
     encode_mask,
     encode_probabilities,
@@ -136,6 +137,19 @@ def test_unknown_encodings_are_refused_both_ways() -> None:
         decode_probability_map(other)
     with pytest.raises(ConfigError, match="'float64'; expected one of uint8, float16"):
         encode_probabilities(values, 'float64')
+
+
+@pytest.mark.parametrize('encoding', ['uint8', 'float16'])
+def test_probability_bytes_are_255_times_the_probability(encoding: str) -> None:
+    values = np.random.default_rng(2).random((3, 4, 5), np.float32)
+    message = map_message(values, encoding)
+    stored = decode_probability_bytes(message)
+    assert stored.dtype == np.uint8
+    _, read = decode_probability_map(message)
+    np.testing.assert_array_equal(stored, np.rint(read * 255))
+    message.data = message.data[:-1]
+    with pytest.raises(ImageError, match='the message is damaged'):
+        decode_probability_bytes(message)
 
 
 @pytest.mark.parametrize('module', ['messages.codec', 'messages.build'])

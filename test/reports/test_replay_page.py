@@ -20,7 +20,7 @@ from replay_support import SIZE, TRUTH, mapping, replay, tree, write_drive
 
 from hiseg_ros.bags.bag import read_images
 from hiseg_ros.cli.__main__ import main
-from hiseg_ros.replay.label_set import mapping_facts, mapping_of
+from hiseg_ros.replay.mapping_facts import mapping_facts, mapping_of
 from hiseg_ros.reports.replay_page import drive_images, write_report
 from hiseg_ros.reports.replay_page.findings import clock
 from hiseg_ros.reports.replay_page.frame_choice import evenly, frame_groups

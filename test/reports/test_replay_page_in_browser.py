@@ -15,7 +15,7 @@ from live_support import LiveCamera, write_live
 from replay_support import TRUTH, mapping, replay, tree, write_drive
 
 from hiseg_ros.bags.bag import read_images
-from hiseg_ros.replay.label_set import mapping_facts
+from hiseg_ros.replay.mapping_facts import mapping_facts
 from hiseg_ros.reports.replay_page import write_report
 
 pytestmark = pytest.mark.needs('torch', 'browser')

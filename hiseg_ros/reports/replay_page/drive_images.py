@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a camera's drive: frames that stand out first, then as many as there is room."""
+"""Images of a camera for the page: frames that stand out, then as many others as fit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hiseg_ros.reports.replay_page.frame_table import FrameTable
 from hiseg_ros.reports.replay_page.layers import Painter
 
 MAX_IMAGES = 100
-"""Frames of all cameras together."""
+"""Most frames of all cameras together."""
 MIN_IMAGES = 12
-"""Of each camera, where there are many."""
+"""Frames of each camera if there are many cameras."""
 MAX_GROUP = 6
-"""Frames of a group."""
+"""Most frames of a group."""
 MAX_BYTES = 7_000_000
-"""Of all images together; a page is to stay below 10 MB."""
+"""Largest size of all images together; the page should stay below 10 MB."""
 
 
 def drive_images(
@@ -34,16 +34,16 @@ def drive_images(
     """Return the images of one camera.
 
     Args:
-        topics: Where they are in the bag.
+        topics: Topics of the camera in the bag.
         table: The camera's frames.
-        painter: Paints them.
+        painter: Draws the layers.
         source: The bag.
-        cameras: How many cameras share the room.
+        cameras: Number of cameras that share MAX_BYTES.
 
     Returns:
-        'images': by time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
+        'images': in order of time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
         'stamp_ns' as text, 'size' [height, width], 'values', 'layers', 'legend'. 'groups': frames
-        that stand out, each with 'title', 'series' and 'images', their positions in the list.
+        that stand out, each with 'title', 'series' and 'images', their indices in the list.
 
     Raises:
         BagError: The bag is damaged.
@@ -55,7 +55,7 @@ def drive_images(
     found: dict[int, dict[str, Any]] = {}
 
     def take(rows: Iterable[int], room: int) -> int:
-        """Take what there is room for and return the rest of it."""
+        """Take the images that fit and return the bytes that are left."""
         for row in sorted(set(rows) - set(found)):
             image = _image(topics, table, row, painter, source)
             size = sum(map(len, image['layers'].values()))
@@ -65,7 +65,7 @@ def drive_images(
         return room
 
     left = take({row for group in groups for row in group.rows}, room)
-    # What is left goes to frames from all over the drive, as many as will fit.
+    # Fill the rest with frames at equal distances in the drive.
     average = (room - left) / max(1, len(found))
     count = min(share - len(found), int(left / max(1.0, 1.1 * average)))
     take(evenly(table, count), left)
@@ -84,7 +84,7 @@ def _image(
     return {
         'row': row,
         'frame': int(table.frame[row]),
-        'stamp_ns': str(stamp_ns),  # more digits than a number of JavaScript has
+        'stamp_ns': str(stamp_ns),  # has more digits than a number in JavaScript
         'size': _size(shot),
         'values': {
             name: round(float(column[row]), 4)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Single frames out of the new bag: camera image, labels, confidence, ground truth."""
+"""Reading single frames from the new bag: camera image, labels, confidence, ground truth."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hiseg_ros.types import LabelImage, RgbImage
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame of a camera; what the bag was written without is None."""
+    """Images of one frame; None where the bag was written without them."""
 
     rgb: RgbImage | None
     labels: LabelImage | None
     confidence: NDArray[np.uint8] | None
     truth: NDArray[np.uint8] | None
-    """(H, W) label ids."""
+    """(H, W) uint8 label ids."""
 
 
 @dataclass(frozen=True)
 class ShotTopics:
-    """Where a camera's images are in the new bag."""
+    """Topics of a camera in the new bag."""
 
     camera: str
     node: str
@@ -45,15 +45,15 @@ class ShotTopics:
 class FrameSource:
     """The open bag of a replay; use as a context manager.
 
-    Frames are looked up by their recording time: asked for in the order of time, a long bag is
-    gone through once and most of it not read at all.
+    Frames are found by their recording time. When they are asked for in order of time, a long bag
+    is read once, and most of it not at all.
     """
 
     def __init__(self, bag: Path) -> None:
         """Open the bag.
 
         Raises:
-            BagError: It is damaged.
+            BagError: The bag is damaged.
         """
         self._path, self._types = bag, MessageTypes()
         try:
@@ -73,9 +73,9 @@ class FrameSource:
         """Return the images of one frame.
 
         Args:
-            topics: Of its camera.
-            time_ns: Recording time.
-            stamp_ns: Header stamp.
+            topics: Topics of its camera.
+            time_ns: Recording time of the frame.
+            stamp_ns: Header stamp of the frame.
 
         Raises:
             BagError: The bag is damaged.
@@ -84,7 +84,7 @@ class FrameSource:
         names = [topics.camera, labels, confidence]
         found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
         if topics.truth is not None and topics.truth not in found:
-            # The truth may have been recorded a little earlier or later than its image.
+            # The ground truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
             found |= self._images([topics.truth], begin, end, stamp_ns)
@@ -95,7 +95,7 @@ class FrameSource:
         )  # fmt: skip
 
     def image(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
-        """Return a camera image, or None where the bag was written without.
+        """Return a camera image, or None if the bag was written without it.
 
         Raises:
             BagError: The bag is damaged.

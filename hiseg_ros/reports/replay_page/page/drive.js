@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   Timeline and viewer together. */
+   The timeline and the viewer, kept at the same frame. */
 const viewer = new Viewer();
 const timeline = new Timeline((row) => showNearest(row));
 new PixelReader(viewer);
@@ -18,7 +18,7 @@ function showNearest(row) {
 
 const lower = (title) => title[0].toLowerCase() + title.slice(1);
 
-/** Show an image, and take the cursor there unless it leads. */
+/** Show an image, and move the cursor to it unless the cursor led here. */
 function showImage(number, moves = true) {
   const isNew = number !== shown || viewer.image !== camera.images[number];
   shown = number;

@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   One frame: all layers side by side, and two of them on a stage with a divider. */
+   The viewer of one frame: all layers side by side, and two of them with a divider. */
 const LAYERS = {
   image: 'image',
   prediction: 'prediction',
