@@ -7,16 +7,17 @@ Each message gets the header of the camera image, unchanged.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.images.image_message import bytes_of
+from hiseg_ros.messages.camera_info import camera_info_for
+from hiseg_ros.messages.classes import MessageClasses
 from hiseg_ros.messages.codec import (
     PROBABILITY_BYTES,
     encode_mask,
@@ -48,34 +49,6 @@ COUNTERS = ('received', 'processed', *(f'dropped_{cause}' for cause in DROP_CAUS
 
 NO_NODE = 65535
 """SubclassMasks.NO_NODE, Taxonomy.NO_NODE and TaxonomyNode.NO_PARENT."""
-
-
-class MessageClasses(Protocol):
-    """The message classes of one library, by type name such as 'sensor_msgs/msg/Image'."""
-
-    def make(self, message_type: str, /, **fields: Any) -> Any:
-        """Return a new message.
-
-        Args:
-            message_type: Name of its type.
-            **fields: All fields of the type.
-        """
-
-    def make_with_data(self, message_type: str, size: int, /, **fields: Any) -> Any:
-        """Return a new message whose last field, `uint8[] data`, is to be filled in.
-
-        Args:
-            message_type: Name of its type.
-            size: Bytes of `data`, to which `bytes_of` gives write access.
-            **fields: All other fields.
-        """
-
-    def array(self, values: NDArray[Any]) -> Any:
-        """Return numbers as the library's value of a sequence field, such as uint16[].
-
-        Args:
-            values: (N,) of the field's type.
-        """
 
 
 class MessageBuilder:
@@ -304,30 +277,8 @@ class MessageBuilder:
     def camera_info_message(
         self, header: Any, camera_info: Any, image_size: ImageSize | None = None
     ) -> Any:
-        """Return a copy of a camera_info for a published image.
-
-        Args:
-            header: Of the camera image.
-            camera_info: The message that the camera's driver published.
-            image_size: (H, W) of that image. Where it differs from the size that the camera_info
-                announces, intrinsics and region of interest are scaled; None keeps them.
-        """
-        message = copy.deepcopy(camera_info)
-        message.header = header
-        roi = message.roi
-        # Size of the driver's images: the region of interest of the sensor if set, then binned.
-        height = (roi.height or message.height) // max(message.binning_y, 1)
-        width = (roi.width or message.width) // max(message.binning_x, 1)
-        if image_size is None or image_size == (height, width) or 0 in (height, width):
-            return message
-        y, x = image_size[0] / height, image_size[1] / width
-        message.height, message.width = round(message.height * y), round(message.width * x)
-        rows = np.array([x, y, 1.0])[:, np.newaxis]
-        message.k = (np.reshape(message.k, (3, 3)) * rows).reshape(-1)
-        message.p = (np.reshape(message.p, (3, 4)) * rows).reshape(-1)
-        roi.y_offset, roi.height = round(roi.y_offset * y), round(roi.height * y)
-        roi.x_offset, roi.width = round(roi.x_offset * x), round(roi.width * x)
-        return message
+        """Return a copy of a camera_info for a published image, see `camera_info_for`."""
+        return camera_info_for(header, camera_info, image_size)
 
     def taxonomy_message(self, taxonomy: Taxonomy, header: Any | None = None) -> Any:
         """Return the label tree.

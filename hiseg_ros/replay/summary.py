@@ -26,7 +26,7 @@ class FrameRecord:
     stamp_ns: int
     """Header stamp: when the camera took the image."""
     received_ns: int
-    """When the recorder's middleware received the message."""
+    """Time at which the recorder's middleware received the message."""
 
 
 @dataclass(frozen=True)

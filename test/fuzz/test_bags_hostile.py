@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that were cut off, damaged or made to do harm are read up to there, or refused."""
+"""Recordings that are cut off, damaged or malicious are read up to the damage, or refused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever bytes an image has, it is decoded or refused; a lie about its size costs nothing."""
+"""Any bytes are decoded as an image or refused; a false size in a header costs no memory."""
 
 from __future__ import annotations
 

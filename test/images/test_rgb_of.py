@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images, compressed or not: whole ones of every encoding, and what is refused."""
+"""Camera images of every encoding, compressed or not, as RGB; damaged ones are refused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages become the values that they hold: ids stay, colour becomes RGB."""
+"""Image messages as values: label ids are kept, colour becomes RGB."""
 
 from __future__ import annotations
 

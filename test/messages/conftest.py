@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The message builder with the classes of each library, and how its messages travel."""
+"""The message builder with the classes of each library, and the transport of its messages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The tree, the camera and the cost of a frame become messages, of either library."""
+"""Messages with the label tree, camera_info and statistics, with the classes of either library."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels, probabilities and masks become messages that say what they mean, of either library."""
+"""Messages with pixels, probabilities and masks, built with the classes of either library."""
 
 from __future__ import annotations
 

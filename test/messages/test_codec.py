@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Probabilities and masks survive their way through bytes; damaged ones are refused."""
+"""Encoding and decoding of probability maps and masks; damaged ones are refused."""
 
 from __future__ import annotations
 

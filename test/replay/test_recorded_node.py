@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and drops of a node that was recorded while it ran: the known ones, and no others."""
+"""Latency and drops of a recorded node are the known ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Flicker is counted where the image moved surely, and signs keep their track."""
+"""Flicker is counted on steady pixels only, and signs keep their track."""
 
 from __future__ import annotations
 
