@@ -16,18 +16,19 @@ from hiseg_ros.types import UNLABELED, Segmentation, SubclassMask
 
 TOP = 3
 MIN_PROBABILITY = 0.85
-"""Of the root, at a region's surest pixel: what the node asks for by default."""
+"""Least probability of the root at the most certain pixel of a region; the node's default."""
 SMALLEST_PROBABILITY = 1e-6
 EVEN = 1e-5
-"""Votes as near to each other as this are those of a network that does not know the subclasses,
-such as a flat one: the region is then no more than the root's."""
+"""Votes closer together than this come from a network that does not know the subclasses, such as a
+wrapped flat one: the region then gets the root's id."""
 MAX_VOTERS = 4096
-"""Pixels of a region that vote, evenly spread; all pixels of a sign of 64 x 64. A wall of sign
-pixels, as untrained weights see it, would take seconds."""
+"""Most pixels of a region that vote, evenly spread; a sign of 64 x 64 pixels votes with all. An
+image full of sign pixels, as untrained weights give it, would take seconds."""
 SPLIT_ASPECT = 1.4
-"""Longer to shorter side from which on a region may be several signs: one sign is about square."""
+"""Ratio of the longer to the shorter side from which on a region may be several signs: one sign is
+about square."""
 WAIST = 0.7
-"""Where two signs touch, a region is narrower than this share of its greatest width."""
+"""A region is split where it is narrower than this share of its greatest width."""
 
 
 def subclass_masks(
@@ -40,20 +41,21 @@ def subclass_masks(
 ) -> tuple[SubclassMask, ...]:
     """Return one mask per connected region of the subclass root, largest first.
 
-    Signs on one pole touch: a longish region with a waist is parted there, see `parts_of_region`.
+    Signs on one pole touch: an elongated region is split at its narrowest points, see
+    `parts_of_region`.
     A region is one sign, so its pixels vote together: the logarithms of each subclass's
     probability given the root, interpolated at the region's pixels, are averaged and normalised.
 
     Args:
         segmentation: Labels and node probabilities.
         taxonomy: Its tree.
-        min_area: Smaller regions (in pixels) are left out.
+        min_area: Least area of a region in pixels.
         max_masks: At most this many masks.
-        min_probability: Regions in which the root's probability is nowhere this large are left
-            out, in [0, 1].
+        min_probability: Least probability of the root, in [0, 1], at the most certain pixel of a
+            region.
 
     Returns:
-        Nothing where the taxonomy has no subclass root.
+        The masks; empty where the taxonomy has no subclass root.
 
     Raises:
         ImageError: The segmentation was made without labels or probabilities.
@@ -84,17 +86,17 @@ def subclass_masks(
 
 @dataclass(frozen=True)
 class _Part:
-    """A region, or one sign's part of it."""
+    """A connected region, or the part of it that is one sign."""
 
     area: int
     roi: tuple[int, int, int, int]
     """(y, x, height, width)."""
     mask: NDArray[np.bool_]
-    """(height, width), true on the part."""
+    """(height, width), true inside the part."""
 
 
 def _parts(inside: NDArray[np.uint8], min_area: int) -> list[_Part]:
-    """Return the parts of all connected regions from an area on, largest first."""
+    """Return the parts of all connected regions of at least an area, largest first."""
     count, regions, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     parts = []
     for region in np.flatnonzero(stats[1:count, cv2.CC_STAT_AREA] >= min_area) + 1:
@@ -115,18 +117,19 @@ def _parts(inside: NDArray[np.uint8], min_area: int) -> list[_Part]:
 
 
 def parts_of_region(mask: NDArray[np.bool_], min_area: int = 1) -> NDArray[np.int32] | None:
-    """Part a longish region where it has a waist, as two signs on one pole have.
+    """Split an elongated region at its narrowest points, where two signs on one pole touch.
 
     Args:
         mask: (height, width) bool, one connected region.
-        min_area: Parts that are all at least this large, in pixels, or none.
+        min_area: Least area of every part in pixels; else the region is not split.
 
     Returns:
-        (height, width) int32, 0 outside, parts from 1 on; None where it is one sign.
+        (height, width) int32, 0 outside and the number of the part, from 1, inside; None where
+        the region is one sign.
     """
     if max(mask.shape) < SPLIT_ASPECT * min(mask.shape):
         return None
-    # The border of the image is where the region ends, not where it goes on.
+    # The region ends at the border of the array.
     framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5)
     cores = (depth > WAIST * depth.max()).astype(np.uint8)
@@ -150,7 +153,7 @@ def _vote(
     area: int,
     min_probability: float,
 ) -> SubclassMask | None:
-    """Return a region's mask with its vote, None where the root is too improbable."""
+    """Return a region's mask with its vote; None where the root's probability is too low."""
     leaves = np.array(taxonomy.leaves_below(root))
     values = segmentation.probabilities.values
     image_h, image_w = segmentation.probabilities.image_size
@@ -179,7 +182,7 @@ def _vote(
                 )
         return at
 
-    # Asked first, of one node: the vote reads all leaves, and a noisy frame has many regions.
+    # Before the vote, which reads all leaves: a noisy frame has many regions.
     if min_probability > 0 and at_voters([root]).max() < min_probability:
         return None
     at = at_voters(leaves.tolist())

@@ -18,12 +18,13 @@ from rosbags.rosbag2 import Reader, storage_mcap
 
 from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
-from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.images.image_message import values_of
+from hiseg_ros.messages.codec import decode_taxonomy
+from hiseg_ros.taxonomy import Taxonomy
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
@@ -40,7 +41,7 @@ class Topic:
 
     @property
     def is_image(self) -> bool:
-        """Whether its messages are images."""
+        """Whether its messages are Image or CompressedImage."""
         return self.message_type in IMAGE_TYPES
 
     @property
@@ -49,7 +50,7 @@ class Topic:
         return self.message_type == IMAGE_TYPES[1]
 
 
-# The reader's own unpack first and compare the size then: a few bytes can stand for gigabytes.
+# rosbags unpacks a chunk before it compares the size: a few bytes can stand for gigabytes.
 storage_mcap.DECOMPRESSORS.update(
     zstd=lambda data, size: chunk_bytes(data, 'zstd', size),
     lz4=lambda data, size: chunk_bytes(data, 'lz4', size),
@@ -59,7 +60,7 @@ storage_mcap.DECOMPRESSORS.update(
 class Bag:
     """An open rosbag2; use as a context manager.
 
-    Whatever the reader raises on a damaged file becomes a BagError.
+    Any exception that rosbags raises on a damaged file becomes a BagError.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -70,16 +71,16 @@ class Bag:
 
         Raises:
             BagError: There is no bag, it is of ROS 1, or it is damaged.
-            ConfigError: Its files are compressed, and there is no room to unpack them.
+            ConfigError: Its files are compressed, and the disk has no room to unpack them.
         """
         self.path = Path(path)
         self._check_path()
         self._types = MessageTypes()
-        # Open files outlive their names: once the reader has them, nothing can be left behind.
+        # The temporary files are removed once the reader has them open: nothing is left behind.
         with ExitStack() as unpacked, self._reading():
             self._reader = Reader(readable(self.path, unpacked))
             self._reader.open()
-            # Messages that are compressed one by one are unpacked below, up to a limit.
+            # Messages that are compressed one by one are unpacked in `raw`, up to a limit.
             storage = self._reader.storage
             if storage.metadata.compression_mode == 'message':
                 storage.metadata = storage.metadata._replace(compression_mode=None)
@@ -111,7 +112,7 @@ class Bag:
 
     @property
     def connections(self) -> Sequence[Connection]:
-        """Of all topics, with the definitions of their messages."""
+        """The connections of all topics, with the definitions of their messages."""
         return self._reader.connections
 
     @property
@@ -144,10 +145,10 @@ class Bag:
         )
 
     def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
-        """Yield serialised messages in the order of time.
+        """Yield serialised messages in the order of recording time.
 
         Args:
-            topics: Names of the topics wanted; all where empty.
+            topics: Names of the wanted topics; empty for all.
 
         Raises:
             BagError: The bag is damaged.
@@ -190,7 +191,7 @@ class Bag:
         """Yield (header stamp in ns, pixels) of an image topic, see `read_images`.
 
         Raises:
-            BagError: The topic is not there or holds no images, or the bag is damaged.
+            BagError: There is no such topic, it holds no images, or the bag is damaged.
             ImageError: A message is no valid image.
         """
         if not self.topic(topic).is_image:
@@ -199,7 +200,7 @@ class Bag:
                 f'expected one of {", ".join(IMAGE_TYPES)}: choose an image topic.'
             )
         for _, message in self.messages(topic):
-            yield header_stamp_ns(message), array_of(message)
+            yield header_stamp_ns(message), values_of(message)
 
     def close(self) -> None:
         """Close the bag."""
@@ -224,8 +225,8 @@ def read_images(
 ) -> Iterator[tuple[int, NDArray[np.uint8] | NDArray[np.uint16]]]:
     """Yield (header stamp in ns, pixels) of an image topic in the order of recording.
 
-    Pixels are (H, W) uint8 or uint16 for one channel (mono8 label images and PNG label ids keep
-    every value), (H, W, 3) uint8 rgb for colour.
+    Pixels are (H, W) uint8 or uint16 for one channel, such as label ids, with every value kept,
+    and (H, W, 3) uint8 RGB for colour.
 
     Args:
         path: A bag's folder, or a single .mcap or .db3 file.
@@ -240,27 +241,20 @@ def read_images(
 
 
 def read_taxonomy(recording: Path, node: str = '/segmentation') -> Taxonomy:
-    """Return the label tree that the node published.
+    """Return the label tree that a recorded node published.
+
+    Args:
+        recording: The bag.
+        node: Name of the node.
 
     Raises:
-        BagError: The recording has none.
-        TaxonomyError: It is no valid tree.
+        BagError: The bag has no message with the tree.
+        TaxonomyError: The tree is not valid.
     """
     with Bag(recording) as bag:
         for _, message in bag.messages(f'{node}/taxonomy'):
-            root = int(message.subclass_root)
-            return Taxonomy(
-                message.name,
-                message.version,
-                tuple(_node(entry) for entry in message.nodes),
-                None if root >= len(message.nodes) else root,
-            )
+            return decode_taxonomy(message)
     raise BagError(
         f'The recording {recording} has no message on {node}/taxonomy; expected the latched label '
         'tree of the node: record from before the first frame on.'
     )
-
-
-def _node(entry: Any) -> Node:
-    parent = None if entry.id == 0 else int(entry.parent_id)
-    return Node(entry.id, entry.name, parent, entry.level, (entry.r, entry.g, entry.b))

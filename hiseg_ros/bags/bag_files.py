@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a bag before they are read: what is there, what is packed, what is refused."""
+"""Checks on the files of a bag before they are read, and unpacking of compressed ones.
+
+rosbags reads whatever it is given: endless YAML aliases, database views that compute for ever,
+and a few bytes that unpack to gigabytes.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,17 @@ from hiseg_ros.yaml_file import read_yaml
 METADATA = 'metadata.yaml'
 
 MAX_METADATA = (8_000_000, 200_000)
-"""Bytes and values of a metadata.yaml: a thousand files have less than a tenth."""
+"""Largest metadata.yaml in bytes and in values; a bag of a thousand files needs a tenth of it."""
 
 EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap or .db3 file'
 
 
 def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
-    """Look whether a bag of ROS 2 may be at a path.
+    """Check that there is a file or folder at a path, and that it is no bag of ROS 1.
 
     Args:
-        path: Of a folder or a file.
-        expected: What the caller reads, for the messages.
+        path: A folder or a file.
+        expected: What the caller can read, for the error messages.
 
     Raises:
         BagError: Nothing is there, or a bag of ROS 1.
@@ -43,18 +47,18 @@ def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
 
 
 def readable(path: Path, stack: ExitStack) -> Path:
-    """Refuse what would make the reader hang, take all memory or fill the disk.
+    """Return a path that the reader can open without hanging or filling memory or disk.
 
     Args:
         path: The bag's folder, or one of its files.
-        stack: Removes what was unpacked.
+        stack: Removes the unpacked files when it is closed.
 
     Returns:
-        What the reader may read.
+        The path itself, or a temporary folder with the unpacked files.
 
     Raises:
-        BagError: A metadata.yaml of endless aliases, or a database with more than tables.
-        ConfigError: There is no room.
+        BagError: The metadata.yaml has too many values, or a database holds more than tables.
+        ConfigError: The disk has no room for the unpacked files.
     """
     files = [path]
     if path.is_dir():

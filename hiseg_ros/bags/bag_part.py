@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The new bag: several MCAP files, each whole in itself, and the metadata.yaml over them."""
+"""Writing a bag as several MCAP files, and the metadata.yaml over all of them.
+
+rosbags writes one file for each bag; here each file is finished on its own, so that a replay that
+was killed goes on behind the last whole one.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.errors import BagError
 
 VERSION: Literal[8] = 8
-"""Of the bag: the last one that Humble's `ros2 bag play` reads too."""
+"""Version of the bag format: the newest that Humble's `ros2 bag play` reads too."""
 
 _FOREVER = QosTime(9223372036, 854775807)
 _INFORMATION = 'rosbag2_bagfile_information'
@@ -54,20 +58,20 @@ LATCHED = Qos(
     _FOREVER,
     avoid_ros_namespace_conventions=False,
 )
-"""What a latched topic's publisher offers. The others are given none: `ros2 bag play` then takes
-reliable and volatile, as the node does, and writing hundreds of YAML lines a part is saved."""
+"""QoS of latched topics. Other topics are written without QoS: `ros2 bag play` then publishes them
+reliable and volatile, as the node does, and each part is hundreds of YAML lines shorter."""
 
 
 class BagPart:
-    """One file of the new bag while it is written."""
+    """One file of the new bag while it is being written."""
 
     def __init__(self, scratch: Path, name: str, topics: Sequence[OutputTopic]) -> None:
-        """Start the file; every file knows all topics.
+        """Start the file; every file lists all topics.
 
         Args:
-            scratch: Folder for the unfinished file; what an earlier run left there goes.
+            scratch: Folder for the unfinished file; the one that an earlier run left is removed.
             name: Of the file, without suffix.
-            topics: Of the whole bag.
+            topics: All topics of the bag.
 
         Raises:
             BagError: The folder cannot be written.
@@ -120,7 +124,7 @@ class BagPart:
         """Finish the file and move it into the bag's folder.
 
         Returns:
-            What its own metadata.yaml says.
+            The content of its own metadata.yaml.
 
         Raises:
             BagError: The disk is full.
@@ -130,8 +134,8 @@ class BagPart:
             with (self._folder / 'metadata.yaml').open() as file:
                 about: dict[str, Any] = yaml.safe_load(file)[_INFORMATION]
             [name] = about['relative_file_paths']
-            with (self._folder / name).open('rb') as file_:
-                os.fsync(file_.fileno())
+            with (self._folder / name).open('rb') as written:
+                os.fsync(written.fileno())
             bag.mkdir(parents=True, exist_ok=True)
             (self._folder / name).replace(bag / name)
             shutil.rmtree(self._folder)
@@ -145,8 +149,12 @@ class BagPart:
 
 
 def metadata_text(parts: Sequence[dict[str, Any]]) -> str:
-    """Return the metadata.yaml of a bag from those of its files, at least one with messages."""
-    parts = [part for part in parts if part['message_count']]  # the others have no times
+    """Return the metadata.yaml of a bag.
+
+    Args:
+        parts: Metadata of each file, as `BagPart.close` returns it; at least one has messages.
+    """
+    parts = [part for part in parts if part['message_count']]  # an empty part has no times
     start = min(_start(part) for part in parts)
     end = max(_start(part) + part['duration']['nanoseconds'] for part in parts)
     topics: list[dict[str, Any]] = [

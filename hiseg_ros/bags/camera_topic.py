@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic of a bag is the camera, and which go with it."""
+"""Choice of the camera topic for a live replay, with its camera_info and ground truth."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from hiseg_ros.bags.bag import IMAGE_TYPES, Bag, Topic
 from hiseg_ros.errors import BagError
 
 GROUND_TRUTH = '/ground_truth/'
-"""Namespace of topics that hold the truth about the camera's images, with the same stamps."""
+"""Namespace of topics with ground truth for the camera's images, under the same stamps."""
 
 
 def choose_image_topic(bag: Bag, wanted: str | None = None) -> tuple[Topic, tuple[Topic, ...]]:
-    """Return the camera topic to replay, and the other image topics that were not taken.
+    """Return the camera topic to replay, and the other image topics.
 
-    Without a wish it is the first in the bag that has messages and is no ground truth.
+    Args:
+        bag: The bag.
+        wanted: Name of the topic; None for the first image topic that has messages and is no
+            ground truth.
 
     Raises:
-        BagError: The wish is not there or is no image topic, or there is no image topic at all.
+        BagError: The wanted topic is missing or no image topic, or there is no image topic.
     """
     candidates = [t for t in bag.topics if t.is_image and t.count]
     if wanted is not None:
@@ -40,7 +43,7 @@ def choose_image_topic(bag: Bag, wanted: str | None = None) -> tuple[Topic, tupl
 
 
 def companions(bag: Bag, camera: Topic) -> tuple[Topic, ...]:
-    """Return the topics that are replayed with a camera: its camera_info and the ground truth."""
+    """Return the topics that are replayed with a camera: its camera_info and ground truth."""
     base = camera.name.removesuffix('/compressed').rpartition('/')[0]
     return tuple(
         topic

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of recordings are cameras, and where their results go."""
+"""Choice of the camera topics of recordings, and the node name for the results of each."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _COMPRESSED = '/compressed'
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera to replay."""
+    """A camera topic to replay."""
 
     topic: str
     message_type: str
     node: str
-    """Where the results go: the name of the node that would have published them."""
+    """Name of the node whose topics get the results, such as '/segmentation'."""
     count: int
-    """Messages announced; a damaged recording holds fewer."""
+    """Number of messages that the metadata announces; a damaged recording holds fewer."""
 
     @property
     def info_topic(self) -> str:
-        """Topic of its CameraInfo, which need not be there."""
+        """Topic of its CameraInfo, which the recording may lack."""
         return f'{base_topic(self.topic).rpartition("/")[0]}/camera_info'
 
 
 def base_topic(topic: str) -> str:
-    """Return the topic of the raw images that a compressed one belongs to."""
+    """Return the topic of the raw images that a topic of compressed images belongs to."""
     return topic.removesuffix(_COMPRESSED)
 
 
@@ -42,16 +42,15 @@ def choose_cameras(
 ) -> tuple[Camera, ...]:
     """Return the cameras to replay.
 
-    Without a wish these are all topics of images except ground truth, depth, what a node of
-    ours has published, and compressed images whose raw ones are there too.
-
     Args:
-        topics: Of all recordings.
-        wanted: Names of the topics to replay.
+        topics: Topics of all recordings.
+        wanted: Names of the topics to replay. Empty for all image topics except ground truth,
+            depth, results of a hiseg_ros node, and compressed images whose raw topic is there
+            too.
         truth: Topic with the ground truth, which is no camera.
 
     Raises:
-        BagError: A wanted topic is not there or holds no images, or there is no camera.
+        BagError: A wanted topic is missing or holds no images, or there is no camera.
     """
     counts: dict[tuple[str, str], int] = {}
     for topic in topics:
@@ -92,9 +91,10 @@ def choose_cameras(
 
 
 def node_names(cameras: Sequence[str]) -> dict[str, str]:
-    """Return the node's name for each camera: one camera as the node is called by default.
+    """Return the node name for the results of each camera.
 
-    Of several, each gets a namespace: that of its topic, or, where two share it, the topic.
+    The only camera gets the node's default name. Of several, each gets a namespace in front: that
+    of its topic or, where two cameras share it, the whole topic.
     """
     if len(cameras) == 1:
         return {cameras[0]: NODE}

@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Zstandard and LZ4 as bags use them, giving what is whole of data that was cut off."""
+"""Zstandard and LZ4 as bags use them, with limits on the unpacked size.
+
+The one-shot functions of the libraries refuse data that was cut off and unpack without a limit;
+here the whole part of it is returned, and a limit ends what would fill memory or disk.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from typing import Any, BinaryIO
 from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.images.header import MAX_PIXELS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,20 +26,20 @@ else:
 
 ZSTD_SUFFIX = '.zstd'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-"""First bytes of a compressed message; those of a plain one are 00 and 00 to 03."""
+"""First bytes of a compressed message; a plain one starts with 00, then 00 to 03."""
 
-MAX_MESSAGE_BYTES = 2**29 + 2**20
-"""Of a message: the largest image that is decoded has 64 Mi pixels of up to 8 bytes."""
+MAX_MESSAGE_BYTES = 8 * MAX_PIXELS + 2**20
+"""Largest message: an image of MAX_PIXELS pixels with 8 bytes each, and its other fields."""
 
 MAX_CHUNK_BYTES = 2**30
-"""Of a chunk of an MCAP file, which mostly has less than a MiB."""
+"""Largest chunk of an MCAP file; recorders write chunks of about a MiB."""
 
 FREE_BYTES, MAX_RATIO = 2**30, 1000
-"""Of a whole file: so much, and beyond that so many times its packed bytes. No
-recording shrinks further, only a file that is made to fill the disk."""
+"""Largest unpacked file: FREE_BYTES plus MAX_RATIO times its packed size. No recording shrinks
+further, only a file that is made to fill the disk."""
 
 LEFT_BYTES = 2**28
-"""Of a disk that stay free beside what is unpacked."""
+"""Bytes of the disk that stay free beside the unpacked files."""
 
 _BLOCK = 2**20
 _HEAD_BYTES = 18
@@ -42,10 +47,11 @@ _HEAD_BYTES = 18
 
 
 def message_bytes(data: bytes) -> bytes:
-    """Return a message as it was before rosbag2 compressed it, if it did.
+    """Return a message without rosbag2's compression of single messages, if it has one.
 
     Raises:
-        Exception: The compressed data is damaged; of the compressor's own kind.
+        ValueError: The compressed data is cut off, or larger than MAX_MESSAGE_BYTES.
+        zstd.ZstdError: It is damaged.
     """
     if data[:4] != ZSTD_MAGIC:
         return data
@@ -62,10 +68,11 @@ def chunk_bytes(data: bytes, compression: str, size: int) -> bytes:
     Args:
         data: The chunk's bytes.
         compression: 'zstd' or 'lz4'.
-        size: What the chunk says that it holds.
+        size: Unpacked size that the chunk announces.
 
     Raises:
-        Exception: It is damaged, or holds more; of the compressor's own kind.
+        ValueError: It is cut off, or holds more than it announces or than is allowed.
+        Exception: It is damaged: ZstdError of Zstandard, RuntimeError of LZ4.
     """
     parts: list[bytes] = []
     room = min(size, MAX_CHUNK_BYTES) + 1
@@ -82,14 +89,14 @@ def chunk_bytes(data: bytes, compression: str, size: int) -> bytes:
 
 
 def check_room(folder: Path, files: Sequence[Path] = ()) -> None:
-    """Look whether a disk has room for what .zstd files hold, as far as they say it.
+    """Check that the disk has room for the content of .zstd files, as far as they announce it.
 
     Args:
-        folder: Where they are unpacked to.
-        files: The packed files; without any, whether the disk is full by now.
+        folder: Folder that they are unpacked to.
+        files: The packed files; empty to check only that LEFT_BYTES are free.
 
     Raises:
-        ConfigError: It has not.
+        ConfigError: The disk has too little room.
         OSError: A file cannot be read.
     """
     needed, free = sum(map(_plain_bytes, files)), shutil.disk_usage(folder).free
@@ -102,23 +109,23 @@ def check_room(folder: Path, files: Sequence[Path] = ()) -> None:
 
 
 def _plain_bytes(path: Path) -> int:
-    """Return how much a .zstd file says it holds, or its own size where it does not say."""
+    """Return the unpacked size that a .zstd file announces, its own size where it has none."""
     with path.open('rb') as file:
         head = file.read(_HEAD_BYTES)
     try:
         told = zstd.get_frame_info(head).decompressed_size
     except zstd.ZstdError:
-        told = None  # damaged: unpacking will tell
+        told = None  # damaged: unpacking says so
     size = path.stat().st_size
-    # Of a claim that unpacking refuses it will tell, too.
+    # An announced size that is not allowed is refused while unpacking.
     return int(size if told is None or told > FREE_BYTES + MAX_RATIO * size else told)
 
 
 def unpack_file(source: Path, target: Path) -> str | None:
-    """Write what a .zstd file holds, as far as it is whole.
+    """Write the content of a .zstd file, up to where it is damaged.
 
     Returns:
-        What is wrong with it, None where nothing is.
+        The fault as a clause, None where the file is whole.
 
     Raises:
         ConfigError: The disk would be full.
@@ -133,7 +140,7 @@ def unpack_file(source: Path, target: Path) -> str | None:
                 reader = zstd.ZstdDecompressor() if reader is None or reader.eof else reader
                 try:
                     plain.write(reader.decompress(block, _BLOCK))
-                    # A few bytes may stand for gigabytes, which come out in pieces.
+                    # A few bytes may unpack to gigabytes: take them in pieces.
                     while not (reader.eof or reader.needs_input):
                         if plain.size > FREE_BYTES + MAX_RATIO * packed.tell():
                             return 'its compressed data grows without end'
@@ -147,14 +154,18 @@ def unpack_file(source: Path, target: Path) -> str | None:
 
 
 class _Growing:
-    """A file that is written while there is room, whatever else fills the disk."""
+    """An output file that checks from time to time that the disk has room for more."""
 
     def __init__(self, file: BinaryIO, folder: Path) -> None:
         self._file, self._folder = file, folder
         self.size = self._checked = 0
 
     def write(self, data: bytes) -> None:
-        """Append; `check_room` raises."""
+        """Append data.
+
+        Raises:
+            ConfigError: The disk has too little room left.
+        """
         self.size += self._file.write(data)
         if self.size - self._checked > LEFT_BYTES // 4:
             check_room(self._folder)
@@ -162,7 +173,7 @@ class _Growing:
 
 
 def unpacked_files(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Unpack all files of a recording and return where they are.
+    """Unpack all files of a recording and return the paths of the unpacked ones.
 
     Raises:
         ConfigError: There is no room for them.
@@ -178,11 +189,11 @@ def unpacked_files(files: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def unpack_chunk(data: bytes, compression: str) -> bytes:
-    """Return what a chunk of an MCAP file holds, as far as it is whole.
+    """Return the content of a chunk of an MCAP file, up to where it is damaged.
 
     Args:
         data: The chunk's bytes, perhaps cut off.
-        compression: '', 'zstd' or 'lz4'; of any other kind nothing is returned.
+        compression: '', 'zstd' or 'lz4'; nothing is returned for another.
     """
     if compression == '':
         return data
@@ -192,7 +203,7 @@ def unpack_chunk(data: bytes, compression: str) -> bytes:
     parts: list[bytes] = []
     room = MAX_CHUNK_BYTES
     try:
-        # Small bites: what comes before the damage is out when the damage is met.
+        # In small pieces: what lies before the damage is unpacked when the damage is met.
         for start in range(0, len(data), 4096):
             bite = data[start : start + 4096]
             while room > 0 and not reader.eof:

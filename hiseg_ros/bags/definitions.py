@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Messages as their own recording defines them: an older version's have other fields."""
+"""Decoding messages with the definitions in their own recording, which may be older than ours."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class Definitions:
     """Decodes the messages of one recording."""
 
     def __init__(self, kinds: Iterable[tuple[str, str]]) -> None:
-        """Know the types; what a file defines `note` tells.
+        """Start with the types of the topics; `note` adds the definitions of each opened file.
 
         Args:
-            kinds: Name and message type of each topic.
+            kinds: (topic, message type) pairs.
         """
         self._types = MessageTypes()
         self._kinds = dict(kinds)
         self._defined: dict[str, MessageDefinition] = {}
 
     def note(self, connections: Iterable[Connection]) -> None:
-        """Take over the definitions of a file that was opened."""
+        """Keep the message definitions of a file that was opened."""
         for connection in connections:
             if connection.msgdef.format != MessageDefinitionFormat.NONE:
                 self._defined[connection.msgtype] = connection.msgdef
 
     def decode(self, message: RawMessage) -> Any:
-        """Return a message as an object.
+        """Return a message as an object with the fields of its type.
 
         Raises:
             ImageError: Its bytes do not fit its type.

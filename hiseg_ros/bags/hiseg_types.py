@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The project's message types without ROS, from the .msg files themselves."""
+"""The message types of ROS 2 and of hiseg_ros for rosbags, from the .msg files themselves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def node_types() -> Typestore:
 
 
 def decode(message: RawMessage, message_type: str) -> Any:
-    """Return a message as an object.
+    """Return a message as an object with the fields of its type.
 
     Raises:
         ImageError: Its bytes do not fit its type.

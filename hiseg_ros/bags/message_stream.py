@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of several recordings as one stream in the order of time, up to any damage."""
+"""The messages of several recordings as one stream in the order of recording time."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ from hiseg_ros.errors import BagError
 
 @dataclass(frozen=True)
 class Damage:
-    """Where a recording, or an image in it, is damaged."""
+    """Place in a recording, or in an image of it, that is damaged."""
 
     bag: str
     """Name of the recording, without its folder."""
     file: str
     message: int
-    """Messages of the replayed topics in this file before the damage, plus one."""
+    """Number of the damaged message among those read from this file, from 1."""
     time_ns: int | None
-    """Recording time of the last whole message before it, of the image itself, or None."""
+    """Recording time of the last whole message before it, or of the damaged image; None where
+    unknown."""
     reason: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return it with plain values."""
+        """Return the fields as a dict of plain values."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """Return one line."""
+        """Return one line of text."""
         time = '' if self.time_ns is None else f', after {self.time_ns / 1e9:.3f} s'
         return f'{self.bag}: {self.file}, message {self.message}{time}: {self.reason}'
 
 
 @dataclass(frozen=True)
 class StreamMessage:
-    """A message and where it lies."""
+    """A message and its place in the recording."""
 
     raw: RawMessage
     bag: str
     file: str
     number: int
-    """Among the read messages of its file, from 1."""
+    """Number among the messages read from its file, from 1."""
     definitions: Definitions
 
     def decode(self) -> Any:
-        """Return the message as an object, as its recording defines it.
+        """Return the message as an object with the fields that its recording defines.
 
         Raises:
             ImageError: Its bytes do not fit its type.
@@ -58,15 +59,27 @@ class StreamMessage:
         return self.definitions.decode(self.raw)
 
     def damage(self, reason: str) -> Damage:
-        """Return that this message itself is damaged."""
+        """Return the damage of this message itself.
+
+        Args:
+            reason: What is wrong with it, a sentence.
+        """
         return Damage(self.bag, self.file, self.number, self.raw.time_ns, reason)
 
 
 class MessageStream:
-    """Reads one message at a time; what is damaged ends its recording and is remembered."""
+    """Iterator over the messages of several recordings.
+
+    A damaged file ends the stream of its recording; `damages` lists where.
+    """
 
     def __init__(self, recordings: Sequence[Recording], topics: Iterable[str]) -> None:
-        """Prepare; nothing is read before the first message is asked for."""
+        """Prepare; nothing is read before the first message is asked for.
+
+        Args:
+            recordings: The recordings.
+            topics: Names of the wanted topics.
+        """
         self._recordings = recordings
         self._topics = frozenset(topics)
         self.damages: list[Damage] = []

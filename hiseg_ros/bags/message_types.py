@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Message types as a bag defines them, and today's where it defines none."""
+"""Message types as a bag defines them, else as this version of hiseg_ros knows them.
+
+AnyReader of rosbags parses all definitions when it opens a bag, and one that it cannot parse makes
+the whole bag unreadable; here each is parsed when its type is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ from hiseg_ros.errors import BagError
 
 
 class MessageTypes:
-    """Decodes messages; one odd type in a bag does no harm while nobody asks for it."""
+    """Decodes messages with the definitions of their bag."""
 
     def __init__(self) -> None:
-        """Know nothing yet; types are looked at when they are asked for."""
+        """Start empty; a type is parsed when it is first asked for."""
         self._stores: dict[tuple[str, MessageDefinition], Typestore] = {}
 
     def decode(self, message_type: str, definition: MessageDefinition, data: bytes) -> Any:
@@ -27,12 +31,12 @@ class MessageTypes:
 
         Args:
             message_type: As in 'sensor_msgs/msg/Image'.
-            definition: Of it, as the bag holds it.
-            data: The message (CDR).
+            definition: Definition of the type in the bag.
+            data: The serialised message (CDR).
 
         Raises:
-            BagError: The bag does not define the type, and it is not known.
-            Exception: The bytes do not fit the type, or its definition cannot be read.
+            BagError: Neither the bag nor this version defines the type.
+            Exception: The bytes do not fit the type, or its definition cannot be parsed.
         """
         key = (message_type, definition)
         if key not in self._stores:
@@ -41,9 +45,9 @@ class MessageTypes:
 
 
 def _store_of(message_type: str, definition: MessageDefinition) -> Typestore:
-    """Return today's types where the definition agrees with them, else a store of its own."""
+    """Return our own types where the definition agrees with them, else a store for the bag's."""
     today = node_types()
-    if definition.format == MessageDefinitionFormat.NONE:  # before Iron bags held none
+    if definition.format == MessageDefinitionFormat.NONE:  # before Iron bags held no definitions
         if message_type not in today.fielddefs:
             raise BagError(
                 f'The bag holds no definition of {message_type}; expected one, as rosbag2 '
@@ -74,7 +78,7 @@ def _fields(name: str, types: Typesdict) -> Any:
 
 
 def _missing(found: Typesdict, today: Typesdict) -> Typesdict:
-    """Return today's types that the found ones consist of and the definition left out."""
+    """Return the types that a definition uses but does not define, from our own."""
     added: Typesdict = {}
     waiting = [name for _, fields in found.values() for _, field in fields for name in _of(field)]
     while waiting:
@@ -86,7 +90,7 @@ def _missing(found: Typesdict, today: Typesdict) -> Typesdict:
 
 
 def _of(field: FieldDesc) -> list[str]:
-    """Return the message types that a field consists of: one, or none."""
+    """Return the message types in a field: one, or none for a primitive type."""
     kind, about = field
     if kind == Nodetype.NAME:
         return [str(about)]

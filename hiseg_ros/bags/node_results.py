@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a recording a node of ours has published."""
+"""Finding the topics of a recording that a hiseg_ros node has published."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from hiseg_ros.bags.bag import IMAGE_TYPES, Topic
 
 NODE = '/segmentation'
-"""The node's name, below the camera's namespace where there are several cameras."""
+"""The node's default name; a replay of several cameras puts a namespace in front of it."""
 
 TAXONOMY, STATS = 'hiseg_ros/msg/Taxonomy', 'hiseg_ros/msg/FrameStats'
 
@@ -17,7 +17,7 @@ _BESIDE_LABELS = ('confidence', 'traffic_signs')
 
 
 def node_namespaces(topics: Iterable[Topic]) -> tuple[str, ...]:
-    """Return what the names of a node's topics begin with."""
+    """Return the prefixes of all topics that hiseg_ros nodes have published."""
     kinds = {topic.name: topic.message_type for topic in topics}
     found = {
         name.removesuffix(end)
@@ -26,20 +26,21 @@ def node_namespaces(topics: Iterable[Topic]) -> tuple[str, ...]:
         if kind == expected and name.endswith(f'/{end}')
     }
     for place in _places(kinds):
-        # Beside labels that may be another's only what a node of ours would publish there.
+        # The labels may be those of another program: only topics that our node publishes.
         found |= (
             {f'{place}/'}
             if place.endswith(NODE)
             else {f'{place}/{name}' for name in ('labels', 'level_', 'overlay/', *_BESIDE_LABELS)}
         )
-    return tuple(sorted(found - {'/'}))  # topics that were renamed tell nothing about others
+    return tuple(sorted(found - {'/'}))  # a prefix of all topics says nothing
 
 
 def result_places(topics: Iterable[Topic]) -> tuple[str, ...]:
-    """Return where the labels of each camera are: /segmentation for /segmentation/labels.
+    """Return the prefix of each camera's results: /segmentation for /segmentation/labels.
 
-    One node may serve several cameras: /segmentation/front/labels. Labels alone, without what a
-    node publishes beside them, are in other ids, unless the node has its usual name.
+    One node may serve several cameras: /segmentation/front/labels. A labels topic without other
+    topics of the node beside it holds other ids and is left out, unless the prefix ends in the
+    node's default name.
     """
     return _places({topic.name: topic.message_type for topic in topics if topic.count})
 

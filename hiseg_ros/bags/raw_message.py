@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A message as it lies in a bag: topic, time and bytes."""
+"""A serialised message of a bag: topic, recording time and bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RawMessage:
-    """A message as it lies in the bag."""
+    """A serialised message of a bag."""
 
     topic: str
     time_ns: int
-    """When it was recorded, in nanoseconds since the epoch."""
+    """Recording time in nanoseconds since the epoch."""
     data: bytes
     """Serialised (CDR), with the four bytes of encapsulation."""

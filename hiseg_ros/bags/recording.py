@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recording as its files in order: a rosbag2 folder, whole or cut off, or a single file."""
+"""A recording and its files in order: a rosbag2 folder, complete or cut off, or a single file.
+
+rosbags reads complete bags only; here a missing metadata.yaml, a file without its end and a
+missing file leave the other messages readable.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +31,24 @@ _EXPECTED = 'expected a rosbag2 folder, or one .mcap or .db3 file, .zstd or not'
 
 @dataclass(frozen=True)
 class Recording:
-    """What is known of a recording before its messages are read."""
+    """A recording before its messages are read."""
 
     path: Path
     files: tuple[Path, ...]
-    """In the order of recording; some may be missing."""
+    """The files in the order of recording; some may not exist."""
     topics: tuple[Topic, ...]
     fault: str | None = None
-    """What is wrong with its metadata.yaml."""
+    """The fault of its metadata.yaml as a clause, None where it is whole."""
 
 
 def open_recording(path: Path) -> Recording:
     """Find the files and topics of a recording.
 
+    Args:
+        path: A rosbag2 folder, or one .mcap or .db3 file, with or without .zstd.
+
     Raises:
-        BagError: There is none.
+        BagError: There is no recording at this path.
     """
     check_bag_path(path, _EXPECTED)
     if path.is_file():
@@ -90,7 +97,7 @@ def _described(folder: Path) -> Recording:
 
 
 def _topics_of(files: list[Path]) -> tuple[Topic, ...]:
-    """Return the topics of files, counted in the files themselves."""
+    """Return the topics of files, with the messages counted in the files themselves."""
     counts: dict[tuple[str, str], int] = {}
     for path in files:
         with plain_file(path) as (plain, _):
@@ -109,21 +116,24 @@ def _is_bag_file(path: Path) -> bool:
 
 
 def _natural(path: Path) -> list[Any]:
-    """Return a key by which bag_2 comes before bag_10."""
+    """Return a sort key that puts bag_2 before bag_10."""
     return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
 
 
 @contextmanager
 def plain_file(path: Path) -> Iterator[tuple[Path, str | None]]:
-    """Give a bag file without file compression, and what is wrong with its compressed data.
+    """Give the path of a bag file without file compression, and the fault of its compressed data.
+
+    The fault is a clause, None where there is none. A compressed file is unpacked to a temporary
+    folder.
 
     Raises:
-        ConfigError: There is no room for it, which says nothing about the recording.
+        ConfigError: The disk has no room for the unpacked file.
     """
     if not path.name.endswith(ZSTD_SUFFIX):
         yield path, None
         return
-    # One file at a time: a long recording would not fit beside itself.
+    # One file at a time: the disk may have no room for a second copy of a long recording.
     with TemporaryDirectory(prefix='hiseg_replay_') as folder:
         plain = Path(folder) / path.name.removesuffix(ZSTD_SUFFIX)
         try:
@@ -145,11 +155,12 @@ def read_file(
 
     Args:
         path: The file.
-        topics: Which are wanted.
-        note: Is given the connections of a whole file, which define its messages.
+        topics: Names of the wanted topics.
+        note: Called with the connections of a complete file, which hold the definitions of its
+            messages, before the first message.
 
     Raises:
-        BagError: After the last whole message, where the file is missing or damaged.
+        BagError: The file is missing or damaged; raised after the last whole message.
     """
     if not path.is_file():
         raise BagError('the file is missing')
@@ -186,6 +197,6 @@ def _plain(data: bytes) -> bytes:
 
 
 def _reason(error: BagError, path: Path) -> str:
-    """Return what went wrong, without this machine's folders: results are to be comparable."""
+    """Return the reason without the folder: it becomes part of results that are compared."""
     text = ' '.join(str(error.__cause__ or error).split()).rstrip('.')
     return text.replace(f'{path.parent}/', '') or type(error).__name__

@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is whole of an MCAP or SQLite file that has lost its end or its index."""
+"""Recovery of whole messages from an MCAP or SQLite file that lost its end or its index.
+
+rosbags needs the index at the end of an MCAP file, and SQLite refuses a file that is shorter than
+its header says; a recorder that was killed leaves such files.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 
 @dataclass(frozen=True)
 class FoundMessage:
-    """A whole message of a damaged file."""
+    """A whole message found in a damaged file."""
 
     topic: str
     message_type: str
@@ -29,15 +33,15 @@ class FoundMessage:
 
 
 def salvage(path: Path) -> Iterator[FoundMessage]:
-    """Yield the messages of a damaged .mcap or .db3 file in its own order, up to the damage.
+    """Yield the messages of a damaged .mcap or .db3 file in file order, up to the damage.
 
-    It ends without an error: that something is lost the caller knows already.
+    It ends at the damage without raising: the caller knows already that the file is damaged.
     """
     yield from _of_mcap(path) if path.suffix == '.mcap' else _of_sqlite(path)
 
 
 def _of_mcap(path: Path) -> Iterator[FoundMessage]:
-    """Read record after record, as they were written, without the index at the end."""
+    """Read record after record, without the index at the end."""
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     with path.open('rb') as file:
@@ -80,7 +84,7 @@ def _messages(
     schemas: dict[int, str],
     channels: dict[int, tuple[str, str]],
 ) -> Iterator[FoundMessage]:
-    """Yield the messages among records; schemas and channels are remembered."""
+    """Yield the messages among records, and keep their schemas and channels."""
     try:
         for kind, body in records:
             if kind == _SCHEMA:
@@ -93,7 +97,7 @@ def _messages(
                 if number in channels:
                     yield FoundMessage(*channels[number], time_ns, body[22:])
     except (struct.error, UnicodeDecodeError):
-        return  # what follows nonsense is nonsense
+        return  # a damaged record: nothing behind it can be trusted
 
 
 def _text(body: bytes, position: int) -> str:
@@ -102,14 +106,14 @@ def _text(body: bytes, position: int) -> str:
 
 
 def _of_sqlite(path: Path) -> Iterator[FoundMessage]:
-    """Read the table of messages row by row; its index over time may be lost."""
+    """Read the table of messages row by row, without its index over time."""
     try:
         check_tables(path)
         base = connect(path)
     except (BagError, sqlite3.Error):
         return
     try:
-        # Without it SQLite refuses a file that is shorter than its header says.
+        # Otherwise SQLite refuses a file that is shorter than its header says.
         base.execute('PRAGMA writable_schema=ON')
         names = base.execute('SELECT id, name, type FROM topics')
         topics = {number: (str(name), str(kind)) for number, name, kind in names}

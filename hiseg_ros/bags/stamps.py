@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Header stamps in nanoseconds: of messages, and of their serialised bytes."""
+"""Header stamps in nanoseconds, of messages and of serialised messages.
+
+The stamp of a serialised message is read from its first bytes; rosbags and rclpy read it by
+decoding the whole message.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from hiseg_ros.errors import BagError
 
 
 def stamp_ns_of(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time, of rclpy or of rosbags, in nanoseconds."""
+    """Return a builtin_interfaces/Time of rclpy or rosbags in nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def header_stamp_ns(message: Any) -> int:
-    """Return the header stamp of a message, of rclpy or of rosbags, in nanoseconds."""
+    """Return the header stamp of a message of rclpy or rosbags in nanoseconds."""
     return stamp_ns_of(message.header.stamp)
 
 

@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag in SQLite may hold: tables, and nothing that computes."""
+"""Check that a bag in SQLite holds plain tables only.
+
+rosbags queries a database as it is, and SQLite runs the views and computed columns in it, however
+long they take.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ _COMPUTES = re.compile(r'\b(virtual|generated|as|view|trigger)\b', re.IGNORECASE
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a database for reading; code in its schema is not trusted.
+    """Open a database for reading, with functions in its schema disabled.
 
     Raises:
-        sqlite3.Error: It cannot be opened.
+        sqlite3.Error: The database cannot be opened.
     """
     base = sqlite3.connect(f'file:{quote(str(path))}?mode=ro&immutable=1', uri=True)
     base.execute('PRAGMA trusted_schema=OFF')
@@ -26,12 +30,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check_tables(path: Path) -> None:
-    """Refuse a database in which a table is a program that may run for ever.
+    """Refuse a database with anything but plain tables, since it may compute for ever.
 
-    What cannot be read at all is left to the reader of bags, whose words are better.
+    A file that is no database passes: the reader of bags has the better error message.
 
     Raises:
-        BagError: There are views, triggers, virtual tables or computed columns.
+        BagError: It has views, triggers, virtual tables or computed columns.
     """
     try:
         base = connect(path)

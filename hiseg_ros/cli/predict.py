@@ -80,12 +80,10 @@ def run(options: argparse.Namespace) -> None:
     """Segment every image; the first unreadable one ends the run."""
     import json
 
-    import cv2
     from tqdm import tqdm
 
-    from hiseg_ros.cli.shared.image_files import read_rgb
     from hiseg_ros.decision.mapped import decide_mapping
-    from hiseg_ros.images import write_image
+    from hiseg_ros.images import read_image, write_image
     from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import (
@@ -126,11 +124,8 @@ def run(options: argparse.Namespace) -> None:
     except OSError as problem:
         raise ConfigError(f'--output {options.output} cannot be created: {problem}.') from problem
 
-    def write(name: str, image: cv2.typing.MatLike) -> None:
-        write_image(options.output / name, image)
-
     for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
-        rgb = read_rgb(path)
+        rgb = read_image(path)
         result = engine.segment(rgb)
         shown = result.labels
         if options.legend:  # enlarged to the height of the legend before names are drawn
@@ -141,13 +136,13 @@ def run(options: argparse.Namespace) -> None:
             image = draw_names(image, names, engine.taxonomy)
         if options.legend:
             image = with_legend(image, shown, engine.taxonomy)
-        write(path.stem + SUFFIX_LABELS, result.labels)
-        write(path.stem + SUFFIX_OVERLAY, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        write_image(options.output / f'{path.stem}{SUFFIX_LABELS}', result.labels)
+        write_image(options.output / f'{path.stem}{SUFFIX_OVERLAY}', image)
         if mapping is not None:
             label_ids = decide_mapping(
                 result.probabilities, engine.taxonomy, mapping, options.min_probability
             )
-            write(f'{path.stem}_{mapping.name}.png', label_ids)
+            write_image(options.output / f'{path.stem}_{mapping.name}.png', label_ids)
     nodes = [
         {
             'id': node.node_id,

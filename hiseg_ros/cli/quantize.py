@@ -114,14 +114,14 @@ def _inputs(source: Path, paths: Sequence[Path]) -> list[Any]:
     """Return the network's input for each image file."""
     from tqdm import tqdm
 
-    from hiseg_ros.cli.shared.image_files import read_rgb
+    from hiseg_ros.images import read_image
     from hiseg_ros.inference.open_model import open_backend
 
     backend, _, _ = open_backend(
         source, backend='auto', device='cpu', precision='float32', input_height=0
     )
     try:
-        return [backend.prepare(read_rgb(path)) for path in tqdm(paths, 'reading', unit='image')]
+        return [backend.prepare(read_image(path)) for path in tqdm(paths, 'reading', unit='image')]
     finally:
         backend.close()
 
@@ -134,7 +134,7 @@ def _facts(
     Raises:
         ConfigError: int8 loses too much accuracy.
     """
-    from hiseg_ros.cli.shared.image_files import read_rgb
+    from hiseg_ros.images import read_image
     from hiseg_ros.inference.engine import Engine
 
     engines = [
@@ -144,7 +144,7 @@ def _facts(
     try:
         equal = [
             float((engines[0].segment(rgb).labels == engines[1].segment(rgb).labels).mean())
-            for rgb in map(read_rgb, compared)
+            for rgb in map(read_image, compared)
         ]
         agreement = sum(equal) / len(equal)
         print(f'{agreement:.1%} of the labels of {len(compared)} images are those of float32')

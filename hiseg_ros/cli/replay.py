@@ -170,7 +170,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return what determines the result: recordings, weights and options, no path and no time."""
     from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
-    from hiseg_ros.replay.label_set import mapping_facts
+    from hiseg_ros.replay.mapping_facts import mapping_facts
 
     return {
         'hiseg_ros': __version__,

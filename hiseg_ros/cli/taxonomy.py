@@ -138,7 +138,7 @@ def draw_legend(taxonomy: Taxonomy, options: argparse.Namespace) -> None:
     chosen = node_ids if shares is None else sorted(shares)
     image = legend(taxonomy, chosen, shares=shares, max_height=options.height)
     try:
-        write_image(options.output, image[:, :, ::-1])
+        write_image(options.output, image)
     except ImageError as problem:
         raise ConfigError(
             f'--output {options.output} cannot be written; expected a name that ends in .png or '
@@ -152,15 +152,14 @@ def label_shares(path: Path, taxonomy: Taxonomy) -> dict[int, float]:
     Raises:
         ImageError: The file is not a label image of this tree.
     """
-    import cv2
     import numpy as np
 
-    from hiseg_ros.images import read_image
+    from hiseg_ros.images import read_ids
     from hiseg_ros.types import UNLABELED
     from hiseg_ros.visualization.legend import present_shares
 
     try:
-        labels = read_image(path, cv2.IMREAD_UNCHANGED)
+        labels = read_ids(path)
     except ImageError as problem:
         raise ImageError(f'{path} is missing or not an image of node ids: {problem}') from problem
     if labels.ndim != 2 or labels.dtype != np.uint8:

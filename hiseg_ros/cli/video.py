@@ -81,10 +81,10 @@ def run(options: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from hiseg_ros.reports.label_video import FilmStyle, survey, write_film
+    from hiseg_ros.reports.label_video import VideoStyle, survey, write_label_video
 
     footage = find_footage(options.recording, options.topic)
-    style = FilmStyle(
+    style = VideoStyle(
         options.side_by_side, options.names, options.legend, options.alpha, options.height
     )
     known = survey(footage)
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     with tqdm(
         total=known.frames, unit='frame', desc='writing the video', dynamic_ncols=True
     ) as bar:
-        frames, damages = write_film(
+        frames, damages = write_label_video(
             options.output, footage, style, on_frame=lambda: bar.update(), known=known
         )
     print(f'{frames} frames at {known.rate_hz:.1f} Hz: {options.output}')

@@ -198,9 +198,9 @@ def _images(paths: list[Path]) -> list[RgbImage]:
         from hiseg_ros.datasets.scenes import draw_scene
 
         return [draw_scene(seed, size).rgb for seed, size in enumerate(VERIFICATION_SIZES)]
-    from hiseg_ros.cli.shared.image_files import read_rgb
+    from hiseg_ros.images import read_image
 
-    return [read_rgb(path) for path in paths]
+    return [read_image(path) for path in paths]
 
 
 def _print_classes(wrapped: Wrapped, taxonomy: Taxonomy) -> None:

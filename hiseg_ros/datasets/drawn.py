@@ -24,11 +24,10 @@ def _draw(folder: Path, size: ImageSize, seed: int) -> None:
     scene = draw_scene(seed, size)
     if scene.leaf_names != LEAF_NAMES:
         raise DatasetError('A drawn scene has other leaf names than the drawing code lists.')
-    bgr = cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2BGR)
     # The labels are written last: a scene is complete when its label file exists.
     partial_path = folder / f'{seed:06d}.partial.png'
     try:
-        write_image(folder / f'{seed:06d}.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        write_image(folder / f'{seed:06d}.jpg', scene.rgb, [cv2.IMWRITE_JPEG_QUALITY, 92])
         write_image(partial_path, scene.labels)
     except ImageError as problem:
         raise DatasetError(

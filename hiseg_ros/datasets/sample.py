@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.image_files import read_ids, read_image
-from hiseg_ros.errors import DatasetError
+from hiseg_ros.datasets.image_files import read_image, read_label_ids
 from hiseg_ros.types import RgbImage
 
 __all__ = [
@@ -60,18 +58,3 @@ class SegmentationDataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample:
         """Return one sample."""
-
-
-def read_label_ids(path: Path) -> NDArray[np.uint8]:
-    """Read a one-byte label file, palette indices kept as they are, as (H, W) uint8.
-
-    Raises:
-        DatasetError: The file is missing, not an image, or not of one byte a pixel.
-    """
-    array = read_ids(path)
-    if array.ndim != 2 or array.dtype != np.uint8:
-        raise DatasetError(
-            f'{path} has shape {array.shape} and type {array.dtype}; expected one byte a pixel '
-            '(a palette or grey PNG of label ids).'
-        )
-    return array

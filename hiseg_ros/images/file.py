@@ -1,78 +1,126 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image files of any common kind, refused before they cost memory."""
+"""Reading and writing image files and label files; claims of too many pixels are refused.
+
+Pillow decodes and OpenCV encodes them. OpenCV's reader expands a palette of label ids to colours
+and gives a JPEG file that is cut off a grey rest without an error; its writer ends the process
+with a segmentation fault on a file name that is no valid text.
+"""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
+from hiseg_ros.types import ImageSize, RgbImage
 
 MAX_FILE_BYTES = 2**30
-"""Of an image file."""
+"""Largest image file."""
+
+_FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000')
+"""Names in Pillow; without EPS, for which Pillow starts Ghostscript."""
+
+_TURNED = ('JPEG', 'MPO')
+"""Formats with an EXIF orientation of the camera."""
+
+_ORIENTATION = 0x0112
+_TAIL_BYTES = 1 << 16
 
 
-def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any]:
-    """Read an image file.
-
-    Args:
-        path: PNG, JPEG, WebP, PPM or another kind that OpenCV reads.
-        flags: As of `cv2.imread`.
+def read_image(path: Path) -> RgbImage:
+    """Read an image file, turned as its EXIF orientation says.
 
     Returns:
-        What OpenCV makes of it: (H, W, 3) uint8, blue first, with the default flags.
+        (H, W, 3) uint8, red first.
 
     Raises:
-        ImageError: It is missing, cut off, damaged, or claims too many pixels.
+        ImageError: The file is missing, cut off or damaged, claims too many pixels, or has no
+            8-bit colours.
     """
-    if not os.path.isfile(path):
-        raise ImageError(
-            f'{path} is missing or not a readable image; expected a file: check the path.'
-        )
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+    with _opened(path, 'readable image', whole=True) as image:
+        if image.mode.startswith(('I', 'F')):
             raise ImageError(
-                f'{path} has {path.stat().st_size} bytes; expected at most {MAX_FILE_BYTES}.'
+                f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
+                'convert it.'
             )
-        data = path.read_bytes()
-    except OSError as problem:
-        raise ImageError(f'{path} cannot be read ({problem}); expected an image file.') from None
-    try:
-        _check(path, data)
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except (ImageError, cv2.error) as problem:
-        reason = ' '.join(str(problem).split())
-        raise ImageError(f'{path} is not a readable image: {reason}') from problem
-    if pixels is None:
+        turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
+        return np.array(turned.convert('RGB'))
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Read the values of an image file as they are stored; a palette gives its indices.
+
+    Returns:
+        (H, W) or (H, W, channels), of the type that the file has.
+
+    Raises:
+        ImageError: The file is missing, cut off or damaged, is no image, or claims too many
+            pixels.
+    """
+    with _opened(path, 'readable label file', whole=True) as image:
+        return np.array(image)
+
+
+def read_label_ids(path: Path) -> NDArray[np.uint8]:
+    """Read a label file with one byte per pixel; a palette gives its indices.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        ImageError: See `read_ids`; or a pixel has not one byte.
+    """
+    array = read_ids(path)
+    if array.ndim != 2 or array.dtype != np.uint8:
         raise ImageError(
-            f'{path} is not a readable image; expected PNG, JPEG, WebP or PPM: copy it again.'
+            f'{path} has shape {array.shape} and type {array.dtype}; expected one byte a pixel '
+            '(a palette or grey PNG of label ids).'
         )
-    return pixels
+    return array
+
+
+def image_size(path: Path) -> ImageSize:
+    """Return (height, width) of an image file and check that it is complete.
+
+    Mostly without decoding it: from its first and last bytes.
+
+    Raises:
+        ImageError: The file is missing or cut off, is no image, or claims too many pixels.
+    """
+    with _opened(path, 'readable image') as image:
+        width, height = image.size
+        if not _ends_as_it_should(path, image):
+            image.load()  # a file that looks cut short may only have something appended
+        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+            return width, height
+        return height, width
 
 
 def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -> None:
     """Write an image file.
 
-    OpenCV's own writer ends the process with a segmentation fault on a name that is no text.
-
     Args:
-        path: Its suffix names the kind.
-        pixels: (H, W) or (H, W, 3), blue first.
+        path: The file; its suffix names the format.
+        pixels: (H, W), or (H, W, 3) with red first.
         options: As of `cv2.imwrite`.
 
     Raises:
-        ImageError: The suffix is no image's, or the file cannot be written.
+        ImageError: OpenCV writes no format with this suffix, or the file cannot be written.
     """
+    plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     try:
-        is_known, data = cv2.imencode(path.suffix, np.ascontiguousarray(pixels), list(options))
+        is_known, data = cv2.imencode(path.suffix, np.ascontiguousarray(plane), list(options))
     except cv2.error:
         is_known, data = False, np.empty(0, np.uint8)
     if not is_known:
@@ -87,23 +135,60 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
         ) from problem
 
 
-def _check(path: Path, data: bytes) -> None:
-    """Refuse an image that claims too many pixels.
+@contextmanager
+def _opened(path: Path, what: str, *, whole: bool = False) -> Iterator[Image.Image]:
+    """Open an image and read its header; any fault of the file becomes an ImageError.
+
+    Args:
+        path: The file.
+        what: Its kind in words, for the error message.
+        whole: Whether to read the whole file first and check a JPEG or PNG from end to end.
 
     Raises:
-        ImageError: It does.
+        ImageError: The file, or what the caller does with the image, fails.
     """
-    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
-        check_claim(memoryview(data))
-        return
-    from PIL import Image
-
     try:
-        # Only the header is read; what Pillow does not know OpenCV may, within its own limit.
-        with Image.open(path) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as problem:
-        raise ImageError(f'{problem}; expected a smaller one.') from problem
-    except Exception:  # noqa: BLE001  decoders raise almost anything on damaged bytes
+        if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
+            raise FileNotFoundError('no such file')
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f'{path.stat().st_size} bytes, more than {MAX_FILE_BYTES}')
+        with _content(path, whole) as content, Image.open(content, formats=_FORMATS) as image:
+            check_size(image.height, image.width, f'A {image.format}')
+            yield image
+    except ImageError as problem:
+        if str(path) in str(problem):
+            raise
+        raise ImageError(f'{path} is missing or not a {what}: {problem}') from problem
+    except Exception as problem:  # decoders raise almost anything on damaged bytes
+        reason = ' '.join(str(problem).split()).rstrip('.') or type(problem).__name__
+        raise ImageError(
+            f'{path} is missing or not a {what} ({reason}); expected a whole PNG, JPEG, WebP or '
+            'PPM file: copy it again.'
+        ) from problem
+
+
+@contextmanager
+def _content(path: Path, whole: bool) -> Iterator[BinaryIO]:
+    if not whole:
+        with path.open('rb') as file:
+            yield file
         return
-    check_size(height, width, 'It')
+    data = path.read_bytes()
+    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
+        check_claim(data)
+    yield io.BytesIO(data)
+
+
+def _ends_as_it_should(path: Path, image: Image.Image) -> bool:
+    size = path.stat().st_size
+    if image.format == 'PPM':
+        return size > image.width * image.height * len(image.getbands())
+    if image.format == 'WEBP':
+        with path.open('rb') as file:
+            return int.from_bytes(file.read(8)[4:], 'little') + 8 <= size
+    marks = {'PNG': b'IEND', 'JPEG': b'\xff\xd9', 'MPO': b'\xff\xd9'}
+    if image.format not in marks:
+        return False
+    with path.open('rb') as file:
+        file.seek(max(0, size - _TAIL_BYTES), os.SEEK_SET)
+        return marks[image.format] in file.read()

@@ -1,9 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a JPEG or PNG file says about itself, and whether it is whole, before anything is decoded.
+"""Header and completeness of a JPEG or PNG, checked before it is decoded.
 
-OpenCV turns a JPEG that ends early into an image with a grey rest, and allocates whatever size a
-header claims; both are found out here, in a fraction of a millisecond.
+OpenCV decodes a JPEG that ends early to an image with a grey rest, and allocates whatever size a
+header claims; both are detected here, in a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ JPEG_SIGNATURE = b'\xff\xd8\xff'
 _START_OF_FRAME = {0xC0 + n for n in range(16)} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-# In the entropy-coded data 0xFF is followed by 0 or a restart marker; anything else ends the scan.
+# In entropy-coded data 0xFF is followed by 0 or a restart marker; anything else ends the scan.
 _MARKER_AFTER_SCAN = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 
 MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a damaged header must not take the machine's memory."""
+"""Most pixels of an image, from a file or a message: a damaged header must not make a decoder take
+all memory."""
 
 MAX_SCANS = 64
-"""Of a progressive JPEG, which has about ten: each one costs a pass over all of its pixels."""
+"""Most scans of a progressive JPEG, which has about ten: each costs a pass over all pixels."""
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Deflate cannot shrink data further than this.
@@ -37,7 +38,7 @@ _LARGEST_DEFLATE_RATIO = 1032
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a compressed image is."""
+    """Kind and size of a compressed image."""
 
     kind: str
     """'JPEG' or 'PNG'."""
@@ -46,19 +47,19 @@ class ImageHeader:
     is_gray: bool
     """Whether it has one channel and no palette."""
     smallest_bytes: int
-    """The fewest bytes into which an image of that size can have been compressed."""
+    """Fewest bytes that an image of this size can be compressed to."""
 
 
 def check_size(height: int, width: int, what: str) -> None:
-    """Refuse an image without pixels or with too many.
+    """Check that an image has at least one pixel and at most MAX_PIXELS.
 
     Args:
         height: In pixels.
         width: In pixels.
-        what: Its kind in words, for messages.
+        what: Its kind in words, for the error message, such as 'A PNG'.
 
     Raises:
-        ImageError: It is refused.
+        ImageError: It has no pixels or too many.
     """
     if height == 0 or width == 0:
         raise ImageError(
@@ -73,10 +74,13 @@ def check_size(height: int, width: int, what: str) -> None:
 
 
 def check_claim(data: bytes | memoryview) -> ImageHeader:
-    """Return the header of a whole JPEG or PNG that may be decoded, see `read_header`.
+    """Return the header of a complete JPEG or PNG whose size is plausible and allowed.
+
+    Args:
+        data: The file.
 
     Raises:
-        ImageError: It is damaged, or claims more pixels than it can hold or than are allowed.
+        ImageError: It is damaged, or claims more pixels than it can hold or than MAX_PIXELS.
     """
     header = read_header(data)
     check_size(header.height, header.width, f'A {header.kind}')
@@ -90,12 +94,12 @@ def check_claim(data: bytes | memoryview) -> ImageHeader:
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader:
-    """Return the header of a whole JPEG or PNG file.
+    """Return the header of a complete JPEG or PNG.
 
-    Bytes after the end of the image, which some cameras send, do no harm.
+    Bytes after the end of the image, which some cameras send, are ignored.
 
     Raises:
-        ImageError: The data is neither, is cut off, or its structure is damaged.
+        ImageError: The data is neither JPEG nor PNG, is cut off, or its structure is damaged.
     """
     if data[:3] == JPEG_SIGNATURE:
         return _read_jpeg(data)
@@ -119,11 +123,11 @@ def _read_jpeg(data: bytes | memoryview) -> ImageHeader:
                     'be; expected a chain of segments: the data is damaged on its way, skip it.'
                 )
             marker = data[position + 1]
-            if marker == 0xFF:  # a fill byte
+            if marker == 0xFF:  # fill byte
                 position += 1
                 continue
             position += 2
-            # Where decoders see what this chain does not, another size would be decoded.
+            # A decoder may take a second frame header, or one hidden here, for the size.
             if marker == 0 or (marker in _START_OF_FRAME and header is not None):
                 raise ImageError(
                     f'A JPEG of {len(data)} bytes has the marker ff {marker:02x} at byte '

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages, of the graph or of a bag, to RGB images: every encoding a camera driver sends.
+"""Image messages, of rclpy or of rosbags, as RGB images or as the values of their one channel.
 
-cv_bridge and rosbags-image do part of this: the latter ignores row padding and the second plane
-of NV12. What both do right is the colour conversion of OpenCV, which is used here directly; the
-tests compare with rosbags-image wherever it reads an encoding.
+Every encoding that a camera driver sends is decoded here and nowhere else. cv_bridge and
+rosbags-image read part of them: the latter ignores row padding and the second plane of NV12. Both
+convert colours with OpenCV, which is used here directly.
 """
 
 from __future__ import annotations
@@ -20,23 +20,40 @@ from hiseg_ros.errors import ImageError
 from hiseg_ros.images.header import MAX_PIXELS, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
-__all__ = ['ENCODINGS', 'MAX_PIXELS', 'Encoding', 'decode_compressed', 'decode_image']
+__all__ = [
+    'ENCODINGS',
+    'MAX_PIXELS',
+    'Encoding',
+    'Values',
+    'bytes_of',
+    'decode_compressed',
+    'decode_image',
+    'rgb_of',
+    'values_of',
+]
+
+Values = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes of a row make pixels."""
+    """Layout of the pixels of one encoding."""
 
     channels: int
-    """Samples per pixel, in the first plane where there are two."""
+    """Samples per pixel; in the first plane where there are two."""
     conversion: int | None
-    """OpenCV's code for the way to RGB, None for none."""
+    """OpenCV's code for the conversion to RGB; None for RGB itself."""
     sample_bytes: int = 1
     smallest_side: int = 1
-    """Height and width below this hold no colour."""
+    """Least height and width that hold all colours."""
     even_width: bool = False
     has_chroma_plane: bool = False
-    """Whether half as many rows of chroma follow, which also needs an even height."""
+    """Whether a plane of chroma with half as many rows follows; the height must be even too."""
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether a pixel is one value, such as a label id."""
+        return self.conversion == cv2.COLOR_GRAY2RGB
 
 
 def _encodings() -> dict[str, Encoding]:
@@ -50,9 +67,9 @@ def _encodings() -> dict[str, Encoding]:
         'bgra8': bgra,
         'mono8': gray,
         '8UC1': gray,
-        '8UC3': bgr,  # the order of OpenCV
+        '8UC3': bgr,  # OpenCV's channel order
         '8UC4': bgra,
-        # ROS names the pattern by its first two rows, OpenCV by the second row's middle.
+        # ROS names a pattern by the pixels from (0, 0) on, OpenCV by (1, 1) and (1, 2).
         'bayer_rggb8': Encoding(1, cv2.COLOR_BayerBG2RGB, smallest_side=3),
         'bayer_bggr8': Encoding(1, cv2.COLOR_BayerRG2RGB, smallest_side=3),
         'bayer_gbrg8': Encoding(1, cv2.COLOR_BayerGR2RGB, smallest_side=3),
@@ -77,11 +94,48 @@ def _encodings() -> dict[str, Encoding]:
 
 
 ENCODINGS = _encodings()
-"""By the names of sensor_msgs/image_encodings."""
+"""Encodings by their names in sensor_msgs/image_encodings."""
+
+
+def rgb_of(message: Any) -> RgbImage:
+    """Return the image of a sensor_msgs Image or CompressedImage.
+
+    Returns:
+        (H, W, 3) uint8, red first, contiguous; not to be written to.
+
+    Raises:
+        ImageError: See `decode_image` and `decode_compressed`.
+    """
+    return decode_compressed(message) if hasattr(message, 'format') else decode_image(message)
+
+
+def values_of(message: Any) -> Values:
+    """Return the values of a label image, or of another sensor_msgs Image or CompressedImage.
+
+    Returns:
+        (H, W) uint8 or uint16 of one channel with every value kept, else (H, W, 3) uint8, red
+        first; contiguous, not to be written to.
+
+    Raises:
+        ImageError: See `decode_image` and `decode_compressed`.
+    """
+    if hasattr(message, 'format'):
+        return _decompressed(message, keep_values=True)
+    encoding, data, rows = _checked(message)
+    if not encoding.is_gray:
+        return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+    order = '>' if message.is_bigendian else '<'
+    values: NDArray[Any] = np.ndarray(
+        (message.height, message.width),
+        np.dtype(f'{order}u{encoding.sample_bytes}'),
+        buffer=data,
+        strides=(message.step, encoding.sample_bytes),
+    )
+    return np.ascontiguousarray(values, values.dtype.newbyteorder('='))
 
 
 def decode_image(message: Any) -> RgbImage:
-    """Return the image of a sensor_msgs/msg/Image, of rclpy or rosbags.
+    """Return the image of a sensor_msgs/msg/Image.
 
     Of 16-bit samples the high byte is taken. The YUV encodings are BT.601 with limited range, as
     in OpenCV and cv_bridge.
@@ -91,8 +145,18 @@ def decode_image(message: Any) -> RgbImage:
         message's data, which is not to be written to.
 
     Raises:
-        ImageError: The encoding is unknown, the size is zero, absurd or odd where it must be
+        ImageError: The encoding is unknown, the size is zero, too large, or odd where it must be
             even, the step is too small, or the data ends early.
+    """
+    encoding, data, rows = _checked(message)
+    return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+
+
+def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
+    """Check that the fields of an image message fit together; return encoding, data and rows.
+
+    Raises:
+        ImageError: See `decode_image`.
     """
     name, height, width, step = message.encoding, message.height, message.width, message.step
     encoding = ENCODINGS.get(name)
@@ -121,14 +185,13 @@ def decode_image(message: Any) -> RgbImage:
         )
     rows = height + height // 2 if encoding.has_chroma_plane else height
     expected = step * (rows - 1) + row_bytes  # the last row may lack its padding
-    data = _bytes_of(message.data)
+    data = bytes_of(message.data)
     if len(data) < expected:
         raise ImageError(
             f'An image in {name} of {width}x{height} pixels has {len(data)} bytes of data; '
             f'expected {step * rows}, {rows} rows of {step}: it was cut off on its way, skip it.'
         )
-    samples = _samples(data, encoding, (rows, width, encoding.channels), step, message)
-    return _to_rgb(samples, encoding.conversion)
+    return encoding, data, rows
 
 
 def decode_compressed(message: Any) -> RgbImage:
@@ -136,29 +199,39 @@ def decode_compressed(message: Any) -> RgbImage:
 
     The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
     mosaic, and the colours of 'rgb8; jpeg compressed ' were stored in the wrong order unless it
-    says 'compressed bgr8' there. An orientation tag is ignored, as camera_info knows nothing of
-    it. What changed inside a JPEG without ending it early cannot be noticed.
+    says 'compressed bgr8' there. An EXIF orientation is ignored, since camera_info has none.
+    Bytes that changed inside a JPEG without ending it early cannot be detected.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous.
 
     Raises:
-        ImageError: The data is no JPEG or PNG, is cut off or damaged, or its size is absurd.
+        ImageError: The data is no JPEG or PNG, is cut off or damaged, or claims too many pixels.
     """
-    data = _bytes_of(message.data)
+    return _decompressed(message)
+
+
+def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
+    """Return the RGB image, or with `keep_values` the values where there is one channel."""
+    data = bytes_of(message.data)
     header = check_claim(data.data)
-    color = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
+    origin, separator, compression = message.format.partition(';')
+    is_bayer = header.is_gray and origin.startswith('bayer_') and origin in ENCODINGS
+    has_values = keep_values and header.is_gray and not is_bayer
+    flags = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
+    flags |= cv2.IMREAD_ANYDEPTH if has_values else 0
     try:
-        pixels = cv2.imdecode(data, color | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise _undecodable(header.kind, len(data), message.format, str(error)) from error
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no image')
+    if has_values:
+        return pixels
     image = cast(NDArray[np.uint8], pixels)
-    origin, separator, compression = message.format.partition(';')
+    if is_bayer and min(image.shape) >= 3:
+        return _to_rgb(image, ENCODINGS[origin].conversion)
     if header.is_gray:
-        if origin.startswith('bayer_') and origin in ENCODINGS and min(image.shape) >= 3:
-            return _to_rgb(image, ENCODINGS[origin].conversion)
         return _to_rgb(image, cv2.COLOR_GRAY2RGB)
     if separator and _is_color(origin) and 'compressed bgr' not in compression:
         return image
@@ -170,21 +243,20 @@ def _is_color(encoding: str) -> bool:
 
 
 def _samples(
-    data: NDArray[np.uint8],
-    encoding: Encoding,
-    shape: tuple[int, int, int],
-    step: int,
-    message: Any,
+    data: NDArray[np.uint8], encoding: Encoding, rows: int, message: Any
 ) -> NDArray[np.uint8]:
-    rows, width, channels = shape
+    """Return a view of one byte of each sample: (rows, W) or (rows, W, channels)."""
     size = encoding.sample_bytes
-    strides = (step, channels * size, size)
     # Of two bytes the high one: the first where the camera is big-endian.
     offset = 1 if size == 2 and not message.is_bigendian else 0
     samples: NDArray[np.uint8] = np.ndarray(
-        (rows, width, channels), np.uint8, buffer=data, offset=offset, strides=strides
+        (rows, message.width, encoding.channels),
+        np.uint8,
+        buffer=data,
+        offset=offset,
+        strides=(message.step, encoding.channels * size, size),
     )
-    return samples[:, :, 0] if channels == 1 else samples
+    return samples[:, :, 0] if encoding.channels == 1 else samples
 
 
 def _to_rgb(pixels: NDArray[np.uint8], conversion: int | None) -> RgbImage:
@@ -194,7 +266,8 @@ def _to_rgb(pixels: NDArray[np.uint8], conversion: int | None) -> RgbImage:
     return cast(RgbImage, cv2.cvtColor(pixels, conversion))
 
 
-def _bytes_of(data: Any) -> NDArray[np.uint8]:
+def bytes_of(data: Any) -> NDArray[np.uint8]:
+    """Return a view of the bytes of a message's data, flat; writable where the data is."""
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 

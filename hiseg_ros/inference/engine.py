@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.errors import ConfigError, DeviceMemoryError, ImageError
+from hiseg_ros.images.header import MAX_PIXELS
 from hiseg_ros.inference.batch import BatchBackend, segment_batch
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
 from hiseg_ros.pipeline import Backend, segment
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
-
-MAX_PIXELS = 64_000_000
-"""Of an image."""
 
 MAX_INPUT_PIXELS = 16_000_000
 """Of the network's input, which a long and narrow image or a large input height may exceed."""

@@ -1,8 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How probabilities and masks are written into message bytes and read back; needs no ROS.
+"""Codec of our messages: probability maps and masks to bytes and back, label trees back.
 
-The readers take the messages of rclpy as well as those that rosbags reads from a bag.
+The decoders take messages of rclpy as well as those that rosbags reads from a bag; ROS is not
+needed.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, ImageError
+from hiseg_ros.images.image_message import bytes_of
+from hiseg_ros.taxonomy import Node, Taxonomy
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
 PROBABILITY_BYTES = {'uint8': 1, 'float16': 2}
-"""Bytes of a value, by ProbabilityMap.UINT8 and ProbabilityMap.FLOAT16."""
+"""Bytes per value of each encoding of a ProbabilityMap."""
 
 PROBABILITY_ENCODINGS = tuple(PROBABILITY_BYTES)
 
 MASK_ENCODINGS = ('packbits', 'raw')
-"""SubclassMask.PACKBITS and SubclassMask.RAW."""
+"""Encodings of a SubclassMask."""
 
 
 def map_size(grid: ImageSize, image_size: ImageSize, stride: int) -> ImageSize:
@@ -49,18 +52,19 @@ def encode_probabilities(
     size: ImageSize | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Write the planes of some nodes into bytes, on a grid of any size over the same image.
+    """Encode the probabilities of some nodes, on a grid of any size over the same image.
 
-    Between the grid's cells they are interpolated linearly. A cell of the result holds the
-    probabilities at its centre, no mean over its area: the same that the decision sees there, and
-    a parent stays the sum of its children.
+    They are interpolated linearly between the cells. A cell of the result holds the probabilities
+    at its centre, not a mean over its area: these are the values that the decision uses there,
+    and a parent remains the sum of its children.
 
     Args:
         values: (V, h, w) float32 in [0, 1], C-contiguous.
         encoding: 'uint8' (255 times the probability, rounded) or 'float16' (little endian).
-        node_ids: The planes to write; None for all.
+        node_ids: The planes to encode; None for all.
         size: (h, w) of the result; None for that of the values.
-        out: Written into instead of a new array: C-contiguous, of the result's bytes.
+        out: Array to write into instead of a new one: C-contiguous, with as many bytes as the
+            result.
 
     Returns:
         (C, h, w) uint8 or float16.
@@ -100,8 +104,29 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
         The node id of each channel, and the probabilities as (C, h, w) float32.
 
     Raises:
-        ImageError: The encoding is unknown or the data has another size than it says.
+        ImageError: The encoding is unknown or the data has another size than announced.
     """
+    stored = _stored_probabilities(message)
+    values = stored.astype(np.float32)
+    if stored.dtype == np.uint8:
+        values /= 255.0
+    return tuple(int(node_id) for node_id in message.node_ids), values
+
+
+def decode_probability_bytes(message: Any) -> NDArray[np.uint8]:
+    """Read a hiseg_ros/msg/ProbabilityMap as (C, h, w) uint8, 255 times the probability.
+
+    Raises:
+        ImageError: The encoding is unknown or the data has another size than announced.
+    """
+    stored = _stored_probabilities(message)
+    if stored.dtype == np.uint8:
+        return stored
+    return np.rint(stored.astype(np.float32) * 255).astype(np.uint8)
+
+
+def _stored_probabilities(message: Any) -> NDArray[Any]:
+    """Return the data of a probability map as (C, h, w) uint8 or float16."""
     if message.encoding not in PROBABILITY_ENCODINGS:
         raise ImageError(
             f'A probability map has the encoding {message.encoding!r}; expected one of '
@@ -121,21 +146,18 @@ def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.fl
             f'encoding {message.encoding!r} has {len(data)} bytes; expected '
             f'{math.prod(shape) * dtype.itemsize}: the message is damaged.'
         )
-    values = data.view(dtype).reshape(shape).astype(np.float32)
-    if message.encoding == 'uint8':
-        values /= 255.0
-    return tuple(int(node_id) for node_id in message.node_ids), values
+    return data.view(dtype).reshape(shape)
 
 
 def encode_mask(mask: NDArray[np.bool_], encoding: str) -> NDArray[np.uint8]:
-    """Write a mask row by row.
+    """Encode a mask, row by row.
 
     Args:
         mask: (height, width) bool.
-        encoding: 'packbits' (eight pixels a byte) or 'raw' (one byte a pixel).
+        encoding: 'packbits' (eight pixels per byte) or 'raw' (one byte per pixel).
 
     Returns:
-        Flat uint8, the message's data.
+        (N,) uint8, the data of the message.
 
     Raises:
         ConfigError: The encoding is another.
@@ -154,10 +176,10 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     """Read the mask of a hiseg_ros/msg/SubclassMask.
 
     Returns:
-        (roi.height, roi.width) bool, true on the region.
+        (roi.height, roi.width) bool, true inside the region.
 
     Raises:
-        ImageError: The encoding is unknown or the data has another size than it says.
+        ImageError: The encoding is unknown or the data has another size than announced.
     """
     if message.encoding not in MASK_ENCODINGS:
         raise ImageError(
@@ -178,6 +200,21 @@ def decode_mask(message: Any) -> NDArray[np.bool_]:
     return data.astype(np.bool_).reshape(shape)
 
 
-def bytes_of(data: Any) -> NDArray[np.uint8]:
-    """Return a view of a message's data, flat; of none as well."""
-    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+def decode_taxonomy(message: Any) -> Taxonomy:
+    """Read a hiseg_ros/msg/Taxonomy.
+
+    Raises:
+        TaxonomyError: It is no valid tree.
+    """
+    nodes = tuple(
+        Node(
+            entry.id,
+            entry.name,
+            None if entry.id == 0 else int(entry.parent_id),
+            entry.level,
+            (entry.r, entry.g, entry.b),
+        )
+        for entry in message.nodes
+    )
+    root = int(message.subclass_root)
+    return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)

@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded bags: reading, writing, videos, images and figures from them; needs no ROS."""
+"""Offline replay of recordings through an engine into a new bag and metrics; needs no ROS."""

@@ -1,24 +1,24 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of a replay: what was counted of it, and its part of metrics.json."""
+"""Counters and metrics of one camera of a replay, and its part of metrics.json."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hiseg_ros.bags.cameras import Camera
-from hiseg_ros.replay.camera_figures import CameraFigures
+from hiseg_ros.replay.camera_metrics import CameraMetrics
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
 
 class CameraTrack:
-    """Counters and figures of one camera."""
+    """Counters and metrics of one camera."""
 
     def __init__(self, camera: Camera, taxonomy: Taxonomy) -> None:
         """Start at zero."""
         self.camera = camera
-        self.figures = CameraFigures(taxonomy)
+        self.metrics = CameraMetrics(taxonomy)
         self.received = 0
         self.unreadable = 0
         self.image_size: ImageSize | None = None
@@ -27,7 +27,7 @@ class CameraTrack:
 
     @property
     def counters(self) -> dict[str, int]:
-        """As in FrameStats."""
+        """Counters of FrameStats."""
         return {
             'received': self.received,
             'processed': self.received - self.unreadable,
@@ -35,13 +35,13 @@ class CameraTrack:
         }
 
     def saw(self, stamp_ns: int, image_size: ImageSize) -> None:
-        """Remember stamp and size of a whole image."""
+        """Keep the stamp and size of a readable image."""
         self.image_size = self.image_size or image_size
         self.first_ns = stamp_ns if self.first_ns is None else min(self.first_ns, stamp_ns)
         self.last_ns = stamp_ns if self.last_ns is None else max(self.last_ns, stamp_ns)
 
     def summary(self) -> dict[str, Any]:
-        """Return its part of metrics.json."""
+        """Return the camera's part of metrics.json."""
         size, frames = self.image_size, self.received - self.unreadable
         span = (self.last_ns or 0) - (self.first_ns or 0)
         return {
@@ -54,13 +54,13 @@ class CameraTrack:
             'first_stamp_ns': self.first_ns,
             'last_stamp_ns': self.last_ns,
             'rate_hz': round((frames - 1) * 1e9 / span, 3) if span and frames > 1 else None,
-            **self.figures.summary(),
+            **self.metrics.summary(),
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         return {
-            'figures': self.figures.state(),
+            'figures': self.metrics.state(),
             'received': self.received,
             'unreadable': self.unreadable,
             'image_size': self.image_size,
@@ -68,8 +68,8 @@ class CameraTrack:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self.figures.load(state['figures'])
+        """Continue from a state."""
+        self.metrics.load(state['figures'])
         self.received, self.unreadable = state['received'], state['unreadable']
         size = state['image_size']
         self.image_size = None if size is None else (size[0], size[1])

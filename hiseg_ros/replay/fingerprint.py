@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay was made of, so that it is only resumed with the same and can be compared."""
+"""Digests of a replay's inputs: it is resumed with the same ones only, and can be compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError
 
 WHOLE_BYTES = 256 * 2**20
-"""Files up to this size are read as a whole, of larger ones only samples."""
+"""Files up to this size are hashed as a whole, larger ones by samples."""
 _SAMPLE, _SAMPLES = 2**20, 64
 
 
@@ -20,7 +20,7 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 (hex) of a file; of a large one over its size and 64 samples of 1 MiB.
 
     Raises:
-        BagError: It cannot be read.
+        BagError: The file cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -43,7 +43,7 @@ def file_digest(path: Path) -> str:
 
 
 def recording_facts(recording: Recording) -> dict[str, Any]:
-    """Return a recording's name and the size and digest of its files, no folder of this machine.
+    """Return a recording's name, and name, size and digest of its files, without their folder.
 
     Raises:
         BagError: A file cannot be read.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All messages of a replayed frame, in the order in which the node publishes them."""
+"""The messages of a replayed frame, in the order in which the node publishes them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
-import numpy as np
-
 from hiseg_ros.bags.bag_part import OutputTopic
-from hiseg_ros.replay import node_messages as build
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, RgbImage, Segmentation, SubclassMask
-from hiseg_ros.visualization import overlay
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
-"""What can be left out of the new bag."""
+"""Kinds of messages that can be left out of the new bag."""
 
 OVERLAY_ALPHA = 0.5
 """The node's default."""
@@ -29,17 +25,17 @@ OVERLAY_ALPHA = 0.5
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One segmented image and what goes with it."""
+    """One segmented image with everything that its messages are built from."""
 
     header: Any
     rgb: RgbImage
     segmentation: Segmentation
     masks: Sequence[SubclassMask]
     counters: Mapping[str, int]
-    """See `stats_message`."""
+    """See `MessageBuilder.frame_stats_message`."""
     device: str
     camera_info: Any | None
-    """The newest of its camera, decoded."""
+    """The newest camera_info of its camera, decoded; None where there is none."""
 
     @property
     def image_size(self) -> ImageSize:
@@ -50,12 +46,12 @@ class FrameResult:
 def node_topics(
     node: str, taxonomy: Taxonomy, omit: frozenset[str], *, has_info: bool
 ) -> tuple[OutputTopic, ...]:
-    """Return the topics of one node.
+    """Return the topics with the results of one camera.
 
     Args:
-        node: Its name with namespace.
+        node: Name of the node, with namespace.
         taxonomy: The label tree.
-        omit: Some of `PARTS`.
+        omit: Kinds to leave out, some of `PARTS`.
         has_info: Whether the camera has a camera_info.
     """
     levels = range(1, taxonomy.depth + 1)
@@ -80,34 +76,39 @@ def node_topics(
 def frame_messages(
     result: FrameResult, taxonomy: Taxonomy, omit: frozenset[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield (topic below the node's name, message) of one frame."""
-    header, labels = result.header, result.segmentation.labels
+    """Yield (topic without the node's name, message) of one frame."""
+    header, labels, size = result.header, result.segmentation.labels, result.image_size
     levels = range(1, taxonomy.depth + 1)
-    yield 'labels', build.image_message(header, labels)
-    yield 'confidence', build.image_message(header, result.segmentation.confidence)
+    yield 'labels', messages.labels_message(header, labels)
+    yield 'confidence', messages.confidence_message(header, result.segmentation.confidence)
     if 'levels' not in omit:
         for level in levels:
-            cut = cv2.LUT(labels, taxonomy.node_id_at_level(level)).astype(np.uint8, copy=False)
-            yield f'level_{level}/labels', build.image_message(header, cut)
-    yield (
-        'traffic_signs',
-        build.signs_message(header, result.masks, taxonomy, result.image_size),
-    )
+            table = taxonomy.node_id_at_level(level)
+            yield f'level_{level}/labels', messages.level_labels_message(header, labels, table)
+    yield 'traffic_signs', messages.subclass_masks_message(header, result.masks, taxonomy, size)
     if 'overlay' not in omit:
-        image = overlay(result.rgb, labels, taxonomy, alpha=OVERLAY_ALPHA)
-        yield 'overlay/image', build.image_message(header, image)
+        yield (
+            'overlay/image',
+            messages.overlay_message(header, result.rgb, labels, taxonomy, OVERLAY_ALPHA),
+        )
         if result.camera_info is not None:
-            info = build.camera_info_message(header, result.camera_info, result.image_size)
+            info = messages.camera_info_message(header, result.camera_info, size)
             yield 'overlay/camera_info', info
     if 'probabilities' not in omit:
         for level in levels:
             yield (
                 f'level_{level}/probabilities',
-                build.probability_message(
-                    header, result.segmentation.probabilities, level, taxonomy
+                messages.probability_map_message(
+                    header,
+                    result.segmentation.probabilities,
+                    taxonomy.level_nodes(level),
+                    taxonomy,
                 ),
             )
     yield (
         'stats',
-        build.stats_message(header, result.counters, result.image_size, result.device),
+        # Without times: measured ones would differ between replays of the same recording.
+        messages.frame_stats_message(
+            header, times_ms={}, counters=result.counters, image_size=size, device=result.device
+        ),
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How metrics.json is laid out: all that a report needs beside the new bag and frames.jsonl."""
+"""Layout of metrics.json: everything that a report needs beside the new bag and frames.jsonl."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = 1
 """Version of metrics.json and frames.jsonl."""
 
 MAX_DAMAGES = 100
-"""Damages that are listed; all are counted."""
+"""Most damages that are listed; all are counted."""
 
 
 def metrics_of(
@@ -33,18 +33,18 @@ def metrics_of(
     unlisted: int = 0,
     live: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return what metrics.json says; docs/replay.md describes each key.
+    """Return the content of metrics.json; docs/replay.md describes each key.
 
     Args:
-        facts: What the replay was made of.
+        facts: The inputs of the replay.
         taxonomy: The label tree.
         tracks: The cameras, counted to the end.
-        topics: Of the new bag.
-        scores: Against ground truth, of the first camera.
-        truth_topic: Where the ground truth is in the new bag.
-        damages: In the recordings and in single messages.
-        unlisted: How many more there are.
-        live: Latency and drops of the node that was recorded, see `live_run`.
+        topics: Topics of the new bag.
+        scores: Scores of the first camera against ground truth, None without it.
+        truth_topic: Topic of the ground truth in the new bag, None without it.
+        damages: Damages of the recordings and of single messages.
+        unlisted: Number of damages that are not in the list.
+        live: Latency and drops of the recorded node, see `LiveRun.summary`.
     """
     return {
         'format': FORMAT,

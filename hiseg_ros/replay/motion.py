@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How the image moved since the frame before: optical flow on a reduced grey image."""
+"""Motion of the image since the frame before: optical flow on a reduced grey image."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ WIDTH = 320
 """Largest width of the reduced image, in pixels."""
 
 MAX_ERROR = 0.5
-"""Pixels that flow forward and back may end away from the start, plus MAX_SHARE of the way."""
+"""Largest distance in pixels between a pixel and where forward and backward flow lead it, to which
+MAX_SHARE of the length of the flow is added."""
 MAX_SHARE = 0.05
 MAX_GREY_CHANGE = 16
-"""Grey levels by which a pixel may differ from where it went."""
+"""Largest difference in grey levels between a pixel and where the flow leads it."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where each reduced pixel of the frame before went."""
+    """Motion of each pixel of the reduced image from the frame before to this one."""
 
     flow: NDArray[np.float32]
-    """(h, w, 2) x and y in reduced pixels, from the frame before to this one."""
+    """(h, w, 2) x and y of the flow, in reduced pixels."""
     row: NDArray[np.int64]
-    """(h, w) row of the pixel in this frame, nearest; inside the image."""
+    """(h, w) nearest row of the pixel in this frame; clipped to the image."""
     column: NDArray[np.int64]
-    """(h, w) column likewise."""
+    """(h, w) nearest column, likewise."""
     is_steady: NDArray[np.bool_]
-    """(h, w) whether forward and backward flow agree, it stays in the image and looks alike."""
+    """(h, w) whether forward and backward flow agree, and the pixel stays in the image and keeps
+    its grey value."""
 
 
 def reduced_size(size: ImageSize) -> ImageSize:
-    """Return the (height, width) at which motion is looked at."""
+    """Return the (height, width) of the reduced image."""
     height, width = size
     if width <= WIDTH:
         return size
@@ -61,12 +63,12 @@ def reduced_labels(labels: LabelImage) -> LabelImage:
 
 
 def motion_between(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Motion | None:
-    """Return the motion between two reduced grey images of one size; None where too small."""
+    """Return the motion between two reduced grey images of the same size; None if too small."""
     height, width = now.shape
     if min(height, width) < 16:
-        return None  # less than two patches of the method
+        return None  # fewer than two patches of the flow method
     threads = cv2.getNumThreads()
-    # The method works in stripes, one for each thread: on one thread it is the same everywhere.
+    # The method splits the image by threads: with one, the result is the same on every machine.
     cv2.setNumThreads(1)
     try:
         method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What goes into the new bag: the inputs as they were, and the node's messages beside them."""
+"""The new bag of a replay: the recorded inputs unchanged, and the node's messages beside them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.bags.bag_part import BagPart, OutputTopic
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult, frame_messages, node_topics
-from hiseg_ros.replay.node_messages import png_message, taxonomy_message
 from hiseg_ros.replay.stopwatch import Stopwatch
 from hiseg_ros.replay.truth import Truth
 from hiseg_ros.taxonomy import Taxonomy
 
 MAX_INFOS = 1000
-"""Of camera_info that wait for the next image: memory where images are missing."""
+"""Most camera_info messages that wait for the next image, which may be missing."""
 
 
 class NewBag:
-    """Writes frame after frame, part after part."""
+    """Writes the messages of each frame into the current part of the bag."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class NewBag:
         omit: frozenset[str],
         watch: Stopwatch,
     ) -> None:
-        """Know all topics.
+        """Collect the topics of the bag.
 
         Args:
-            cameras: That are replayed.
+            cameras: The cameras that are replayed.
             info_topics: The camera_info topics that the recordings have.
-            truth_topic: Name and type of the topic with the ground truth, if any.
+            truth_topic: Name and type of the topic with the ground truth, None without one.
             taxonomy: The label tree.
-            omit: Some of `frame_messages.PARTS`.
-            watch: Gets the time of building and of writing.
+            omit: Kinds of messages to leave out, some of `frame_messages.PARTS`.
+            watch: Stopwatch for the stages messages and write.
         """
         self._cameras, self._taxonomy, self._omit, self._watch = cameras, taxonomy, omit, watch
         self.info_topics = info_topics
@@ -66,32 +66,37 @@ class NewBag:
         return tuple(topics)
 
     def add_info(self, message: RawMessage) -> None:
-        """Take in a camera_info: it goes with the frames behind it."""
+        """Keep a camera_info; it is written with the next frame."""
         self._infos[message.topic] = message
         self._new_infos.append(message)
 
     def skip_frame(self) -> None:
-        """Pass over a frame that is in the bag already, or is none."""
+        """Skip a frame that is in the bag already, or is unreadable."""
         self._new_infos.clear()
 
     def begin(self, scratch: Path, number: int, time_ns: int) -> None:
-        """Start a part unless one is open; the first begins with the label trees.
+        """Start a part unless one is open; the first part begins with the label trees.
+
+        Args:
+            scratch: Folder for the unfinished file.
+            number: Number of the part, from 0.
+            time_ns: Recording time of the label trees.
 
         Raises:
-            BagError: It cannot be written.
+            BagError: The file cannot be written.
         """
         if self._part is not None:
             return
         self._part = BagPart(scratch, f'replay_{number}', self.topics)
         if number == 0:
             for camera in self._cameras:
-                tree = taxonomy_message(self._taxonomy)
+                tree = messages.taxonomy_message(self._taxonomy)
                 self._part.write(f'{camera.node}/taxonomy', time_ns, tree)
 
     def write(
         self, camera: Camera, raw: RawMessage, truth: Truth | None, result: FrameResult
     ) -> None:
-        """Write all messages of a frame into the open part.
+        """Write the messages of a frame into the open part.
 
         Raises:
             BagError: The disk is full.
@@ -106,8 +111,8 @@ class NewBag:
             if truth is not None and self._truth_topic is not None:
                 self._write_truth(part, raw.time_ns, truth, result.header)
         self._new_infos.clear()
-        messages = frame_messages(result, self._taxonomy, self._omit)
-        for topic, message in watch.timed(messages, 'messages'):
+        frame = frame_messages(result, self._taxonomy, self._omit)
+        for topic, message in watch.timed(frame, 'messages'):
             with watch.stage('write'):
                 part.write(f'{camera.node}/{topic}', raw.time_ns, message)
 
@@ -117,19 +122,19 @@ class NewBag:
         if truth.raw is not None:
             part.write_raw(name, truth.raw.time_ns, truth.raw.data)
         else:
-            part.write(name, time_ns, png_message(header, truth.label_ids))
+            part.write(name, time_ns, messages.compressed_message(header, truth.label_ids))
 
     def info_of(self, camera: Camera) -> RawMessage | None:
         """Return the newest camera_info of a camera."""
         return self._infos.get(camera.info_topic)
 
     def end(self, bag: Path) -> dict[str, Any]:
-        """Finish the open part; return what its metadata says.
+        """Finish the open part; return its metadata.
 
         Raises:
             BagError: The disk is full.
         """
-        assert self._part is not None  # begun with the first of its frames
+        assert self._part is not None  # begun with its first frame
         part, self._part = self._part, None
         with self._watch.stage('write'):
             return part.close(bag)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings through the engine, frame by frame, into a new bag and figures."""
+"""Offline replay: recordings through the engine, frame by frame, into a new bag and metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
+from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.replay.camera_track import CameraTrack
@@ -34,29 +34,29 @@ from hiseg_ros.types import RgbImage, Segmentation
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """What is replayed, and what for."""
+    """Inputs and options of a replay."""
 
     recordings: Sequence[Recording]
     cameras: Sequence[Camera]
     truth: TruthSource | None = None
-    """Of the first camera."""
+    """Ground truth of the first camera, None without any."""
     mapping: LabelMapping | None = None
-    """Of the ground truth."""
+    """Mapping of the ground truth's label ids."""
     omit: frozenset[str] = frozenset()
-    """Some of `frame_messages.PARTS`."""
+    """Kinds of messages to leave out, some of `frame_messages.PARTS`."""
     part_frames: int = PART_FRAMES
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the replay is made of, for metrics.json."""
+    """The inputs as plain values, for metrics.json."""
 
 
 class Replay:
-    """One replay, from the beginning or from where an earlier run was ended."""
+    """One replay, from the beginning or from where an earlier run ended."""
 
     def __init__(self, engine: SegmentationEngine, plan: ReplayPlan, folder: ReplayFolder) -> None:
         """Prepare, and load the state of an earlier run.
 
         Raises:
-            ConfigError: The earlier run's parts are not whole.
+            ConfigError: Parts of the earlier run are missing or damaged.
         """
         self._engine, self._plan, self._folder = engine, plan, folder
         self._watch = Stopwatch()
@@ -79,7 +79,7 @@ class Replay:
         self._parts: list[dict[str, Any]] = []
         self._state = folder.load()
         self.frames = 0
-        """Images that are behind us, the unreadable ones included."""
+        """Number of images processed so far, unreadable ones included."""
         if self._state is not None:
             self._load(self._state)
 
@@ -87,14 +87,15 @@ class Replay:
         """Replay to the end and write the results.
 
         Args:
-            on_frame: Called with the number of images that are behind us.
+            on_frame: Called after each image, in the calling thread, with the number of images so
+                far.
 
         Returns:
-            What metrics.json says.
+            The content of metrics.json.
 
         Raises:
             BagError: There is no image, or the new bag cannot be written.
-            HisegError: The ground truth does not fit.
+            HisegError: The ground truth does not fit the mapping or the images.
         """
         by_topic = {track.camera.topic: track for track in self._tracks}
         live = LiveRun(self._topics, list(by_topic))
@@ -117,7 +118,9 @@ class Replay:
                 else:
                     self._bag.skip_frame()
                     if position == resumed_at and self._state is not None:
-                        self._watch.load(self._state['watch'])  # skipping is no work
+                        self._watch.load(
+                            self._state['watch']
+                        )  # the time for skipping does not count
                 on_frame(position)
             if self._lines:
                 self._commit()
@@ -171,7 +174,7 @@ class Replay:
                 scores = self._scores.add(truth, segmentation)
         with self._watch.stage('figures'):
             masks = subclass_masks(segmentation, taxonomy, min_probability=MIN_PROBABILITY)
-            figures = track.figures.add(moment, rgb, segmentation, masks)
+            metrics = track.metrics.add(moment, rgb, segmentation, masks)
         info = self._bag.info_of(track.camera)
         result = FrameResult(
             image.header,
@@ -183,7 +186,7 @@ class Replay:
             None if info is None else decode(info, CAMERA_INFO),
         )
         self._bag.write(track.camera, message.raw, truth, result)
-        return {'stamp_ns': moment.stamp_ns, **figures, 'scores': scores}
+        return {'stamp_ns': moment.stamp_ns, **metrics, 'scores': scores}
 
     def _truth(self, moment: Moment, time_ns: int) -> Truth | None:
         if self._plan.truth is None:
@@ -195,14 +198,14 @@ class Replay:
         return found
 
     def _note(self, damage: Damage) -> None:
-        """Keep a damage, or count it where more are known than will be listed."""
+        """Keep a damage, or only count it where the list is full."""
         if len(self._damages) < MAX_DAMAGES:
             self._damages.append(damage)
         else:
             self._unlisted += 1
 
     def _commit(self) -> None:
-        """Close the part and keep it with the state behind it."""
+        """Close the part, and save it with the state after it."""
         about = self._bag.end(self._folder.bag)
         state = {
             'frames': self.frames,
@@ -227,7 +230,7 @@ class Replay:
 
     def _finish(self, stream: MessageStream, live: LiveRun) -> dict[str, Any]:
         damages = [*stream.damages, *self._damages]
-        # A damage that hits images and truth alike is said once.
+        # A damage that affects images and ground truth alike is listed once.
         known = {(damage.bag, damage.file) for damage in stream.damages}
         for damage in self._plan.truth.damages if self._plan.truth else []:
             if (damage.bag, damage.file) not in known:

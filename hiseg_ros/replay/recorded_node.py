@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The recording of a running node: which results it holds, gathered message by message."""
+"""Reading latency and drops of a running node from its recording, message by message."""
 
 from __future__ import annotations
 
@@ -19,46 +19,38 @@ from hiseg_ros.bags.node_results import STATS, result_places
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
-from hiseg_ros.replay.recorded_figures import LiveData, live_figures
-
-TIMES = (
-    'age', 'queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish',
-    'total', 'latency',
-)  # fmt: skip
-"""The times of FrameStats, without their suffix _ms."""
-
-CAUSES = ('busy', 'stale', 'malformed', 'unwanted', 'stopped', 'memory')
-"""Why the node drops an image: the counters of FrameStats, without their prefix dropped_."""
+from hiseg_ros.messages.build import DROP_CAUSES, STAGES
+from hiseg_ros.replay.live_metrics import LiveData, live_metrics
 
 DIAGNOSTICS, DIAGNOSTICS_TYPE = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'
 
 _NUMBER = re.compile(r'[0-9]{1,18}')
 _SHORTEST = 12
-"""Bytes of a message that has a stamp."""
+"""Fewest bytes of a serialised message with a header stamp."""
 _LATEST = 2**62
-"""Recording time in ns that only damage can give: the year 2116."""
+"""Recording times in ns from here on, the year 2116, come from damaged data."""
 
 
 class _Arrivals:
-    """Stamps and recording times of the messages of a topic: 16 bytes each."""
+    """Stamps and recording times of the messages of a topic, in 16 bytes each."""
 
     def __init__(self) -> None:
         self._stamps, self._times = array('q'), array('q')
 
     def add(self, message: RawMessage) -> None:
         is_whole = len(message.data) >= _SHORTEST and 0 <= message.time_ns < _LATEST
-        if is_whole and (stamp_ns := read_stamp_ns(message.data)):  # zero stands for none
+        if is_whole and (stamp_ns := read_stamp_ns(message.data)):  # zero means no stamp
             self._stamps.append(stamp_ns)
             self._times.append(message.time_ns)
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return stamps and recording times, the first of each stamp, by stamp."""
+        """Return stamps and recording times by ascending stamp, the first of equal stamps."""
         stamps, first = np.unique(np.array(self._stamps, np.int64), return_index=True)
         return stamps, np.array(self._times, np.int64)[first]
 
 
 class _Counters:
-    """How far the node's counters rose, which begin at zero whenever it is configured."""
+    """Sum of the increases of counters that start at zero whenever the node is configured."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] | None = None
@@ -67,18 +59,18 @@ class _Counters:
         self.rise: dict[str, int] = {}
 
     def add(self, bag: str, processed: int, values: dict[str, int]) -> None:
-        """Take in a report.
+        """Add a report.
 
         Args:
-            bag: The recording that it lies in.
-            processed: How many frames were processed by then.
-            values: How many were dropped by then, by cause.
+            bag: The recording that holds it.
+            processed: Number of frames processed so far.
+            values: Number of frames dropped so far, by cause.
         """
-        if bag != self._bag:  # what came between two recordings belongs to none
+        if bag != self._bag:  # what happened between two recordings is not counted
             self._bag, self._last, self._processed = bag, None, 0
         is_anew = processed < self._processed or (self._last is None and processed <= 1)
         last = {} if is_anew else self._last
-        # A recording that began later knows only what came after its first report.
+        # A recording that started later: count from its first report on.
         last = values if last is None else last
         for cause, value in values.items():
             self.rise[cause] = self.rise.get(cause, 0) + value - last.get(cause, 0)
@@ -86,23 +78,23 @@ class _Counters:
 
 
 class _Place:
-    """What one camera's results told so far."""
+    """Data of one camera's results so far."""
 
     def __init__(self) -> None:
         self.labels = _Arrivals()
-        self.times = {name: array('f') for name in TIMES}
+        self.times = {name: array('f') for name in STAGES}
         self.stats, self.diagnostics = _Counters(), _Counters()
 
 
 class LiveRun:
-    """Gathers what tells of latency and drops; about a hundred bytes for each frame."""
+    """Collects the data for latency and drops; about a hundred bytes for each frame."""
 
     def __init__(self, topics: Iterable[Topic], cameras: Sequence[str]) -> None:
-        """Find the topics; without results of a node there are none, and nothing is kept.
+        """Find the topics; without results of a node there are none, and nothing is collected.
 
         Args:
-            topics: Of all recordings.
-            cameras: Topics of the images.
+            topics: Topics of all recordings.
+            cameras: Names of the image topics.
         """
         known = {topic.name: topic.message_type for topic in topics}
         self._places = {place: _Place() for place in result_places(topics)}
@@ -116,7 +108,7 @@ class LiveRun:
         has_all = len(self._stats) == len(self._places)
         has_diagnostics = known.get(DIAGNOSTICS) == DIAGNOSTICS_TYPE and not has_all
         self.topics = frozenset({*self._labels, *self._stats}) - set(cameras)
-        """Beside the images."""
+        """Names of the topics whose messages `add` takes."""
         if has_diagnostics:
             self.topics |= {DIAGNOSTICS}
 
@@ -126,7 +118,7 @@ class LiveRun:
             self._images[message.topic].add(message)
 
     def add(self, message: StreamMessage) -> None:
-        """Count a message of one of the topics; what cannot be read is passed over."""
+        """Count a message of one of the topics; an unreadable one is skipped."""
         topic = message.raw.topic
         if topic in self._labels:
             self._places[self._labels[topic]].labels.add(message.raw)
@@ -143,7 +135,7 @@ class LiveRun:
     def _add_stats(self, bag: str, place: _Place, stats: Any) -> None:
         for name, column in place.times.items():
             column.append(float(getattr(stats, f'{name}_ms', math.nan)))
-        names = {cause: f'dropped_{cause}' for cause in CAUSES}
+        names = {cause: f'dropped_{cause}' for cause in DROP_CAUSES}
         values = {c: int(getattr(stats, n)) for c, n in names.items() if hasattr(stats, n)}
         place.stats.add(bag, int(getattr(stats, 'processed', 0)), values)
 
@@ -151,13 +143,13 @@ class LiveRun:
         by_name = {status.name: status for status in report.status}
         for name, place in self._places.items():
             node, _, camera = name.rpartition('/')
-            # Of one camera, or of a node of several.
+            # Status of a node with one camera, or of one camera of several.
             titles = (f'{name}: segmentation', f'{node}: camera {camera}')
             status = next((by_name[title] for title in titles if title in by_name), None)
             if status is None:
                 continue
             values = {e.key: int(e.value) for e in status.values if _NUMBER.fullmatch(e.value)}
-            found = {cause: values.get(f'frames dropped {cause}') for cause in CAUSES}
+            found = {cause: values.get(f'frames dropped {cause}') for cause in DROP_CAUSES}
             place.diagnostics.add(
                 bag,
                 values.get('frames processed', 0),
@@ -165,7 +157,7 @@ class LiveRun:
             )
 
     def summary(self) -> list[dict[str, Any]] | None:
-        """Return the figures of each camera; None where the recording is none of a live node."""
+        """Return the metrics of each camera; None if no running node was recorded."""
         if not self._places:
             return None
         images = {camera: arrivals.arrays() for camera, arrivals in self._images.items()}
@@ -181,8 +173,8 @@ class LiveRun:
                 {n: np.array(column, np.float64) for n, column in place.times.items()}, rise,
             )  # fmt: skip
             if data.is_live:
-                found.append({'camera': camera, 'node': name, **live_figures(data)})
-        # Of a camera that was not replayed, under the stamps of one that was.
+                found.append({'camera': camera, 'node': name, **live_metrics(data)})
+        # Drop results of a camera that is not replayed but has the stamps of one that is.
         found = [
             row
             for row in found
@@ -204,7 +196,7 @@ def _shared_words(row: Mapping[str, Any]) -> int:
 def _camera_of(
     place: str, stamps: NDArray[np.int64], images: dict[str, NDArray[np.int64]]
 ) -> str | None:
-    """Return the camera that results were made from: they have the stamps of its images.
+    """Return the camera whose images have the stamps of some results.
 
     Where cameras are triggered together, the names decide: /front/image_raw belongs to
     /front/segmentation as well as to /segmentation/front.

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The output folder of a replay: parts that are whole, a state behind them, results at the end."""
+"""The output folder of a replay: finished parts, the state to resume from, and the results."""
 
 from __future__ import annotations
 
@@ -23,30 +23,36 @@ BAG, FRAMES, METRICS, TIMING, RUN, WORK = (
 """Names in the output folder; the bag and the unfinished work are folders."""
 
 PART_FRAMES = 25
-"""Frames in the first files of the bag."""
+"""Frames in each of the first files of the bag."""
 PARTS_OF_A_LENGTH = 20
-"""Files after which the length doubles: few files for long drives, little lost by a kill."""
+"""Number of files after which the frames per file double: few files for a long drive, and little
+lost when the process is killed."""
 
 
 def part_frames(number: int, first: int = PART_FRAMES) -> int:
-    """Return how many frames go into a file of the bag."""
+    """Return the number of frames in a file of the bag.
+
+    Args:
+        number: Number of the file, from 0.
+        first: Frames in the first files.
+    """
     return first * 2 ** (number // PARTS_OF_A_LENGTH)
 
 
 class ReplayFolder:
-    """Where a replay is written and resumed."""
+    """The folder that a replay is written to and resumed from; locked while it is in use."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any], *, restart: bool = False) -> None:
-        """Make the folder, or go on with an earlier replay of the same.
+        """Make the folder, or open that of an earlier replay of the same inputs.
 
         Args:
             path: The folder.
-            facts: What the replay is made of; an earlier one must have the same.
-            restart: Whether an earlier replay is removed first.
+            facts: The inputs of the replay; those of an earlier one must be equal.
+            restart: Whether to remove an earlier replay first.
 
         Raises:
-            ConfigError: It cannot be written, holds something else, or a replay of other
-                recordings, weights or options, or another process writes it at the moment.
+            ConfigError: It cannot be written, holds foreign files or a replay of other recordings,
+                weights or options, or another process is writing it.
         """
         self.path, self.bag, self.work = path, path / BAG, path / WORK
         try:
@@ -133,7 +139,7 @@ class ReplayFolder:
         return found
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state behind the last whole part, None before the first.
+        """Return the state after the last finished part, None before the first.
 
         Raises:
             ConfigError: A part is missing or damaged.
@@ -162,13 +168,13 @@ class ReplayFolder:
         lines: Sequence[str],
         state: Mapping[str, Any],
     ) -> None:
-        """Keep a part for good: from here on a resumed run begins behind it.
+        """Save a part with the state after it; a resumed run continues behind it.
 
         Args:
-            parts: Of the parts before; the new one is appended.
-            about: Metadata of the new part's file, which is in the bag's folder already.
+            parts: The parts before; the new one is appended.
+            about: Metadata of the new part's file, which is already in the bag's folder.
             lines: Records of its frames.
-            state: Of all that counts, behind this part.
+            state: State of all counters after this part.
 
         Raises:
             ConfigError: The disk is full.
@@ -191,7 +197,7 @@ class ReplayFolder:
         metrics: Mapping[str, Any],
         timing: Mapping[str, Any],
     ) -> None:
-        """Write the results; metrics.json comes last and says that all is there.
+        """Write the results; metrics.json is written last and marks them complete.
 
         Raises:
             ConfigError: The disk is full.
@@ -211,7 +217,7 @@ class ReplayFolder:
         self.clean()
 
     def clean(self) -> None:
-        """Remove what only an unfinished replay needs."""
+        """Release the lock and remove the files that only an unfinished replay needs."""
         self._lock.close()
         shutil.rmtree(self.work, ignore_errors=True)
 
@@ -219,7 +225,7 @@ class ReplayFolder:
         return self.work / f'frames_{number}.jsonl'
 
     def _write(self, name: str | Path, text: str) -> None:
-        """Write a file so that it is there as a whole or not at all."""
+        """Write a file atomically."""
         path = self.path / name
         scratch = self.work / f'{path.name}.tmp'
         try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Signs followed across frames: each sighting joins the track it overlaps after the motion."""
+"""Tracks of signs across frames, by overlap after the motion of the image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, SubclassMask
 
 MIN_IOU = 0.2
-"""Overlap of a sighting with a track, moved as the image moved, from which it is the same."""
+"""Least IoU of a sighting with a track, moved as the image moved, to belong to it."""
 MAX_MISSED = 3
-"""Frames in a row in which a sign may go unseen."""
+"""Most frames in a row in which a track may have no sighting."""
 
 Roi = tuple[int, int, int, int]
 """(y, x, height, width) in image pixels."""
@@ -26,7 +26,7 @@ Roi = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame among those of its camera."""
+    """Number and stamp of a frame."""
 
     frame: int
     """Number among all replayed frames, from 0."""
@@ -35,20 +35,20 @@ class Moment:
 
 @dataclass
 class Track:
-    """One sign over time."""
+    """One sign across frames."""
 
     number: int
     first: Moment
     last: Moment
     roi: Roi
-    """Where it is, or would be if it were seen."""
+    """Box of the last sighting, moved with the image since."""
     mask: NDArray[np.bool_]
     sightings: int = 0
     missed: int = 0
     frames_of: dict[int, int] = field(default_factory=dict)
-    """Sightings by the type that had the largest vote."""
+    """Number of sightings by the type with the largest vote."""
     votes: dict[int, float] = field(default_factory=dict)
-    """Summed votes by type, of the best types of each sighting."""
+    """Summed votes by type, over the best types of each sighting."""
     best: dict[str, Any] = field(default_factory=dict)
     best_value: float = -1.0
 
@@ -59,7 +59,7 @@ class Track:
         self.frames_of[mask.node_id] = self.frames_of.get(mask.node_id, 0) + 1
         for node_id, vote in mask.top:
             self.votes[node_id] = self.votes.get(node_id, 0.0) + float(vote)
-        value = mask.area * float(mask.score)  # large and sure
+        value = mask.area * float(mask.score)  # prefers large and certain sightings
         if value > self.best_value:
             self.best_value = value
             self.best = {
@@ -71,7 +71,7 @@ class Track:
             }
 
     def summary(self, taxonomy: Taxonomy) -> dict[str, Any]:
-        """Return the track with its type: the one with most votes."""
+        """Return the track as plain values; its type is the one with the largest summed vote."""
         order = sorted(self.votes, key=lambda node_id: (-self.votes[node_id], node_id))
         return {
             'track': self.number,
@@ -112,16 +112,16 @@ class SignTracks:
         motion: Motion | None,
         image_size: ImageSize,
     ) -> list[dict[str, Any]]:
-        """Follow the signs of one frame.
+        """Assign the signs of one frame to tracks.
 
         Args:
-            moment: When.
+            moment: Number and stamp of the frame.
             masks: Its signs.
-            motion: Since the frame before; None where that is no use: all tracks end.
+            motion: Motion since the frame before; None ends all tracks.
             image_size: (H, W) of the image.
 
         Returns:
-            One row for each mask, with its track.
+            One row for each mask, with the number of its track.
         """
         if motion is None:
             self._end(self._active)
@@ -170,7 +170,7 @@ class SignTracks:
         return sorted([*self._ended, *still], key=lambda row: int(row['track']))
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         active = [
             {
                 **vars(track),
@@ -184,7 +184,7 @@ class SignTracks:
         return {'active': active, 'ended': self._ended, 'next': self._next}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self._ended, self._next = state['ended'], state['next']
         self._active = [
             Track(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Label flicker without ground truth: steady pixels whose label changed from frame to frame."""
+"""Label flicker, without ground truth: steady pixels whose label changes from frame to frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hiseg_ros.types import UNLABELED, LabelImage
 
 
 class Stability:
-    """Counts pixels that optical flow follows surely, and those of them whose label changed."""
+    """Counts the pixels that optical flow follows reliably, and those whose label changed."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         """Start at zero."""
@@ -22,17 +22,17 @@ class Stability:
         self._tables = [taxonomy.node_id_at_level(level) for level in range(1, taxonomy.depth + 1)]
         self.pairs = 0
         self.steady = np.zeros(256, np.int64)
-        """By node in the frame before."""
+        """(256,) steady pixels by their node in the frame before."""
         self.changed = np.zeros(256, np.int64)
         self.changed_at_level = np.zeros(len(self._tables), np.int64)
 
     def add(self, before: LabelImage, now: LabelImage, motion: Motion) -> dict[str, Any]:
-        """Count one pair of frames; return its figures.
+        """Count one pair of frames; return its metrics.
 
         Args:
             before: (h, w) reduced labels of the frame before.
-            now: (h, w) of this frame.
-            motion: Between the two.
+            now: (h, w) reduced labels of this frame.
+            motion: Motion between the two.
         """
         there = now[motion.row, motion.column]
         counted = motion.is_steady & (before != UNLABELED) & (there != UNLABELED)
@@ -50,7 +50,7 @@ class Stability:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures of all pairs; shares are None where nothing was steady."""
+        """Return the metrics of all pairs; a share of no steady pixels is None."""
         total = int(self.steady.sum())
         return {
             'pairs': self.pairs,
@@ -75,7 +75,7 @@ class Stability:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         return {
             'pairs': self.pairs,
             'steady': self.steady,
@@ -84,7 +84,7 @@ class Stability:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.pairs = state['pairs']
         self.steady, self.changed = state['steady'], state['changed']
         self.changed_at_level = state['changed_at_level']

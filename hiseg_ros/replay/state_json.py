@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Values and arrays as JSON text that gives back exactly the same."""
+"""JSON for plain values and numpy arrays, exact to the bit.
+
+The json module has no form for arrays, and pickle would run code from a file.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ _ARRAY = 'ndarray'
 
 
 def dumps(value: Any) -> str:
-    """Return dicts, lists, plain values and numpy arrays as text."""
+    """Return dicts, lists, plain values and numpy arrays as JSON text."""
     return json.dumps(value, default=_plain, separators=(',', ':'))
 
 
 def loads(text: str) -> Any:
-    """Return what was given to `dumps`; tuples have become lists, keys texts.
+    """Return the value that was given to `dumps`; tuples become lists, and keys strings.
 
     Raises:
         ValueError: The text is damaged.

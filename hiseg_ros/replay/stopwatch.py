@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a replay goes; kept apart from its results, which have to be comparable."""
+"""Time of a replay by stage; kept apart from its results, which must not depend on it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 Item = TypeVar('Item')
 
 STAGES = ('read', 'decode', 'segment', 'truth', 'figures', 'messages', 'write')
-"""From the disk, message to image, the engine, ground truth, flow and tracks, building the
-messages, into the new bag."""
+"""Reading from disk, decoding the image, the engine, ground truth, metrics such as flow and
+tracks, building the messages, writing into the new bag."""
 
 
 class Stopwatch:
@@ -30,7 +30,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add what happens inside to a stage."""
+        """Add the time of the with block to a stage."""
         started = perf_counter()
         try:
             yield
@@ -38,7 +38,7 @@ class Stopwatch:
             self.seconds[name] += perf_counter() - started
 
     def timed(self, items: Iterable[Item], name: str) -> Iterator[Item]:
-        """Yield items, their making counted for a stage."""
+        """Yield items, and add the time until each is there to a stage."""
         iterator = iter(items)
         while True:
             with self.stage(name):
@@ -49,7 +49,7 @@ class Stopwatch:
             yield item
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         return {
             'seconds': dict(self.seconds),
             'elapsed_s': self.elapsed_s + perf_counter() - self._since,
@@ -57,7 +57,7 @@ class Stopwatch:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.seconds, self.elapsed_s = dict(state['seconds']), state['elapsed_s']
         self.frames, self._since = state['frames'], perf_counter()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorded run shows: frames, losses, latency and rate, from the messages themselves."""
+"""Summary of a recorded run of the node: frames, drops, latency and rates from its messages."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from hiseg_ros.bags.stamps import header_stamp_ns, read_stamp_ns
 from hiseg_ros.errors import BagError
 
 STAGES = ('queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'publish')
-"""Stages of a frame in FrameStats, as fields with the suffix _ms."""
+"""Stages that are summarised; fields of FrameStats with the suffix _ms."""
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One message of a frame."""
+    """Stamp and arrival of one message."""
 
     stamp_ns: int
     """Header stamp: when the camera took the image."""
     received_ns: int
-    """When the recorder's middleware took the message in."""
+    """Time at which the recorder's middleware received the message."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The messages of a recorded run that the figures are computed from."""
+    """The messages of a recorded run that the summary is computed from."""
 
     camera: Sequence[FrameRecord]
     labels: Sequence[FrameRecord]
@@ -40,15 +40,15 @@ class Run:
     image_size: tuple[int, int] | None
     """(height, width) of the labels; None where there are none."""
     counts: Mapping[str, int]
-    """Messages by topic, of the whole recording."""
+    """Number of messages by topic, in the whole recording."""
 
 
 def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
-    """Read what the figures need from a recording.
+    """Read the messages that the summary needs from a recording.
 
     Args:
         path: The recorded bag.
-        camera_topic: Where the images came from.
+        camera_topic: Topic of the images.
         node: Name of the recorded node.
 
     Raises:
@@ -74,15 +74,14 @@ def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
 
 
 def summarize(run: Run) -> dict[str, Any]:
-    """Return the figures of a run.
+    """Return the summary of a run.
 
     `frames_published` counts the images with a stamp of their own, `frames_processed` those with
-    labels, `frames_dropped` the rest; `images_not_recorded` have labels but no recorded image.
-    `latency_ms` is the time from an image's
-    stamp, set when it was published, to the arrival of its labels at another process;
-    `node_latency_ms` is the node's own measure, to its last publish. Rates are frames per second
-    between first and last stamp. `images_not_recorded` and `labels_not_recorded` are what the
-    recorder missed.
+    labels or statistics, and `frames_dropped` the others. `images_not_recorded` and
+    `labels_not_recorded` count the messages that the recorder missed. `latency_ms` is the time
+    from an image's stamp, set when it was published, to the arrival of its labels at another
+    process; `node_latency_ms` is measured by the node, to its last publish. Rates are frames per
+    second between the first and last stamp.
 
     Raises:
         BagError: No image was recorded.
@@ -135,7 +134,7 @@ def rate_hz(stamps_ns: Sequence[int]) -> float | None:
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """Return the main figures as a short table."""
+    """Return the main values of a summary as a short table."""
     size, latency = summary['image_size'], summary['latency_ms']
 
     def number(value: float | None, unit: str) -> str:

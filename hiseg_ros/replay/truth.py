@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The ground truth of each frame: a topic with the same stamps, or a folder of label images."""
+"""Sources of ground truth: a topic with the stamps of the images, or a folder of label files."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.hiseg_types import decode
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
-from hiseg_ros.images import read_image
+from hiseg_ros.images import read_ids
+from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Mapping
 
 WINDOW_S = 2.0
-"""How far from its image a ground truth may lie in the recording, in recording time."""
+"""Longest time between an image and its ground truth in the recording."""
 
 FIRST_STAMP_NS = 10**12
-"""Names of label files that are all at least so large are stamps."""
+"""Label files whose names are all numbers of at least this size are named by stamp."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +35,32 @@ class Truth:
     """The ground truth of one frame."""
 
     label_ids: NDArray[np.uint8]
-    """(H, W) label ids."""
+    """(H, W) uint8 label ids."""
     raw: RawMessage | None
-    """The message it came in, where it is one."""
+    """The message that held it, None for a file."""
 
 
 class TruthSource(Protocol):
-    """Gives each frame its ground truth."""
+    """Source of the ground truth of each frame."""
 
     topic: str
-    """Where it is found, or goes, in a bag."""
+    """Topic of the ground truth in the recording and in the new bag."""
     message_type: str
 
     @property
     def damages(self) -> list[Damage]:
-        """Where its recording is damaged."""
+        """Damages of its recording."""
 
     def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
-        """Return the truth of a frame, where it is damaged, or None without one.
+        """Return the ground truth of a frame, its damage, or None without one.
 
         Args:
             frame: Number of the image, from 0.
-            stamp_ns: Its stamp.
-            time_ns: Its recording time; grows from call to call.
+            stamp_ns: Header stamp of the image.
+            time_ns: Recording time of the image; ascending from call to call.
 
         Raises:
-            HisegError: It is no image of label ids.
+            HisegError: The ground truth is no image of label ids.
         """
 
 
@@ -90,11 +89,11 @@ class TruthTopic:
 
     @property
     def damages(self) -> list[Damage]:
-        """Where the recording is damaged, as far as it was read."""
+        """Damages of the recording, as far as it was read."""
         return self._stream.damages
 
     def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
-        """Return the truth with the frame's stamp, see `TruthSource`.
+        """Return the ground truth with the frame's stamp, see `TruthSource`.
 
         Raises:
             BagError: It is no image of label ids.
@@ -111,28 +110,28 @@ class TruthTopic:
         if message is None:
             return None
         try:
-            pixels = array_of(decode(message.raw, self.message_type))
+            pixels = values_of(decode(message.raw, self.message_type))
         except ImageError as error:
             return message.damage(str(error))
         return Truth(one_byte(pixels, self.topic), message.raw)
 
 
 class TruthFolder:
-    """Ground truth from PNG files, named by stamps or in the order of the frames."""
+    """Ground truth from PNG files, named by stamp or in the order of the frames."""
 
     topic = '/ground_truth/label_ids/compressed'
-    """Where the labels go in the new bag."""
+    """Topic of the ground truth in the new bag."""
     message_type = IMAGE_TYPES[1]
 
     def __init__(self, folder: Path, frames: int) -> None:
         """List the files.
 
         Args:
-            folder: Holds the PNG files.
-            frames: How many images the camera has.
+            folder: Folder with the PNG files.
+            frames: Number of images of the camera.
 
         Raises:
-            ConfigError: There are no files, or neither their names nor their number fit.
+            ConfigError: There are no files, or neither their names nor their number fits.
         """
         files = sorted(folder.glob('*.png'))
         self._by_stamp: dict[int, Path] = {}
@@ -150,11 +149,11 @@ class TruthFolder:
 
     @property
     def damages(self) -> list[Damage]:
-        """None: what cannot be read ends the replay."""
+        """Empty: a file that cannot be read ends the replay."""
         return []
 
     def at(self, frame: int, stamp_ns: int, time_ns: int) -> Truth | Damage | None:
-        """Return the truth of a frame, see `TruthSource`.
+        """Return the ground truth of a frame, see `TruthSource`.
 
         Raises:
             ConfigError: A file is no image of label ids.
@@ -165,7 +164,7 @@ class TruthFolder:
         if path is None:
             return None
         try:
-            pixels = read_image(path, cv2.IMREAD_UNCHANGED)
+            pixels = read_ids(path)
         except ImageError as problem:
             raise ConfigError(
                 f'{path} cannot be read as an image ({problem}); expected a whole PNG file.'
@@ -174,7 +173,7 @@ class TruthFolder:
 
 
 def one_byte(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Return label ids as bytes.
+    """Return label ids as uint8.
 
     Raises:
         BagError: There are several channels, or an id above 255.
@@ -189,10 +188,15 @@ def one_byte(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 
 def check_label_ids(label_ids: NDArray[np.uint8], mapping: Mapping, where: str) -> None:
-    """Refuse label ids that the mapping does not know.
+    """Check that all label ids belong to the mapping.
+
+    Args:
+        label_ids: (H, W) uint8.
+        mapping: Mapping of the ground truth.
+        where: Origin of the labels, for the error message.
 
     Raises:
-        BagError: An id is neither a label nor unlabeled.
+        BagError: An id is neither that of a label nor unlabeled.
     """
     known = {label.label_id for label in mapping.labels}
     # An id of -1 is 255 in a byte.

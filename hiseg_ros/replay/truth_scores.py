@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Scores against ground truth, of each frame and of all: in its own labels and at every level."""
+"""Scores against ground truth, per frame and over all: in its labels and at every tree level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hiseg_ros.types import Segmentation
 
 
 class TruthScores:
-    """Counts frames against their ground truth."""
+    """Scores frames against their ground truth."""
 
     def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
         """Start at zero."""
@@ -30,11 +30,11 @@ class TruthScores:
         ]
 
     def add(self, truth: Truth | None, segmentation: Segmentation) -> dict[str, Any] | None:
-        """Count one frame; return its figures, None without a truth.
+        """Score one frame; return its metrics, None without ground truth.
 
         Raises:
-            BagError: The truth has a label id that the mapping does not know.
-            ImageError: The truth differs from the image in size.
+            BagError: The ground truth has a label id that the mapping does not know.
+            ImageError: The ground truth differs from the image in size.
         """
         if truth is None:
             self.frames_without += 1
@@ -46,16 +46,16 @@ class TruthScores:
         summed = Confusion(self.mapping)
         summed.add(truth.label_ids, predicted)
         return {
-            'nodes': _figures(one.confusion()),
+            'nodes': _metrics(one.confusion()),
             'nodes_by_level': [
-                _figures(merge_nodes(groups, one.counts, self._taxonomy))
+                _metrics(merge_nodes(groups, one.counts, self._taxonomy))
                 for groups in self._groups
             ],
-            'summed': _figures(summed),
+            'summed': _metrics(summed),
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures: those of `PixelScores.summary`, with a matrix at every level."""
+        """Return the metrics of `PixelScores.summary`, with a confusion matrix at every level."""
         scores = self._all.summary()
         node_counts, summed_counts = self._all.nodes.counts.counts, self._all.summed.counts
         for row, groups in zip(scores['nodes']['by_level'], self._groups, strict=True):
@@ -73,7 +73,7 @@ class TruthScores:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         calibration = self._all.calibration
         return {
             'frames': self._all.images,
@@ -85,7 +85,7 @@ class TruthScores:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         scores, calibration = self._all, self._all.calibration
         scores.images, self.frames_without = state['frames'], state['frames_without']
         scores.nodes.counts.counts = state['nodes']
@@ -94,8 +94,8 @@ class TruthScores:
         calibration.pixels, calibration.right, calibration.confidence = state['calibration']
 
 
-def _figures(confusion: Confusion) -> dict[str, float | None]:
-    """Return a frame's figures; its mIoU is over the labels that are true in it."""
+def _metrics(confusion: Confusion) -> dict[str, float | None]:
+    """Return a frame's metrics; its mIoU is over the labels in its ground truth."""
     counts = confusion.counts
     is_true = counts.sum(1) > 0
     miou = mean(confusion.iou()[is_true])

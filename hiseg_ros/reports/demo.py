@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded run as an overlay video and as images with a legend."""
+"""Overlay video and images with legends from a recorded run of the node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from hiseg_ros.bags.bag import read_images, read_taxonomy
@@ -35,14 +34,14 @@ def write_video(
     node: str = '/segmentation',
     on_frame: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the recorded overlays as a video, with names, and figures in a strip below.
+    """Write the recorded overlays as a video, with names, and latency in a strip below.
 
     Args:
         recording: The recorded bag.
-        run: What was read from it.
+        run: The messages read from it.
         path: The video; ends in .mp4.
         node: Name of the recorded node.
-        on_frame: Called after each frame.
+        on_frame: Called after each frame, in the calling thread.
 
     Returns:
         The number of frames written.
@@ -96,14 +95,17 @@ def _stages(stats: Any) -> str:
 def write_images(
     recording: Path, run: Run, folder: Path, *, count: int = 4, node: str = '/segmentation'
 ) -> tuple[Path, ...]:
-    """Write overlays from all over the run, each with names and the legend of what is in it.
+    """Write overlays at equal distances in the run, each with names and a legend of its nodes.
 
     Args:
         recording: The recorded bag.
-        run: What was read from it.
-        folder: Gets overlay_1.png, overlay_2.png, ...
-        count: How many; fewer where fewer frames were processed.
+        run: The messages read from it.
+        folder: Folder for overlay_1.png, overlay_2.png, ...
+        count: Number of images; fewer if fewer frames were processed.
         node: Name of the recorded node.
+
+    Returns:
+        The paths of the images.
 
     Raises:
         BagError: The recording lacks overlays, labels or the label tree.
@@ -127,7 +129,7 @@ def write_images(
         image = draw_names(image, place_names(labels, taxonomy), taxonomy)
         image = with_legend(image, labels, taxonomy)
         try:
-            write_image(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            write_image(path, image)
         except ImageError as problem:
             raise ConfigError(
                 f'{path} cannot be written; expected a writable folder.'
@@ -137,6 +139,6 @@ def write_images(
 
 
 def evenly_spaced(total: int, count: int) -> tuple[int, ...]:
-    """Return the middles of `count` equal parts of `total` items; fewer where fewer are there."""
+    """Return the indices at the middles of `count` equal parts of `total` items, or of all."""
     count = min(total, count)
     return tuple((2 * i + 1) * total // (2 * count) for i in range(count))

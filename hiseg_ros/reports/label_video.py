@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded labels as a film for people: overlay or side by side, with names and a legend."""
+"""Video of recorded labels: overlay or side by side, with names and a legend."""
 
 from __future__ import annotations
 
@@ -33,43 +33,43 @@ from hiseg_ros.visualization import (
 )
 
 MIN_HEIGHT, MAX_HEIGHT = 720, 1080
-"""Rows of the image where none are asked for: smaller and larger ones are scaled."""
+"""Least and largest number of rows if no height is given; other images are scaled."""
 LEGEND_SHARE = 0.001
-"""Nodes on a smaller share of all pixels of the film are left out of its legend."""
+"""Least share of all pixels of the video for a node to be in its legend."""
 
 
 @dataclass(frozen=True)
-class FilmStyle:
-    """How a film looks."""
+class VideoStyle:
+    """Appearance of a video."""
 
     side_by_side: bool = False
     """Camera image left and overlay right, instead of the overlay alone."""
     names: bool = True
-    """Whether names stand in large regions."""
+    """Whether names are written into large regions."""
     legend: bool = True
-    """Whether a legend of the most common nodes stands below the image."""
+    """Whether a legend of the most common nodes is drawn below the image."""
     alpha: float = 0.5
     """Share of colour in the overlay, 0 to 1."""
     height: int = 0
-    """Rows of the image; 0 keeps the camera's within 720 to 1080."""
+    """Rows of the image; 0 keeps those of the camera, limited to 720 to 1080."""
 
 
 @dataclass(frozen=True)
 class Footage:
-    """What of a recording becomes a film."""
+    """The topics of a recording that a video is made from."""
 
     recording: Recording
     image: Topic
     """The camera, or the node's overlays where the camera was not recorded."""
     is_overlay: bool
     labels: Topic
-    """Of the node."""
+    """Label images of the node."""
     taxonomy: Taxonomy
 
 
 @dataclass(frozen=True)
 class LabelSurvey:
-    """What a first look at the labels tells about the whole film."""
+    """Length, rate and nodes of a whole video, found by reading its labels once."""
 
     frames: int
     rate_hz: float
@@ -78,7 +78,7 @@ class LabelSurvey:
 
 
 def survey(footage: Footage) -> LabelSurvey:
-    """Go through the labels once, so that legend and rate are those of the whole film.
+    """Read all labels once, for a legend and rate of the whole video.
 
     Raises:
         BagError: The recording has no labels.
@@ -101,35 +101,36 @@ def survey(footage: Footage) -> LabelSurvey:
     return LabelSurvey(frames, rate_hz, {int(i): float(shares[i]) for i in np.flatnonzero(shares)})
 
 
-def write_film(
+def write_label_video(
     path: Path,
     footage: Footage,
-    style: FilmStyle | None = None,
+    style: VideoStyle | None = None,
     *,
     on_frame: Callable[[], object] = lambda: None,
     known: LabelSurvey | None = None,
 ) -> tuple[int, list[Damage]]:
-    """Write a film of the recorded labels over their images.
+    """Write a video of the recorded labels over their images.
 
-    Frames keep their distance in time; where the node dropped an image the one before it stands
-    longer.
+    Frames keep their distance in time; where the node dropped an image, the one before it is
+    shown longer.
 
     Args:
-        path: The film; ends in .mp4.
-        footage: What is shown.
-        style: How.
-        on_frame: Called after each frame.
-        known: Of this footage, where it was surveyed before.
+        path: The video; ends in .mp4.
+        footage: The topics to show.
+        style: Appearance of the video; None for the defaults.
+        on_frame: Called after each frame, in the calling thread.
+        known: Result of `survey` for this footage, if it was called before.
 
     Returns:
-        The number of frames written, and where the recording is damaged.
+        The number of frames written, and the damages of the recording.
 
     Raises:
-        BagError: No image has labels, or the camera was not recorded and is asked for.
-        ConfigError: The film cannot be written.
+        BagError: No image has labels, or a side-by-side view needs a camera that was not
+            recorded.
+        ConfigError: The video cannot be written.
         ImageError: An image and its labels differ in size.
     """
-    style, known = style or FilmStyle(), known or survey(footage)
+    style, known = style or VideoStyle(), known or survey(footage)
     if style.side_by_side and footage.is_overlay:
         raise BagError(
             f'The recording {footage.recording.path} has overlays but not the images below '
@@ -166,16 +167,16 @@ def write_film(
 def compose(
     frame: LabelledFrame,
     footage: Footage,
-    style: FilmStyle,
+    style: VideoStyle,
     previous: Sequence[PlacedName] = (),
 ) -> tuple[RgbImage, tuple[PlacedName, ...]]:
-    """Return a frame's image without its strips, and where names stand in it.
+    """Return a frame's image, without strips below it, and the names written into it.
 
     Args:
         frame: Image and labels.
-        footage: It comes from.
-        style: How it looks.
-        previous: Names of the frame before.
+        footage: The topics they come from.
+        style: Appearance of the video.
+        previous: Names in the frame before.
 
     Raises:
         ImageError: Image and labels differ in size.

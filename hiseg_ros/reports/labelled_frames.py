@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images of a recording together with the labels that were made from them."""
+"""Images of a recording paired with their labels by stamp."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiseg_ros.bags.bag import Topic
-from hiseg_ros.bags.camera_image import rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import MessageStream, StreamMessage
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.types import LabelImage, RgbImage
 
 MAX_WAITING = 64
-"""Images that wait for their labels at one time: memory for two seconds of a camera."""
+"""Most images that wait for their labels at a time, about two seconds of a camera."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,15 @@ class LabelledFrame:
 
 
 def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Iterator[LabelledFrame]:
-    """Yield every image whose labels were recorded too, in the order in which both are there.
+    """Yield every image whose labels were recorded too, once both have been read.
 
-    Images without labels, such as those that a busy node dropped, are passed over, and so is
-    what cannot be decoded; `stream.damages` says so afterwards.
+    Images without labels, such as those that a busy node dropped, are skipped. Messages that
+    cannot be decoded are skipped too, and added to `stream.damages`.
 
     Args:
-        stream: Of the topics `image` and `labels`.
-        image: With the camera's images, or the node's overlays.
-        labels: With images of node ids under the images' own stamps.
+        stream: Messages of the topics `image` and `labels`.
+        image: Topic of the camera's images or of the node's overlays.
+        labels: Topic of label images, with the stamps of the images.
     """
     waiting: dict[str, dict[int, StreamMessage]] = {image.name: {}, labels.name: {}}
     for message in stream:
@@ -60,11 +59,11 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
         pair = {here: message, other: partner}
         try:
             rgb = rgb_of(pair[image.name].decode())
-            ids = array_of(pair[labels.name].decode())
+            ids = values_of(pair[labels.name].decode())
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
             continue
-        # A node works on one image after the other: older ones were dropped.
+        # The node processes images in order: what is older has no partner.
         for names in waiting.values():
             for old in [key for key in names if key < stamp]:
                 del names[old]
@@ -72,11 +71,11 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
 
 
 def label_images(stream: MessageStream) -> Iterator[tuple[int, LabelImage]]:
-    """Yield (stamp in ns, labels) of a stream of one topic, but for what is damaged."""
+    """Yield (stamp in ns, labels) of a stream of one topic; damaged messages are skipped."""
     for message in stream:
         stamp = _stamp(message.raw)
         try:
-            ids = array_of(message.decode())
+            ids = values_of(message.decode())
         except ImageError:
             continue
         if stamp is not None:

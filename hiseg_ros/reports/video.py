@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""MP4 videos (H.264) that play on every machine, at the pace of the frames' own stamps."""
+"""MP4 videos (H.264) whose frames are timed by their stamps.
+
+OpenCV's writer has a fixed rate and, in its wheels, no H.264.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ from hiseg_ros.types import RgbImage
 
 TICKS_PER_S = 90_000
 STRIP_HEIGHT = 24
-"""Pixels of the strip below the image that holds the text."""
+"""Rows of the strip with text below the image."""
 
 
 def with_strip(rgb: RgbImage, text: str) -> RgbImage:
-    """Return the image with a strip below it that holds one line of text.
+    """Return the image with a strip with one line of text below it.
 
     Args:
         rgb: (H, W, 3) uint8.
-        text: Shortened to what fits.
+        text: The line; shortened to the width.
 
     Returns:
         (H + STRIP_HEIGHT, W, 3) uint8; the image itself is unchanged.
@@ -43,18 +46,18 @@ def with_strip(rgb: RgbImage, text: str) -> RgbImage:
 
 
 class VideoWriter:
-    """Writes rgb frames with their stamps; use as a context manager.
+    """Writes RGB frames with their stamps; use as a context manager.
 
-    Frames keep their distance in time, so a frame that the node dropped shows as the frame before
-    it standing longer. Odd sizes are filled up to even ones, which H.264 needs.
+    Frames keep their distance in time: instead of a frame that the node dropped, the one before
+    it is shown longer. Odd sizes are padded to even ones, which H.264 needs.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
         """Open the file.
 
         Args:
-            path: Ends in .mp4; replaced when it exists.
-            rate_hz: Nominal rate, written into the file's header.
+            path: The video; ends in .mp4, an existing file is replaced.
+            rate_hz: Nominal rate in the file's header.
 
         Raises:
             ConfigError: This PyAV has no H.264 encoder, or the file cannot be written.
@@ -79,8 +82,8 @@ class VideoWriter:
         """Add a frame, later than the one before.
 
         Args:
-            rgb: (H, W, 3) uint8; the first frame decides the size.
-            stamp_ns: When it was taken.
+            rgb: (H, W, 3) uint8; the first frame sets the size of the video.
+            stamp_ns: Header stamp of the image.
 
         Raises:
             ConfigError: The file cannot be written.
@@ -143,7 +146,7 @@ class VideoWriter:
 
 
 def _fitted(rgb: RgbImage, height: int, width: int) -> RgbImage:
-    """Return the frame at the video's size, with black where the frame is smaller."""
+    """Return the frame cropped or padded with black to the video's size."""
     if rgb.shape[:2] == (height, width):
         return np.ascontiguousarray(rgb)
     canvas = np.zeros((height, width, 3), np.uint8)

@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recording with its results in Rerun: images, labels, probabilities, signs, plots."""
+"""Showing a recording in the Rerun viewer: images, labels, probabilities, signs and plots."""

@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Small things of many frames at once: a file's index grows by one entry for each batch."""
+"""Logging small values of many frames in batches.
+
+Rerun's log call writes an index entry for each value, and keeps it in memory.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,20 @@ from numpy.typing import NDArray
 from hiseg_ros.viewer.names import TIMELINE
 
 ROWS = 32
-"""Frames in a batch. One kilobyte of memory goes with each batch until the file is closed."""
+"""Frames in a batch; each batch takes a kilobyte of memory until the file is closed."""
 
 COLORS = (
     (86, 180, 233), (230, 159, 0), (213, 94, 0), (240, 228, 66), (204, 121, 167), (0, 158, 115),
     (0, 114, 178), (200, 200, 200), (140, 90, 60), (150, 130, 255),
 )  # fmt: skip
-"""Of the curves of one plot; the first seven are Okabe and Ito's, which people with
-colour-vision deficiency can tell apart."""
+"""Colours of the curves of one plot; the first seven, of Okabe and Ito, can be told apart with a
+colour-vision deficiency."""
 
 Value = float | bytes | NDArray[np.uint8]
 
 
 class Batches:
-    """Collects curves and small images by entity."""
+    """Collects curves and small images by entity, and sends them in batches."""
 
     def __init__(self, stream: rr.RecordingStream) -> None:
         """Start empty."""
@@ -36,13 +39,13 @@ class Batches:
         self._curves: dict[str, set[str]] = {}
 
     def add_point(self, path: str, stamp_ns: int, value: float, name: str) -> None:
-        """Take in a point of a curve; each curve of a group gets a colour of its own.
+        """Add a point to a curve; each curve of a group gets its own colour.
 
         Args:
-            path: The entity; what it is below is its group.
-            stamp_ns: On the timeline.
-            value: The number.
-            name: What the curve is called.
+            path: Path of the entity; its parent is the group.
+            stamp_ns: Time on the timeline.
+            value: The value.
+            name: Name of the curve in the plot.
         """
         group = self._curves.setdefault(path.rpartition('/')[0], set())
         if path not in group:
@@ -52,12 +55,12 @@ class Batches:
         self.add(path, stamp_ns, value)
 
     def add(self, path: str, stamp_ns: int, value: Value) -> None:
-        """Take in one row.
+        """Add one value of an entity.
 
         Args:
-            path: The entity.
-            stamp_ns: On the timeline.
-            value: A number of a curve, an image as PNG, or node ids, (h, w) uint8.
+            path: Path of the entity.
+            stamp_ns: Time on the timeline.
+            value: A value of a curve, an image as PNG, or (h, w) uint8 node ids.
         """
         rows = self._rows.setdefault(path, [])
         rows.append((stamp_ns, value))
@@ -65,7 +68,7 @@ class Batches:
             self._send(path)
 
     def flush(self) -> None:
-        """Send what is left."""
+        """Send all incomplete batches."""
         for path in list(self._rows):
             self._send(path)
 
@@ -77,7 +80,7 @@ class Batches:
 
 
 def _columns(values: Sequence[Any]) -> Iterable[Any]:
-    """Return values of one kind as Rerun's columns."""
+    """Return values of one type as Rerun columns."""
     if isinstance(values[0], bytes):
         blobs = [np.frombuffer(value, np.uint8) for value in values]
         return rr.EncodedImage.columns(blob=blobs, media_type=['image/png'] * len(blobs))

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a recording are a node's results, and of which camera."""
+"""Finding the results of a node in a recording, and the camera of each."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.cameras import choose_cameras
 from hiseg_ros.bags.message_stream import MessageStream
 from hiseg_ros.bags.node_results import TAXONOMY, result_places
 from hiseg_ros.bags.recording import Recording
+from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.taxonomy import Node, Taxonomy
+from hiseg_ros.messages.codec import decode_taxonomy
+from hiseg_ros.taxonomy import Taxonomy
 
 _SHOWN = ('labels', 'confidence', 'traffic_signs', 'stats')
 _OVERLAY = 'overlay/image'
 
 FIRST_MESSAGES = 600
-"""Images and labels that are looked at to find out which belong together."""
+"""Number of first messages that are read to pair labels with their images."""
 
 
 @dataclass(frozen=True)
 class SeenCamera:
-    """One camera's results and the images that they were made from."""
+    """Topics of one camera: the node's results, and the images that they were made from."""
 
     node: str
-    """What the names of its results begin with: /segmentation."""
+    """Prefix of its result topics, such as /segmentation."""
     taxonomy: Taxonomy
     results: Mapping[str, str]
-    """Message type by name below the node: labels, confidence, level_1/probabilities, ..."""
+    """Message types by topic without the prefix: labels, confidence, level_1/probabilities, ..."""
     image: Topic | None
-    """Its images; where they were not recorded the overlays, else None."""
+    """Its images; the overlays if no images were recorded; else None."""
     is_timed: bool
     """Whether its statistics hold times, as those of a live node do."""
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Levels of the tree whose probabilities were recorded."""
+        """Levels of the tree with recorded probabilities."""
         everything = range(1, self.taxonomy.depth + 1)
         return tuple(n for n in everything if f'level_{n}/probabilities' in self.results)
 
@@ -49,7 +50,7 @@ class SeenCamera:
         """Return the topics that are shown, with their message types.
 
         Args:
-            levels: Whose probabilities are wanted.
+            levels: Levels whose probabilities are shown.
         """
         names = (*_SHOWN, *(f'level_{level}/probabilities' for level in levels))
         topics = {f'{self.node}/{n}': self.results[n] for n in names if n in self.results}
@@ -59,7 +60,7 @@ class SeenCamera:
 
 
 def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
-    """Return what can be looked at, in the order of the names.
+    """Return the cameras of a recording, in the order of their names.
 
     Raises:
         BagError: The recording has no labels of a node, or no label tree.
@@ -93,7 +94,7 @@ def find_cameras(recording: Recording) -> tuple[SeenCamera, ...]:
 
 
 def _nodes(topics: Mapping[str, Topic]) -> dict[str, str]:
-    """Return the topic of the label tree for each name that results are found below.
+    """Return the topic of the label tree for each prefix of results.
 
     One node may serve several cameras: /segmentation/front/labels belongs to the tree of
     /segmentation.
@@ -112,11 +113,11 @@ def _nodes(topics: Mapping[str, Topic]) -> dict[str, str]:
 
 
 def _trees(recording: Recording, topics: Collection[str]) -> dict[str, Taxonomy]:
-    """Return the label tree of each topic."""
+    """Return the label tree by topic."""
     found: dict[str, Taxonomy] = {}
     for message in MessageStream([recording], topics):
         if message.raw.topic not in found:
-            found[message.raw.topic] = _taxonomy(message.decode())
+            found[message.raw.topic] = decode_taxonomy(message.decode())
         if len(found) == len(topics):
             return found
     missing = ', '.join(sorted(set(topics) - set(found)))
@@ -124,21 +125,6 @@ def _trees(recording: Recording, topics: Collection[str]) -> dict[str, Taxonomy]
         f'The recording {recording.path} has no message on {missing}; expected the latched label '
         'tree of the node: record from before the first frame on.'
     )
-
-
-def _taxonomy(message: Any) -> Taxonomy:
-    root = int(message.subclass_root)
-    nodes = tuple(
-        Node(
-            entry.id,
-            entry.name,
-            None if entry.id == 0 else int(entry.parent_id),
-            entry.level,
-            (entry.r, entry.g, entry.b),
-        )
-        for entry in message.nodes
-    )
-    return Taxonomy(message.name, message.version, nodes, None if root >= len(nodes) else root)
 
 
 def _is_timed(recording: Recording, stats: Topic | None) -> bool:
@@ -155,24 +141,24 @@ def _images(
     topics: Mapping[str, Topic],
     nodes: Collection[str],
 ) -> dict[str, Topic]:
-    """Return the images of each node, where there are any.
+    """Return the image topic for each prefix of results, if there is one.
 
-    An image and its labels have the same header; where two cameras have the same, the names
+    An image and its labels have the same header. If two cameras have the same headers, the names
     decide: /front/image_raw belongs to /front/segmentation.
     """
     try:
         images = [camera.topic for camera in choose_cameras(topics.values())]
     except BagError:
-        return {}  # recorded without images
+        return {}  # no images were recorded
     labels = {f'{node}/labels': node for node in nodes}
-    headers: dict[str, set[tuple[int, int, str]]] = {name: set() for name in (*images, *labels)}
+    headers: dict[str, set[tuple[int, str]]] = {name: set() for name in (*images, *labels)}
     for message in islice(MessageStream([recording], headers), FIRST_MESSAGES):
         topic = message.raw.topic
         try:
-            header = message.decode().header
+            decoded = message.decode()
         except ImageError:
-            continue  # damaged: another will do
-        headers[topic].add((header.stamp.sec, header.stamp.nanosec, header.frame_id))
+            continue  # damaged: the next message will do
+        headers[topic].add((header_stamp_ns(decoded), decoded.header.frame_id))
         if all(any(headers[name] & headers[p] for p in images) for name in labels):
             break
     found = {}

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is shown at first: images with labels and signs large, the rest beside and below."""
+"""Initial layout of the viewer: images with labels and signs large, the rest beside and below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hiseg_ros.viewer.names import (
     FRAMES,
     TIMELINE,
     TIMES,
-    figure_path,
+    metric_path,
     most_probable_path,
     node_path,
 )
@@ -26,17 +26,17 @@ def blueprint(
     levels: Sequence[int],
     truth: SeenTruth | None,
     *,
-    has_figures: bool,
+    has_metrics: bool,
 ) -> rrb.Blueprint:
     """Return the layout.
 
     Args:
-        cameras: What is shown.
-        levels: Whose probabilities are shown.
-        truth: The ground truth.
-        has_figures: Whether there are records of a replay's frames.
+        cameras: The cameras that are shown.
+        levels: Levels whose probabilities are shown.
+        truth: The ground truth, None without it.
+        has_metrics: Whether there are metrics of a replay's frames.
     """
-    whole = [camera_layout(c, levels, truth, has_figures=has_figures) for c in cameras]
+    whole = [camera_layout(c, levels, truth, has_metrics=has_metrics) for c in cameras]
     root: rrb.Container = whole[0]
     if len(whole) > 1:
         images = [image_view(camera, camera.node) for camera in cameras]
@@ -51,12 +51,12 @@ def blueprint(
 
 
 def camera_layout(
-    camera: SeenCamera, levels: Sequence[int], truth: SeenTruth | None, *, has_figures: bool
+    camera: SeenCamera, levels: Sequence[int], truth: SeenTruth | None, *, has_metrics: bool
 ) -> rrb.Horizontal:
     """Return the layout of one camera."""
     node = camera.node
     large = image_view(camera, 'image, labels, signs')
-    plots = plot_views(camera, has_figures=has_figures)
+    plots = plot_views(camera, has_metrics=has_metrics)
     left = rrb.Vertical(large, rrb.Tabs(*plots), row_shares=[5, 2]) if plots else large
     beside: list[rrb.View | rrb.Container] = []
     judged = []
@@ -76,7 +76,7 @@ def camera_layout(
 
 
 def image_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
-    """Return the camera's images with labels and signs over them."""
+    """Return a view of the camera's images with labels and signs over them."""
     contents = [f'{camera.node}/labels', f'{camera.node}/traffic_signs']
     if camera.image is not None:
         contents.insert(0, camera.image.name)
@@ -84,7 +84,7 @@ def image_view(camera: SeenCamera, name: str) -> rrb.Spatial2DView:
 
 
 def level_view(camera: SeenCamera, level: int) -> rrb.Spatial2DView:
-    """Return one level: its most probable nodes; the probability of each is a hidden layer."""
+    """Return a view of a level's most probable nodes; the probability of each node is hidden."""
     tree, node = camera.taxonomy, camera.node
     layers = [node_path(node, tree.nodes[i].name) for i in tree.level_nodes(level)]
     return rrb.Spatial2DView(
@@ -94,12 +94,12 @@ def level_view(camera: SeenCamera, level: int) -> rrb.Spatial2DView:
     )
 
 
-def plot_views(camera: SeenCamera, *, has_figures: bool) -> list[rrb.TimeSeriesView]:
+def plot_views(camera: SeenCamera, *, has_metrics: bool) -> list[rrb.TimeSeriesView]:
     """Return the plots."""
     node = camera.node
     views: list[rrb.TimeSeriesView] = []
-    if has_figures:
-        by_level = figure_path(node, BY_LEVEL)
+    if has_metrics:
+        by_level = metric_path(node, BY_LEVEL)
         contents = [f'{node}/figures/**', f'- {by_level}/**']
         views.append(rrb.TimeSeriesView(name='scores and flicker', contents=contents))
         views.append(rrb.TimeSeriesView(name=BY_LEVEL, contents=[f'{by_level}/**']))

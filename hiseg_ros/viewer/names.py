@@ -1,32 +1,32 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Entities that are no topics: what they are called."""
+"""Names of the timeline, and of entities that have no topic."""
 
 from __future__ import annotations
 
 import rerun as rr
 
 TIMELINE = 'stamp'
-"""The one timeline: the stamps of the camera's images."""
+"""The only timeline: the stamps of the camera's images."""
 
 TIMES, FRAMES = 'times', 'frames'
-"""Groups of the statistics: milliseconds, and frames so far."""
+"""Groups of the statistics: times in milliseconds, and counts of frames so far."""
 
 BY_LEVEL = 'by level'
-"""Group of the figures at each level of the tree."""
+"""Group of the metrics at each level of the tree."""
 
 
 def most_probable_path(node: str, level: int) -> str:
-    """Return where the most probable node of a level is shown."""
+    """Return the path of the most probable nodes of a level."""
     return f'{node}/level_{level}/most_probable'
 
 
 def node_path(node: str, name: str) -> str:
-    """Return where the probability of one node of the tree is shown."""
+    """Return the path of the probability of one node of the tree."""
     return f'{node}/probabilities/{rr.escape_entity_path_part(name)}'
 
 
-def figure_path(node: str, name: str) -> str:
-    """Return where a figure of a replay is shown; its name may have a group before a slash."""
+def metric_path(node: str, name: str) -> str:
+    """Return the path of a metric of a replay's frames; the name may be 'group/name'."""
     words = [rr.escape_entity_path_part(word) for word in name.split('/')]
     return '/'.join([node, 'figures', *words])

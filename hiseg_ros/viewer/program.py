@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Rerun's viewer as a process of its own, reachable from this machine only."""
+"""Starting the Rerun viewer as a process that is reachable from this machine only.
+
+rerun.spawn has no option to listen on this machine only, and does not wait for the viewer.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,26 @@ from dataclasses import dataclass
 from hiseg_ros.errors import ConfigError
 
 START_S = 60.0
-"""A first start on a busy machine compiles shaders."""
+"""Time limit of a start; the first one on a busy machine compiles shaders."""
 
 COMMAND = (sys.executable, '-m', 'rerun')
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """A viewer that was started."""
+    """A running viewer."""
 
     address: str
     process: subprocess.Popen[bytes]
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed it."""
+        """Whether its process is still running."""
         return self.process.poll() is None
 
 
 def open_viewer(command: Sequence[str] = COMMAND) -> Viewer:
-    """Start the viewer, which outlives this process.
+    """Start the viewer; it keeps running when this process ends.
 
     Raises:
         ConfigError: There is no display, or the viewer did not start.
@@ -48,7 +51,7 @@ def open_viewer(command: Sequence[str] = COMMAND) -> Viewer:
             'with `rerun --web-viewer FILE.rrd`.'
         )
     port = _free_port()
-    # Rerun listens on all interfaces unless it is told otherwise.
+    # By default Rerun listens on all interfaces.
     arguments = ['--bind', '127.0.0.1', '--port', str(port), '--expect-data-soon']
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -71,9 +74,11 @@ def open_viewer(command: Sequence[str] = COMMAND) -> Viewer:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # the program behind Rerun's Python script, too
+        os.killpg(
+            process.pid, signal.SIGKILL
+        )  # Rerun's Python script and the program that it started
     except ProcessLookupError:
-        pass  # it has ended
+        pass  # it has ended already
     process.wait()
 
 

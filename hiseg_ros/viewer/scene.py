@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Messages as entities of Rerun; an entity is called like its topic."""
+"""Logging messages to Rerun, each to the entity with the name of its topic."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import rerun as rr
 from numpy.typing import NDArray
 
 from hiseg_ros.bags.bag import IMAGE_TYPES
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_stream import StreamMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
-from hiseg_ros.errors import ImageError
+from hiseg_ros.images.image_message import values_of
+from hiseg_ros.messages.codec import decode_probability_bytes
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import UNLABELED
 from hiseg_ros.viewer.batches import Batches
@@ -33,16 +33,16 @@ from hiseg_ros.viewer.truth import SeenTruth
 
 LABELS_OPACITY = 0.5
 JPEG_QUALITY = 90
-"""Of images that were recorded without compression: a viewer keeps them all in memory."""
+"""JPEG quality for images recorded without compression; the viewer keeps all images in memory."""
 
 LOWEST = -100.0
-"""Draw order below that of all images."""
+"""Draw order below all images."""
 
 Log = Callable[[Any], None]
 
 
 class Scene:
-    """Logs the messages of some cameras to a recording stream."""
+    """Logs the messages of some cameras to a Rerun recording stream."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Scene:
         levels: Sequence[int],
         truth: SeenTruth | None,
     ) -> None:
-        """Log what holds at all times: names and colours of the nodes.
+        """Log the names and colours of the nodes, which hold for all times.
 
         Args:
-            stream: Where to.
-            batches: Where small things go.
-            cameras: What to show.
-            levels: Whose probabilities are wanted.
-            truth: The ground truth.
+            stream: The recording stream.
+            batches: Batches for small values, of the same stream.
+            cameras: The cameras to show.
+            levels: Levels whose probabilities are shown.
+            truth: The ground truth, None without it.
         """
         self._stream, self._batches = stream, batches
         self._stamp_ns = 0
@@ -73,7 +73,7 @@ class Scene:
             self._logs[topic] = lambda message: self._labels(topic, message)
 
     def _logs_of(self, camera: SeenCamera, levels: Sequence[int]) -> dict[str, Log]:
-        """Return what logs the messages of each topic."""
+        """Return the function that logs the messages of each topic."""
         node, tree = camera.node, camera.taxonomy
         logs: dict[str, Log] = {
             f'{node}/labels': lambda message: self._labels(f'{node}/labels', message),
@@ -94,7 +94,7 @@ class Scene:
         return logs
 
     def log(self, found: StreamMessage) -> None:
-        """Log a message of one of the topics under the stamp of its header.
+        """Log a message of one of the topics at its header stamp.
 
         Raises:
             ImageError: The message is damaged.
@@ -109,15 +109,15 @@ class Scene:
             contents = np.asarray(message.data, np.uint8).tobytes()
             kind = 'image/png' if contents.startswith(b'\x89PNG') else 'image/jpeg'
         else:
-            contents, kind = jpeg(array_of(message)), 'image/jpeg'
+            contents, kind = jpeg(values_of(message)), 'image/jpeg'
         self._stream.log(topic, rr.EncodedImage(contents=contents, media_type=kind))
 
     def _labels(self, path: str, message: Any) -> None:
-        labels = rr.SegmentationImage(array_of(message), opacity=LABELS_OPACITY, draw_order=1)
+        labels = rr.SegmentationImage(values_of(message), opacity=LABELS_OPACITY, draw_order=1)
         self._stream.log(path, labels)
 
     def _confidence(self, path: str, message: Any) -> None:
-        image = rr.EncodedImage(contents=png(array_of(message)), media_type='image/png')
+        image = rr.EncodedImage(contents=png(values_of(message)), media_type='image/png')
         self._stream.log(path, image)
 
     def _signs(self, path: str, tree: Taxonomy, message: Any) -> None:
@@ -139,20 +139,20 @@ class Scene:
         for name, value in vars(message).items():
             group = TIMES if name.endswith('_ms') else FRAMES
             is_counter = name in ('received', 'processed', 'lost') or name.startswith('dropped')
-            # A time that was not measured is NaN.
+            # NaN is a time that was not measured.
             if is_counter or (group == TIMES and math.isfinite(value)):
                 curve = f'{path}/{group}/{name}'
                 title = name.removesuffix('_ms').replace('_', ' ')
                 self._batches.add_point(curve, self._stamp_ns, float(value), title)
 
     def _level(self, node: str, tree: Taxonomy, level: int, new: frozenset[int]) -> Log:
-        """Return what logs a level; `new` are its nodes that no level above it shows."""
+        """Return the function that logs a level; `new` are its nodes that no level above shows."""
         best_path = most_probable_path(node, level)
         below = rr.SegmentationImage.from_fields(draw_order=LOWEST)
         self._stream.log(best_path, below, static=True)
 
         def log(message: Any) -> None:
-            values, node_ids = probability_bytes(message), list(map(int, message.node_ids))
+            values, node_ids = decode_probability_bytes(message), list(map(int, message.node_ids))
             best = np.array(node_ids, np.uint8)[values.argmax(0)]
             self._batches.add(best_path, self._stamp_ns, best)
             for node_id, plane in zip(node_ids, values, strict=True):
@@ -164,7 +164,7 @@ class Scene:
 
 
 def jpeg(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """Return an image as JPEG: grey or RGB, of one or two bytes a value."""
+    """Return a grey or RGB image, uint8 or uint16, as JPEG of 8 bits."""
     values = (pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     bgr = values[:, :, ::-1] if values.ndim == 3 else values
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -172,38 +172,18 @@ def jpeg(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
 
 
 def png(plane: NDArray[Any]) -> bytes:
-    """Return one channel, (H, W) uint8, as PNG: of probabilities a twentieth of the bytes."""
+    """Return one channel, (H, W) uint8, as PNG: a twentieth of the bytes of probabilities."""
     return cv2.imencode('.png', plane, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 def annotation_context(tree: Taxonomy) -> rr.AnnotationContext:
-    """Return name and colour of each node; unlabeled is transparent."""
+    """Return the name and colour of each node for Rerun; unlabeled is transparent."""
     nodes = [(node.node_id, node.name, node.color) for node in tree.nodes]
     return named_classes([*nodes, (UNLABELED, 'unlabeled', (0, 0, 0, 0))])
 
 
 def named_classes(labels: Iterable[tuple[int, str, Sequence[int]]]) -> rr.AnnotationContext:
-    """Return ids, names and colours as Rerun shows them."""
+    """Return ids, names and colours in Rerun's form."""
     return rr.AnnotationContext(
         [rr.AnnotationInfo(id=number, label=name, color=color) for number, name, color in labels]
     )
-
-
-def probability_bytes(message: Any) -> NDArray[np.uint8]:
-    """Return a ProbabilityMap as (C, h, w) uint8, 255 times the probability.
-
-    Raises:
-        ImageError: Its data does not fit its size.
-    """
-    shape = (len(message.node_ids), message.height, message.width)
-    data = np.asarray(message.data, np.uint8)
-    expected = math.prod(shape) * (2 if message.encoding == 'float16' else 1)
-    if message.encoding not in ('uint8', 'float16') or data.size != expected or not expected:
-        raise ImageError(
-            f'A probability map of {shape[0]} nodes on {shape[1]} x {shape[2]} cells has '
-            f'{data.size} bytes of encoding {message.encoding!r}; expected {expected} bytes of '
-            'uint8 or float16: the recording is damaged.'
-        )
-    if message.encoding == 'uint8':
-        return data.reshape(shape)
-    return np.rint(data.view('<f2').astype(np.float32) * 255).astype(np.uint8).reshape(shape)

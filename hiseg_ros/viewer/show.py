@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A recording into Rerun: one message at a time, so that memory stays flat."""
+"""Streaming a recording to Rerun, one message at a time, in constant memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.viewer.batches import Batches
 from hiseg_ros.viewer.cameras import find_cameras
-from hiseg_ros.viewer.figures import log_figures
+from hiseg_ros.viewer.frame_metrics import log_metrics
 from hiseg_ros.viewer.layout import blueprint
 from hiseg_ros.viewer.scene import Scene
 from hiseg_ros.viewer.source import Source
@@ -23,31 +23,32 @@ from hiseg_ros.viewer.truth import find_truth
 
 APPLICATION = 'hiseg_ros'
 REMEMBERED = 1000
-"""Stamps that are remembered to leave out whole frames."""
+"""Number of last stamps for which is kept whether their frame is shown."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which part of a recording is shown."""
+    """The part of a recording that is shown."""
 
     start_s: float = 0.0
-    """After the first message."""
+    """Start in seconds after the first message."""
     seconds: float | None = None
+    """Length in seconds; None up to the end."""
     every: int = 1
-    """Of so many frames one is shown."""
+    """Every n-th frame is shown."""
     levels: Sequence[int] | None = None
     """Levels of the tree whose probabilities are shown; None for all."""
 
 
 class Show:
-    """Streams one source."""
+    """Streams one source to Rerun."""
 
     def __init__(self, source: Source, part: Part) -> None:
-        """Find out what there is.
+        """Find the cameras and the ground truth.
 
         Raises:
             BagError: The recording has no labels of a node.
-            ConfigError: A level is asked for that the recording does not have.
+            ConfigError: The recording has no probabilities of a wanted level.
         """
         self._source, self._part = source, part
         self.cameras = find_cameras(source.recording)
@@ -78,12 +79,12 @@ class Show:
 
     @property
     def messages(self) -> int:
-        """Messages that the recording announces for the topics that are shown."""
+        """Number of messages that the recording announces for the shown topics."""
         topics = self._source.recording.topics
         return sum(topic.count for topic in topics if topic.name in self._camera_of)
 
     def new_stream(self) -> rr.RecordingStream:
-        """Return a stream that is not connected to anything yet."""
+        """Return a stream that is not connected to a viewer or file yet."""
         stream = rr.RecordingStream(APPLICATION)
         stream.set_log_time_enabled(False)
         stream.set_log_tick_enabled(False)
@@ -91,19 +92,20 @@ class Show:
         return stream
 
     def layout(self) -> rr.blueprint.Blueprint:
-        """Return what the viewer shows at first."""
-        has_figures = self._source.metrics is not None
-        return blueprint(self.cameras, self._levels, self._truth, has_figures=has_figures)
+        """Return the initial layout of the viewer."""
+        has_metrics = self._source.metrics is not None
+        return blueprint(self.cameras, self._levels, self._truth, has_metrics=has_metrics)
 
     def run(self, stream: rr.RecordingStream, on_message: Callable[[], bool]) -> None:
-        """Log everything, message by message.
+        """Log the part of the recording, message by message.
 
         Args:
-            stream: Connected to a viewer or a file.
-            on_message: Called after each message, shown or not; returns whether to go on.
+            stream: A stream that is connected to a viewer or a file.
+            on_message: Called after each message, shown or not, in the calling thread; returns
+                whether to continue.
 
         Raises:
-            BagError: There is nothing in this part of the recording.
+            BagError: There is no frame in this part of the recording.
         """
         batches = Batches(stream)
         scene = Scene(stream, batches, self.cameras, self._levels, self._truth)
@@ -112,7 +114,7 @@ class Show:
         for message in messages:
             if begin_ns is None or end_ns is None:
                 begin_ns, end_ns = self._limits(message.raw.time_ns)
-                self._log_figures(batches, (begin_ns, end_ns))
+                self._log_metrics(batches, (begin_ns, end_ns))
             if message.raw.time_ns >= end_ns:
                 break
             if message.raw.time_ns >= begin_ns and self._is_wanted(message.raw):
@@ -135,11 +137,11 @@ class Show:
         seconds = float('inf') if self._part.seconds is None else self._part.seconds
         return begin_ns, begin_ns + seconds * 1e9
 
-    def _log_figures(self, batches: Batches, limits: tuple[float, float]) -> None:
+    def _log_metrics(self, batches: Batches, limits: tuple[float, float]) -> None:
         metrics, frames = self._source.metrics, self._source.frames
         if metrics is not None and frames is not None:
             nodes = [camera['node'] for camera in metrics['cameras']]
-            log_figures(batches, frames, nodes, limits)
+            log_metrics(batches, frames, nodes, limits)
 
     def _is_wanted(self, raw: RawMessage) -> bool:
         """Return whether a message's frame is shown; all messages of a frame share its stamp."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be looked at: a bag, or the folder that a replay or a demo left."""
+"""Opening the recording to show: a bag, or the output folder of a replay or demo."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from hiseg_ros.errors import BagError
 from hiseg_ros.replay.replay_folder import BAG, FRAMES, METRICS
 
 DEMO_RECORDING = 'recording'
-"""Folder of the bag in the output folder of a demo."""
+"""Name of the bag's folder in the output folder of a demo."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recording and, where it is the bag of a whole replay, the figures beside it."""
+    """A recording and, if it is the bag of a finished replay, the metrics beside it."""
 
     name: str
-    """Of the folder or file that was named."""
+    """Name of the given folder or file."""
     recording: Recording
     metrics: Mapping[str, Any] | None = None
-    """What metrics.json says."""
+    """Content of metrics.json."""
     frames: Path | None = None
     """The records of the frames, frames.jsonl."""
 
 
 def open_source(path: Path) -> Source:
-    """Find the recording in what a user names.
+    """Find the recording at a path.
 
     Args:
-        path: A rosbag2, the output folder of `hiseg replay`, whole or unfinished, or that of
+        path: A rosbag2, the output folder of `hiseg replay`, finished or not, or that of
             `hiseg demo`.
 
     Raises:

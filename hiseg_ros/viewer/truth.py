@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The ground truth that a replay was scored against, with the names of its own label ids."""
+"""Finding the ground truth of a replay, with the names and colours of its label ids."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from hiseg_ros.viewer.cameras import SeenCamera
 from hiseg_ros.viewer.source import Source
 
 Color = tuple[int, ...]
-"""Red, green, blue and, where it is not opaque, alpha, 0 to 255."""
+"""Red, green, blue and, if it is not opaque, alpha, 0 to 255."""
 TRANSPARENT = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class SeenTruth:
-    """A topic with label ids."""
+    """Ground truth that is shown."""
 
     topic: str
     node: str
-    """Below which the results that it belongs to are found."""
+    """Prefix of the results that it belongs to."""
     labels: tuple[tuple[int, str, Color], ...]
     """Id, name and colour of each label."""
 
 
 def find_truth(source: Source, cameras: Sequence[SeenCamera]) -> SeenTruth | None:
-    """Return the ground truth of a replay, None where it has none.
+    """Return the ground truth of a replay, None if there is none.
 
     Args:
-        source: What is looked at.
-        cameras: Its cameras; the ground truth is of the first that was replayed.
+        source: The source that is shown.
+        cameras: Its cameras; the ground truth is that of the first one replayed.
     """
     metrics = source.metrics or {}
     topic = metrics.get('bag', {}).get('truth_topic')
     facts = metrics.get('run', {}).get('mapping') or {}
-    if not topic or 'labels' not in facts:  # an earlier version did not keep them
+    if not topic or 'labels' not in facts:  # an earlier version did not write them
         return None
-    # Not before: these rooms cost torch.
+    # Imported here, since evaluation imports torch.
     from hiseg_ros.evaluation.album import label_color
-    from hiseg_ros.replay.label_set import mapping_of
+    from hiseg_ros.replay.mapping_facts import mapping_of
 
     first = metrics['cameras'][0]['node']
     for camera in cameras:

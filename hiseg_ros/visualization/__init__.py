@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Label images for the eye: colours, overlays on the camera image, legends; no torch."""
+"""Drawing label images: colours, overlays on the camera image, names and legends; no torch."""
 
 from hiseg_ros.visualization.colorize import colorize
 from hiseg_ros.visualization.legend import legend, legend_strip, with_legend

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Label image to colour image."""
+"""Label images as colour images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_labels(labels: LabelImage) -> None:
     """Check that an array is a label image.
 
     Raises:
-        ImageError: It is not.
+        ImageError: It is not (H, W) uint8, or has no pixels.
     """
     if labels.ndim != 2 or labels.dtype != np.uint8 or not labels.size:
         raise ImageError(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which colour is which node: a panel with swatches, names and shares."""
+"""Legends: a panel or strip with the colours, names and shares of nodes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Row:
 
     node_id: int
     indent: int
-    """How many lines above are ancestors of the node."""
+    """Number of lines above that are ancestors of the node."""
     share: float | None
     """Share of the image below this node, in [0, 1], if known."""
     is_group: bool
-    """True for a line that only gathers the nodes below it."""
+    """Whether the line only groups the nodes below it."""
 
 
 def legend(
@@ -49,16 +49,16 @@ def legend(
 ) -> RgbImage:
     """Draw a legend.
 
-    The nodes stand in the order of the tree, indented below those of their ancestors that more
-    than one of them shares; such an ancestor has an empty swatch if it is not a node of the list.
-    With shares the larger branch comes first.
+    The nodes are listed in the order of the tree, indented below each ancestor that several of
+    them share; an ancestor that is not in the list has an empty swatch. With shares the larger
+    branch comes first.
 
     Args:
         taxonomy: The tree.
         node_ids: The nodes to show.
         shares: By node id, share of the image in [0, 1]; printed as percent where given.
         min_height: Least height of the panel in pixels.
-        max_height: Largest height in pixels; what is longer goes on in another column.
+        max_height: Largest height in pixels; a longer legend is continued in another column.
 
     Returns:
         (height, width, 3) uint8 RGB on white.

@@ -1,6 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Names of classes inside their regions, for images that people look at."""
+"""Class names placed inside their regions and drawn onto an image.
+
+OpenCV draws text but does not look for a legible place.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ MIN_HEIGHT_SHARE, MAX_HEIGHT_SHARE = 0.022, 0.04
 """The same in large images, as a share of the image's height."""
 
 _KEPT_HEIGHT = 0.6
-"""A name moves when it could be written this much larger elsewhere in its region."""
+"""A name moves when its height falls below this share of what its region has room for."""
 _KEPT_SHARE = 0.95
-"""Share of a name's box that has to lie on its region for it to stay where it is."""
+"""Share of a name's box that must lie on its region for the name to stay where it is."""
 _HALO_ALPHA = 0.75
 _FONT, _UNIT, _LEAST_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 1.0, 0.1
 
@@ -56,9 +59,9 @@ class PlacedName:
 def place_names(
     labels: LabelImage, taxonomy: Taxonomy, previous: Sequence[PlacedName] = ()
 ) -> tuple[PlacedName, ...]:
-    """Find where the names of large regions are legible.
+    """Find legible places for the names of large regions.
 
-    A name stands at its region's pole of inaccessibility: the middle of the largest box of the
+    A name is placed at its region's pole of inaccessibility: the middle of the largest box of the
     name's shape that fits into the region. Regions too small for legible text get none, and no
     two names overlap.
 
@@ -131,7 +134,7 @@ def _best_place(
     reach = float(distance.max())
     if reach < 1:
         return None
-    # Of several such places the one in their middle.
+    # Of several such places, the one nearest to their mean.
     ys, xs = np.nonzero(distance == reach)
     middle = int(np.argmin((ys - ys.mean()) ** 2 + (xs - xs.mean()) ** 2))
     y, x = float(ys[middle]) + 0.5, (float(xs[middle]) + 0.5) * columns / size[0]

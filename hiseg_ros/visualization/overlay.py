@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Camera image with the labels laid over it."""
+"""Camera images with the colours of their labels blended over them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LINE_SHARE = 1 / 540
 """Width of the line between two nodes, as a share of the image's height; at least a pixel."""
 
 _STRIP_PIXELS = 65536
-"""Drawn at once: colours and outlines of so many pixels stay in a core's cache between the steps
-that make and use them, which takes half the time of whole images."""
+"""Pixels drawn at a time: their colours and outlines stay in a core's cache between the steps,
+which halves the time compared to whole images."""
 
 
 def overlay(
@@ -38,8 +38,8 @@ def overlay(
         labels: (H, W) uint8 node ids; 255 = unlabeled.
         taxonomy: The tree whose colours are used.
         alpha: Share of colour, 0 (outlines only) to 1 (colours only).
-        out: (H, W, 3) uint8, C-contiguous, no part of the image: drawn into instead of a new
-            array.
+        out: (H, W, 3) uint8, C-contiguous, not overlapping `rgb`: array to draw into instead of a
+            new one.
 
     Returns:
         (H, W, 3) uint8 RGB.

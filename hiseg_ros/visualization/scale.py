@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images and their labels at another size, so that text in them is legible."""
+"""Scaling of images together with their labels, so that text drawn into them is legible."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hiseg_ros.types import LabelImage, RgbImage
 
 
 def to_height(rgb: RgbImage, labels: LabelImage, height: int) -> tuple[RgbImage, LabelImage]:
-    """Return an image and its labels with so many rows, the shape unchanged.
+    """Return an image and its labels scaled to a height, with the aspect ratio kept.
 
     Args:
         rgb: (H, W, 3) uint8.
-        labels: (H, W) uint8 node ids; no new ids appear between two regions.
+        labels: (H, W) uint8 node ids; scaled by nearest neighbour, so no new ids appear.
         height: Rows of the result, at least 1.
 
     Raises:

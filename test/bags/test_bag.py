@@ -190,9 +190,9 @@ def test_what_is_no_bag_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0')
     with pytest.raises(BagError, match='rosbags-convert'):
         Bag(tmp_path / 'old.bag')
-    (tmp_path / 'film.mp4').write_bytes(b'')
+    (tmp_path / 'video.mp4').write_bytes(b'')
     with pytest.raises(BagError, match='no bag file'):
-        Bag(tmp_path / 'film.mp4')
+        Bag(tmp_path / 'video.mp4')
 
 
 def test_errors_of_the_reader_of_messages_are_not_called_damage(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def image(types: Typestore, stamp_ns: int, pixels: np.ndarray) -> Any:
     )  # fmt: skip
 
 
-def test_images_and_labels_of_a_film_are_read_as_the_bag_defines_them(bag: Path) -> None:
+def test_images_and_labels_of_a_recording_are_read_as_the_bag_defines_them(bag: Path) -> None:
     recording = open_recording(bag)
     topics = {topic.name: topic for topic in recording.topics}
     labels = topics[f'{NODE}/labels']

@@ -203,10 +203,10 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     """One sentence each."""
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0')
-    (tmp_path / 'film.mp4').write_bytes(b'')
+    (tmp_path / 'video.mp4').write_bytes(b'')
     for name, words in (
         ('nowhere', 'There is no bag'), ('empty', 'neither metadata.yaml nor a bag file'),
-        ('old.bag', 'rosbags-convert'), ('film.mp4', 'no bag file'),
+        ('old.bag', 'rosbags-convert'), ('video.mp4', 'no bag file'),
     ):  # fmt: skip
         with pytest.raises(BagError, match=words) as caught:
             open_recording(tmp_path / name)

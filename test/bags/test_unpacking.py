@@ -119,7 +119,7 @@ def test_every_verb_refuses_what_the_disk_cannot_hold_in_one_sentence(
     bag = packed(tmp_path / 'bag')
     free_bytes(monkeypatch, compression.LEFT_BYTES + 10)
     options = {
-        'play': ['--list'], 'video': ['--output', str(tmp_path / 'film.mp4')],
+        'play': ['--list'], 'video': ['--output', str(tmp_path / 'video.mp4')],
         'replay': ['--output', str(tmp_path / 'out')],
         'view': ['--save', str(tmp_path / 'file.rrd')],
     }  # fmt: skip

@@ -69,16 +69,16 @@ def random_header() -> Any:
 
 
 def probability_message(taxonomy: Taxonomy, **options: Any) -> Any:
-    from hiseg_ros.ros.messages.build import probability_map_message
+    from hiseg_ros.ros.messages.builder import messages
 
     leaves = random_leaf_probabilities(np.random.default_rng(6), taxonomy, (5, 7), peak=5.0)
     given = NodeProbabilities(node_values(taxonomy, leaves), (60, 91))
     nodes = taxonomy.level_nodes(2)
-    return probability_map_message(random_header(), given, nodes, taxonomy, **options)
+    return messages.probability_map_message(random_header(), given, nodes, taxonomy, **options)
 
 
 def signs_message(taxonomy: Taxonomy, encoding: str) -> Any:
-    from hiseg_ros.ros.messages.build import subclass_masks_message
+    from hiseg_ros.ros.messages.builder import messages
 
     rng = np.random.default_rng(7)
     root = taxonomy.node_id('Traffic Sign (Front)')
@@ -90,7 +90,9 @@ def signs_message(taxonomy: Taxonomy, encoding: str) -> Any:
         top = ((node_id, 0.875), (root, 0.125))
         roi = (11, 22, height, width)
         masks.append(SubclassMask(node_id, root, 0.875, top, roi, mask, int(mask.sum())))
-    return subclass_masks_message(random_header(), masks, taxonomy, (60, 90), encoding=encoding)
+    return messages.subclass_masks_message(
+        random_header(), masks, taxonomy, (60, 90), encoding=encoding
+    )
 
 
 def run(program: Path, kind: str, message: Any, folder: Path, cut: int = 0) -> Any:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Search for input that a reader does not survive, led by code coverage; run by hand.
 
-    python test/fuzz/fuzz_readers.py image -max_total_time=600
+    python test/fuzz/fuzz_readers.py compressed -max_total_time=600
 
 The first word chooses the reader; the rest goes to libFuzzer. What ends the search is written to
 the working directory as crash-..., and is tried again by naming that file.
@@ -23,11 +23,15 @@ with atheris.instrument_imports(include=['hiseg_ros', 'rosbags', 'yaml']):
     import numpy as np
 
     from hiseg_ros.bags.bag import Bag
-    from hiseg_ros.bags.camera_image import rgb_of
-    from hiseg_ros.bags.image_message import array_of
     from hiseg_ros.bags.recording import open_recording, read_file
     from hiseg_ros.errors import HisegError
-    from hiseg_ros.images.image_message import ENCODINGS, decode_compressed, decode_image
+    from hiseg_ros.images.image_message import (
+        ENCODINGS,
+        decode_compressed,
+        decode_image,
+        rgb_of,
+        values_of,
+    )
     from hiseg_ros.inference.model_file import read_info
     from hiseg_ros.messages.codec import decode_mask, decode_probability_map
     from hiseg_ros.taxonomy import load_mapping, load_taxonomy
@@ -42,10 +46,10 @@ def in_file(suffix: str, data: bytes) -> Path:
     return path
 
 
-def picture(data: bytes) -> None:
+def compressed(data: bytes) -> None:
     """Compressed images, by the node and by the replay."""
     message = SimpleNamespace(format='jpeg', data=np.frombuffer(data, np.uint8))
-    for read in (decode_compressed, rgb_of, array_of):
+    for read in (decode_compressed, rgb_of, values_of):
         try:
             read(message)
         except HisegError:
@@ -74,7 +78,7 @@ def image(data: bytes) -> None:
         encoding=encoding, height=height, width=width, step=step, is_bigendian=is_bigendian,
         data=np.frombuffer(pixels, np.uint8),
     )  # fmt: skip
-    for read in (decode_image, rgb_of, array_of):
+    for read in (decode_image, rgb_of, values_of):
         try:
             read(message)
         except HisegError:
@@ -147,7 +151,7 @@ def bag(data: bytes) -> None:
 
 
 READERS: dict[str, Callable[[bytes], None]] = {
-    'picture': picture, 'image': image, 'result': result, 'message': message, 'yaml': yaml,
+    'compressed': compressed, 'image': image, 'result': result, 'message': message, 'yaml': yaml,
     'model': model, 'bag': bag,
 }  # fmt: skip
 
@@ -157,7 +161,7 @@ def seeds(name: str) -> Path:
     folder = FOLDER / 'seeds'
     folder.mkdir()
     found: list[bytes] = [np.random.default_rng(k).bytes(300) for k in range(50)]
-    if name == 'picture':
+    if name == 'compressed':
         found = [hostile.jpeg(), hostile.jpeg(progressive=True), hostile.png()]
     elif name == 'message':
         found = list(hostile.results().values())

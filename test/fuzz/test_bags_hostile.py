@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that were cut off, damaged or made to do harm are read up to there, or refused."""
+"""Recordings that are cut off, damaged or malicious are read up to the damage, or refused."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from hiseg_ros.bags import compression
 from hiseg_ros.bags.bag import Bag
-from hiseg_ros.bags.camera_image import rgb_of
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes, unpack_chunk, unpack_file
 from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.bags.recording import open_recording, read_file
 from hiseg_ros.bags.salvage import salvage
 from hiseg_ros.errors import HisegError
+from hiseg_ros.images.image_message import rgb_of
 
 ZEROS = 80_000_000
 

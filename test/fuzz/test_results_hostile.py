@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Probability maps and masks with any fields become arrays of the size they say, or one error."""
+"""Probability maps and masks with any fields are decoded to the announced size, or refused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a YAML file holds, it becomes what it says or one sentence, soon and cheaply."""
+"""Any YAML file is read, or refused with one sentence, in little time and memory."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Probabilities and masks survive their way through bytes; damaged ones are refused."""
+"""Encoding and decoding of probability maps and masks; damaged ones are refused."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.messages.codec import (
     decode_mask,
+    decode_probability_bytes,
     decode_probability_map,
     encode_mask,
     encode_probabilities,
@@ -134,3 +137,29 @@ def test_unknown_encodings_are_refused_both_ways() -> None:
         decode_probability_map(other)
     with pytest.raises(ConfigError, match="'float64'; expected one of uint8, float16"):
         encode_probabilities(values, 'float64')
+
+
+@pytest.mark.parametrize('encoding', ['uint8', 'float16'])
+def test_probability_bytes_are_255_times_the_probability(encoding: str) -> None:
+    values = np.random.default_rng(2).random((3, 4, 5), np.float32)
+    message = map_message(values, encoding)
+    stored = decode_probability_bytes(message)
+    assert stored.dtype == np.uint8
+    _, read = decode_probability_map(message)
+    np.testing.assert_array_equal(stored, np.rint(read * 255))
+    message.data = message.data[:-1]
+    with pytest.raises(ImageError, match='the message is damaged'):
+        decode_probability_bytes(message)
+
+
+@pytest.mark.parametrize('module', ['messages.codec', 'messages.build'])
+def test_importing_it_loads_neither_ros_nor_torch(module: str) -> None:
+    """Programs without ROS read our messages with it; run in a process of its own."""
+    program = (
+        f'import sys, hiseg_ros.{module}; '
+        'print([name for name in ("rclpy", "hiseg_ros.msg", "torch") if name in sys.modules])'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == '[]'

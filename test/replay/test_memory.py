@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Memory does not grow with the recording: what is kept of four times as many frames."""
+"""The memory of a replay does not grow with the length of the recording."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A replay gives the node's messages and right figures, the same ones each time."""
+"""A replay gives the node's messages and right metrics, the same ones each time."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_results_name_no_folder_of_this_machine(bag: Path, output: Path) -> None
             assert secret.encode() not in data, name
 
 
-def test_figures_follow_the_sign_through_the_drive(output: Path) -> None:
+def test_metrics_follow_the_sign_through_the_drive(output: Path) -> None:
     """One sign that comes nearer, and starts again after nine frames."""
     metrics = json.loads((output / 'metrics.json').read_text())
     [camera] = metrics['cameras']
@@ -179,7 +179,7 @@ def test_frames_without_truth_are_counted(tmp_path: Path) -> None:
 
 
 def test_without_truth_there_are_no_scores(bag: Path, tmp_path: Path) -> None:
-    """The other figures are there."""
+    """The other metrics are there."""
     metrics = replay(bag, tmp_path / 'out')
     assert metrics['scores'] is None
     assert metrics['cameras'][0]['stability']['flicker'] is not None
@@ -187,7 +187,7 @@ def test_without_truth_there_are_no_scores(bag: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('part', ['camera', 'levels', 'overlay', 'probabilities'])
 def test_what_is_omitted_is_not_in_the_bag(bag: Path, tmp_path: Path, part: str) -> None:
-    """The figures stay the same."""
+    """The metrics stay the same."""
     metrics = replay(bag, tmp_path / 'out', omit=frozenset([part]))
     word = {'levels': 'level_1/labels'}.get(part, part)
     with Bag(tmp_path / 'out/replay.mcap') as new:
@@ -204,7 +204,7 @@ def test_what_is_omitted_is_not_in_the_bag(bag: Path, tmp_path: Path, part: str)
         (('/car/left', '/car/right'), ('/car/left/segmentation', '/car/right/segmentation')),
     ],
 )  # fmt: skip
-def test_each_camera_has_its_own_namespace_and_figures(
+def test_each_camera_has_its_own_namespace_and_metrics(
     tmp_path: Path, names: tuple[str, str], nodes: tuple[str, str]
 ) -> None:
     """Raw and compressed, merged by time."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and drops of a node that was recorded while it ran: the known ones, and no others."""
+"""Latency and drops of a recorded node are the known ones."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_course_over_time_is_by_recording_time(output: Path) -> None:
 def test_a_second_run_and_one_that_was_ended_give_the_same_bytes(
     bag: Path, output: Path, tmp_path: Path
 ) -> None:
-    """The live figures are read anew where a replay is resumed."""
+    """The live metrics are read anew where a replay is resumed."""
 
     class EndedError(Exception):
         pass
@@ -129,7 +129,7 @@ def test_a_second_run_and_one_that_was_ended_give_the_same_bytes(
     assert contents(tmp_path / 'out') == contents(output)
 
 
-def test_cameras_of_one_node_have_their_own_figures(tmp_path: Path) -> None:
+def test_cameras_of_one_node_have_their_own_metrics(tmp_path: Path) -> None:
     """Also where all are triggered together and have the same stamps: the names decide."""
     front = LiveCamera({1: 50.0, 2: 60.0, 4: 70.0}, 6, '/rig/front/image_raw',
                        '/segmentation/front', {2: {'busy': 4}}, first_processed=9)  # fmt: skip
@@ -171,7 +171,7 @@ def test_times_of_two_clocks_are_not_compared(tmp_path: Path) -> None:
     assert live['behind_image_ms'] == spread([50.0 + number for number in range(5)])
     assert live['over_time']['latency_max_ms'] == [54.0, None]
     texts = Page(write_report(tmp_path / 'out')).texts
-    assert 'Stamps and recording times are not of one clock,' in texts
+    assert 'Stamps and recording times come from different clocks,' in texts
     assert any(text.startswith('Half of the labels came within 52 ms of the image')
                for text in texts)  # fmt: skip
 
@@ -212,7 +212,7 @@ def test_statistics_of_another_version_are_read_as_they_were_written(tmp_path: P
     assert live['dropped']['by_cause']['busy'] == 3
 
 
-def test_a_recording_of_no_live_node_has_no_such_figures(tmp_path: Path) -> None:
+def test_a_recording_of_no_live_node_has_no_such_metrics(tmp_path: Path) -> None:
     """A camera alone; and a bag that an offline replay wrote, where all have one time."""
     replay(write_drive(tmp_path / 'bag', 3), tmp_path / 'out', truth=TRUTH)
     assert live_of(tmp_path / 'out') is None

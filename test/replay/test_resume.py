@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A replay that was ended anyhow is resumed to the same bytes, and only with the same."""
+"""An interrupted replay is resumed to the same bytes, and only with the same inputs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Flicker is counted where the image moved surely, and signs keep their track."""
+"""Flicker is counted on steady pixels only, and signs keep their track."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from replay_support import ColourEngine, drive, tree
 
 from hiseg_ros.regions import subclass_masks
-from hiseg_ros.replay.camera_figures import CameraFigures
+from hiseg_ros.replay.camera_metrics import CameraMetrics
 from hiseg_ros.replay.confidence import ConfidenceShares
 from hiseg_ros.replay.motion import motion_between, reduced_labels, reduced_size
 from hiseg_ros.replay.sign_tracks import MAX_MISSED, Moment, SignTracks, iou
@@ -101,8 +101,8 @@ def test_labels_are_reduced_to_pixels_that_are_there() -> None:
 def test_low_confidence_is_below_one_half() -> None:
     """127 is, 128 is not."""
     shares = ConfidenceShares()
-    figures = shares.add(np.array([[127, 128, 255, 0]], np.uint8))
-    assert figures == {'low_share': 0.5, 'mean': 0.5}
+    metrics = shares.add(np.array([[127, 128, 255, 0]], np.uint8))
+    assert metrics == {'low_share': 0.5, 'mean': 0.5}
     assert shares.summary()['histogram'][127] == 1
 
 
@@ -178,15 +178,15 @@ def test_overlap_of_masks() -> None:
     assert iou((0, 0, 4, 4), corner, (1, 1, 4, 4), full) == 0.0
 
 
-def test_a_state_gives_exactly_the_same_figures_afterwards() -> None:
+def test_a_state_gives_exactly_the_same_metrics_afterwards() -> None:
     """Written as text after every frame and read back."""
     engine = ColourEngine()
-    whole, broken = CameraFigures(engine.taxonomy), CameraFigures(engine.taxonomy)
+    whole, broken = CameraMetrics(engine.taxonomy), CameraMetrics(engine.taxonomy)
     for number, frame in enumerate(drive(12)):
         segmentation = engine.segment(frame.rgb)
         masks = subclass_masks(segmentation, engine.taxonomy)
         moment = Moment(number, number * 100_000_000)
-        fresh = CameraFigures(engine.taxonomy)
+        fresh = CameraMetrics(engine.taxonomy)
         fresh.load(loads(dumps(broken.state())))
         broken = fresh
         one = whole.add(moment, frame.rgb, segmentation, masks)
@@ -199,9 +199,9 @@ def test_a_pause_or_a_jump_back_is_not_compared() -> None:
     engine = ColourEngine()
     [frame] = drive(1)
     segmentation = engine.segment(frame.rgb)
-    figures = CameraFigures(engine.taxonomy)
+    metrics = CameraMetrics(engine.taxonomy)
     found = [
-        figures.add(Moment(number, stamp), frame.rgb, segmentation, ())['stability'] is not None
+        metrics.add(Moment(number, stamp), frame.rgb, segmentation, ())['stability'] is not None
         for number, stamp in enumerate([0, 10**8, 5 * 10**9, 4 * 10**9, 41 * 10**8])
     ]
     assert found == [False, True, False, False, True]
@@ -211,12 +211,12 @@ def test_a_tiny_image_has_no_motion() -> None:
     """Below two patches of the method."""
     small = np.zeros((8, 8), np.uint8)
     assert motion_between(small, small) is None
-    figures = CameraFigures(tree())
+    metrics = CameraMetrics(tree())
     rgb = np.zeros((8, 8, 3), np.uint8)
     probabilities = NodeProbabilities(np.ones((11, 2, 2), np.float32), (8, 8))
     segmentation = Segmentation(small + np.uint8(2), small, probabilities)
     for number in range(2):
-        record = figures.add(Moment(number, number), rgb, segmentation, ())
+        record = metrics.add(Moment(number, number), rgb, segmentation, ())
         assert record['stability'] is None
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a run follow from its messages."""
+"""The metrics of a run follow from its messages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_frames_are_counted_and_latency_runs_from_stamp_to_arrival() -> None:
     assert summary['stages_ms'] == dict.fromkeys(STAGES, 2.0)
 
 
-def test_a_run_without_results_has_no_figures_but_is_valid_json() -> None:
+def test_a_run_without_results_has_no_metrics_but_is_valid_json() -> None:
     summary = summarize(a_run(labels=[], stats=[], image_size=None))
     assert summary['frames_dropped'] == 10
     assert summary['latency_ms'] == {'median': None, 'p95': None}
@@ -104,7 +104,7 @@ def test_the_stamp_is_read_from_the_bytes(order: Any) -> None:
     assert read_stamp_ns(data) == 17_000_000_023
 
 
-def test_the_table_names_the_main_figures() -> None:
+def test_the_table_names_the_main_metrics() -> None:
     text = table(summarize(a_run()))
     assert 'frames published  10' in text
     assert '34 x 12' in text

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Films of recorded labels, and `hiseg video`."""
+"""Videos of recorded labels, and `hiseg video`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.cli.video import find_footage
 from hiseg_ros.errors import BagError, ImageError
-from hiseg_ros.reports.label_video import FilmStyle, compose, survey, write_film
+from hiseg_ros.reports.label_video import VideoStyle, compose, survey, write_label_video
 from hiseg_ros.reports.labelled_frames import LabelledFrame, labelled_frames, stream_of
 from hiseg_ros.reports.video import STRIP_HEIGHT
 from hiseg_ros.visualization import overlay
@@ -32,15 +32,15 @@ LABELS = '/segmentation/labels'
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a replay of a drawn drive of 6 frames at 10 Hz, 48 x 64 pixels."""
-    place = tmp_path_factory.mktemp('film')
+    place = tmp_path_factory.mktemp('video')
     replay(write_drive(place / 'bag', FRAMES), place / 'out', part_frames=2)
     return place / 'out'
 
 
 def decoded(path: Path) -> tuple[list[float], list[NDArray[np.uint8]]]:
-    """Return times in seconds and images of a film."""
-    with av.open(str(path)) as film:
-        frames = list(film.decode(video=0))
+    """Return times in seconds and images of a video."""
+    with av.open(str(path)) as video:
+        frames = list(video.decode(video=0))
     return [float(f.time or 0) for f in frames], [f.to_ndarray(format='rgb24') for f in frames]
 
 
@@ -48,7 +48,7 @@ def test_the_film_of_a_replay_has_every_frame_at_its_time(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A small camera is shown large; the legend and a line of text stand below."""
-    path = tmp_path / 'film.mp4'
+    path = tmp_path / 'video.mp4'
     assert main(['video', str(folder), '--output', str(path)]) == 0
     said = capsys.readouterr().out
     assert f'{CAMERA} with {LABELS}: 6 frames' in said and f'6 frames at 10.0 Hz: {path}' in said
@@ -62,7 +62,7 @@ def test_the_film_of_a_replay_has_every_frame_at_its_time(
 
 def test_the_image_is_the_overlay_of_that_frame(folder: Path, tmp_path: Path) -> None:
     """Alone, and right of the camera's image; names and legend can be left out."""
-    path = tmp_path / 'film.mp4'
+    path = tmp_path / 'video.mp4'
     arguments = ['video', str(folder), '--output', str(path), '--no-names', '--no-legend']
     assert main([*arguments, '--height', '192', '--side-by-side']) == 0
     _, images = decoded(path)
@@ -70,13 +70,13 @@ def test_the_image_is_the_overlay_of_that_frame(folder: Path, tmp_path: Path) ->
     rgb = list(read_images(folder / 'replay.mcap', CAMERA))
     labels = dict(read_images(folder / 'replay.mcap', LABELS))
     footage = find_footage(folder, None)
-    for (stamp, image), picture in zip(rgb, images, strict=True):
+    for (stamp, image), written in zip(rgb, images, strict=True):
         painted = overlay(image, labels[stamp], footage.taxonomy)
         expected = [
             cv2.resize(part, (256, 192), interpolation=cv2.INTER_CUBIC)
             for part in (image, painted)
         ]
-        difference = picture[:192].astype(int) - np.concatenate(expected, axis=1)
+        difference = written[:192].astype(int) - np.concatenate(expected, axis=1)
         assert np.abs(difference).mean() < 9
 
 
@@ -86,12 +86,12 @@ def test_names_are_written_into_the_overlay(folder: Path) -> None:
     stream = stream_of(footage.recording, footage.image, footage.labels)
     frames = list(labelled_frames(stream, footage.image, footage.labels))
     assert len(frames) == FRAMES and not stream.damages
-    plain, none = compose(frames[0], footage, FilmStyle(names=False))
-    named, names = compose(frames[0], footage, FilmStyle())
+    plain, none = compose(frames[0], footage, VideoStyle(names=False))
+    named, names = compose(frames[0], footage, VideoStyle())
     assert not none
     assert {footage.taxonomy.nodes[n.node_id].name for n in names} >= {'road', 'sky', 'walk'}
     assert (plain != named).any() and plain.shape == named.shape
-    _, later = compose(frames[1], footage, FilmStyle(), names)
+    _, later = compose(frames[1], footage, VideoStyle(), names)
     kept = {n.node_id: n.box for n in later}
     road = footage.taxonomy.node_id('road')
     assert kept[road] == {n.node_id: n.box for n in names}[road]
@@ -109,9 +109,9 @@ def test_a_bag_without_the_camera_shows_the_overlays(tmp_path: Path) -> None:
     replay(write_drive(tmp_path / 'bag', 3), output, omit=frozenset({'camera'}))
     footage = find_footage(output, None)
     assert footage.is_overlay and footage.image.name == '/segmentation/overlay/image'
-    assert write_film(tmp_path / 'film.mp4', footage)[0] == 3
+    assert write_label_video(tmp_path / 'video.mp4', footage)[0] == 3
     with pytest.raises(BagError, match='not the images below them'):
-        write_film(tmp_path / 'film.mp4', footage, FilmStyle(side_by_side=True))
+        write_label_video(tmp_path / 'video.mp4', footage, VideoStyle(side_by_side=True))
     replay(tmp_path / 'bag', tmp_path / 'bare', omit=frozenset({'camera', 'overlay'}))
     with pytest.raises(BagError, match='neither images nor overlays'):
         find_footage(tmp_path / 'bare', None)
@@ -130,7 +130,7 @@ def test_of_several_cameras_one_is_chosen(
             patch.setattr(footage_module, 'TRUTH_TOPIC', f'/ground_truth/{name}')
             bags.append(write_drive(tmp_path / name, 3))
     replay(bags, tmp_path / 'out')
-    arguments = ['video', str(tmp_path / 'out'), '--output', str(tmp_path / 'film.mp4')]
+    arguments = ['video', str(tmp_path / 'out'), '--output', str(tmp_path / 'video.mp4')]
     assert main(arguments) == 2
     assert 'has several cameras (/front/image_raw/compressed' in capsys.readouterr().err
     for topic in ('/rear/image_raw/compressed', '/rear/segmentation'):
@@ -148,7 +148,7 @@ def test_a_damaged_bag_is_shown_up_to_the_damage(
     shutil.copytree(folder / 'replay.mcap', cut)
     last = sorted(cut.glob('*.mcap'))[-1]
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    path = tmp_path / 'film.mp4'
+    path = tmp_path / 'video.mp4'
     assert main(['video', str(cut), '--output', str(path), '--height', '64']) == 3
     assert f'Damage in cut: {last.name}, message' in capsys.readouterr().out
     assert 4 <= len(decoded(path)[0]) < FRAMES
@@ -157,10 +157,10 @@ def test_a_damaged_bag_is_shown_up_to_the_damage(
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--output', 'film.avi'], 'ends in .mp4'),
-        (['--output', 'film.mp4', '--alpha', '2'], '--alpha is 2.0'),
-        (['--output', 'film.mp4', '--height', '5'], '--height is 5'),
-        (['--output', 'nowhere/film.mp4'], 'cannot be written'),
+        (['--output', 'video.avi'], 'ends in .mp4'),
+        (['--output', 'video.mp4', '--alpha', '2'], '--alpha is 2.0'),
+        (['--output', 'video.mp4', '--height', '5'], '--height is 5'),
+        (['--output', 'nowhere/video.mp4'], 'cannot be written'),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_exit_code_2(
@@ -183,7 +183,7 @@ def test_a_bag_without_labels_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_drive(tmp_path / 'bag', 2)
-    assert main(['video', str(tmp_path / 'bag'), '--output', str(tmp_path / 'film.mp4')]) == 2
+    assert main(['video', str(tmp_path / 'bag'), '--output', str(tmp_path / 'video.mp4')]) == 2
     assert 'holds no labels' in capsys.readouterr().err
 
 
@@ -191,9 +191,9 @@ def test_images_that_have_no_labels_are_passed_over(tmp_path: Path) -> None:
     """A busy node drops images; the truth of every third image stands in for its labels."""
     write_drive(tmp_path / 'bag', 12, sparse=3)
     recording = open_recording(tmp_path / 'bag')
-    picture, truth = sorted(recording.topics, key=lambda topic: topic.name)
-    stream = stream_of(recording, picture, truth)
-    frames = list(labelled_frames(stream, picture, truth))
+    image, truth = sorted(recording.topics, key=lambda topic: topic.name)
+    stream = stream_of(recording, image, truth)
+    frames = list(labelled_frames(stream, image, truth))
     stamps = [stamp for stamp, _ in read_images(tmp_path / 'bag', truth.name)]
     assert [frame.stamp_ns for frame in frames] == stamps and len(stamps) == 4
     expected = [frame.labels for frame in drive(12) if frame.labels is not None][::3]
@@ -206,7 +206,7 @@ def test_labels_of_another_size_are_refused(folder: Path) -> None:
     footage = find_footage(folder, None)
     frame = LabelledFrame(0, np.zeros((48, 64, 3), np.uint8), np.zeros((20, 64), np.uint8))
     with pytest.raises(ImageError, match='of the size of the labels'):
-        compose(frame, footage, FilmStyle(height=48))
+        compose(frame, footage, VideoStyle(height=48))
 
 
 def test_frames_of_a_drive_can_be_of_any_size(tmp_path: Path) -> None:
@@ -214,6 +214,6 @@ def test_frames_of_a_drive_can_be_of_any_size(tmp_path: Path) -> None:
     frames = [Frame(frame.rgb) for frame in drive(1, size=(1441, 31))]
     write_camera_bag(tmp_path / 'bag', frames, 10.0)
     replay(tmp_path / 'bag', tmp_path / 'out')
-    assert write_film(tmp_path / 'film.mp4', find_footage(tmp_path / 'out', None))[0] == 1
-    _, (picture,) = decoded(tmp_path / 'film.mp4')
-    assert 1080 < picture.shape[0] < 1250
+    assert write_label_video(tmp_path / 'video.mp4', find_footage(tmp_path / 'out', None))[0] == 1
+    _, (image,) = decoded(tmp_path / 'video.mp4')
+    assert 1080 < image.shape[0] < 1250

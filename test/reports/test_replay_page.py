@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a replay: whole, quiet, small, the same each time, and right in its figures."""
+"""The page of a replay: whole, quiet, small, the same each time, and right in its metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from replay_support import SIZE, TRUTH, mapping, replay, tree, write_drive
 
 from hiseg_ros.bags.bag import read_images
 from hiseg_ros.cli.__main__ import main
-from hiseg_ros.replay.label_set import mapping_facts, mapping_of
+from hiseg_ros.replay.mapping_facts import mapping_facts, mapping_of
 from hiseg_ros.reports.replay_page import drive_images, write_report
 from hiseg_ros.reports.replay_page.findings import clock
 from hiseg_ros.reports.replay_page.frame_choice import evenly, frame_groups
@@ -143,11 +143,11 @@ def test_images_show_what_the_bag_holds(output: Path) -> None:
     taxonomy = tree()
     page = Page(output / 'report.html')
     [camera] = page.data['cameras']
-    assert len(camera['pictures']) == FRAMES
+    assert len(camera['images']) == FRAMES
     labels = dict(read_images(output / 'replay.mcap', '/segmentation/labels'))
     truths = dict(read_images(output / 'replay.mcap', TRUTH))
     counted = mapping(taxonomy).label_id_of_node_id(taxonomy)
-    for image in camera['pictures']:
+    for image in camera['images']:
         stamp = int(image['stamp_ns'])
         layers = {name: pixels(uri) for name, uri in image['layers'].items()}
         assert set(layers) == {'image', 'prediction', 'truth', 'wrong', 'confidence'}
@@ -186,7 +186,7 @@ def test_signs_are_cut_out_with_their_votes(output: Path) -> None:
 
 
 def test_the_tree_folds_from_groups_to_labels(output: Path) -> None:
-    """Each group's figure is that of its level, each label's that of the labels."""
+    """Each group's metric is that of its level, each label's that of the labels."""
     taxonomy = tree()
     metrics = json.loads((output / 'metrics.json').read_text())
     scores = metrics['scores']
@@ -219,11 +219,11 @@ def test_without_truth_the_timeline_has_confidence_and_flicker(bag: Path, tmp_pa
         'Least sure', 'Surest', 'Most flicker',
     ]  # fmt: skip
     assert page.data['confusions'] == [] and 'Scores' not in page.texts
-    assert 'truth' not in camera['pictures'][0]['layers']
+    assert 'truth' not in camera['images'][0]['layers']
 
 
 def test_several_cameras_omitted_images_and_damage_are_shown(tmp_path: Path) -> None:
-    """Each camera has its own figures; what was left out is missing, not invented."""
+    """Each camera has its own metrics; what was left out is missing, not invented."""
     bag = write_drive(tmp_path / 'bag', 8)
     file = bag / 'bag.mcap'
     data = bytearray(file.read_bytes())
@@ -235,8 +235,8 @@ def test_several_cameras_omitted_images_and_damage_are_shown(tmp_path: Path) -> 
     page = Page(write_report(tmp_path / 'out'))
     first, second = page.data['cameras']
     assert len(first['unreadable']) == 1 and second['topic'] == TRUTH
-    assert len(first['pictures']) == 7
-    assert set(first['pictures'][0]['layers']) == {'prediction', 'confidence'}
+    assert len(first['images']) == 7
+    assert set(first['images'][0]['layers']) == {'prediction', 'confidence'}
     assert 'Damage' in page.texts and 'bag.mcap' in page.texts
     assert [a['value'] for _, a in page.tags if a.get('name') == 'camera'] == ['0', '1']
 
@@ -262,12 +262,12 @@ def test_images_keep_within_their_room(
 ) -> None:
     """Those that stand out come first."""
     whole = Page(output / 'report.html').data['cameras'][0]
-    sizes = [sum(map(len, image['layers'].values())) for image in whole['pictures']]
+    sizes = [sum(map(len, image['layers'].values())) for image in whole['images']]
     monkeypatch.setattr(drive_images, 'MAX_BYTES', sum(sizes) // 2)
     some = Page(write_report(output, tmp_path / 'small.html')).data['cameras'][0]
-    kept = [sum(map(len, image['layers'].values())) for image in some['pictures']]
+    kept = [sum(map(len, image['layers'].values())) for image in some['images']]
     assert 0 < len(kept) < FRAMES and sum(kept) <= sum(sizes) // 2
-    assert all(group['pictures'] for group in some['groups'])
+    assert all(group['images'] for group in some['groups'])
 
 
 def test_what_is_no_finished_replay_is_refused_in_one_line(
@@ -309,7 +309,7 @@ def test_a_replay_of_an_earlier_version_has_no_truth_to_paint(
     metrics['run']['mapping'] = {'name': 'drawn', 'sha256': 'ab'}
     file.write_text(json.dumps(metrics))
     page = Page(write_report(tmp_path / 'out'))
-    assert 'truth' not in page.data['cameras'][0]['pictures'][0]['layers']
+    assert 'truth' not in page.data['cameras'][0]['images'][0]['layers']
     assert 'Scores' in page.texts and 'IoU in the tree' not in page.texts
 
 

@@ -15,7 +15,7 @@ from live_support import LiveCamera, write_live
 from replay_support import TRUTH, mapping, replay, tree, write_drive
 
 from hiseg_ros.bags.bag import read_images
-from hiseg_ros.replay.label_set import mapping_facts
+from hiseg_ros.replay.mapping_facts import mapping_facts
 from hiseg_ros.reports.replay_page import write_report
 
 pytestmark = pytest.mark.needs('torch', 'browser')
@@ -118,19 +118,19 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(page: Browser) -> 
 
 
 def test_the_worst_frame_is_one_click_away(page: Browser, output: Path) -> None:
-    """With its figures, its image and the cursor at its place."""
+    """With its metrics, its image and the cursor at its place."""
     miou = scores_of(output)
     worst, best = miou.index(min(miou)), miou.index(max(miou))
     page.click('#groups > div:nth-child(2) button')
-    assert text(page, '#picture-title').startswith(f'Frame {best} ')
+    assert text(page, '#image-title').startswith(f'Frame {best} ')
     page.click('#groups > div:nth-child(1) button')
-    assert text(page, '#picture-title').startswith(f'Frame {worst} ')
-    assert 'worst mIoU, rank 1' in text(page, '#picture-title')
+    assert text(page, '#image-title').startswith(f'Frame {worst} ')
+    assert 'worst mIoU, rank 1' in text(page, '#image-title')
     assert f'frame {worst} · mIoU {100 * miou[worst]:.1f} %' in text(page, '#readout')
     assert page.run('document.querySelector("#groups button").ariaPressed') == 'true'
     assert page.run('document.querySelectorAll("#panels button").length') == 5
     page.click('#next')
-    assert text(page, '#picture-title').startswith(f'Frame {worst + 1} ')
+    assert text(page, '#image-title').startswith(f'Frame {worst + 1} ')
 
 
 def test_the_slider_goes_along_the_drive_by_keys_and_by_click(page: Browser) -> None:
@@ -140,7 +140,7 @@ def test_the_slider_goes_along_the_drive_by_keys_and_by_click(page: Browser) -> 
                              ('ArrowLeft', 37, 10), ('End', 35, FRAMES - 1)):  # fmt: skip
         page.press(key, code)
         assert f'frame {frame} ·' in text(page, '#readout')
-        assert text(page, '#picture-title').startswith(f'Frame {frame} ')
+        assert text(page, '#image-title').startswith(f'Frame {frame} ')
         spoken = page.run('document.getElementById("cursor").getAttribute("aria-valuetext")')
         assert spoken == text(page, '#readout')
     page.click('.plot-body')
@@ -261,7 +261,7 @@ def test_each_camera_has_its_own_drive(browser: Browser, tmp_path: Path) -> None
     browser.run('document.getElementById("cursor").focus()')
     browser.press('End', 35)
     # Frames are numbered over both cameras.
-    assert text(browser, '#picture-title').startswith('Frame 9 ')
+    assert text(browser, '#image-title').startswith('Frame 9 ')
     assert 'frame 9 ·' in text(browser, '#readout')
     browser.click('[data-camera="0"]')
     assert browser.run('document.querySelector("[name=camera]").checked')

@@ -22,28 +22,28 @@ def write(path: Path, sizes: list[tuple[int, int]], times_ms: list[int]) -> None
 
 def test_every_frame_is_there_at_its_time(tmp_path: Path) -> None:
     times_ms = [5000 + t for t in (0, 67, 133, 333, 400)]  # two frames were dropped
-    write(tmp_path / 'film.mp4', [(48, 64)] * 5, times_ms)
-    with av.open(str(tmp_path / 'film.mp4')) as film:
-        stream = film.streams.video[0]
+    write(tmp_path / 'video.mp4', [(48, 64)] * 5, times_ms)
+    with av.open(str(tmp_path / 'video.mp4')) as video:
+        stream = video.streams.video[0]
         assert stream.codec_context.name == 'h264'
         assert stream.codec_context.pix_fmt == 'yuv420p'
-        frames = list(film.decode(video=0))
+        frames = list(video.decode(video=0))
     assert [round(1000 * frame.time) for frame in frames] == [0, 67, 133, 333, 400]
     colour = frames[2].to_ndarray(format='rgb24').astype(int)
     assert np.abs(colour - (200, 40, 40)).mean() < 6
 
 
 def test_odd_sizes_and_a_change_of_size_are_fitted(tmp_path: Path) -> None:
-    write(tmp_path / 'film.mp4', [(47, 63), (47, 63), (20, 99)], [0, 67, 133])
-    with av.open(str(tmp_path / 'film.mp4')) as film:
-        shapes = {(frame.height, frame.width) for frame in film.decode(video=0)}
+    write(tmp_path / 'video.mp4', [(47, 63), (47, 63), (20, 99)], [0, 67, 133])
+    with av.open(str(tmp_path / 'video.mp4')) as video:
+        shapes = {(frame.height, frame.width) for frame in video.decode(video=0)}
     assert shapes == {(48, 64)}
 
 
 def test_frames_of_one_stamp_do_not_break_the_video(tmp_path: Path) -> None:
-    write(tmp_path / 'film.mp4', [(48, 64)] * 3, [0, 0, 67])
-    with av.open(str(tmp_path / 'film.mp4')) as film:
-        assert len(list(film.decode(video=0))) == 3
+    write(tmp_path / 'video.mp4', [(48, 64)] * 3, [0, 0, 67])
+    with av.open(str(tmp_path / 'video.mp4')) as video:
+        assert len(list(video.decode(video=0))) == 3
 
 
 def test_the_strip_leaves_the_image_as_it_is() -> None:
@@ -56,10 +56,10 @@ def test_the_strip_leaves_the_image_as_it_is() -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='cannot be written'):
-        write(tmp_path / 'nowhere' / 'film.mp4', [(48, 64)], [0])
+        write(tmp_path / 'nowhere' / 'video.mp4', [(48, 64)], [0])
 
 
 def test_a_library_without_h264_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('av.codecs_available', {'mpeg4'})
     with pytest.raises(ConfigError, match='libx264'):
-        VideoWriter(tmp_path / 'film.mp4', 15.0)
+        VideoWriter(tmp_path / 'video.mp4', 15.0)

@@ -15,10 +15,10 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.hiseg_types import decode, node_types
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.messages.codec import decode_mask, decode_probability_map
-from hiseg_ros.replay.node_messages import probability_message, signs_message
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.types import NodeProbabilities, SubclassMask
 
@@ -73,15 +73,16 @@ RESULTS = ('hiseg_ros/msg/ProbabilityMap', 'hiseg_ros/msg/SubclassMasks')
 def results() -> dict[str, bytes]:
     """Return a probability map and two signs as recordings hold them (CDR), by type."""
     types, tree = node_types(), load_taxonomy('street')
-    stamp = types.types['builtin_interfaces/msg/Time'](sec=1, nanosec=2)
-    header = types.types['std_msgs/msg/Header'](stamp=stamp, frame_id='front')
+    header = messages.header(1_000_000_002, 'front')
     values = np.random.default_rng(4).random((len(tree), 3, 5), np.float32)
     mask = SubclassMask(
         tree.leaves[-1], 0, 0.5, ((tree.leaves[-1], 0.5),), (1, 2, 3, 5), np.ones((3, 5), bool), 15
     )
     found = (
-        probability_message(header, NodeProbabilities(values, (24, 40)), 1, tree),
-        signs_message(header, [mask, mask], tree, (24, 40)),
+        messages.probability_map_message(
+            header, NodeProbabilities(values, (24, 40)), tree.level_nodes(1), tree
+        ),
+        messages.subclass_masks_message(header, [mask, mask], tree, (24, 40)),
     )
     pairs = zip(RESULTS, found, strict=True)
     return {kind: bytes(types.serialize_cdr(message, kind)) for kind, message in pairs}

@@ -16,10 +16,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.footage import EPOCH_NS
 from hiseg_ros.bags.hiseg_types import node_types
-from hiseg_ros.replay.node_messages import image_message, taxonomy_message
-from hiseg_ros.replay.recorded_node import CAUSES, TIMES
+from hiseg_ros.messages.build import DROP_CAUSES, STAGES
 
 MS = 1_000_000
 STEP_MS = 100
@@ -71,8 +71,8 @@ def write_live(
     for camera in cameras:
         if taxonomy:
             node = camera.place if len(cameras) == 1 else '/segmentation'
-            tree_row = (f'{node}/taxonomy', 'hiseg_ros/msg/Taxonomy', taxonomy_message(tree()))
-            rows.append((EPOCH_NS - MS, *tree_row))
+            message = messages.taxonomy_message(tree())
+            rows.append((EPOCH_NS - MS, f'{node}/taxonomy', 'hiseg_ros/msg/Taxonomy', message))
     kinds = get_typestore(Stores.ROS2_JAZZY).types
     for name, reports in (diagnostics or {}).items():
         for number, values in enumerate(reports):
@@ -85,7 +85,7 @@ def write_live(
             )
             time_ns = EPOCH_NS + number * 1000 * MS
             report = kinds['diagnostic_msgs/msg/DiagnosticArray'](
-                header=_header(time_ns), status=[status]
+                header=messages.header(time_ns, 'camera'), status=[status]
             )
             rows.append((time_ns, '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', report))
     rows.sort(key=lambda row: row[0])
@@ -116,20 +116,20 @@ def in_order(rows: Iterable[Row]) -> Iterator[Row]:
 def _camera_rows(
     camera: LiveCamera, stats: Typestore | None, size: tuple[int, int]
 ) -> Iterator[Row]:
-    counters = dict.fromkeys(CAUSES, 0)
+    counters = dict.fromkeys(DROP_CAUSES, 0)
     processed = camera.first_processed - 1
     for number, frame in enumerate(drive(camera.images, size=size)):
         stamp_ns = EPOCH_NS + number * STEP_MS * MS
-        header = _header(stamp_ns)
+        header = messages.header(stamp_ns, 'camera')
         arrived_ns = stamp_ns + round(camera.arrival_ms * MS)
-        image = image_message(header, frame.rgb)
+        image = messages.image_message(header, frame.rgb)
         yield arrived_ns, camera.topic, 'sensor_msgs/msg/Image', image
         if number not in camera.latency_ms:
             continue
         processed += 1
         counters |= camera.counters.get(number, {})
         done_ns = stamp_ns + round(camera.latency_ms[number] * MS)
-        labels = image_message(header, np.zeros(size, np.uint8))
+        labels = messages.labels_message(header, np.zeros(size, np.uint8))
         yield done_ns, f'{camera.place}/labels', 'sensor_msgs/msg/Image', labels
         if stats is not None:
             kind = 'hiseg_ros/msg/FrameStats'
@@ -145,12 +145,6 @@ def _stats(
     values |= {name: '' for name in ('device', 'backend', 'note') if name in values}
     values |= {f'dropped_{cause}': count for cause, count in counters.items()}
     # Each stage has its own time, but for one that was not measured.
-    values |= {f'{name}_ms': float(place + number) for place, name in enumerate(TIMES)}
+    values |= {f'{name}_ms': float(place + number) for place, name in enumerate(STAGES)}
     values['queue_ms'] = float('nan')
     return types.types[kind](**{name: values[name] for name, _ in types.fielddefs[kind][1]})
-
-
-def _header(stamp_ns: int) -> Any:
-    kinds = get_typestore(Stores.ROS2_JAZZY).types
-    stamp = kinds['builtin_interfaces/msg/Time'](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-    return kinds['std_msgs/msg/Header'](stamp=stamp, frame_id='camera')

@@ -14,7 +14,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a replay of twelve frames with ground truth."""
     from replay_support import TRUTH, mapping, replay, tree, write_drive
 
-    from hiseg_ros.replay.label_set import mapping_facts
+    from hiseg_ros.replay.mapping_facts import mapping_facts
 
     folder = tmp_path_factory.mktemp('replayed')
     facts = {'name': 'test', 'mapping': mapping_facts(mapping(tree()))}

@@ -125,7 +125,7 @@ def test_signs_are_boxes_with_name_and_score(saved: Saved, replayed: Path) -> No
             assert centre[1] - half[1] == mask.roi.y_offset
 
 
-def test_the_figures_of_the_frames_are_curves(saved: Saved, replayed: Path) -> None:
+def test_the_metrics_of_the_frames_are_curves(saved: Saved, replayed: Path) -> None:
     records = [json.loads(line) for line in (replayed / 'frames.jsonl').read_text().splitlines()]
     by_stamp = {record['stamp_ns']: record for record in records}
     miou = saved.scalars(f'{NODE}/figures/mIoU')

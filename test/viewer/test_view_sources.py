@@ -166,7 +166,7 @@ def test_the_folder_of_a_demo_shows_its_recording(bag: Path, tmp_path: Path) -> 
 
 
 def test_an_unfinished_replay_is_shown_as_far_as_it_is(replayed: Path, tmp_path: Path) -> None:
-    """A look at a long replay while it runs: whole files, no metadata and no figures yet."""
+    """A look at a long replay while it runs: whole files, no metadata and no metrics yet."""
     folder = Path(shutil.copytree(replayed, tmp_path / 'out'))
     for name in ('metrics.json', 'frames.jsonl', 'replay.mcap/metadata.yaml'):
         (folder / name).unlink()

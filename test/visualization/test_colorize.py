@@ -137,11 +137,11 @@ def test_lines_are_wider_in_large_images(taxonomy: Taxonomy) -> None:
 def test_another_size_keeps_the_ids(
     taxonomy: Taxonomy, labels: NDArray[np.uint8], rgb: NDArray[np.uint8], height: int
 ) -> None:
-    picture, scaled = to_height(rgb, labels, height)
-    assert picture.shape == (*scaled.shape, 3) == (height, round(40 * height / 24), 3)
+    resized, scaled = to_height(rgb, labels, height)
+    assert resized.shape == (*scaled.shape, 3) == (height, round(40 * height / 24), 3)
     assert set(np.unique(scaled)) == set(np.unique(labels))
     if height == 24:
-        np.testing.assert_array_equal(picture, rgb)
+        np.testing.assert_array_equal(resized, rgb)
 
 
 def test_a_large_overlay_is_the_same_in_strips_as_in_one(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a camera's drive: frames that stand out first, then as many as there is room."""
+"""Images of a camera for the page: frames that stand out, then as many others as fit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hiseg_ros.reports.replay_page.frame_source import FrameSource, Shot, ShotTo
 from hiseg_ros.reports.replay_page.frame_table import FrameTable
 from hiseg_ros.reports.replay_page.layers import Painter
 
-MAX_PICTURES = 100
-"""Frames of all cameras together."""
-MIN_PICTURES = 12
-"""Of each camera, where there are many."""
+MAX_IMAGES = 100
+"""Most frames of all cameras together."""
+MIN_IMAGES = 12
+"""Frames of each camera if there are many cameras."""
 MAX_GROUP = 6
-"""Frames of a group."""
+"""Most frames of a group."""
 MAX_BYTES = 7_000_000
-"""Of all images together; a page is to stay below 10 MB."""
+"""Largest size of all images together; the page should stay below 10 MB."""
 
 
 def drive_images(
@@ -34,28 +34,28 @@ def drive_images(
     """Return the images of one camera.
 
     Args:
-        topics: Where they are in the bag.
+        topics: Topics of the camera in the bag.
         table: The camera's frames.
-        painter: Paints them.
+        painter: Draws the layers.
         source: The bag.
-        cameras: How many cameras share the room.
+        cameras: Number of cameras that share MAX_BYTES.
 
     Returns:
-        'pictures': by time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
+        'images': in order of time, each with 'row' (in the table), 'frame', 'time_s' (drive time),
         'stamp_ns' as text, 'size' [height, width], 'values', 'layers', 'legend'. 'groups': frames
-        that stand out, each with 'title', 'series' and 'pictures', their positions in the list.
+        that stand out, each with 'title', 'series' and 'images', their indices in the list.
 
     Raises:
         BagError: The bag is damaged.
     """
-    share = max(MIN_PICTURES, MAX_PICTURES // cameras)
+    share = max(MIN_IMAGES, MAX_IMAGES // cameras)
     room = MAX_BYTES // cameras
     groups = frame_groups(table, min(MAX_GROUP, share // 4))
     time_s = table.drive_time_s()
     found: dict[int, dict[str, Any]] = {}
 
     def take(rows: Iterable[int], room: int) -> int:
-        """Take what there is room for and return the rest of it."""
+        """Take the images that fit and return the bytes that are left."""
         for row in sorted(set(rows) - set(found)):
             image = _image(topics, table, row, painter, source)
             size = sum(map(len, image['layers'].values()))
@@ -65,13 +65,13 @@ def drive_images(
         return room
 
     left = take({row for group in groups for row in group.rows}, room)
-    # What is left goes to frames from all over the drive, as many as will fit.
+    # Fill the rest with frames at equal distances in the drive.
     average = (room - left) / max(1, len(found))
     count = min(share - len(found), int(left / max(1.0, 1.1 * average)))
     take(evenly(table, count), left)
     rows = sorted(found)
     return {
-        'pictures': [found[row] for row in rows],
+        'images': [found[row] for row in rows],
         'groups': [_group(group, rows) for group in groups if set(group.rows) & set(rows)],
     }
 
@@ -84,7 +84,7 @@ def _image(
     return {
         'row': row,
         'frame': int(table.frame[row]),
-        'stamp_ns': str(stamp_ns),  # more digits than a number of JavaScript has
+        'stamp_ns': str(stamp_ns),  # has more digits than a number in JavaScript
         'size': _size(shot),
         'values': {
             name: round(float(column[row]), 4)
@@ -103,4 +103,4 @@ def _size(shot: Shot) -> list[int]:
 
 def _group(group: FrameGroup, rows: Sequence[int]) -> dict[str, Any]:
     kept = [rows.index(row) for row in group.rows if row in rows]
-    return {'title': group.title, 'series': group.series, 'pictures': kept}
+    return {'title': group.title, 'series': group.series, 'images': kept}

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What stands out in a replay, in sentences."""
+"""Summary of a replay in sentences: its weakest labels, mistakes, flicker, signs and latency."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hiseg_ros.evaluation.report import percent
 from hiseg_ros.reports.replay_page.frame_table import FrameTable
 
 COUNT = 3
-"""Labels, mistakes or nodes of a sentence."""
+"""Most labels, mistakes or nodes in a sentence."""
 MIN_SHARE = 0.001
-"""Labels on a smaller share of the pixels are not called weak, nor their mistakes common."""
+"""Least share of the pixels for a label, and for a mistake of a label, to be listed."""
 MIN_STEADY = 0.01
-"""Nodes on a smaller share of the steady pixels are not called restless."""
+"""Least share of the steady pixels for a node to be listed for its flicker."""
 FEW = 5
-"""A sign that was seen in so many frames is no passing error."""
+"""Sightings from which on a sign counts as seen for long."""
 
 
 def findings(metrics: dict[str, Any], tables: Sequence[FrameTable]) -> tuple[tuple[str, str], ...]:
-    """Return (what, sentence), the most telling first."""
+    """Return (title, sentence) pairs, the most important first."""
     scores = metrics['scores']
     found = [*_of_truth(scores, tables[0])] if scores and scores['frames_with_truth'] else []
     for camera in metrics['cameras']:
@@ -68,7 +68,7 @@ def _mistakes(confusion: dict[str, Any]) -> list[str]:
     share = counts / np.maximum(1, support)
     share[(support < MIN_SHARE * total)[:, 0]] = 0
     np.fill_diagonal(share, 0)
-    # Of each label the most common one, or all would be those of the weakest.
+    # One mistake per label, or all would be those of the weakest label.
     most = share.argmax(1)
     rows = np.argsort(-share.max(1), kind='stable')[:COUNT].tolist()
     outside = share.shape[1] - 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames are shown as images: the worst, the best, and some from all over the drive."""
+"""Choice of the frames shown as images: the worst, the best, and some at equal distances."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hiseg_ros.reports.replay_page.frame_table import FrameTable
 
 @dataclass(frozen=True)
 class FrameGroup:
-    """Frames that stand out, in order."""
+    """Frames that stand out by one metric, the most extreme first."""
 
     title: str
     series: str
-    """The figure they stand out by, see `frame_table.SERIES`."""
+    """The metric, see `frame_table.SERIES`."""
     rows: Sequence[int]
     """Rows of the camera's table."""
 
 
 def frame_groups(table: FrameTable, count: int) -> tuple[FrameGroup, ...]:
-    """Return the groups of a camera: by mIoU where there is a truth, else by confidence.
+    """Return the groups of a camera: by mIoU if there is ground truth, else by confidence.
 
-    Frames of a group lie apart, or all would show the same moment: by a second, in short
-    recordings by less.
+    Frames of a group are at least a second apart, in short recordings less, so that they do not
+    all show the same moment.
 
     Args:
         table: The camera's frames.
@@ -47,7 +47,7 @@ def frame_groups(table: FrameTable, count: int) -> tuple[FrameGroup, ...]:
 
 
 def evenly(table: FrameTable, count: int) -> tuple[int, ...]:
-    """Return the rows of readable frames from all over the drive, the ends included."""
+    """Return the rows of readable frames at equal distances, first and last included."""
     rows = np.flatnonzero(table.is_readable)
     if not rows.size or count <= 0:
         return ()
@@ -65,7 +65,7 @@ def _extremes(
     values: NDArray[np.float64], count: int, gap: int, is_largest: bool
 ) -> tuple[int, ...]:
     known = np.flatnonzero(~np.isnan(values))
-    # Stable: of equals the first, in every run.
+    # Stable: of equal values the first, in every run.
     order = known[np.argsort(-values[known] if is_largest else values[known], kind='stable')]
     chosen: list[int] = []
     for row in order.tolist():

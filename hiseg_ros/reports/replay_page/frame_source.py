@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Single frames out of the new bag: camera image, labels, confidence, ground truth."""
+"""Reading single frames from the new bag: camera image, labels, confidence, ground truth."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.rosbag2 import Reader
 
-from hiseg_ros.bags.camera_image import rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame of a camera; what the bag was written without is None."""
+    """Images of one frame; None where the bag was written without them."""
 
     rgb: RgbImage | None
     labels: LabelImage | None
     confidence: NDArray[np.uint8] | None
     truth: NDArray[np.uint8] | None
-    """(H, W) label ids."""
+    """(H, W) uint8 label ids."""
 
 
 @dataclass(frozen=True)
 class ShotTopics:
-    """Where a camera's images are in the new bag."""
+    """Topics of a camera in the new bag."""
 
     camera: str
     node: str
@@ -46,15 +45,15 @@ class ShotTopics:
 class FrameSource:
     """The open bag of a replay; use as a context manager.
 
-    Frames are looked up by their recording time: asked for in the order of time, a long bag is
-    gone through once and most of it not read at all.
+    Frames are found by their recording time. When they are asked for in order of time, a long bag
+    is read once, and most of it not at all.
     """
 
     def __init__(self, bag: Path) -> None:
         """Open the bag.
 
         Raises:
-            BagError: It is damaged.
+            BagError: The bag is damaged.
         """
         self._path, self._types = bag, MessageTypes()
         try:
@@ -74,9 +73,9 @@ class FrameSource:
         """Return the images of one frame.
 
         Args:
-            topics: Of its camera.
-            time_ns: Recording time.
-            stamp_ns: Header stamp.
+            topics: Topics of its camera.
+            time_ns: Recording time of the frame.
+            stamp_ns: Header stamp of the frame.
 
         Raises:
             BagError: The bag is damaged.
@@ -85,7 +84,7 @@ class FrameSource:
         names = [topics.camera, labels, confidence]
         found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
         if topics.truth is not None and topics.truth not in found:
-            # The truth may have been recorded a little earlier or later than its image.
+            # The ground truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
             found |= self._images([topics.truth], begin, end, stamp_ns)
@@ -96,7 +95,7 @@ class FrameSource:
         )  # fmt: skip
 
     def image(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
-        """Return a camera image, or None where the bag was written without.
+        """Return a camera image, or None if the bag was written without it.
 
         Raises:
             BagError: The bag is damaged.
@@ -116,7 +115,7 @@ class FrameSource:
                 if read_stamp_ns(message.data) == stamp_ns:
                     is_camera = connection.topic == topics[0]
                     image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
-                    found[connection.topic] = rgb_of(image) if is_camera else array_of(image)
+                    found[connection.topic] = rgb_of(image) if is_camera else values_of(image)
         except HisegError:
             raise
         except Exception as error:  # a damaged bag makes the reader raise anything

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of every frame as columns, one table for each camera."""
+"""The metrics of all frames as columns, one table per camera."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SERIES = ('miou', 'accuracy', 'confidence', 'low_share', 'flicker')
-"""Figures of a frame, all in [0, 1]; mIoU and accuracy as published, and only with a truth."""
+"""Metrics of a frame, all in [0, 1]; mIoU and accuracy are of the node labels against ground
+truth."""
 
 PAUSE_S = 1.0
-"""A longer gap between two frames, and longer than five usual ones, is cut out of the timeline."""
+"""Gaps between frames longer than this, and than five median ones, are cut out of the timeline."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FrameTable:
     stamp_ns: NDArray[np.int64]
     """(N,) header stamp; -1 for an image that could not be decoded."""
     values: dict[str, NDArray[np.float64]]
-    """(N,) by name of `SERIES`; NaN where there is none."""
+    """(N,) by name in `SERIES`; NaN where there is no value."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -52,11 +53,11 @@ class FrameTable:
         return int(np.searchsorted(self.frame, frame))
 
     def is_pause(self) -> NDArray[np.bool_]:
-        """Return (N,) whether a pause lies before the frame."""
+        """Return (N,) whether there is a pause before the frame."""
         return np.append([False], np.diff(self.time_ns) / 1e9 > self._pause_s())[: len(self)]
 
     def drive_time_s(self) -> NDArray[np.float64]:
-        """Return (N,) seconds since the first frame, a pause counting as one usual step."""
+        """Return (N,) seconds since the first frame; a pause counts as one median step."""
         steps = np.diff(self.time_ns) / 1e9
         usual = float(np.median(steps)) if steps.size else 0.0
         steps = np.where(steps > self._pause_s(), usual, steps)
@@ -97,7 +98,7 @@ def read_tables(path: Path, cameras: int) -> tuple[FrameTable, ...]:
 
 
 def _values(row: dict[str, Any]) -> dict[str, float | None]:
-    """Return a frame's figures; each None where it has no truth, nothing before it, no image."""
+    """Return a frame's metrics; None without ground truth, a frame before or the image."""
     scores = (row.get('scores') or {}).get('nodes', {})
     confidence = row.get('confidence') or {}
     return {

@@ -1,9 +1,9 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images for the page: small, and each as a data URI.
+"""Image layers of a frame for the page, scaled down and encoded as data URIs.
 
-WebP, since it needs a third less room than JPEG for the camera's images and than PNG for
-labels, which have to keep their exact colours: the page reads the names of pixels from them.
+They are WebP, which is a third smaller than JPEG for camera images and than PNG for labels. Labels
+are lossless, since the page finds the name of a pixel by its colour.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import ImageSize
 
 LONGEST = 640
-"""Pixels of an image's longer side at most."""
+"""Longer side of an image in pixels, at most."""
 
 QUALITY, CONFIDENCE_QUALITY, LOSSLESS = 74, 60, 101
-"""Of WebP; above 100 nothing is lost."""
+"""WebP qualities; above 100 is lossless."""
 
 WRONG = (255, 90, 31)
 """Colour of wrong pixels, as (red, green, blue)."""
 
 MIN_SHARE = 0.002
-"""Nodes and labels on less of the image are left out of its legend."""
+"""Least share of the image for a node or label to be in its legend."""
 
 
 @dataclass(frozen=True)
 class Painter:
-    """What labels look like and what they mean."""
+    """Draws the layers of frames in the colours of a taxonomy and a mapping."""
 
     taxonomy: Taxonomy
     mapping: Mapping | None
 
     def nodes(self) -> list[tuple[str, str]]:
-        """Return (name, color) of the nodes, by id."""
+        """Return (name, color) of each node, in order of the ids."""
         return [(node.name, hex_color(node.color)) for node in self.taxonomy.nodes]
 
     def labels(self) -> list[tuple[str, str]]:
-        """Return (name, color) of the truth's evaluated labels."""
+        """Return (name, color) of each evaluated label of the ground truth."""
         labels = self.mapping.evaluated_labels if self.mapping else ()
         return [(label.name, hex_color(label_color(label, self.taxonomy))) for label in labels]
 
     def layers(self, shot: Shot) -> dict[str, str]:
-        """Return the data URIs of a frame by layer; a layer that cannot be painted is missing."""
+        """Return the data URIs of a frame by layer name, for the images that the frame has."""
         found = {}
         if shot.rgb is not None:
             found['image'] = webp(shrunk(shot.rgb, LONGEST)[..., ::-1], QUALITY)
@@ -73,20 +73,20 @@ class Painter:
     @cached_property
     def _palette(self) -> NDArray[np.uint8]:
         """(256, 3) RGB by label id."""
-        assert self.mapping is not None  # asked where there is a truth only
+        assert self.mapping is not None  # used with ground truth only
         return label_palette(self.mapping, self.taxonomy)
 
     @cached_property
     def _is_wrong(self) -> NDArray[np.bool_]:
-        """(256, 256) by label id and node id: the node counts for another label, or for none."""
-        assert self.mapping is not None  # asked where there is a truth only
+        """(256, 256) by label id and node id: whether the node counts as another label."""
+        assert self.mapping is not None  # used with ground truth only
         label_ids = np.arange(256)
         evaluated = [label.label_id for label in self.mapping.evaluated_labels]
         counted = self.mapping.label_id_of_node_id(self.taxonomy)
         return np.isin(label_ids, evaluated)[:, None] & (counted[None] != label_ids[:, None])
 
     def legend(self, shot: Shot) -> dict[str, list[list[float]]]:
-        """Return [node id or label row, share] of what is in a frame, the largest first."""
+        """Return [node id or index of the label, share of the image] of a frame, largest first."""
         found = {}
         if shot.labels is not None:
             found['prediction'] = _shares(shot.labels, np.arange(256))
@@ -104,14 +104,14 @@ def hex_color(color: Sequence[int]) -> str:
 
 
 def webp(image: NDArray[np.uint8], quality: int) -> str:
-    """Return a grey, blue-green-red, or blue-green-red-alpha image as a data URI."""
+    """Return a grey, BGR or BGRA image, uint8, as a data URI."""
     options = [cv2.IMWRITE_WEBP_QUALITY, quality]
     _, data = cv2.imencode('.webp', np.ascontiguousarray(image), options)
     return 'data:image/webp;base64,' + base64.b64encode(data.tobytes()).decode()
 
 
 def shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Return an image, made smaller where a side is longer than that."""
+    """Return an image scaled down so that no side is longer than `longest`."""
     height, width = fitted(image, longest)
     if image.shape[:2] == (height, width):
         return image
@@ -119,7 +119,7 @@ def shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 
 
 def nearest(ids: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Return the ids at the centres of fewer pixels where a side is longer than that."""
+    """Return ids scaled down so that no side is longer than `longest`, by nearest neighbour."""
     height, width = fitted(ids, longest)
     rows = ((np.arange(height) + 0.5) * ids.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * ids.shape[1] / width).astype(np.int64)
@@ -127,14 +127,14 @@ def nearest(ids: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 
 
 def fitted(image: NDArray[np.uint8], longest: int) -> ImageSize:
-    """Return (height, width) of an image with no side above `longest`."""
+    """Return the (height, width) of an image scaled down to sides of at most `longest`."""
     height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _marked(mask: NDArray[np.bool_], color: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return an image that is transparent but for the mask."""
+    """Return a BGRA image that is transparent outside the mask."""
     bgra = np.zeros((*mask.shape, 4), np.uint8)
     bgra[mask] = (*color[::-1], 255)
     return bgra

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and drops of a recorded node over time, as the coordinates of two small charts."""
+"""Charts of a recorded node's latency and drops over time, as SVG coordinates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from hiseg_ros.reports.replay_page.findings import clock
 
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 332.0, 20.0, 150.0
-"""Of the plotted area in the charts' own units."""
+"""Edges of the plotted area, in the units of the SVG."""
 
 _EVERY = (1, 2, 5, 10, 20)
-"""Pieces from one time at the axis to the next."""
+"""Possible numbers of pieces between two ticks of the time axis."""
 
 STAGES = {
     'age': 'stamp to arrival at the node', 'queue': 'waiting', 'decode': 'message to image',
@@ -22,12 +22,12 @@ STAGES = {
     'messages': 'results to messages', 'publish': 'publishing', 'total': 'arrival to last publish',
     'latency': 'stamp to last publish',
 }  # fmt: skip
-"""The node's own times in words."""
+"""Descriptions of the times that the node measures."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The images of one piece of time: those with a result below those without."""
+    """Bar of one piece of time: images with a result, and above them those without."""
 
     x: float
     width: float
@@ -40,12 +40,12 @@ class Bar:
 
 @dataclass(frozen=True)
 class LiveCharts:
-    """What the page draws of one camera."""
+    """Charts of one camera."""
 
     camera: str
     median: str
     p95: str
-    """Curves as SVG paths, broken where no result came."""
+    """Curves as SVG paths, interrupted where there was no result."""
     latency_ticks: tuple[tuple[float, str], ...]
     """(y, text in ms)."""
     bars: tuple[Bar, ...]
@@ -93,7 +93,7 @@ def _height(value: float, most: float) -> float:
 
 
 def _path(values: Sequence[float | None], width: float, top: float) -> str:
-    """Return a curve through the middles of the pieces."""
+    """Return a curve through the middles of the pieces as an SVG path."""
     found, is_down = [], False
     for number, value in enumerate(values):
         if value is None:
@@ -106,7 +106,7 @@ def _path(values: Sequence[float | None], width: float, top: float) -> str:
 
 
 def _ticks(largest: float, *, whole: bool = False) -> tuple[float, tuple[tuple[float, str], ...]]:
-    """Return the end of an axis from zero and its ticks: 1, 2 or 5 of a power of ten."""
+    """Return the end of an axis from zero and its ticks, 1, 2 or 5 times a power of ten apart."""
     step = 1.0 if whole else 0.01
     factors = (2, 2.5, 2)
     for turn in range(60):
@@ -120,7 +120,7 @@ def _ticks(largest: float, *, whole: bool = False) -> tuple[float, tuple[tuple[f
 
 
 def _time_ticks(count: int, step_s: float) -> tuple[tuple[float, str], ...]:
-    """Return up to six times of the drive, at round numbers."""
+    """Return about six ticks of the time axis, at round numbers."""
     every = next((n for n in _EVERY if count <= 6 * n), -(-count // 6))
     width = (RIGHT - LEFT) / count
     return tuple(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The page from its parts, the same bytes from the same replay."""
+"""Writing the page from its parts; the same replay gives the same bytes."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ SCRIPTS = (
     'start.js', 'plots.js', 'timeline.js', 'viewer.js', 'pixels.js', 'drive.js', 'confusion.js',
     'lists.js',
 )  # fmt: skip
-"""Joined in these orders to one style sheet and one script."""
+"""Files that are joined, in this order, to one style sheet and one script."""
 
 
 def write_report(folder: Path, path: Path | None = None, *, with_timing: bool = False) -> Path:
     """Write the report of a finished replay and return its path.
 
     Args:
-        folder: Of the replay.
-        path: Of the page; `report.html` in the folder if None.
-        with_timing: Whether rate and memory of the run, from timing.json, are on the page. These
-            differ from run to run, so without them the page is the same in every run.
+        folder: Folder of the replay.
+        path: Path of the page; None for `report.html` in the folder.
+        with_timing: Whether to show rate and memory of the run, from timing.json. They differ
+            from run to run; without them the page is the same in every run.
 
     Raises:
         ConfigError: The folder holds no finished replay, or the page cannot be written.
         BagError: The new bag is damaged.
     """
     path = folder / FILE_NAME if path is None else path
-    # A page that was not finished must not lie among the results.
+    # An unfinished page must not be left among the results.
     work = folder / WORK if path.parent == folder else path.parent
     results = load_results(folder)
     text = render(results, results.timing() if with_timing else None)
@@ -68,7 +68,7 @@ def write_report(folder: Path, path: Path | None = None, *, with_timing: bool = 
             os.fsync(file.fileno())
         scratch.replace(path)
         if work != path.parent:
-            with suppress(OSError):  # another process may be at work there
+            with suppress(OSError):  # another process may be using it
                 work.rmdir()
     except OSError as error:
         raise ConfigError(
@@ -79,7 +79,7 @@ def write_report(folder: Path, path: Path | None = None, *, with_timing: bool = 
 
 
 def render(results: Results, timing: dict[str, Any] | None = None) -> str:
-    """Return the page: everything in one file, nothing from the network.
+    """Return the page as HTML: everything in one file, nothing from the network.
 
     Raises:
         BagError: The new bag is damaged.
@@ -115,7 +115,7 @@ def render(results: Results, timing: dict[str, Any] | None = None) -> str:
         histograms=[_histogram(camera['confidence']) for camera in metrics['cameras']],
         signs=signs,
         max_missed=MAX_MISSED,
-        # Replays of earlier versions have none.
+        # Replays of earlier versions have no live metrics.
         live_charts=[live_charts(row) for row in metrics.get('live') or ()],
         stage_names=STAGES,
         timing=timing,
@@ -129,7 +129,7 @@ def render(results: Results, timing: dict[str, Any] | None = None) -> str:
 def _cameras(
     results: Results, painter: Painter
 ) -> tuple[list[dict[str, Any]], list[tuple[SignRow, ...]]]:
-    """Return what the script needs of each camera, and its rows of signs."""
+    """Return the script's data of each camera, and the rows of its signs."""
     metrics = results.metrics
     count = len(metrics['cameras'])
     cameras, signs = [], []
@@ -140,8 +140,8 @@ def _cameras(
             truth = metrics['bag']['truth_topic'] if number == 0 else None
             topics = ShotTopics(camera['topic'], camera['node'], truth)
             drive = drive_images(topics, table, painter, source, count)
-            records = results.records([image['frame'] for image in drive['pictures']])
-            for image in drive['pictures']:
+            records = results.records([image['frame'] for image in drive['images']])
+            for image in drive['images']:
                 image['signs'] = [
                     [row['node_id'], row['score'], *row['roi']]
                     for row in records[image['frame']]['signs']
@@ -153,7 +153,7 @@ def _cameras(
 
 
 def _histogram(confidence: dict[str, Any]) -> list[float]:
-    """Return the shares of pixels in 16 steps of confidence."""
+    """Return the share of pixels in each of 16 steps of confidence."""
     counts = confidence['histogram']
     total = max(1, sum(counts))
     return [sum(counts[start : start + 16]) / total for start in range(0, 256, 16)]
@@ -165,11 +165,11 @@ def _script() -> str:
 
 
 def _digest(script: str) -> str:
-    """Return the hash by which the page's policy knows its own script."""
+    """Return the hash of the script for the page's content security policy."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _as_json(data: Any) -> str:
-    """Return data as JSON that no text in it can end."""
+    """Return data as JSON in which no text can end the script element."""
     text = json.dumps(data, separators=(',', ':'), ensure_ascii=False)
     return text.replace('<', '\\u003c')

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a finished replay left in its folder."""
+"""Reading the results in the folder of a finished replay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.replay.label_set import mapping_of
+from hiseg_ros.replay.mapping_facts import mapping_of
 from hiseg_ros.replay.metrics import FORMAT
 from hiseg_ros.replay.replay_folder import BAG, FRAMES, METRICS, TIMING
 from hiseg_ros.reports.replay_page.frame_table import FrameTable, read_tables
@@ -20,24 +20,24 @@ from hiseg_ros.taxonomy import Mapping, Node, Taxonomy
 
 @dataclass(frozen=True)
 class Results:
-    """A finished replay."""
+    """Results of a finished replay."""
 
     folder: Path
     metrics: dict[str, Any]
-    """See docs/replay.md."""
+    """Content of metrics.json, see docs/replay.md."""
     taxonomy: Taxonomy
     mapping: Mapping | None
-    """Of the ground truth."""
+    """Mapping of the ground truth, None without it."""
     tables: Sequence[FrameTable]
-    """One for each camera."""
+    """Frames of each camera."""
 
     @property
     def bag(self) -> Path:
-        """The new bag."""
+        """Path of the new bag."""
         return self.folder / BAG
 
     def records(self, frames: Collection[int]) -> dict[int, dict[str, Any]]:
-        """Return the lines of frames.jsonl of some frames, by frame."""
+        """Return the records in frames.jsonl of some frames, by number."""
         wanted, found = set(frames), {}
         with (self.folder / FRAMES).open() as file:
             for number, line in enumerate(file):
@@ -46,7 +46,7 @@ class Results:
         return found
 
     def timing(self) -> dict[str, Any]:
-        """Return what timing.json says.
+        """Return the content of timing.json.
 
         Raises:
             ConfigError: It is missing or damaged.
@@ -55,10 +55,10 @@ class Results:
 
 
 def load_results(folder: Path) -> Results:
-    """Read a replay's folder.
+    """Read the results in a replay's folder.
 
     Raises:
-        ConfigError: There is no finished replay, or that of another version.
+        ConfigError: There is no finished replay, or another version wrote it.
     """
     if not (folder / METRICS).is_file():
         raise ConfigError(

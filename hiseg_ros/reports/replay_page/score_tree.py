@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Figures by node as a tree that folds open: IoU of merged labels, and flicker."""
+"""Metrics by node as trees that can be unfolded: IoU of merged labels, and flicker."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from hiseg_ros.reports.replay_page.layers import hex_color
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 
 MIN_SHARE = 0.0001
-"""Branches on a smaller share of the steady pixels have no flicker worth a line."""
+"""Least share of the steady pixels for a branch to have a line."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One line of the tree and what folds out below it."""
+    """One line of the tree, and the lines below it."""
 
     name: str
     color: str | None
     """'#rrggbb'."""
     level: int | None
-    """Of the node; None for a label of the ground truth."""
+    """Level of the node; None for a label of the ground truth."""
     values: Sequence[float | None]
-    """In [0, 1]; None where nothing was seen."""
+    """Metrics in [0, 1]; None where there are no pixels."""
     weight: int
-    """Pixels it is counted over."""
+    """Pixels that the metrics are computed over."""
     children: Sequence[Branch] = ()
 
 
 def iou_tree(scores: dict[str, Any], mapping: Mapping, taxonomy: Taxonomy) -> tuple[Branch, ...]:
     """Return IoU of node labels and of the summed decision, from the first level to the labels.
 
-    A group with one label is that label; a group that the next level does not part is shown once.
+    A group with one label is shown as the label; a group that the next level does not split is
+    shown once.
 
     Args:
-        scores: Part of metrics.json.
-        mapping: Of the ground truth.
+        scores: The scores in metrics.json.
+        mapping: Mapping of the ground truth.
         taxonomy: The label tree.
     """
     levels = [level_groups(mapping, taxonomy, level) for level in range(1, taxonomy.depth + 1)]
@@ -55,7 +56,7 @@ def _groups(
     mapping: Mapping,
     taxonomy: Taxonomy,
 ) -> tuple[Branch, ...]:
-    """Return the branches that a level parts some labels into."""
+    """Return the branches that a level splits some labels into."""
     if depth == len(levels):
         return tuple(_label(scores, label, mapping, taxonomy) for label in labels)
     parts: dict[int, list[int]] = {}
@@ -93,12 +94,12 @@ def _label(scores: dict[str, Any], row: int, mapping: Mapping, taxonomy: Taxonom
 
 
 def flicker_tree(stability: dict[str, Any], taxonomy: Taxonomy) -> tuple[Branch, ...]:
-    """Return by node the share of steady pixels whose label changed, summed up over branches.
+    """Return the share of steady pixels whose label changed, by node and its descendants together.
 
-    A node with a single line below it is left out for that line.
+    A node with a single line below it is replaced by that line.
 
     Args:
-        stability: Of a camera, part of metrics.json.
+        stability: The stability of a camera in metrics.json.
         taxonomy: The label tree.
     """
     steady, changed = [0] * len(taxonomy), [0] * len(taxonomy)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The signs of a camera as rows with a crop each: what was seen, how long, and what it was."""
+"""Rows of the table of signs: type, time of the sightings, votes and a crop of the image."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import RgbImage
 
 MAX_ROWS = 200
-"""Rows of all cameras together; of more tracks those with most sightings are shown."""
+"""Most rows of all cameras together; the tracks with most sightings are shown."""
 
 MARGIN = 0.3
-"""Of a sign's longer side, shown around it."""
+"""Margin around a sign, as a share of its longer side."""
 CROP, SMALLEST, QUALITY = 112, 72, 78
-"""Pixels of a crop's longer side at most, below which it is enlarged, and of WebP."""
+"""Largest longer side of a crop in pixels, that below which it is enlarged, and WebP quality."""
 
 
 @dataclass(frozen=True)
 class Vote:
-    """One type that a sign was taken for."""
+    """Votes of a sign for one type."""
 
     name: str
     frames: int
-    """In which it had the largest vote."""
+    """Frames in which the type had the largest vote."""
     share: float
-    """Of all votes, in [0, 1]."""
+    """Share of all votes, in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class SignRow:
-    """One sign that was followed."""
+    """One tracked sign."""
 
     track: int
     name: str
     color: str
     """'#rrggbb' of its type."""
     crop: str | None
-    """Data URI; None where the bag was written without camera images."""
+    """Crop as a data URI; None if the bag was written without camera images."""
     crop_size: tuple[int, int]
     """(width, height) of the crop."""
     first_s: float
-    """Drive time."""
+    """Drive time of the first sighting, in seconds."""
     last_s: float
     first_frame: int
     last_frame: int
     sightings: int
     score: float
-    """Of its best sighting."""
+    """Score of its best sighting."""
     best_row: int
     """Row of that sighting's frame in the camera's table."""
     votes: Sequence[Vote]
@@ -70,11 +70,11 @@ def sign_rows(
     source: FrameSource,
     count: int,
 ) -> tuple[SignRow, ...]:
-    """Return the signs of a camera, in the order in which they were first seen.
+    """Return the signs of a camera, in the order of their first sighting.
 
     Args:
-        camera: Its part of metrics.json.
-        table: Its frames.
+        camera: The camera's part of metrics.json.
+        table: The camera's frames.
         taxonomy: The label tree.
         source: The bag with its images.
         count: Most rows.
@@ -84,7 +84,7 @@ def sign_rows(
     """
     tracks = sorted(camera['sign_tracks'], key=lambda t: (-t['sightings'], t['track']))[:count]
     time_s = table.drive_time_s()
-    # In the order of the bag, which is the quickest.
+    # In the order of the bag, which reads it once.
     crops = {
         track['track']: _crop(camera['topic'], track, table, source)
         for track in sorted(tracks, key=lambda t: int(t['best']['frame']))
@@ -124,7 +124,7 @@ def _crop(
 
 
 def cut_out(image: RgbImage, roi: tuple[int, int, int, int]) -> RgbImage:
-    """Return a box (y, x, height, width) of an image with a margin, at a legible size."""
+    """Return a box (y, x, height, width) of an image with a margin, scaled to a legible size."""
     y, x, height, width = roi
     margin = max(2, round(MARGIN * max(height, width)))
     top, left = max(0, y - margin), max(0, x - margin)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's figures over time, few enough to draw: mean, smallest and largest of each piece."""
+"""A camera's metrics over time in pieces: mean, smallest and largest value of each."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from hiseg_ros.reports.replay_page.frame_table import SERIES, FrameTable
 
 MAX_PIECES = 1500
-"""More frames are put together: a screen has about as many columns, five minutes 4500 frames."""
+"""Most pieces; a screen has about as many columns, while five minutes are 4500 frames."""
 
 
 def timeline(table: FrameTable) -> dict[str, Any]:
-    """Return what the page draws.
+    """Return the data of the timeline.
 
     Returns:
         'frames': number of frames. 'first': first row of each piece, and the end. 'from', 'to':
-        numbers of its first and last frame. 'time_s': drive time at each piece's begin, and the
-        end. 'pause', 'unreadable': pieces with one.
-        'series': by name 'mean', and 'low' and 'high' where a piece has more than one frame;
-        None where a piece has no value. A figure that no frame has is left out.
+        numbers of its first and last frame. 'time_s': drive time at the start of each piece, and
+        the end. 'pause', 'unreadable': pieces with a pause or an unreadable image. 'series': by
+        metric 'mean', and 'low' and 'high' if a piece has more than one frame; None where a piece
+        has no value. A metric without any value is left out.
     """
     total = len(table)
     count = min(total, MAX_PIECES)
@@ -57,14 +57,14 @@ def _series(values: NDArray[np.float64], edges: NDArray[np.int64]) -> dict[str, 
     pieces = [values[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', RuntimeWarning)  # a piece without a value has mean NaN
-        figures = {
+        metrics = {
             'mean': [float(np.nanmean(piece)) for piece in pieces],
             'low': [float(np.nanmin(piece)) for piece in pieces],
             'high': [float(np.nanmax(piece)) for piece in pieces],
         }
     if len(values) == len(pieces):
-        figures = {'mean': figures['mean']}
-    return {name: [_rounded(value) for value in row] for name, row in figures.items()}
+        metrics = {'mean': metrics['mean']}
+    return {name: [_rounded(value) for value in row] for name, row in metrics.items()}
 
 
 def _rounded(value: float) -> float | None:

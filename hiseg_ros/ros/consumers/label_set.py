@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.consumers.message_packages import VISION, message_type
-from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Mapping as LabelMapping

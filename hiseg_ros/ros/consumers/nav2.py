@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.consumers.label_set import label_decision
-from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Mapping as LabelMapping

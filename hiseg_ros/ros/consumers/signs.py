@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from hiseg_ros.msg import SubclassMasks
 from hiseg_ros.regions import subclass_masks
 from hiseg_ros.ros.consumers.message_packages import FOXGLOVE, VISION, message_type
-from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import SubclassMask

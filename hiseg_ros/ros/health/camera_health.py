@@ -71,6 +71,20 @@ class Counters:
         """Frames dropped for any cause."""
         return sum(getattr(self, cause) for cause in CAUSES)
 
+    def as_fields(self) -> dict[str, int]:
+        """Return the counts by the names of their fields in FrameStats."""
+        return {
+            'received': self.received,
+            'processed': self.processed,
+            'dropped_busy': self.busy,
+            'dropped_stale': self.stale,
+            'dropped_malformed': self.bad,
+            'dropped_unwanted': self.unwanted,
+            'dropped_stopped': self.stopped,
+            'dropped_memory': self.memory,
+            'lost': self.lost,
+        }
+
     def __add__(self, other: Counters) -> Counters:
         """Return the sums of the counters of two cameras."""
         sums = (

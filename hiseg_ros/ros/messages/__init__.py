@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Results as ROS messages, and how large ones are serialised."""
+"""The ROS messages that the node publishes, and the serialisation of large ones."""

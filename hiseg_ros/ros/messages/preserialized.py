@@ -1,12 +1,12 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Large messages in the form in which they go out, so that publishing copies their data less.
+"""Publishing large messages already serialised, which saves copies of their data.
 
-rclpy copies a message into a C structure, which the middleware serialises into memory of its own.
-Images and probability maps end with their data, which is the same in the message and in its
-serialised form. It is filled in here where the fields before it find room, and what is handed to
-the middleware is serialised already: one copy and its page faults less, and Python's lock is free
-meanwhile.
+rclpy has no way to fill a message's data in place: it copies a message into a C structure, which
+the middleware serialises into its own memory. Images and probability maps end with their data,
+which is the same in the message and in its serialised form. Here the data is filled into a buffer
+with room in front for the serialised fields, and the buffer is handed to the middleware: one copy
+and its page faults less, and without holding Python's global lock.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from rclpy.lifecycle import LifecyclePublisher
 from rclpy.serialization import deserialize_message, serialize_message
 
 ROOM = 4096
-"""Bytes in front of the data for the other fields; where a message has more of them, such as a
-frame_id of thousands of letters, it takes rclpy's way."""
+"""Bytes in front of the data for the other fields. A message whose fields need more, such as a
+frame_id of thousands of letters, is published by rclpy as usual."""
 
 COUNT = np.dtype('<u4')
-"""In front of the data stands the number of its bytes."""
+"""CDR sequence-length prefix of the data: its number of bytes."""
 
 LITTLE_ENDIAN = b'\x00\x01'
-"""First bytes of a serialised message whose numbers are little endian."""
+"""First bytes of a serialised message (CDR) with little-endian numbers."""
 
 Message = TypeVar('Message')
 
 
 class _Allocator(ctypes.Structure):
-    """`rcutils_allocator_t`; none, since nobody makes the bytes grow."""
+    """`rcutils_allocator_t`; left empty, since nobody resizes the buffer."""
 
     _fields_ = tuple(
         (name, ctypes.c_void_p)
@@ -54,22 +54,23 @@ class _Serialized(ctypes.Structure):
     )
 
 
-def message_with_data(kind: type[Message], size: int) -> Message:
-    """Return a message whose field `data` is memory of a number of bytes, to be filled in.
+def message_with_data(kind: type[Message], size: int, /, **fields: Any) -> Message:
+    """Return a message whose field `data` is to be filled in.
 
     Args:
-        kind: Of a message whose last field is `uint8[] data`.
-        size: Bytes.
+        kind: Class of a message whose last field is `uint8[] data`.
+        size: Bytes of the data.
+        **fields: Values of other fields.
     """
-    message = kind()
+    message = kind(**fields)
     memory = np.zeros(ROOM + size, np.uint8)
-    # The field as such takes a copy of what is no array.
+    # Assigning to the field itself would copy the data.
     message._data = memory[ROOM:].data  # type: ignore[attr-defined]
     return message
 
 
 def publish(publisher: LifecyclePublisher, message: Any) -> None:
-    """Publish any message, one of `message_with_data` with fewer copies.
+    """Publish a message of any type; one of `message_with_data` with fewer copies.
 
     Does nothing while the publisher is not active.
 
@@ -87,7 +88,7 @@ def publish(publisher: LifecyclePublisher, message: Any) -> None:
 
 
 def _serialized(message: Any) -> NDArray[np.uint8] | None:
-    """Return the message's serialised form, around its data; None where there is no room."""
+    """Return the message's serialised form, in the buffer of its data; None if it cannot be."""
     kind: Any = type(message)
     if not _is_composable(kind):
         return None
@@ -101,7 +102,7 @@ def _serialized(message: Any) -> NDArray[np.uint8] | None:
 
 
 def _fields_before(message: Any) -> bytes:
-    """Return the serialised fields before the data, and how many bytes of data there are."""
+    """Return the serialised fields before the data, with the length prefix of the data."""
     data, message._data = message.data, array('B')
     try:
         without: bytes = serialize_message(message)
@@ -112,7 +113,10 @@ def _fields_before(message: Any) -> bytes:
 
 @lru_cache
 def _is_composable(kind: Any) -> bool:
-    """Return whether fields and data side by side are what the middleware reads as the message."""
+    """Return whether serialised fields followed by the data are the serialised message.
+
+    Tried once per message type, with the middleware's own reader.
+    """
     if list(kind.get_fields_and_field_types().items())[-1] != ('data', 'sequence<uint8>'):
         return False
     for size in (1, 6):
@@ -125,7 +129,7 @@ def _is_composable(kind: Any) -> bool:
 
 
 def _publish_serialized(publisher: LifecyclePublisher, serialized: NDArray[np.uint8]) -> bool:
-    """Hand bytes to the middleware; rclpy's way to do so copies them first."""
+    """Hand bytes to the middleware; rclpy's own function copies them first."""
     call = _rcl_publish_serialized()
     message = _Serialized(serialized.ctypes.data, serialized.size, serialized.size)
     with publisher.handle:
@@ -134,7 +138,7 @@ def _publish_serialized(publisher: LifecyclePublisher, serialized: NDArray[np.ui
 
 @lru_cache(maxsize=1)
 def _rcl_publish_serialized() -> Any:
-    """Return the function of rcl, which rclpy has loaded."""
+    """Return the function of librcl, a library that rclpy has loaded."""
     call = ctypes.CDLL('librcl.so').rcl_publish_serialized_message
     call.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     call.restype = ctypes.c_int

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One segmented frame, and what builds messages from it."""
+"""One segmented frame, and the type of functions that build messages from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hiseg_ros.types import RgbImage, Segmentation
 
 @dataclass(frozen=True)
 class Product:
-    """One segmented frame and all that its messages are built from."""
+    """One segmented frame with everything that its messages are built from."""
 
     header: Header
     rgb: RgbImage
@@ -28,7 +28,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Published:
-    """What went out for one frame."""
+    """Sizes and times of the messages that were published for one frame."""
 
     message_bytes: Mapping[str, int]
     """Size of each message by topic."""
@@ -38,4 +38,5 @@ class Published:
 
 
 Builder = Callable[[Product, Any], Any]
-"""Builds a message, in the memory of its topic's last one where there is one."""
+"""Builds a message from a frame and its topic's last message, None for the first, whose memory it
+may reuse."""

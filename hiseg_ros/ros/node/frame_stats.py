@@ -12,7 +12,7 @@ from rclpy.time import Time
 
 from hiseg_ros.msg import FrameStats
 from hiseg_ros.ros.health.camera_health import Counters
-from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Published
 from hiseg_ros.ros.node.frame_stages import SegmentedFrame
 
@@ -65,7 +65,7 @@ def stats_message(
     return messages.frame_stats_message(
         decoded.received.header,
         times_ms=times_ms,
-        counters=counters,
+        counters=counters.as_fields(),
         image_size=(decoded.rgb.shape[0], decoded.rgb.shape[1]),
         batch_size=frame.result.batch_size,
         device=frame.device,

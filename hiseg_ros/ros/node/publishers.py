@@ -27,8 +27,8 @@ from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.consumers import signs
 from hiseg_ros.ros.consumers.requested_groups import requested_groups
 from hiseg_ros.ros.consumers.topic_group import TopicGroup
-from hiseg_ros.ros.messages import build as messages
 from hiseg_ros.ros.messages import preserialized
+from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Builder, Product, Published
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy

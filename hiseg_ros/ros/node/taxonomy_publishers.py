@@ -14,7 +14,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from hiseg_ros.msg import Taxonomy as TaxonomyMessage
 from hiseg_ros.ros.consumers.message_packages import log_missing_packages
 from hiseg_ros.ros.consumers.requested_groups import label_infos
-from hiseg_ros.ros.messages import build as messages
+from hiseg_ros.ros.messages.builder import messages
+from hiseg_ros.ros.messages.label_info import label_info_message
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 
@@ -53,7 +54,7 @@ class TaxonomyPublishers:
         self._node = node
         self._publishers: list[Publisher] = []
         infos = {
-            'label_info': messages.label_info_message(taxonomy),
+            'label_info': label_info_message(taxonomy),
             **label_infos(taxonomy, parameters),
         }
         self._latch('~/taxonomy', messages.taxonomy_message(taxonomy), TaxonomyMessage)

@@ -108,6 +108,14 @@ def test_each_frame_is_counted_once_under_its_cause(camera: Any, cause: str) -> 
     assert counters.received == counters.processed + counters.dropped
 
 
+def test_counts_have_the_names_of_the_statistics() -> None:
+    from hiseg_ros.messages.build import COUNTERS
+    from hiseg_ros.ros.health.camera_health import Counters
+
+    counters = Counters(1, 2, busy=3, stale=4, bad=5, unwanted=6, stopped=7, memory=8, lost=9)
+    assert counters.as_fields() == dict(zip(COUNTERS, range(1, 10), strict=True))
+
+
 def test_counts_of_cameras_add_up_in_the_nodes_status(health: Any, clock: Clock) -> None:
     from hiseg_ros.ros.health.camera_health import CameraHealth
 

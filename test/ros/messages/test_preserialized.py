@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that go out in their serialised form arrive as what they are."""
+"""Messages that are published already serialised arrive unchanged."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.needs('ros')
 @pytest.fixture
 def held_labels(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Hold the building of label messages; returns (may go, threads that were in it)."""
-    from hiseg_ros.ros.messages import build as messages
+    from hiseg_ros.ros.messages.builder import messages
 
     may_go, threads = threading.Event(), list[str]()
     may_go.set()
@@ -138,7 +138,7 @@ def test_a_fault_while_publishing_beside_is_counted_and_reported(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame counts as stopped, and the node leaves the active state as for any fault."""
-    from hiseg_ros.ros.messages import build as messages
+    from hiseg_ros.ros.messages.builder import messages
 
     node, engine, images, _ = running_node(graph, overlap=True)
     before = node.counters

@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   The confusion matrix as a table that is a heat map, to be walked through with the arrow keys. */
+   The confusion matrix as a heat map in a table, navigable with the arrow keys. */
 class HeatMap {
   constructor() {
     this.place = [0, 0];
@@ -34,7 +34,7 @@ class HeatMap {
           const ofRow = rowSums[i] ? count / rowSums[i] : 0;
           const ofColumn = columnSums[j] ? count / columnSums[j] : 0;
           const value = { rows: ofRow, columns: ofColumn, none: count / most }[share];
-          // Powers below one: small shares are to be seen too.
+          // A power below one makes small shares visible.
           const cell = make('td', {
             tabindex: -1,
             text: share === 'none' ? short(count) : cellText(value, count),
@@ -99,7 +99,7 @@ class HeatMap {
   }
 }
 
-/** Colours of cells in the present light: blue is right, orange is wrong. */
+/** Colours of cells in the light or dark scheme: blue is right, orange is wrong. */
 class Paint {
   constructor() {
     const style = getComputedStyle(document.documentElement);

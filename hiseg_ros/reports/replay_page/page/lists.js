@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   Trees that open and close, and the order and choice of signs. */
+   Unfolding trees, and sorting and filtering signs. */
 for (const button of document.querySelectorAll('[data-tree]')) {
   button.addEventListener('click', () => {
     for (const part of byId(button.dataset.tree).querySelectorAll('details'))

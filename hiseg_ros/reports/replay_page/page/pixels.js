@@ -15,13 +15,13 @@ class PixelReader {
     viewer.stage.addEventListener('pointermove', (event) => this.read(event));
   }
 
-  /** Canvas of a layer of the shown picture, drawn once its image is there. */
+  /** Canvas of a layer of the shown image, drawn once it is loaded. */
   canvas(name) {
-    if (this.picture !== this.viewer.picture) {
-      this.picture = this.viewer.picture;
+    if (this.image !== this.viewer.image) {
+      this.image = this.viewer.image;
       this.canvases = {};
     }
-    const source = this.picture.layers[name];
+    const source = this.image.layers[name];
     if (source && !(name in this.canvases)) {
       this.canvases[name] = null;
       const image = new Image();
@@ -51,8 +51,8 @@ class PixelReader {
       (event.clientX - box.left) / box.width,
       (event.clientY - box.top) / box.height,
     ];
-    if (x < 0 || y < 0 || x >= 1 || y >= 1 || !this.viewer.picture) return;
-    const [height, width] = this.viewer.picture.size;
+    if (x < 0 || y < 0 || x >= 1 || y >= 1 || !this.viewer.image) return;
+    const [height, width] = this.viewer.image.size;
     const parts = [`x ${Math.floor(x * width)}, y ${Math.floor(y * height)}`];
     for (const name of ['prediction', 'truth']) {
       const color = this.color(name, x, y);

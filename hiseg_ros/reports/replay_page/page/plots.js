@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   Which curves are drawn together, their colours and their scales. */
+   Curves that are drawn together, their colours and their scales. */
 const PLOTS = [['miou', 'accuracy'], ['confidence', 'low_share'], ['flicker']];
 const COLORS = {
   miou: '--accent',
@@ -17,7 +17,7 @@ function kindOf(group) {
   return /^(Worst|Least)/.test(group.title) ? 'worst' : 'best';
 }
 
-/** Range and ticks that hold all values; flicker from zero. */
+/** Range and ticks that cover all values; flicker starts at zero. */
 function scaleOf(series, name) {
   const values = series
     .flatMap((one) => [...(one.low || one.mean), ...(one.high || one.mean)])

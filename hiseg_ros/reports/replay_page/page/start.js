@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   Data of the page and what all parts of the script share. */
+   Data of the page, and functions that all scripts use. */
 const data = JSON.parse(document.getElementById('data').textContent);
 const byId = (id) => document.getElementById(id);
 

@@ -14,13 +14,13 @@ class Timeline {
     byId('zoom-all').addEventListener('click', () => this.zoom(Infinity));
   }
 
-  /** Show a camera from its begin. */
+  /** Show a camera from its first frame on. */
   show(camera) {
     this.camera = camera;
     this.piece = 0;
-    this.marks = camera.pictures.map(() => '');
+    this.marks = camera.images.map(() => '');
     for (const group of camera.groups) {
-      for (const number of group.pictures)
+      for (const number of group.images)
         this.marks[number] = this.marks[number] || kindOf(group);
     }
     this.build();
@@ -42,7 +42,7 @@ class Timeline {
     return this.find(this.camera.time_s, seconds);
   }
 
-  /** Last piece whose begin is not above a value. */
+  /** Last piece that starts at or before a value. */
   find(begins, value) {
     let low = 0;
     let high = this.pieces - 1;
@@ -124,7 +124,7 @@ class Timeline {
     return make('div', { class: 'plot' }, [head, body]);
   }
 
-  /** Runs of pieces that have values, broken where the recording paused. */
+  /** Runs of pieces with values, split at pauses of the recording. */
   runs(values) {
     const pauses = new Set(this.camera.pause);
     const runs = [];
@@ -158,7 +158,7 @@ class Timeline {
       .join('');
   }
 
-  /** Make the window so many times as long, around the cursor. */
+  /** Change the length of the window by a factor, around the cursor. */
   zoom(factor) {
     const least = Math.min(this.end, (this.end * LEAST_PIECES) / this.pieces);
     const length = Math.max(least, Math.min(this.end, (this.to - this.from) * factor || this.end));
@@ -209,8 +209,8 @@ class Timeline {
 
   drawMarks() {
     this.strip.replaceChildren();
-    this.camera.pictures.forEach((picture, number) => {
-      const left = this.share(this.middle(this.pieceOf(picture.row)));
+    this.camera.images.forEach((image, number) => {
+      const left = this.share(this.middle(this.pieceOf(image.row)));
       if (left < 0 || left > 100) return;
       const kind = this.marks[number];
       const isShown = number === this.shown;
@@ -231,14 +231,14 @@ class Timeline {
     return [clock(times[this.piece]), frames, ...values].join(' · ');
   }
 
-  /** Go to a piece. */
+  /** Move the cursor to a piece. */
   move(piece) {
     this.piece = Math.max(0, Math.min(this.pieces - 1, piece));
     this.onMove((this.camera.first[this.piece] + this.camera.first[this.piece + 1] - 1) / 2);
     this.follow();
   }
 
-  /** Go to a row without asking for another picture. */
+  /** Move the cursor to a row without showing another image. */
   place(row, shown) {
     this.shown = shown;
     if (row != null) this.piece = this.pieceOf(row);

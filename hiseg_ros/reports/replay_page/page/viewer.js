@@ -1,6 +1,6 @@
 /* Copyright 2026 The hiseg_ros developers
    SPDX-License-Identifier: Apache-2.0
-   One frame: all layers side by side, and two of them on a stage with a divider. */
+   The viewer of one frame: all layers side by side, and two of them with a divider. */
 const LAYERS = {
   image: 'image',
   prediction: 'prediction',
@@ -33,21 +33,21 @@ class Viewer {
     });
   }
 
-  /** Show a picture of a camera. */
+  /** Show an image of a camera. */
   show(camera, number) {
-    this.picture = camera.pictures[number];
-    const [height, width] = this.picture.size;
+    this.image = camera.images[number];
+    const [height, width] = this.image.size;
     this.stage.style.aspectRatio = `${width} / ${height}`;
     this.ratio = `aspect-ratio:${width} / ${height}`;
     this.fillChoices();
     this.draw();
     this.drawPanels();
-    this.drawFigures();
+    this.drawMetrics();
     this.drawLegend();
   }
 
   fillChoices() {
-    const known = Object.keys(LAYERS).filter((name) => this.picture.layers[name]);
+    const known = Object.keys(LAYERS).filter((name) => this.image.layers[name]);
     const wish = { left: this.choice.left, right: this.choice.right };
     if (!known.includes(wish.left)) [wish.left] = known;
     if (!known.includes(wish.right))
@@ -62,10 +62,10 @@ class Viewer {
 
   /** Images of a layer: the camera's below, labels above it. */
   images(name) {
-    const { layers } = this.picture;
+    const { layers } = this.image;
     const images = [];
     const needsBase = name !== 'image' && name !== 'confidence' && layers.image;
-    const describe = `${LAYERS[name]} of frame ${this.picture.frame}`;
+    const describe = `${LAYERS[name]} of frame ${this.image.frame}`;
     if (needsBase) images.push(make('img', { src: layers.image, alt: '' }));
     const kind = name === 'image' || name === 'confidence' ? 'smooth' : 'paint';
     const image = make('img', {
@@ -107,10 +107,10 @@ class Viewer {
   drawBoxes() {
     this.stage.querySelector('svg')?.remove();
     if (!byId('boxes').checked) return;
-    const [height, width] = this.picture.size;
+    const [height, width] = this.image.size;
     const size = width / 46;
     const svg = make('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' });
-    for (const [node, , y, x, tall, wide] of this.picture.signs) {
+    for (const [node, , y, x, tall, wide] of this.image.signs) {
       svg.append(make('rect', { x, y, width: wide, height: tall }));
       const isLow = y > 1.3 * size;
       const isRight = x > width * 0.7;
@@ -128,7 +128,7 @@ class Viewer {
   }
 
   drawPanels() {
-    const known = Object.keys(LAYERS).filter((name) => this.picture.layers[name]);
+    const known = Object.keys(LAYERS).filter((name) => this.image.layers[name]);
     byId('panels').replaceChildren(
       ...known.map((name) => {
         const thumb = make('span', { class: 'thumb', style: this.ratio }, this.images(name));
@@ -147,8 +147,8 @@ class Viewer {
     this.slide();
   }
 
-  drawFigures() {
-    const rows = Object.entries(this.picture.values).map(([name, value]) => [
+  drawMetrics() {
+    const rows = Object.entries(this.image.values).map(([name, value]) => [
       NAMES[name],
       `${percent(value)} %`,
     ]);
@@ -156,7 +156,7 @@ class Viewer {
       make('dt', { text: name }),
       make('dd', { text }),
     ]);
-    const stamp = this.picture.stamp_ns.padStart(10, '0');
+    const stamp = this.image.stamp_ns.padStart(10, '0');
     entries.push(
       make('dt', { class: 'stamp', text: 'stamp' }),
       make('dd', {
@@ -164,12 +164,12 @@ class Viewer {
         text: `${stamp.slice(0, -9)}.${stamp.slice(-9)}`,
       }),
     );
-    byId('figures').replaceChildren(...entries);
+    byId('metrics').replaceChildren(...entries);
   }
 
   drawLegend() {
     const names = { prediction: data.nodes, truth: data.labels };
-    const parts = Object.entries(this.picture.legend).flatMap(([kind, rows]) => [
+    const parts = Object.entries(this.image.legend).flatMap(([kind, rows]) => [
       make('h4', { text: `In the ${kind}` }),
       make(
         'ul',

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever bytes an image has, it is decoded or refused; a lie about its size costs nothing."""
+"""Any bytes are decoded as an image or refused; a false size in a header costs no memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hiseg_ros.bags.camera_image import ENCODINGS, rgb_of
-from hiseg_ros.bags.image_message import array_of
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images import read_image, write_image
+from hiseg_ros.images import read_ids, read_image, write_image
+from hiseg_ros.images.file import image_size
 from hiseg_ros.images.header import MAX_SCANS
-from hiseg_ros.images.image_message import decode_compressed, decode_image
+from hiseg_ros.images.image_message import (
+    ENCODINGS,
+    decode_compressed,
+    decode_image,
+    rgb_of,
+    values_of,
+)
 
 HERE = Path(__file__).resolve().parent
 MODULES = f'{HERE}:{HERE.parent / "support"}'
@@ -37,7 +42,7 @@ import resource, sys
 from pathlib import Path
 from types import SimpleNamespace
 import cv2, hostile, numpy as np
-from test_pictures_hostile import LIES, READERS
+from test_images_hostile import LIES, READERS
 for read in READERS:
     read(Path('small.png'))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -61,8 +66,9 @@ def compressed(content: bytes, form: str = 'jpeg') -> SimpleNamespace:
 READERS = (
     lambda path: decode_compressed(compressed(path.read_bytes())),
     lambda path: rgb_of(compressed(path.read_bytes())),
-    lambda path: array_of(compressed(path.read_bytes())),
+    lambda path: values_of(compressed(path.read_bytes())),
     read_image,
+    read_ids,
 )
 
 
@@ -106,7 +112,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
 def test_a_damaged_image_is_decoded_or_refused(content: bytes, form: str) -> None:
     """By all readers, and the node's and the replay's agree."""
     answers = []
-    for read in (decode_compressed, rgb_of, array_of):
+    for read in (decode_compressed, rgb_of, values_of):
         try:
             answers.append(read(compressed(content, form)))
         except ImageError as problem:
@@ -140,7 +146,7 @@ def test_a_raw_image_is_decoded_or_refused(
         data=np.frombuffer(data, np.uint8),
     )
     answers = []
-    for read in (decode_image, rgb_of, array_of):
+    for read in (decode_image, rgb_of, values_of):
         try:
             answers.append(read(message))
         except ImageError:
@@ -159,15 +165,16 @@ def test_a_raw_image_is_decoded_or_refused(
 def test_a_damaged_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, data: st.DataObject
 ) -> None:
-    """Of each kind that OpenCV reads."""
+    """Of each kind that is read."""
     pixels = np.random.default_rng(1).integers(0, 256, (9, 11, 3), np.uint8)
     content = data.draw(hostile.damaged(cv2.imencode(suffix, pixels)[1].tobytes()))
     path = tmp_path_factory.getbasetemp() / f'damaged{suffix}'
     path.write_bytes(content)
-    try:
-        read_image(path)
-    except ImageError as problem:
-        assert str(path) in str(problem)
+    for read in (read_image, read_ids, image_size):
+        try:
+            read(path)
+        except ImageError as problem:
+            assert str(path) in str(problem)
 
 
 def test_a_name_that_is_no_text_ends_in_a_file_or_a_sentence(tmp_path: Path) -> None:

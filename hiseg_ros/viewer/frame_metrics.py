@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The records of a replay's frames as curves."""
+"""Curves of the metrics of a replay's frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from hiseg_ros.errors import BagError
 from hiseg_ros.viewer.batches import Batches
-from hiseg_ros.viewer.names import BY_LEVEL, figure_path
+from hiseg_ros.viewer.names import BY_LEVEL, metric_path
 
 
-def log_figures(
+def log_metrics(
     batches: Batches,
     frames: Path,
     nodes: Sequence[str],
@@ -23,11 +23,10 @@ def log_figures(
     """Log confidence, flicker and, with ground truth, scores of each frame.
 
     Args:
-        batches: Gets the curves.
+        batches: Collects the curves.
         frames: The file frames.jsonl.
-        nodes: What the results of each camera are below, in the order of metrics.json.
-        limits: Recording times in ns of the first frame that is shown, and of the first that is
-            not shown any more.
+        nodes: Prefix of each camera's results, in the order of metrics.json.
+        limits: Recording times in ns from which on, and up to which, frames are shown.
 
     Raises:
         BagError: The file is damaged.
@@ -36,8 +35,8 @@ def log_figures(
         if not limits[0] <= record['time_ns'] < limits[1]:
             continue
         stamp_ns = int(record['stamp_ns'] or record['time_ns'])
-        for name, value in figures_of(record):
-            path = figure_path(nodes[record['camera']], name)
+        for name, value in frame_metrics(record):
+            path = metric_path(nodes[record['camera']], name)
             batches.add_point(path, stamp_ns, value, name.rpartition('/')[2])
 
 
@@ -55,8 +54,8 @@ def _records(frames: Path) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def figures_of(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield (name below the figures, value) of what was measured in a frame; all are shares."""
+def frame_metrics(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield (name, value) of the metrics of a frame; all are shares in [0, 1]."""
     confidence, stability = record['confidence'], record['stability'] or {}
     scores = record['scores'] or {}
     nodes = scores.get('nodes', {})

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Latency, drops and rate of a node that was recorded while it ran."""
+"""Latency, drops and rates of a running node, computed from its recording."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from numpy.typing import NDArray
 from hiseg_ros.replay.summary import rate_hz
 
 MAX_PIECES = 120
-"""Of the figures over time."""
+"""Most pieces of time that the metrics over time are computed for."""
 
 MAX_LATENCY_MS = 60_000
-"""A median above that, or below zero, compares two clocks."""
+"""A median latency above this, or below zero, means that stamps and recording times come from two
+clocks."""
 
 STEPS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-"""Lengths of a piece; recordings of more than five days have longer ones."""
+"""Possible lengths of a piece; those of recordings of more than five days are longer."""
 
 
 @dataclass(frozen=True)
 class LiveData:
-    """What was recorded of one camera and its results, both by ascending stamp."""
+    """Stamps and times of one camera's images and results, both by ascending stamp."""
 
     image_stamps: NDArray[np.int64]
     image_times: NDArray[np.int64]
     """(N,) header stamps and recording times of the images, in ns."""
     label_stamps: NDArray[np.int64]
     label_times: NDArray[np.int64]
-    """(M,) of the labels."""
+    """(M,) header stamps and recording times of the labels, in ns."""
     stage_ms: Mapping[str, NDArray[np.float64]]
-    """(K,) times by stage, from the statistics; empty where there are none."""
+    """(K,) milliseconds by stage, from FrameStats; empty where there are none."""
     drops: Mapping[str, int]
-    """Images that the node counted as dropped by cause, between its first and last report."""
+    """Dropped images by cause, as the node counted them between its first and last report."""
 
     @property
     def is_live(self) -> bool:
-        """Whether images and labels have times of their own.
+        """Whether images and labels have recording times of their own.
 
-        An offline replay records both under one.
+        An offline replay writes both with the same one.
         """
         _, image, label = np.intersect1d(
             self.image_stamps, self.label_stamps, assume_unique=True, return_indices=True
@@ -51,8 +52,8 @@ class LiveData:
         return bool((self.image_times[image] != self.label_times[label]).any())
 
 
-def live_figures(data: LiveData) -> dict[str, Any]:
-    """Return the figures as metrics.json has them; docs/replay.md describes each key."""
+def live_metrics(data: LiveData) -> dict[str, Any]:
+    """Return the metrics in the form of metrics.json; docs/replay.md describes each key."""
     images, labels = data.image_stamps, data.label_stamps
     _, image, label = np.intersect1d(images, labels, assume_unique=True, return_indices=True)
     is_missed = np.ones(len(images), bool)
@@ -90,7 +91,7 @@ def live_figures(data: LiveData) -> dict[str, Any]:
 
 
 def spread(values: NDArray[np.float64]) -> dict[str, float] | None:
-    """Return median, 95th and 99th percentile and maximum of what is finite, None of nothing."""
+    """Return median, 95th and 99th percentile and maximum of the finite values, if any."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return None
@@ -100,7 +101,7 @@ def spread(values: NDArray[np.float64]) -> dict[str, float] | None:
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> int:
-    """Return how many flags in a row are set at most."""
+    """Return the length of the longest run of set flags."""
     ends = np.flatnonzero(~np.concatenate([[False], flags, [False]]))
     return int(np.diff(ends).max()) - 1
 
@@ -108,7 +109,7 @@ def _longest_run(flags: NDArray[np.bool_]) -> int:
 def _over_time(
     data: LiveData, latency: NDArray[np.float64], is_missed: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Return the figures of pieces of equal length, by recording time."""
+    """Return the metrics of pieces of time of equal length, by recording time."""
     start = min(int(data.image_times.min()), int(data.label_times.min()))
     end = max(int(data.image_times.max()), int(data.label_times.max()))
     duration_s = (end - start) / 1e9

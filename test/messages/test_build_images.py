@@ -1,41 +1,34 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels, probabilities and masks become messages that say what they mean."""
+"""Messages with pixels, probabilities and masks, built with the classes of either library."""
 
 from __future__ import annotations
 
 import time
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.messages.codec import decode_mask, decode_probability_map
+from hiseg_ros.messages.build import MessageBuilder
+from hiseg_ros.messages.codec import (
+    MASK_ENCODINGS,
+    PROBABILITY_ENCODINGS,
+    decode_mask,
+    decode_probability_map,
+)
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.types import NodeProbabilities, SubclassMask
 from hiseg_ros.visualization import overlay
 
-pytestmark = pytest.mark.needs('ros')
-
 IMAGE_SIZE = (30, 50)
 
-
-@pytest.fixture
-def messages() -> ModuleType:
-    from hiseg_ros.ros.messages import build as messages
-
-    return messages
-
-
-@pytest.fixture
-def header() -> Any:
-    from builtin_interfaces.msg import Time
-    from std_msgs.msg import Header
-
-    return Header(stamp=Time(sec=7, nanosec=8), frame_id='front_optical')
+Transport = Callable[[Any], Any]
 
 
 @pytest.fixture(scope='module')
@@ -52,13 +45,6 @@ def probabilities(taxonomy: Taxonomy) -> NodeProbabilities:
     return NodeProbabilities(values.astype(np.float32), IMAGE_SIZE)
 
 
-def after_transport(message: Any) -> Any:
-    """Return what a subscriber in another process gets."""
-    from rclpy.serialization import deserialize_message, serialize_message
-
-    return deserialize_message(serialize_message(message), type(message))
-
-
 def sign_mask(mask: NDArray[np.bool_]) -> SubclassMask:
     roi = (3, 4, *mask.shape)
     top = ((90, 0.75), (91, 0.125), (92, 0.0625))
@@ -67,7 +53,7 @@ def sign_mask(mask: NDArray[np.bool_]) -> SubclassMask:
 
 @pytest.mark.parametrize('build', ['labels_message', 'confidence_message'])
 def test_one_byte_images_are_mono8_without_padding_and_keep_every_pixel(
-    messages: ModuleType, header: Any, build: str
+    messages: MessageBuilder, after_transport: Transport, header: Any, build: str
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 5)).astype(np.uint8)
     received = after_transport(getattr(messages, build)(header, pixels))
@@ -78,7 +64,7 @@ def test_one_byte_images_are_mono8_without_padding_and_keep_every_pixel(
 
 
 def test_an_overlay_is_the_image_with_the_labels_laid_over_it(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy
+    messages: MessageBuilder, after_transport: Transport, header: Any, taxonomy: Taxonomy
 ) -> None:
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (7, 5, 3)).astype(np.uint8)[::-1, :, ::-1]
@@ -92,7 +78,11 @@ def test_an_overlay_is_the_image_with_the_labels_laid_over_it(
 
 @pytest.mark.parametrize('kind', ['labels', 'confidence', 'level', 'overlay', 'probabilities'])
 def test_a_message_in_the_memory_of_another_is_a_new_one_in_all_but_that(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy, kind: str
+    messages: MessageBuilder,
+    after_transport: Transport,
+    header: Any,
+    taxonomy: Taxonomy,
+    kind: str,
 ) -> None:
     """The same size writes over it; another size takes new memory and leaves it as it was."""
 
@@ -113,17 +103,20 @@ def test_a_message_in_the_memory_of_another_is_a_new_one_in_all_but_that(
             ),
         }[kind]()
 
+    def sent(message: Any) -> str:
+        return repr(after_transport(message))
+
     first = build(7, 0)
     before = bytes(first.data)
-    assert build(8, 1, first) == build(8, 1)
+    assert sent(build(8, 1, first)) == sent(build(8, 1))
     assert bytes(first.data) == before
     again = build(7, 2, first)
-    assert again == build(7, 2)
+    assert sent(again) == sent(build(7, 2))
     assert again is first
 
 
 def test_level_labels_are_the_ancestors_at_that_level_and_unlabeled_stays(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy
+    messages: MessageBuilder, header: Any, taxonomy: Taxonomy
 ) -> None:
     labels = np.array([[*range(len(taxonomy)), 255]], np.uint8)
     for level in range(taxonomy.depth + 1):
@@ -139,7 +132,8 @@ def test_level_labels_are_the_ancestors_at_that_level_and_unlabeled_stays(
 )
 @pytest.mark.parametrize('level', [1, 2, 3])
 def test_a_probability_map_gives_the_probabilities_back_within_its_precision(
-    messages: ModuleType,
+    messages: MessageBuilder,
+    after_transport: Transport,
     header: Any,
     taxonomy: Taxonomy,
     probabilities: NodeProbabilities,
@@ -178,7 +172,7 @@ def value_at(grid: NDArray[np.float32], y: float, x: float) -> float:
 
 @pytest.mark.parametrize(('stride', 'grid'), [(1, (30, 50)), (4, (8, 13)), (16, (2, 4))])
 def test_a_probability_map_at_another_stride_holds_what_the_decision_sees_at_its_cells(
-    messages: ModuleType,
+    messages: MessageBuilder,
     header: Any,
     taxonomy: Taxonomy,
     probabilities: NodeProbabilities,
@@ -201,7 +195,7 @@ def test_a_probability_map_at_another_stride_holds_what_the_decision_sees_at_its
 
 
 def test_a_probability_map_in_an_unknown_encoding_is_refused(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy, probabilities: NodeProbabilities
+    messages: MessageBuilder, header: Any, taxonomy: Taxonomy, probabilities: NodeProbabilities
 ) -> None:
     with pytest.raises(ConfigError, match="'float32'; expected one of uint8, float16"):
         messages.probability_map_message(header, probabilities, (0,), taxonomy, encoding='float32')
@@ -209,7 +203,11 @@ def test_a_probability_map_in_an_unknown_encoding_is_refused(
 
 @pytest.mark.parametrize('encoding', ['packbits', 'raw'])
 def test_subclass_masks_carry_vote_place_and_shape(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy, encoding: str
+    messages: MessageBuilder,
+    after_transport: Transport,
+    header: Any,
+    taxonomy: Taxonomy,
+    encoding: str,
 ) -> None:
     mask = np.random.default_rng(1).random((5, 7)) < 0.5
     received = after_transport(
@@ -234,26 +232,43 @@ def test_subclass_masks_carry_vote_place_and_shape(
 
 
 def test_an_image_without_signs_gives_an_empty_list_and_packbits_is_the_default(
-    messages: ModuleType, header: Any, taxonomy: Taxonomy
+    messages: MessageBuilder, header: Any, taxonomy: Taxonomy
 ) -> None:
     assert messages.subclass_masks_message(header, [], taxonomy, IMAGE_SIZE).masks == []
     mask = sign_mask(np.ones((2, 2), np.bool_))
     message = messages.subclass_masks_message(header, [mask], taxonomy, IMAGE_SIZE)
-    assert message.masks[0].encoding == message.masks[0].PACKBITS
+    assert message.masks[0].encoding == 'packbits'
     assert bytes(message.masks[0].data) == b'\xf0'
 
 
 def test_the_encodings_are_those_that_the_messages_name() -> None:
-    from hiseg_ros.messages.codec import MASK_ENCODINGS, PROBABILITY_ENCODINGS
-    from hiseg_ros.msg import ProbabilityMap
-    from hiseg_ros.msg import SubclassMask as Message
+    types = node_types().types
+    probability_map, mask = (
+        types[f'hiseg_ros/msg/{n}'] for n in ('ProbabilityMap', 'SubclassMask')
+    )
+    assert PROBABILITY_ENCODINGS == (probability_map.UINT8, probability_map.FLOAT16)
+    assert MASK_ENCODINGS == (mask.PACKBITS, mask.RAW)
 
-    assert PROBABILITY_ENCODINGS == (ProbabilityMap.UINT8, ProbabilityMap.FLOAT16)
-    assert MASK_ENCODINGS == (Message.PACKBITS, Message.RAW)
+
+@pytest.mark.parametrize('shape', [(7, 5), (7, 5, 3)])
+def test_a_compressed_message_keeps_ids_and_almost_keeps_colours(
+    messages: MessageBuilder, after_transport: Transport, header: Any, shape: tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(3).integers(0, 256, shape).astype(np.uint8)
+    pixels = random if random.ndim == 2 else np.full(shape, (200, 90, 30), np.uint8)
+    received = after_transport(messages.compressed_message(header, pixels))
+    assert received.header == header
+    decoded = cv2.imdecode(np.frombuffer(received.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels.ndim == 2:
+        assert received.format == 'mono8; png compressed mono8'
+        np.testing.assert_array_equal(decoded, pixels)
+    else:
+        assert received.format == 'rgb8; jpeg compressed bgr8'
+        np.testing.assert_allclose(decoded[:, :, ::-1].astype(int), pixels, atol=3)
 
 
 @pytest.mark.alone
-def test_large_data_is_filled_fast(messages: ModuleType, header: Any) -> None:
+def test_large_data_is_filled_fast(messages: MessageBuilder, header: Any) -> None:
     # A numpy array assigned to the field takes 87 ms for these two megabytes.
     labels = np.zeros((1024, 2048), np.uint8)
     times = []

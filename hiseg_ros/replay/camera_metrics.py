@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All figures of one camera that need no ground truth."""
+"""The metrics of one camera that need no ground truth."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import LabelImage, RgbImage, Segmentation, SubclassMask
 
 MAX_PAUSE_S = 1.0
-"""Frames further apart, or with stamps that jump back, are not compared."""
+"""Longest time between two frames that are compared; stamps that jump back are not, either."""
 
 
-class CameraFigures:
+class CameraMetrics:
     """Confidence, stability and sign tracks of one camera, frame by frame."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
@@ -40,7 +40,7 @@ class CameraFigures:
         segmentation: Segmentation,
         masks: Sequence[SubclassMask],
     ) -> dict[str, Any]:
-        """Count one frame; return its figures.
+        """Count one frame; return its metrics.
 
         Args:
             moment: Number and stamp of the frame.
@@ -70,7 +70,7 @@ class CameraFigures:
         return motion_between(self._grey, grey)
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures of all frames."""
+        """Return the metrics of all frames."""
         return {
             'confidence': self.confidence.summary(),
             'stability': self.stability.summary(),
@@ -78,7 +78,7 @@ class CameraFigures:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a later run needs to go on."""
+        """Return the state that a resumed run starts from."""
         return {
             'confidence': self.confidence.state(),
             'stability': self.stability.state(),
@@ -89,7 +89,7 @@ class CameraFigures:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.confidence.load(state['confidence'])
         self.stability.load(state['stability'])
         self.signs.load(state['signs'])

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images of a bag: whole ones of every encoding, and what is refused."""
+"""Camera images of every encoding, compressed or not, as RGB; damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hiseg_ros.bags.camera_image import ENCODINGS, rgb_of
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.image_message import ENCODINGS, rgb_of
 
 RNG = np.random.default_rng(1)
 RGB = cv2.GaussianBlur(RNG.integers(0, 256, (12, 16, 3), np.uint8), (5, 5), 0)
@@ -41,7 +41,7 @@ def packed(image: np.ndarray, suffix: str, form: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize('encoding', sorted(ENCODINGS))
 def test_padding_byte_order_and_low_bytes_do_not_matter(encoding: str) -> None:
-    """The room of the node tests the colours of each encoding."""
+    """test_image_codec.py tests the colours of each encoding."""
     plain = rgb_of(raw(encoding))
     assert plain.shape == (12, 16, 3) and plain.dtype == np.uint8
     for padding in (0, 6):

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The ground truth's labels among the facts of a replay, so that its folder explains itself."""
+"""The mapping of the ground truth as JSON, kept with a replay's results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hiseg_ros.taxonomy import Label, Mapping
 
 
 def mapping_facts(mapping: Mapping) -> dict[str, Any]:
-    """Return a mapping as plain values, with a digest over all of it."""
+    """Return a mapping as plain values, with a digest of the whole mapping."""
     return {
         'name': mapping.name,
         'sha256': hashlib.sha256(repr(mapping).encode()).hexdigest(),
@@ -32,7 +32,7 @@ def mapping_of(facts: dict[str, Any]) -> Mapping:
     """Return the mapping that was given to `mapping_facts`.
 
     Raises:
-        KeyError: They are those of an earlier version, which did not have the labels.
+        KeyError: An earlier version wrote them, without the labels.
     """
     labels = tuple(
         Label(row['label_id'], row['name'], tuple(row['leaves']), row['evaluated'])
