@@ -46,7 +46,7 @@ LAYERS = (
     'messages',
     'visualization',
     'taxonomy',
-    'images types resources yaml_file',
+    'images interfaces types resources yaml_file',
     'errors threads allocator',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
@@ -84,6 +84,7 @@ WITHOUT_TORCH = (
     'datasets',
     'errors',
     'images',
+    'interfaces',
     'messages',
     'regions',
     'replay',

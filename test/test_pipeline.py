@@ -12,7 +12,8 @@ import torch
 
 from hiseg_ros.inference.backends.torch_network import TorchBackend
 from hiseg_ros.inference.decisions import DenseDecision, SparseDecision
-from hiseg_ros.pipeline import Decision, segment
+from hiseg_ros.interfaces import Decision
+from hiseg_ros.pipeline import segment
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
 

@@ -22,9 +22,9 @@ from hiseg_ros.inference.exported_graph import INPUT, OUTPUT
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.inference.model_file import EXPORTED_PROGRAM, ONNX, read_info
 from hiseg_ros.inference.open_model import BACKENDS
+from hiseg_ros.interfaces import Backend
 from hiseg_ros.model.checkpoint import Checkpoint
 from hiseg_ros.model.info import INFO_KEY, dump_info
-from hiseg_ros.pipeline import Backend
 from hiseg_ros.types import ImageSize, RgbImage
 
 OPSET = 17

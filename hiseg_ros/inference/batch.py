@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from hiseg_ros.pipeline import Backend, Decision, decided, segment
+from hiseg_ros.interfaces import Backend, Decision
+from hiseg_ros.pipeline import decided, segment
 from hiseg_ros.types import ImageSize, RgbImage, Segmentation, Wanted
 
 

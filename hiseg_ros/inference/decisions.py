@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 Decided = tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]
-"""Labels, confidence, and (V, h, w) probabilities; see `pipeline.Decision`."""
+"""Labels, confidence, and (V, h, w) probabilities; see `interfaces.Decision`."""
 
 LARGEST_DISAGREEMENT = 0.01
 """Share of an example's pixels that rounding may decide otherwise than the reference."""
@@ -37,7 +37,7 @@ class DenseDecision:
     def __call__(
         self, nodes: torch.Tensor, size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
-        """Return labels, confidence and probabilities; see `pipeline.Decision`."""
+        """Return labels, confidence and probabilities; see `interfaces.Decision`."""
         import torch
 
         from hiseg_ros.decision import decide
@@ -111,7 +111,7 @@ class FusedDecision:
     def __call__(
         self, nodes: torch.Tensor, size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
-        """Return labels, confidence and probabilities; see `pipeline.Decision`."""
+        """Return labels, confidence and probabilities; see `interfaces.Decision`."""
         labels = confidence = np.empty(NO_IMAGE, np.uint8)
         values = np.empty(NO_GRID, np.float32)
         nodes = nodes.contiguous()
@@ -171,7 +171,7 @@ class SparseDecision:
     def __call__(
         self, nodes: NDArray[np.float32], size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
-        """Return labels, confidence and probabilities; see `pipeline.Decision`."""
+        """Return labels, confidence and probabilities; see `interfaces.Decision`."""
         planes = np.ascontiguousarray(nodes)
         labels = confidence = np.empty(NO_IMAGE, np.uint8)
         values = np.empty(NO_GRID, np.float32)

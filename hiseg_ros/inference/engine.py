@@ -18,7 +18,8 @@ from hiseg_ros.inference.batch import BatchBackend, segment_batch
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
-from hiseg_ros.pipeline import Backend, segment
+from hiseg_ros.interfaces import Backend
+from hiseg_ros.pipeline import segment
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
 
 MAX_INPUT_PIXELS = 16_000_000

@@ -13,8 +13,8 @@ from hiseg_ros.inference.decisions import SparseDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
 from hiseg_ros.inference.plane_decision import FlatDecision
 from hiseg_ros.inference.processor import has_int8
+from hiseg_ros.interfaces import Backend, Decision
 from hiseg_ros.model.info import ModelInfo
-from hiseg_ros.pipeline import Backend, Decision
 from hiseg_ros.resources import default_model
 
 BACKENDS = {

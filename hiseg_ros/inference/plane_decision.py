@@ -56,7 +56,7 @@ class FlatDecision(SparseDecision):
     def __call__(
         self, nodes: NDArray[np.float32], size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:
-        """Return labels, confidence and the nodes' probabilities; see `pipeline.Decision`."""
+        """Return labels, confidence and the nodes' probabilities; see `interfaces.Decision`."""
         labels, confidence, values = super().__call__(nodes, size, threshold, wanted)
         if self._node_of_plane is not None and labels.size:
             labels = np.asarray(cv2.LUT(labels, self._node_of_plane), np.uint8)

@@ -17,10 +17,10 @@ from hiseg_ros.inference.backends.torch_network import TorchBackend
 from hiseg_ros.inference.backends.torch_step import HALVES, Step, eager_step
 from hiseg_ros.inference.decisions import SparseDecision, decision_on_gpu
 from hiseg_ros.inference.torch_device import find_device
+from hiseg_ros.interfaces import Backend, Decision
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.model.info import ModelInfo
 from hiseg_ros.model.network import HierarchicalNetwork
-from hiseg_ros.pipeline import Backend, Decision
 
 FAST_HALF = (7, 0)
 """Compute capability from which a GPU multiplies float16 faster than float32."""
