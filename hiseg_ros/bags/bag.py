@@ -21,7 +21,7 @@ from hiseg_ros.bags.compression import chunk_bytes, message_bytes
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
-from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.errors import BagError, HisegError, reason_of
 from hiseg_ros.images.image_message import values_of
 from hiseg_ros.messages.codec import decode_taxonomy
 from hiseg_ros.taxonomy import Taxonomy
@@ -104,7 +104,7 @@ class Bag:
         except HisegError:
             raise
         except Exception as error:  # noqa: BLE001  a damaged file makes the reader raise anything
-            reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+            reason = reason_of(error).rstrip('.')
             raise BagError(
                 f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
                 'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'

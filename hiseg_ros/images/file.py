@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hiseg_ros.errors import ImageError
+from hiseg_ros.errors import ImageError, reason_of
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
 from hiseg_ros.types import ImageSize, RgbImage
 
@@ -160,7 +160,7 @@ def _opened(path: Path, what: str, *, whole: bool = False) -> Iterator[Image.Ima
             raise
         raise ImageError(f'{path} is missing or not a {what}: {problem}') from problem
     except Exception as problem:  # decoders raise almost anything on damaged bytes
-        reason = ' '.join(str(problem).split()).rstrip('.') or type(problem).__name__
+        reason = reason_of(problem).rstrip('.')
         raise ImageError(
             f'{path} is missing or not a {what} ({reason}); expected a whole PNG, JPEG, WebP or '
             'PPM file: copy it again.'

@@ -24,9 +24,7 @@ def camera_info_for(header: Any, camera_info: Any, image_size: ImageSize | None 
     message = copy.deepcopy(camera_info)
     message.header = header
     roi = message.roi
-    # Size of the driver's images: the region of interest of the sensor if set, then binned.
-    height = (roi.height or message.height) // max(message.binning_y, 1)
-    width = (roi.width or message.width) // max(message.binning_x, 1)
+    height, width = announced_size(message)
     if image_size is None or image_size == (height, width) or 0 in (height, width):
         return message
     y, x = image_size[0] / height, image_size[1] / width
@@ -37,3 +35,14 @@ def camera_info_for(header: Any, camera_info: Any, image_size: ImageSize | None 
     roi.y_offset, roi.height = round(roi.y_offset * y), round(roi.height * y)
     roi.x_offset, roi.width = round(roi.x_offset * x), round(roi.width * x)
     return message
+
+
+def announced_size(camera_info: Any) -> ImageSize:
+    """Return the (H, W) of the images that a camera_info announces; 0 where it is not filled in.
+
+    It is the size of the region of interest on the sensor if set, else of the sensor, binned.
+    """
+    roi = camera_info.roi
+    height = (roi.height or camera_info.height) // max(camera_info.binning_y, 1)
+    width = (roi.width or camera_info.width) // max(camera_info.binning_x, 1)
+    return height, width

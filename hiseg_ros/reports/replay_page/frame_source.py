@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
-from hiseg_ros.errors import BagError, HisegError
+from hiseg_ros.errors import BagError, HisegError, reason_of
 from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
@@ -63,7 +63,7 @@ class FrameSource:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> BagError:
-        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+        reason = reason_of(error).rstrip('.')
         return BagError(
             f'The bag {self._path} cannot be read ({reason}); expected it as `hiseg replay` wrote '
             'it: replay the recording again with --restart.'

@@ -13,6 +13,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.messages.camera_info import announced_size
 from hiseg_ros.ros.consumers.label_set import label_decision
 from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Product
@@ -75,8 +76,7 @@ class Nav2:
 
     def _on_camera_info(self, info: CameraInfo) -> None:
         """Take over the size; rclpy calls this in the executor's thread."""
-        height = (info.roi.height or info.height) // max(info.binning_y, 1)
-        width = (info.roi.width or info.width) // max(info.binning_x, 1)
+        height, width = announced_size(info)
         if height and width:
             self.size = (height, width)
 
