@@ -99,6 +99,7 @@ def test_images_of_several_cameras_are_measured_together(
     assert row['images_per_s'] * row['stages_ms']['frame']['median'] == pytest.approx(3000, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec('openvino') is None, reason='no module openvino')
 def test_layers_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their times add up to about the network's."""

@@ -84,6 +84,7 @@ def test_wrong_usage_ends_with_2_and_says_what_is_possible(
     assert 'usage: hiseg' in capsys.readouterr().err
 
 
+@pytest.mark.needs('train')
 def test_an_error_of_the_family_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -146,6 +147,8 @@ def test_only_the_chosen_verbs_room_is_imported() -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.needs('train')
 def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
     """`python -m hiseg_ros.cli` in any folder, exit codes included."""
     done = hiseg('train', 'no_such_experiment', cwd=tmp_path)

@@ -37,6 +37,7 @@ def image() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (64, 96, 3), np.uint8)
 
 
+@pytest.mark.slow
 def test_predict_imports_no_torch(image: np.ndarray, tmp_path: Path) -> None:
     write_image(tmp_path / 'street.png', image)
     said = imported_by(
@@ -47,6 +48,7 @@ def test_predict_imports_no_torch(image: np.ndarray, tmp_path: Path) -> None:
     assert (tmp_path / 'out' / 'street_labels.png').is_file()
 
 
+@pytest.mark.slow
 def test_replay_without_ground_truth_imports_no_torch(image: np.ndarray, tmp_path: Path) -> None:
     write_camera_bag(tmp_path / 'bag', [Frame(image, None)] * 2, 10.0)
     said = imported_by(

@@ -39,6 +39,7 @@ ALSO_INSTALLED = {
         'std_msgs',
     ),
     'torch': ('nncf', 'onnx', 'onnxruntime', 'pynvml', 'torchvision'),
+    'train': ('pydantic',),
 }
 """Further modules that the same requirements bring, and that test files import at their top."""
 
