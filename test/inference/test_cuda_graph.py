@@ -207,9 +207,9 @@ def test_a_recorded_step_that_computes_the_same_is_proven(recorder: Recorder) ->
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [
-        (lambda images: torch.zeros_like(images), r'puts 100.0% .*at most 2%'),
-        (lambda images: images.sigmoid().flip(0), r'puts [1-9].*elsewhere'),
-        (lambda images: images.sigmoid() * float('nan'), 'puts nan'),
+        (lambda images: torch.zeros_like(images), r'from the reference by 100.0% .*at most 2%'),
+        (lambda images: images.sigmoid().flip(0), r'from the reference by [1-9]'),
+        (lambda images: images.sigmoid() * float('nan'), 'from the reference by nan'),
         (lambda images: images @ images, 'cannot be recorded as a CUDA graph on cpu'),
     ],
     ids=['nothing', 'other images', 'no numbers', 'an error'],
