@@ -105,7 +105,7 @@ def test_a_network_that_loses_too_much_is_not_written(
         (['--output', 'x.pt2'], r'suffix .\.pt2.; expected \.onnx'),
         (['--model', 'absent.onnx'], 'absent.onnx do not exist'),
         (['--model', str(default_model())], 'expected one written by `hiseg export`'),
-        (['--model', str(default_model('_int8.onnx'))], 'is quantized already'),
+        (['--model', str(default_model('_int8.onnx'))], 'is already quantized'),
         (['--calibration', 'absent'], 'absent is not a folder'),
         (['--images', '1'], 'expected at least 2 of each'),
         (['--dataset', 'camvid'], 'without --root'),

@@ -234,7 +234,7 @@ def test_a_network_for_one_size_takes_no_other(
     fixed = write_network(tmp_path / 'flat.onnx', 19, size=(64, 64), batch=1)
     _, output = wrapped(fixed, picture, street)
     assert Engine(output, device='cpu').segment(picture).probabilities.values.shape[1:] == (16, 16)
-    with pytest.raises(ConfigError, match='--size is 96x96, but .* only takes 64x64'):
+    with pytest.raises(ConfigError, match='--size is 96x96, but .* has the fixed size 64x64'):
         wrapped(fixed, picture, street, size=(96, 96))
     path = write_network(tmp_path / 'flat.onnx', 19)
     _, output = wrapped(path, picture, street, size=(32, 48))
@@ -268,7 +268,7 @@ def test_bfloat16_keeps_parents_the_sums_of_their_children(
         ),
         (19, 'scores', {'softmax': 'no'}, r'expected probabilities.*--softmax yes'),
         (19, 'scores', {'mapping': 'camvid'}, 'expected 11 or 12 classes'),
-        (1, 'scores', {}, 'holds fractions; expected two classes'),
+        (1, 'scores', {}, 'has fractions; expected at least two classes'),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(
@@ -292,7 +292,7 @@ def test_numbers_between_0_and_1_that_are_no_probabilities_must_be_explained(
 ) -> None:
     """Here they are sigmoids that the tail is asked to keep."""
     path = write_network(tmp_path / 'flat.onnx', 19, 'sigmoid')
-    with pytest.raises(CheckpointError, match=r'between 0 and 1 but sums .*--softmax yes'):
+    with pytest.raises(CheckpointError, match=r'between 0 and 1 and sums .*--softmax yes'):
         wrapped(path, picture, street, keep_tail=True)
     result, _ = wrapped(path, picture, street, keep_tail=True, softmax='yes')
     assert result.meaning.needs_softmax
