@@ -61,16 +61,16 @@ def test_recorded_images_and_batches_get_the_labels_of_the_reference(
     Whatever a replay may write over is spoiled, so nobody reads a result too late.
     """
     eager = Engine(tiny_checkpoint, device='cpu', backend='eager')
-    pictures = [
+    images = [
         street_image,
         street_image[:64, :64],
         255 - street_image[:-3],
         street_image[:, ::-1],
     ]
-    expected = [eager.segment(image) for image in pictures]
+    expected = [eager.segment(image) for image in images]
     for _ in range(2):
-        together = dict(recorded_engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
-        for number, image in enumerate(pictures):
+        together = dict(recorded_engine.segment_batch(images, [EVERYTHING] * len(images)))
+        for number, image in enumerate(images):
             for found in (together[number], recorded_engine.segment(image)):
                 np.testing.assert_allclose(
                     found.probabilities.values, expected[number].probabilities.values, atol=1e-3
