@@ -130,8 +130,7 @@ def test_networks_of_all_kinds_are_wrapped_and_proven(
         assert one.equal_output > 0.9
         assert one.largest_difference < 1e-3
     labels = [
-        Engine(output, device='cpu', backend=program).segment(image).labels
-        for program in RUNTIMES
+        Engine(output, device='cpu', backend=program).segment(image).labels for program in RUNTIMES
     ]
     assert all((other == labels[0]).mean() > 0.999 for other in labels)
     assert set(np.unique(labels[0])) <= {one.node_id for one in result.classes}
