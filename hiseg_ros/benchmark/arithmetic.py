@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How long a frame takes at least: a network's arithmetic over what the device computes at most.
+"""Lower limit of a frame's latency: the arithmetic of a network over the peak of the device.
 
 python -m hiseg_ros.benchmark.arithmetic SETTINGS.json RESULT.json
 """
@@ -20,35 +20,36 @@ from hiseg_ros.errors import HisegError
 from hiseg_ros.types import ImageSize
 
 SIDES = {'cuda': 8192, 'cpu': 512}
-"""Of the square matrices by kind of device: large enough that starting takes no share."""
+"""Side of the square matrices by kind of device, so large that launching takes no time."""
 
 PRODUCTS, ROUNDS = 10, 7
+"""Matrix products in a round, and rounds, of which the median counts."""
 
 PATIENCE_S = 2.0
-"""After which no further round begins: a processor without bfloat16 takes a hundred times as long
-for it as for float32."""
+"""Time after which no further round begins: a CPU without bfloat16 is a hundred times slower in
+bfloat16 than in float32."""
 
 
 @dataclass(frozen=True)
 class ArithmeticSettings:
-    """What one process finds out."""
+    """Settings of the process."""
 
     models: Sequence[str]
     """Weights files."""
     sizes: Sequence[ImageSize]
     """(H, W) of camera images."""
     device: str
-    """For the products: 'auto', 'cpu', 'cuda' or 'cuda:N'."""
+    """Device of the matrix products: 'auto', 'cpu', 'cuda' or 'cuda:N'."""
 
 
 def network_gflop(model: Path, size: ImageSize) -> float:
-    """Return the arithmetic of a network for an image, in 1e9 operations.
+    """Return the arithmetic of a network for an image in GFLOP.
 
-    A multiplication with its addition counts as two, as usual. Nothing is computed for it.
+    A multiplication with its addition counts as two operations. Nothing is computed.
 
     Args:
         model: Weights file.
-        size: (H, W) of the camera image; the network sees it at the size of the weights' rule.
+        size: (H, W) of the camera image, which gives the input size by the weights' rule.
 
     Raises:
         CheckpointError: The file cannot be used.
@@ -68,10 +69,10 @@ def network_gflop(model: Path, size: ImageSize) -> float:
 
 
 def peak_tflops(device: str) -> tuple[float, str]:
-    """Return what products of matrices reach on a device, in 1e12 operations a second.
+    """Return the peak of matrix products on a device.
 
     Returns:
-        The rate, and whether it was reached in 'bfloat16' or, where that is faster, 'float32'.
+        TFLOP/s, and the faster of 'bfloat16' and 'float32', in which it was measured.
 
     Raises:
         DeviceError: There is no such device.
@@ -105,13 +106,13 @@ def peak_tflops(device: str) -> tuple[float, str]:
 
 
 def add_limit(row: dict[str, Any], gflop: float | None, tflops: float | None) -> None:
-    """Add to an engine's row what the arithmetic takes at least, and how far the frame is from it.
+    """Add the lower limit of the latency to an engine's row, and the latency relative to it.
 
     Args:
-        row: Of `engine_run.measure`; gets 'limit_ms' and 'frame_over_limit' where all figures are
-            there.
-        gflop: As `network_gflop` returns.
-        tflops: As `peak_tflops` returns.
+        row: Row of `engine_run.measure`; gets 'limit_ms' and 'frame_over_limit' if all values are
+            known.
+        gflop: Result of `network_gflop`.
+        tflops: Result of `peak_tflops`.
     """
     if gflop and tflops and 'error' not in row:
         limit_ms = row['cameras'] * gflop / tflops
@@ -120,7 +121,7 @@ def add_limit(row: dict[str, Any], gflop: float | None, tflops: float | None) ->
 
 
 def main(arguments: list[str]) -> int:
-    """Write a row for every network and size, and one with the peak; or with what went wrong."""
+    """Write a row for every network and size, and one with the peak; or rows with 'error'."""
     source, target = map(Path, arguments)
     settings = ArithmeticSettings(**json.loads(source.read_text()))
     rows: list[dict[str, Any]] = []

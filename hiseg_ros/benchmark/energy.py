@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Energy counters of processors and GPUs, where the machine lets them be read."""
+"""Energy counters of CPUs and GPUs, where the machine gives access to them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ PROCESSOR = Path('/sys/class/powercap')
 
 
 class EnergyMeter:
-    """Reads how many joules a device has used; the whole device, whoever used it."""
+    """Reads the energy in joules that a whole device has used, by all processes."""
 
     def __init__(self, device: str, folder: Path = PROCESSOR) -> None:
-        """Look for a counter of 'cpu' or 'cuda:N'."""
+        """Look for the counter of a device, 'cpu' or 'cuda:N'."""
         self._folder = folder
         self._gpu = None if device == 'cpu' else Gpu(device)
         self._start = self._joules()
         self.is_available = self._start is not None
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._start = self._joules()
 
     def joules(self) -> float | None:
-        """Return the energy since the start; None without a counter, or when it began anew."""
+        """Return the energy since the start; None without a counter, or if it was reset."""
         now = self._joules()
         if now is None or self._start is None or now < self._start:
             return None

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One engine measured in a process of its own, so that its peak memory is its own too.
+"""Measures one engine in a process of its own, so that its peak memory can be measured too.
 
 python -m hiseg_ros.benchmark.engine_run SETTINGS.json RESULT.json
 """
@@ -28,19 +28,19 @@ from hiseg_ros.inference.model_file import SAFETENSORS
 from hiseg_ros.types import Wanted
 
 IMAGES = Wanted(probabilities=False)
-"""Labels and confidence: what somebody listens to as a rule."""
+"""Labels and confidence, the outputs that are usually subscribed to."""
 
 STAGES = ('preprocess', 'network', 'decision')
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What one process measures."""
+    """Settings of the process."""
 
     images: str
     """A .npy file of (N, H, W, 3) uint8."""
     labels: str
-    """Gets the labels of those images, (N, H, W) uint8."""
+    """A .npy file to write, with the labels of those images, (N, H, W) uint8."""
     model: str | None
     backend: str
     precision: str
@@ -48,20 +48,20 @@ class EngineSettings:
     warm_up: int
     frames: int
     cameras: Sequence[int] = (1,)
-    """Numbers of images that are at hand together, each measured in turn, smallest first: peaks
-    of memory are those so far."""
+    """Numbers of images that arrive together, measured in turn in ascending order, since peaks of
+    memory are those so far."""
     input_height: int = 0
     """Shorter side of the network's input; 0 = the weights' rule."""
 
 
 def measure(settings: EngineSettings) -> list[dict[str, Any]]:
-    """Load, warm up, segment one image after another, and return what it took.
+    """Load the engine, warm it up, segment images one after another, and measure.
 
     Returns:
-        Figures for each number of cameras.
+        A row of metrics for each number of cameras.
 
     Raises:
-        HisegError: The engine cannot be made, or fails.
+        HisegError: The engine cannot be created, or fails.
     """
     images = np.load(settings.images)
     started = time.perf_counter()
@@ -88,7 +88,7 @@ def measure(settings: EngineSettings) -> list[dict[str, Any]]:
 def _measured(
     engine: Engine, images: NDArray[np.uint8], settings: EngineSettings, cameras: int
 ) -> dict[str, Any]:
-    """Return the figures for one number of cameras."""
+    """Return the metrics for one number of cameras."""
     for index in range(settings.warm_up):
         _segment(engine, images, index, cameras)
     meter = EnergyMeter(engine.device)
@@ -117,34 +117,34 @@ def _measured(
 
 
 def _is_batched(engine: Engine, cameras: int) -> bool:
-    """Return whether images at hand together are one batch, as in the node."""
+    """Return whether images that arrive together run as a batch, as in the node."""
     return cameras > 1 and engine.batch_pays
 
 
 def _segment(
     engine: Engine, images: NDArray[np.uint8], index: int, cameras: int
 ) -> dict[str, float]:
-    """Segment one image of each camera; return the milliseconds of each stage, all together."""
+    """Segment one image of each camera; return the total time of each stage in ms."""
     rgbs = [images[(index + camera) % len(images)] for camera in range(cameras)]
     if not _is_batched(engine, cameras):
         results = [engine.segment(rgb, IMAGES) for rgb in rgbs]
     else:
         results = [found for _, found in engine.segment_batch(rgbs, [IMAGES] * cameras)]
     times = {name: [result.timings_ms[name] for result in results] for name in STAGES}
-    # Each image of a batch says how long the whole batch was in the network.
+    # Each image of a batch has the network time of the whole batch.
     network = max if _is_batched(engine, cameras) else sum
     return {name: (network if name == 'network' else sum)(times[name]) for name in STAGES}
 
 
 def _device_memory(engine: Engine) -> dict[str, Any]:
-    """Return 'device_peak_mib'; None on the CPU, and with a reason where it cannot be read."""
+    """Return 'device_peak_mib'; None on the CPU, and None with a reason if it cannot be read."""
     if not engine.device.startswith('cuda'):
         return {'device_peak_mib': None}
     if 'torch' in sys.modules and engine.model_path.suffix == SAFETENSORS:
         import torch
 
         return {'device_peak_mib': round(torch.cuda.max_memory_reserved(engine.device) / 2**20)}
-    # ONNX Runtime keeps what it took, so what is used now is the peak.
+    # ONNX Runtime keeps the memory it allocated, so what is used now is the peak.
     gpu = Gpu(engine.device)
     used = gpu.process_mib()
     if used is not None:
@@ -154,7 +154,7 @@ def _device_memory(engine: Engine) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, and write the rows, or one that says why there are none."""
+    """Measure, and write the rows, or one with 'error'."""
     source, target = map(Path, arguments)
     try:
         result = measure(EngineSettings(**json.loads(source.read_text())))

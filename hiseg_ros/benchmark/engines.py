@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Engines measured one after another, each beside the reference's labels on the same images."""
+"""Measures engines one after another, and compares their labels with those of the reference."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 from hiseg_ros.benchmark.engine_run import EngineSettings
 
 TIMEOUT_S = 1800.0
-"""For one backend at one size."""
+"""Timeout for one backend at one size."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """What is to be measured at one size."""
+    """A backend in a precision."""
 
     backend: str
     precision: str
 
     @staticmethod
     def parse(text: str) -> EngineChoice:
-        """Return the choice that 'BACKEND' or 'BACKEND:PRECISION' means; float32 by default."""
+        """Return the choice for 'BACKEND:PRECISION' or 'BACKEND', which is in float32."""
         backend, _, precision = text.partition(':')
         return EngineChoice(backend, precision or 'float32')
 
@@ -38,42 +38,42 @@ class EngineChoice:
 REFERENCES = tuple(
     EngineChoice(backend, 'float32') for backend in ('eager', 'onnx_runtime', 'openvino')
 )
-"""The first of them that runs here is what labels are compared with."""
+"""The first of these that runs here is the reference for the labels."""
 
 
 @dataclass(frozen=True)
 class EngineJob:
-    """What all choices of a measurement have in common."""
+    """Settings that all choices of a measurement share."""
 
     images: NDArray[np.uint8]
     """(N, H, W, 3)."""
     scratch: Path
-    """Folder for what the processes exchange."""
+    """Folder for files that the processes exchange."""
     model: Path | None = None
-    """Weights or exported network; None for the shipped ones. A backend that runs the other kind
-    takes the file of the same name and the other suffix, int8 NAME_int8.onnx."""
+    """Weights or exported network; None for the shipped ones. A backend for the other kind runs
+    the file with the same name and the other suffix, in int8 NAME_int8.onnx."""
     device: str = 'auto'
     frames: int = 1
     """Number of frames that are timed."""
     warm_up: int = 0
-    """Number of frames before."""
+    """Number of frames before the timed ones."""
     cameras: Sequence[int] = (1,)
-    """Images that are at hand together, each number measured; a frame is one image of each."""
+    """Numbers of images that arrive together, each measured; a frame is one image per camera."""
     input_height: int = 0
-    """Shorter side of the network's input, except the reference's; 0 = the weights' rule."""
+    """Shorter side of the network's input; 0 = the weights' rule, as always for the reference."""
     timeout_s: float = TIMEOUT_S
 
     @property
     def shown(self) -> Path:
-        """The images as a file, once one choice was measured."""
+        """File with the images, once one choice was measured."""
         return self.scratch / 'images.npy'
 
     def run(self, choice: EngineChoice, labels: Path) -> list[dict[str, Any]]:
-        """Measure in a process of its own.
+        """Measure a choice in a process of its own.
 
         Args:
-            choice: What to measure.
-            labels: Gets the labels of the images.
+            choice: Backend and precision.
+            labels: A .npy file to write, with the labels of the images.
 
         Returns:
             Rows of `engine_run.measure`, or one with 'error'.
@@ -97,22 +97,22 @@ class EngineJob:
 
 @dataclass(frozen=True)
 class Reference:
-    """Labels that others are compared with."""
+    """Labels with which those of the choices are compared."""
 
     name: str | None
-    """Such as 'eager float32'; None where nothing runs the model in float32."""
+    """Backend and precision, such as 'eager float32'; None if no backend runs the model."""
     labels: Path
     """A .npy file of (N, H, W) uint8."""
     measured: Mapping[EngineChoice, list[dict[str, Any]]]
-    """Rows of what was measured on the way."""
+    """Rows of choices that were measured meanwhile."""
 
 
 def find_reference(job: EngineJob, choices: Sequence[EngineChoice] = ()) -> Reference:
-    """Label the images in float32, by torch where it is, else by a runtime that is.
+    """Label the images in float32, with torch or the first other runtime that is installed.
 
     Args:
-        job: Its images, model and device.
-        choices: What is to be measured anyway, which needs no second process.
+        job: Images, model and device.
+        choices: Choices that will be measured; one of them need not run twice.
     """
     measured: dict[EngineChoice, list[dict[str, Any]]] = {}
     labels = job.scratch / 'reference.npy'
@@ -130,17 +130,17 @@ def find_reference(job: EngineJob, choices: Sequence[EngineChoice] = ()) -> Refe
 def measure_engines(
     job: EngineJob, choices: Sequence[EngineChoice], reference: Reference
 ) -> Iterator[dict[str, Any]]:
-    """Measure every choice at one size, in a process each.
+    """Measure every choice at one size, each in a process of its own.
 
     Args:
-        job: What they have in common.
+        job: Settings that they share.
         choices: Backends with their precisions.
-        reference: Of the same job and choices.
+        reference: Reference of the same job and choices.
 
     Yields:
-        The figures of `engine_run.measure` with size, 'reference', the name of what labels are
-        compared with, and 'labels_equal_to_reference', the share of pixels in [0, 1], both None
-        without a reference; or 'error' for a choice that this machine cannot run.
+        The metrics of `engine_run.measure` with 'size', 'reference' (its name) and
+        'labels_equal_to_reference', the share of pixels in [0, 1], both None without a reference;
+        or 'error' for a choice that does not run on this machine.
     """
     labels = job.scratch / 'labels.npy'
     for choice in choices:
@@ -164,16 +164,16 @@ def measure_engines(
 def run_module(
     module: str, settings: Any, scratch: Path, timeout_s: float
 ) -> list[dict[str, Any]]:
-    """Run a program of this package: MODULE SETTINGS.json RESULT.json.
+    """Run `python -m MODULE SETTINGS.json RESULT.json`.
 
     Args:
-        module: Its name for `python -m`.
-        settings: A dataclass that JSON can hold.
+        module: Name of the module.
+        settings: A dataclass that can be written as JSON.
         scratch: Folder for the files.
-        timeout_s: It is ended after these.
+        timeout_s: Time after which the process is killed.
 
     Returns:
-        The rows that it wrote; one with 'error' where it ended without.
+        The rows that it wrote, or one with 'error' if it wrote none.
     """
     source, target = scratch / 'settings.json', scratch / 'result.json'
     source.write_text(json.dumps(asdict(settings)))
@@ -184,8 +184,8 @@ def run_module(
     except subprocess.TimeoutExpired:
         return [
             {
-                'error': f'It did not end within {timeout_s:.0f} s; expected it to: measure fewer '
-                'frames or a smaller size.'
+                'error': f'It did not finish within {timeout_s:.0f} s; expected it to: measure '
+                'fewer frames or a smaller size.'
             }
         ]
     if not target.is_file():
@@ -193,7 +193,7 @@ def run_module(
         return [
             {
                 'error': f'Its process ended with {process.returncode} '
-                f'({said[-1] if said else "nothing was said"}); expected figures.'
+                f'({said[-1] if said else "no error message"}); expected results.'
             }
         ]
     rows: list[dict[str, Any]] = json.loads(target.read_text())
@@ -201,7 +201,7 @@ def run_module(
 
 
 def file_for(model: Path | None, choice: EngineChoice) -> str | None:
-    """Return the file of a model that a choice runs."""
+    """Return the file of a model for a choice; None for the shipped one."""
     from hiseg_ros.inference.open_model import BACKENDS, INT8_FILE
 
     if model is None or not model.name or choice.backend not in BACKENDS:

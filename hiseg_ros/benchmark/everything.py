@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""All that is to be known of a machine, in one call: engines, their limit, and the node."""
+"""All measurements of a machine in one call: engines, their lower limit, and the node."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHOICES = ','.join(
     for precision in ('bfloat16', 'float16', 'float32')
     for backend in ('cuda_graph', 'compile', 'eager')
 )
-"""The likely fastest first: what is measured stays if the call is ended."""
+"""The likely fastest first: results so far are kept if the call is interrupted."""
 
 SIZES = '512x1024,1024x2048'
 CAMERAS = '1,4'
@@ -40,33 +40,34 @@ EXPERIMENT = 'iv2018'
 """ResNet-50 with stride 8, the network of the paper."""
 
 GRAPH = 'auto:auto,cuda_graph:bfloat16'
-"""Backends of the node; those that are measured as engines are many, and a node takes minutes."""
+"""Backends of the node; fewer than those of engines, since each takes minutes."""
 
 TIMEOUT_S = 400.0
-"""For one backend at one size; compiling takes a minute or two."""
+"""Timeout for one backend at one size; compiling takes a minute or two."""
 
 Rows = list[dict[str, Any]]
 
 MeasureNode = Callable[[EngineJob, Reference, EngineChoice, int], Rows]
-"""Returns rows of the node in a graph, for images and model of a job, the labels to compare
-with, a backend and the number of cameras."""
+"""Called with images and model of a job, the reference labels, a backend and the number of
+cameras; returns rows of the node in a ROS graph."""
 
 
 @dataclass(frozen=True)
 class EverythingPlan:
-    """What is measured."""
+    """What to measure."""
 
     sizes: Sequence[ImageSize]
+    """(H, W) of the images."""
     choices: Sequence[EngineChoice]
-    """Of engines."""
+    """Backends of the engines."""
     node_choices: Sequence[EngineChoice]
-    """Of the node, which gets the first of the sizes."""
+    """Backends of the node, which runs at the first of the sizes."""
     cameras: Sequence[int]
     device: str
     frames: int
     warm_up: int
     experiment: str
-    """Whose untrained network is measured beside the shipped one."""
+    """Experiment whose untrained network is measured beside the shipped one."""
 
 
 def measure_everything(
@@ -76,14 +77,14 @@ def measure_everything(
     measure_node: MeasureNode,
     keep: Callable[[dict[str, Rows]], None],
 ) -> dict[str, Rows]:
-    """Measure; what cannot be measured becomes a row that says why.
+    """Measure everything; what cannot be measured becomes a row with 'error'.
 
     Args:
         plan: What to measure.
-        scratch: Folder for files on the way.
-        draw: Returns (N, H, W, 3) uint8 images of a size.
+        scratch: Folder for temporary files.
+        draw: Called with a size (H, W); returns (N, H, W, 3) uint8 images.
         measure_node: See `MeasureNode`.
-        keep: Called with all rows so far after each.
+        keep: Called with all rows so far after each measurement.
 
     Returns:
         'engines', 'graph' and 'arithmetic', rows each.
@@ -138,7 +139,7 @@ def measure_everything(
 
 
 def _models(plan: EverythingPlan, scratch: Path, arithmetic: Rows) -> dict[str, Path | None]:
-    """Return the weights to measure by name, the large network first; None for the shipped."""
+    """Return the weights files by name, the large network first; None for the shipped ones."""
     settings = UntrainedSettings(plan.experiment, str(scratch))
     (row,) = run_module('hiseg_ros.benchmark.untrained', settings, scratch, TIMEOUT_S)
     shipped: dict[str, Path | None] = {DEFAULT_MODEL: None}
@@ -150,7 +151,7 @@ def _models(plan: EverythingPlan, scratch: Path, arithmetic: Rows) -> dict[str, 
 
 
 def _limit(arithmetic: Rows, model: Path, size: ImageSize) -> tuple[float | None, float | None]:
-    """Return GFLOP of a network at a size, and TFLOP/s of the device."""
+    """Return the GFLOP of a network at a size and the TFLOP/s of the device, None if unknown."""
     gflop = next(
         (
             row['gflop']

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of one run of the node in a graph, from what its cameras sent and got back."""
+"""Metrics of one run of the node in a ROS graph, from what the cameras sent and received."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ LABELS = 'labels'
 
 @dataclass
 class Run:
-    """What came of the images of one run, by stamp in ns."""
+    """What was recorded in one run; keys are the stamps of images in ns."""
 
     sent: dict[int, float] = field(default_factory=dict)
-    """When it was sent, in seconds of the steady clock."""
+    """When the image was sent, in seconds of the steady clock."""
     arrived: dict[int, dict[str, float]] = field(default_factory=dict)
-    """When each result came."""
+    """When each result arrived, by name, in seconds of the steady clock."""
     stats: list[Any] = field(default_factory=list)
-    """Messages of the node about its frames."""
+    """The FrameStats messages of the node."""
     image: dict[int, int] = field(default_factory=dict)
-    """Which image it was."""
+    """Index of the image."""
     labels: dict[int, Any] = field(default_factory=dict)
-    """The first message with labels of each image."""
+    """The first message with labels, by index of the image."""
 
 
 def summary(
@@ -43,13 +43,13 @@ def summary(
     process_id: int,
     reference: NDArray[np.uint8] | None = None,
 ) -> dict[str, Any]:
-    """Return a run's figures; see `graph_benchmark.measure`.
+    """Return the metrics of a run; see `ros.benchmark.run.measure`.
 
     Args:
-        run: What came of its images.
-        results: Names of the outputs that make an image complete.
-        cores_s: Processor time of the node, in seconds of one core.
-        process_id: The node's.
+        run: What was recorded.
+        results: Names of the outputs; an image is complete with all of them.
+        cores_s: CPU time of the node in seconds.
+        process_id: Process id of the node.
         reference: (N, H, W) uint8 labels of the images.
     """
     latencies, ends = [], []
@@ -81,7 +81,7 @@ def summary(
 
 
 def _agreement(run: Run, reference: NDArray[np.uint8] | None) -> float | None:
-    """Return the share of pixels with the label of the reference; None where there are none."""
+    """Return the share of pixels with the label of the reference; None without labels."""
     if reference is None or not run.labels:
         return None
     equal = [

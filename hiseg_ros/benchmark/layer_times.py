@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the network's time goes: OpenVINO's own counters, summed by kind of layer."""
+"""Time of the network by kind of layer, from the performance counters of OpenVINO."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.types import RgbImage
 
 MOST = 15
-"""Kinds that are listed."""
+"""Number of kinds of layers that are listed."""
 
 
 def layer_times(
@@ -26,23 +26,23 @@ def layer_times(
     warm_up: int,
     input_height: int = 0,
 ) -> dict[str, Any]:
-    """Run the network with counters.
+    """Run the network with performance counters.
 
     Args:
         model: A .onnx file; None for the shipped one.
-        precision: As everywhere.
-        rgb: (H, W, 3) uint8, what it is run on.
+        precision: Precision of the convolutions; see `Engine`.
+        rgb: (H, W, 3) uint8, the image.
         frames: Runs that are counted.
-        warm_up: Runs before.
+        warm_up: Runs before the counted ones.
         input_height: Shorter side of the network's input; 0 = the weights' rule.
 
     Returns:
         'model', 'precision', 'size' and 'input_size' (height, width), 'network_ms' median, and
-        'layers': kind, its kernel and milliseconds a run, the longest `MOST` of them and the rest.
+        'layers': 'kind', 'kernel' and 'ms' per run, for the `MOST` slowest and the rest.
 
     Raises:
         CheckpointError: The file cannot be used.
-        ConfigError: OpenVINO is not installed, or does not fit the file.
+        ConfigError: OpenVINO is not installed, or does not support the file.
     """
     from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a measurement ran on."""
+"""Description of the machine on which a measurement ran."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ NUMBER_FORMATS = (
     'amx_bf16',
     'amx_int8',
 )
-"""Of a CPU's flags those that decide how fast networks run."""
+"""Flags of a CPU that matter for the speed of networks."""
 
 
 def describe_machine() -> dict[str, object]:
-    """Return processor, cores, memory, devices and versions; no name or path of the machine."""
+    """Return CPU, memory, GPUs and versions of packages, without names or paths of the machine."""
     return {
         'hiseg_ros': __version__,
         'processor': processor_name(),
@@ -56,9 +56,9 @@ def describe_machine() -> dict[str, object]:
 
 
 def peak_mib(process_id: int | str = 'self') -> int:
-    """Return the largest resident memory that a process has had, in MiB; 0 where none is told.
+    """Return the peak resident memory of a process in MiB; 0 if unknown.
 
-    getrusage would count that of the process which started it, up to the start.
+    getrusage would include the memory of the parent process before it started this one.
     """
     for line in Path(f'/proc/{process_id}/status').read_text().splitlines():
         if line.startswith('VmHWM:'):

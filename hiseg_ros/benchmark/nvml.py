@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What NVIDIA's management library (NVML) says of a GPU: energy and memory."""
+"""Energy and memory of a GPU from NVIDIA's management library (NVML)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ctypes import CDLL, byref, c_int, create_string_buffer
 from typing import Any, TypeVar
 from uuid import UUID
 
-Figure = TypeVar('Figure')
+Value = TypeVar('Value')
 
 
 class Gpu:
-    """One GPU; what cannot be read of it is None."""
+    """One GPU; values that cannot be read are None."""
 
     def __init__(self, device: str) -> None:
         """Open the GPU of a CUDA device.
 
         Args:
-            device: 'cuda' or 'cuda:N'; another has no GPU.
+            device: 'cuda' or 'cuda:N'; for another device all values are None.
         """
         self._nvml: Any = None
         self._handle: Any = None
-        self.reason = f'{device} is no CUDA device'
-        """Why nothing can be read; '' where it can."""
+        self.reason = f'{device} is not a CUDA device'
+        """Why no value can be read; '' if values can be read."""
         if not device.startswith('cuda'):
             return
         try:
@@ -34,7 +34,7 @@ class Gpu:
         except ModuleNotFoundError:
             self.reason = 'no module pynvml: pip install nvidia-ml-py'
             return
-        # NVML counts all GPUs in the order of the bus, CUDA those in CUDA_VISIBLE_DEVICES.
+        # NVML numbers all GPUs by PCI bus, CUDA those in CUDA_VISIBLE_DEVICES.
         uuid = device_uuid(int(device.partition(':')[2] or 0))
         if uuid is None:
             self.reason = f'the driver knows no device {device}'
@@ -42,25 +42,25 @@ class Gpu:
         try:
             self._nvml.nvmlInit()
             self._handle = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
-        except Exception as problem:  # the library has an error class for each of many reasons
+        except Exception as problem:  # the library has many classes of errors
             self.reason = f'NVML: {problem}'
             return
         self.reason = ''
 
     def joules(self) -> float | None:
-        """Return the energy used since the driver was loaded."""
+        """Return the energy used since the driver was loaded, in joules."""
         return self._read(
             lambda: float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1e3
         )
 
     def used_mib(self) -> int | None:
-        """Return the memory in use, whoever uses it."""
+        """Return the memory in use by all processes, in MiB."""
         return self._read(
             lambda: round(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used / 2**20)
         )
 
     def process_mib(self) -> int | None:
-        """Return the memory that this process uses.
+        """Return the memory in use by this process, in MiB.
 
         None also where NVML knows the process by another id, as in most containers.
         """
@@ -72,19 +72,19 @@ class Gpu:
             )
         )
 
-    def _read(self, reading: Callable[[], Figure]) -> Figure | None:
+    def _read(self, reading: Callable[[], Value]) -> Value | None:
         if self._handle is None:
             return None
         try:
             return reading()
-        except Exception:  # as above, and in the middle of a run: a missing figure ends nothing
+        except Exception:  # as above; a missing value must not end a measurement
             return None
 
 
 def device_uuid(index: int) -> str | None:
-    """Return NVML's name of a CUDA device of this process, or None without one.
+    """Return NVML's UUID of a CUDA device of this process, None without such a device.
 
-    From the driver itself: torch is not everywhere, and costs memory that is to be measured.
+    From the driver: torch may not be installed, and uses memory that is to be measured.
     """
     device, found = c_int(), create_string_buffer(16)
     try:

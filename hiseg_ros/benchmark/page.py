@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements as Markdown."""
+"""Measurements as Markdown tables."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def markdown(result: Row) -> str:
 
 
 def _caption(what: str, rows: Sequence[Row]) -> str:
-    """Return what a table is about, and whose labels its labels are compared with."""
+    """Return the caption of a table, with the reference of its labels."""
     names = [f'`{name}`' for name in dict.fromkeys(row.get('reference') for row in rows) if name]
     if not names:
-        return f'{what}; nothing runs the network in float32 here, so labels are not compared:'
+        return f'{what}; no backend runs the network in float32 here, so labels are not compared:'
     return f'{what}; the reference of the labels is {", ".join(names)}:'
 
 
@@ -63,7 +63,7 @@ def _engines(rows: Sequence[Row]) -> str:
     for row in rows:
         size, name = _size(row), _name(row)
         if 'error' in row:
-            lines.append([size, name, f'not here: {row["error"]}'])
+            lines.append([size, name, f'not available: {row["error"]}'])
             continue
         stages = row['stages_ms']
         lines.append(
@@ -106,7 +106,7 @@ def _graph(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         if 'error' in row:
-            lines.append([_size(row), _name(row), f'not here: {row["error"]}'])
+            lines.append([_size(row), _name(row), f'not available: {row["error"]}'])
             continue
         latency = row['latency_ms'] or {'median': float('nan'), 'p95': float('nan')}
         lines.append(
@@ -129,7 +129,7 @@ def _graph(rows: Sequence[Row]) -> str:
 
 
 def _profile(profile: Row) -> str:
-    """Return where the network's time goes."""
+    """Return the table of a network's layers."""
     height, width = profile['input_size']
     caption = (
         f'Layers of {profile["model"]} in {profile["precision"]} at {height}x{width}, by '
@@ -140,17 +140,17 @@ def _profile(profile: Row) -> str:
 
 
 def _arithmetic(rows: Sequence[Row]) -> str:
-    """Return what limits the frames."""
+    """Return the arithmetic of the networks and the peak of the device."""
     said = []
     for row in rows:
         if 'error' in row:
-            said.append(f'not found out: {row["error"]}')
+            said.append(f'not measured: {row["error"]}')
         elif 'gflop' in row:
-            said.append(f'{row["model"]} at {_size(row)}: {row["gflop"]:g} GFLOP an image')
+            said.append(f'{row["model"]} at {_size(row)}: {row["gflop"]:g} GFLOP per image')
         else:
             said.append(
                 f'products of {row["peak_precision"]} matrices: {row["peak_tflops"]:g} TFLOP/s, '
-                'which is the limit that frames are compared with'
+                'the peak that gives the lower limit of a frame'
             )
     return 'Arithmetic:\n\n' + '\n'.join(f'- {text}' for text in said)
 
@@ -171,7 +171,7 @@ def _name(row: Row) -> str:
 
 
 def _table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table without the columns in which nothing was measured."""
+    """Return a table without the columns that are empty in every row."""
     whole = [row for row in rows if len(row) == len(title)]
     kept = [place for place in range(len(title)) if not whole or any(row[place] for row in whole)]
     lines = [[row[place] for place in kept if place < len(row)] for row in (title, *rows)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Many measurements in a few numbers."""
+"""Median and 95th percentile of measurements."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and tail of some milliseconds."""
+    """Median and 95th percentile in milliseconds."""
 
     median: float
     p95: float
 
     @staticmethod
     def of(values: Sequence[float]) -> Spread | None:
-        """Return the spread of at least one value, None of none."""
+        """Return the spread of some values, None if there are none."""
         if not values:
             return None
         median, p95 = np.percentile(values, [50, 95])

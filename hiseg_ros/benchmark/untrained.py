@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The network of an experiment with random weights, which is as fast as with trained ones.
+"""Writes random weights for the network of an experiment, which is as fast as a trained one.
 
 python -m hiseg_ros.benchmark.untrained SETTINGS.json RESULT.json
 """
@@ -23,7 +23,7 @@ from hiseg_ros.taxonomy import load_taxonomy
 
 @dataclass(frozen=True)
 class UntrainedSettings:
-    """What one process writes."""
+    """Settings of the process."""
 
     experiment: str
     folder: str
@@ -49,8 +49,8 @@ def write_untrained(experiment: str, folder: Path) -> Path:
         config = NetworkConfig(**settings['network'])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as problem:
         raise ConfigError(
-            f'The experiment {experiment!r} describes no network ({problem}); expected a file of '
-            'config/experiments.'
+            f'The experiment {experiment!r} does not describe a network ({problem}); expected a '
+            'file of config/experiments.'
         ) from problem
     import torch
 
@@ -62,7 +62,7 @@ def write_untrained(experiment: str, folder: Path) -> Path:
     path = folder / f'{source.stem}.safetensors'
     card = {
         'name': f'{source.stem}, untrained',
-        'recipe': 'random numbers, to measure speed',
+        'recipe': 'random weights, to measure speed',
         'training_sets': [],
         'scores': {},
     }
@@ -71,7 +71,7 @@ def write_untrained(experiment: str, folder: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """Write what is asked for; torch stays out of the process that asks."""
+    """Write the weights in a process of its own, so that the caller does not import torch."""
     source, target = map(Path, arguments)
     settings = UntrainedSettings(**json.loads(source.read_text()))
     try:

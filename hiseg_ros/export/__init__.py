@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Writing model files: ONNX and torch programs from weights, int8 by calibration."""
+"""Writes model files: ONNX and torch programs from weights, and int8 by calibration."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Export: weights to an ONNX file or a torch program, and the proof that it computes the same."""
+"""Exports weights as an ONNX file or a torch program, and verifies the file."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from hiseg_ros.model.info import INFO_KEY, dump_info
 from hiseg_ros.types import ImageSize, RgbImage
 
 OPSET = 17
-"""Of ONNX, from 2022: what a robot's older runtime reads. Nothing in the network needs more."""
+"""Version of ONNX's operators, from 2022, which older runtimes on robots support."""
 
 TRACED_SIZE = (96, 160)
-"""Input with which a file for any size is traced; no two strides' grids are equally large."""
+"""(h, w) of the input with which a file for any size is traced; each stride has another grid."""
 
 LARGEST_DIFFERENCE = 1e-3
-"""Of a node's probability between file and reference. Measured are 6e-6 with trained weights and
-1e-4 with steep random ones, where the reference itself is 6e-5 from float64."""
+"""Largest difference of a node's probability between file and reference. 6e-6 was measured with
+trained weights, and 1e-4 with steep random ones, where the reference differs by 6e-5 from
+float64."""
 
 LEAST_AGREEMENT = 0.999
-"""Share of pixels with the same label in file and reference; measured are 1 with trained weights
-and 0.9999 with random ones."""
+"""Least share of pixels with the same label in file and reference; 1 was measured with trained
+weights and 0.9999 with random ones."""
 
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """(1, h, w, 3) uint8 to (V, h / stride, w / stride) float32."""
@@ -47,32 +48,33 @@ Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near an exported file comes to the reference, over some images."""
+    """Agreement of an exported file with the reference, over some images."""
 
     program: str
-    """What ran the file."""
+    """Name of the runtime that ran the file."""
 
     images: int
+    """Number of images."""
 
     largest_difference: float
-    """Of any node's probability in any cell."""
+    """Largest difference of any node's probability in any cell."""
 
     equal_labels: float
-    """Share of pixels in [0, 1]."""
+    """Share of pixels with the same label, in [0, 1]."""
 
 
 def export_network(checkpoint: Checkpoint, output: Path, size: ImageSize | None = None) -> None:
-    """Write a network as a file that takes (N, h, w, 3) uint8 and gives node probabilities.
+    """Write a network as a file from (N, h, w, 3) uint8 to node probabilities.
 
     Args:
-        checkpoint: Its info block goes into the file.
+        checkpoint: The weights; their info block is written into the file.
         output: A .onnx or .pt2 file.
-        size: (h, w) of the only input, of one image; None leaves N, h and w open.
+        size: Fixed (h, w) of the input, with N = 1; None leaves N, h and w open.
 
     Raises:
         CheckpointError: The tensors do not fit the network.
-        ConfigError: The size or the suffix cannot be used, the file cannot be written, or the
-            package onnx is missing.
+        ConfigError: Size or suffix are not supported, the file cannot be written, or the package
+            onnx is missing.
     """
     multiple = checkpoint.preprocessing.multiple
     if size is not None and (min(size) < multiple or size[0] % multiple or size[1] % multiple):
@@ -121,9 +123,9 @@ def _write_onnx(network: ExportedNetwork, output: Path, size: ImageSize | None, 
         }
     )
     with warnings.catch_warnings():
-        # The tracing exporter is the older of torch's two: its file runs as fast as the newer
-        # one's, is written in a twentieth of the time, and it needs one package less. It warns of
-        # its age, and of sizes that it takes for constant; the proof would find a wrong one.
+        # torch's older exporter, which traces the network: its files run as fast as those of the
+        # newer one, it takes a twentieth of the time and needs one package less. It warns about
+        # its age, and about sizes that it takes as constants; `verify` would find a wrong one.
         warnings.simplefilter('ignore')
         torch.onnx.export(
             network,
@@ -145,7 +147,7 @@ def _write_program(
 ) -> None:
     from torch.export import Dim
 
-    # torch.export takes a batch of one for a constant.
+    # torch.export takes a batch size of one as a constant.
     image = torch.zeros((1 if size else 2, *(size or TRACED_SIZE), 3), dtype=torch.uint8)
     sides = (
         None
@@ -163,22 +165,21 @@ def _write_program(
 
 
 def verify(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> list[Agreement]:
-    """Run an exported file beside the reference.
+    """Compare an exported file with the weights.
 
     Args:
         checkpoint: The weights that were exported.
         output: The exported file.
-        images: (h, w, 3) uint8 at sizes of the file's input.
+        images: (h, w, 3) uint8 of the size of the file's input.
 
     Returns:
-        One agreement for every installed program that runs the file.
+        One agreement for every installed runtime that runs the file.
 
     Raises:
-        CheckpointError: A program computes something else, or the file says something else about
-            itself than the weights.
-        ConfigError: No program is installed that runs the file.
+        CheckpointError: The results of a runtime or the info block differ from the weights.
+        ConfigError: No runtime is installed that runs the file.
     """
-    # As text: a score that is no number equals nothing, not even itself.
+    # As text: a score of NaN is not equal to itself.
     if dump_info(read_info(output)) != dump_info(checkpoint.info):
         raise CheckpointError(
             f'The info block of {output} is not that of {checkpoint.path}; expected them equal: '
@@ -203,7 +204,7 @@ def verify(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> 
             equal += int((of_both[0] == of_both[1]).sum())
             pixels += of_both[0].numel()
         agreement = Agreement(program, len(images), largest, equal / pixels)
-        # Not `>`: a difference that is no number must not pass.
+        # Not `>`: a difference of NaN must not pass.
         if not (largest <= LARGEST_DIFFERENCE and agreement.equal_labels >= LEAST_AGREEMENT):
             raise CheckpointError(
                 f'{output.name} run by {program} differs from {checkpoint.path} by '
@@ -216,15 +217,15 @@ def verify(checkpoint: Checkpoint, output: Path, images: Sequence[RgbImage]) -> 
 
 
 def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
-    """Return what can run the file here, by name.
+    """Return the installed runtimes that run the file, by name.
 
     Raises:
-        ConfigError: Nothing is installed that runs it.
+        ConfigError: None is installed.
     """
     if output.suffix == EXPORTED_PROGRAM:
         module: Any = torch.export.load(output).module()
         return {'torch.export': lambda images: module(torch.from_numpy(images))[0].numpy()}
-    # Imported late, each where it is installed.
+    # Imported late: each may be missing.
     inputs = ExportedInput(checkpoint.preprocessing)
     opened: list[Backend] = []
     if find_spec(BACKENDS['onnx_runtime'][1]) is not None:
@@ -237,7 +238,7 @@ def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
         opened.append(OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy))
     if not opened:
         raise ConfigError(
-            f'{output.name} cannot be proven: Python has neither onnxruntime nor openvino; '
+            f'{output.name} cannot be verified: Python has neither onnxruntime nor openvino; '
             'expected one of them: pip install onnxruntime.'
         )
     return {backend.name: backend.node_probabilities for backend in opened}

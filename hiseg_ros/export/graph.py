@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The network as it is exported: camera bytes in, probability of every node out."""
+"""The network in the form that is exported: uint8 images in, probability of every node out."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ROOT = 0
 """Node id of the root."""
 
 PACKS = 4
-"""Convolutions that the pointwise branches are packed into. One would multiply mostly zeros, one
-per classifier would be too thin for a vector unit; 3 to 6 were equally fast."""
+"""Number of convolutions into which the pointwise branches are packed. One would multiply mostly
+zeros, one per classifier would be too narrow for vector units; 3 to 6 were equally fast."""
 
 
 class ExportedNetwork(nn.Module):
-    """Normalisation, network and node probabilities, written for the runtimes' sake.
+    """Normalisation, network and node probabilities, in operations that are fast in runtimes.
 
-    The numbers are those of `HierarchicalNetwork` and `node_probabilities` up to rounding; the
-    arithmetic differs. A node is its parent times a conditional probability, from the root down:
-    no matrix runs over all leaves, and nothing but elementwise steps follows the last
-    convolution. These stay in float32 where a runtime computes convolutions in bfloat16, so a
-    parent remains the sum of its children.
+    The results are those of `HierarchicalNetwork` and `node_probabilities` up to rounding. A
+    node's probability is computed as its parent's times a conditional probability, from the root
+    down: there is no matrix over all leaves, and only elementwise operations follow the last
+    convolution. Runtimes that compute convolutions in bfloat16 leave these in float32, so a parent
+    remains the sum of its children.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class ExportedNetwork(nn.Module):
 
 
 class ConditionalNodes(nn.Module):
-    """A conditional head that returns nodes, not leaves."""
+    """A conditional head that returns all nodes instead of leaves."""
 
     def __init__(self, head: ConditionalHead, taxonomy: Taxonomy) -> None:
-        """Copy the head's numbers into fewer and wider convolutions."""
+        """Copy the head's weights into fewer and wider convolutions."""
         super().__init__()
         self.taxonomy = taxonomy
         logits = [_centred(convolution) for convolution in head.logits]
@@ -86,7 +86,7 @@ class ConditionalNodes(nn.Module):
             self.counts = [[count] for count in head.counts]
             self.branches = nn.ModuleList(_Bottleneck(branch) for branch in _modules(head.branch))
             self.logits = nn.ModuleList(logits)
-        # Preorder: a classifier's node has got its probability from an earlier one.
+        # Preorder: an earlier classifier has computed the probability of this one's node.
         order = [ROOT]
         for parent in taxonomy.classifiers:
             order += taxonomy.children(parent)
@@ -113,7 +113,7 @@ class ConditionalNodes(nn.Module):
 
 
 class LeafNodes(nn.Module):
-    """A leaf head that returns nodes, not leaves."""
+    """A leaf head that returns all nodes instead of leaves."""
 
     def __init__(self, head: LeafHead, taxonomy: Taxonomy) -> None:
         """Share the head's convolution."""
@@ -154,7 +154,7 @@ def _modules(module: nn.Module) -> list[nn.Module]:
 
 
 def _packs(widths: Sequence[int], count: int) -> list[list[int]]:
-    """Return neighbouring classifiers in up to `count` packs of about the same width."""
+    """Return the classifiers in order, in up to `count` packs of about the same width."""
     packs: list[list[int]] = [[]]
     for index, before in enumerate(accumulate(widths, initial=0)):
         if index == len(widths):
@@ -166,14 +166,14 @@ def _packs(widths: Sequence[int], count: int) -> list[list[int]]:
 
 
 def _centred(convolution: nn.Module) -> nn.Conv2d:
-    """Return a copy whose logits have mean 0, which leaves their softmax as it is."""
+    """Return a copy whose logits have mean 0, which does not change their softmax."""
     assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
     weight, bias = convolution.weight.detach(), convolution.bias.detach()
     return _pointwise(weight - weight.mean(0), bias - bias.mean())
 
 
 def _branches(head: ConditionalHead, packs: list[list[int]]) -> list[nn.Module]:
-    """Return one convolution with ReLU per pack, batch norm folded in."""
+    """Return one convolution with folded batch norm and ReLU per pack."""
     convolution, norm, _ = _modules(head.branch)
     assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     assert norm.running_var is not None and norm.running_mean is not None
@@ -197,7 +197,7 @@ def _side_by_side(convolutions: Sequence[nn.Conv2d]) -> nn.Conv2d:
 
 
 def _pointwise(weight: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
-    """Return a 1x1 convolution with these numbers."""
+    """Return a 1x1 convolution with these weights."""
     convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
     convolution.weight = nn.Parameter(weight.clone(), requires_grad=False)
     convolution.bias = nn.Parameter(bias.clone(), requires_grad=False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""int8 by calibration: an exported network whose convolutions compute in eight bits."""
+"""Quantizes an exported network to int8 with NNCF, calibrated on images."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from hiseg_ros.inference.model_file import ONNX, kind_of, read_info
 from hiseg_ros.model.info import INFO_KEY, QUANTIZATION, ModelInfo, dump_info
 
 FIRST_CONVOLUTIONS = 3
-"""Stay in float: they see camera bytes at full resolution, where a step of eight bits is as large
-as an edge in the dark. With them in int8 a third more pixels change their label, and the network
-is no faster."""
+"""Number of first convolutions that stay in float: at full resolution a step of eight bits is as
+large as an edge in the dark. In int8 they change the label of a third more pixels, and the network
+is not faster."""
 
 
 def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) -> None:
     """Write an exported network with weights and activations of its convolutions in int8.
 
-    Each activation's range is taken from what the network computes on `inputs`. The first and
-    the last convolutions and everything before and after them stay in float, so probabilities of
-    children still sum to that of their parent.
+    The range of each activation is calibrated on `inputs`. The first and the last convolutions
+    and everything before and after them stay in float, so probabilities of children still sum to
+    that of their parent.
 
     Args:
         source: A .onnx file written by `hiseg export` or `hiseg wrap`.
         output: The .onnx file to write; its info block says that it is quantized.
-        inputs: (1, h, w, 3) uint8 of the network's input size, as the camera will see.
+        inputs: (1, h, w, 3) uint8 of the network's input size, from images like the camera's.
 
     Raises:
-        CheckpointError: The source cannot be used, or is quantized already.
+        CheckpointError: The source cannot be used, or is already quantized.
         ConfigError: A package is missing, or the output cannot be written.
     """
     info = check_source(source)
-    # It reports its use over the network unless that module is missing.
+    # NNCF reports its use over the network unless this module is missing.
     sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
     import nncf
     import onnx
@@ -51,7 +51,7 @@ def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) ->
     nncf.set_log_level(logging.ERROR)
     try:
         model = onnx.load(source)
-    except Exception as problem:  # protobuf's errors share no family
+    except Exception as problem:  # protobuf's errors have no common base class
         raise CheckpointError(
             f'{source} cannot be read ({problem}); expected a file written by `hiseg export`.'
         ) from problem
@@ -64,7 +64,7 @@ def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) ->
         target_device=nncf.TargetDevice.CPU,
         subset_size=len(inputs),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            # ONNX Runtime has no kernels for ranges per channel, as depthwise ones would get.
+            # ONNX Runtime has no kernels for ranges per channel, which depthwise ones would get.
             activations_quantization_params=QuantizationParameters(per_channel=False)
         ),
         ignored_scope=nncf.IgnoredScope(names=float_nodes(model.graph), validate=False),
@@ -74,20 +74,21 @@ def quantize(source: Path, output: Path, inputs: Sequence[NDArray[np.uint8]]) ->
 
 
 def check_source(source: Path) -> ModelInfo:
-    """Return the info block of a file that can be quantized here.
+    """Return the info block of a file that can be quantized.
 
     Raises:
-        CheckpointError: The file cannot be used, or is quantized already.
+        CheckpointError: The file cannot be used, or is already quantized.
         ConfigError: A package is missing.
     """
     if kind_of(source) != ONNX:
         raise CheckpointError(
-            f'{source} is no {ONNX} file; expected one written by `hiseg export`: export it first.'
+            f'{source} is not an {ONNX} file; expected one written by `hiseg export`: export it '
+            'first.'
         )
     info = read_info(source)
     if info.is_quantized:
         raise CheckpointError(
-            f'{source} is quantized already; expected a file in float32, as `hiseg export` writes.'
+            f'{source} is already quantized; expected a file in float32 of `hiseg export`.'
         )
     for module in ('onnx', 'nncf'):
         if find_spec(module) is None:
@@ -99,7 +100,7 @@ def check_source(source: Path) -> ModelInfo:
 
 
 def add_facts(path: Path, facts: Mapping[str, Any]) -> None:
-    """Add what was measured of a quantized file to what its info block says of the quantization.
+    """Add measured values to the section about quantization in a file's info block.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -127,8 +128,8 @@ def add_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def float_nodes(graph: Any) -> list[str]:
     """Return the names of a graph's nodes that stay in float.
 
-    The first convolutions with all before them, and those that no convolution follows with all
-    after them: logits and the arithmetic of probabilities.
+    These are the first convolutions with everything before them, and the last convolutions, the
+    logits, with everything after them.
     """
     nodes = list(graph.node)
     maker = {output: index for index, node in enumerate(nodes) for output in node.output}
@@ -151,7 +152,7 @@ def float_nodes(graph: Any) -> list[str]:
 
 
 def _name_nodes(graph: Any) -> None:
-    """Give every node a name of its own; exporters may leave some out."""
+    """Give every node a unique name; exporters may leave some without."""
     taken = {node.name for node in graph.node}
     for index, node in enumerate(graph.node):
         if not node.name:

@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Running a network: weights, device and precision behind one call."""
+"""Runs networks: weights or exported files, on a device, in a precision, behind one class."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decisions as a backend's kind of array needs them: tensors densely, arrays sparsely."""
+"""The decisions as classes for `pipeline`: dense and fused for tensors, sparse for arrays."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Decided = tuple[LabelImage, NDArray[np.uint8], NDArray[np.float32]]
 """Labels, confidence, and (V, h, w) probabilities; see `interfaces.Decision`."""
 
 LARGEST_DISAGREEMENT = 0.01
-"""Share of an example's pixels that rounding may decide otherwise than the reference."""
+"""Largest share of an example's pixels on which fused and reference decision may differ."""
 
 NO_IMAGE = (0, 0)
 NO_GRID = (0, 0, 0)
 
 
 class DenseDecision:
-    """The reference, for (V, h, w) tensors on any device."""
+    """The reference decision, for (V, h, w) tensors on any device."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        """Keep the tree."""
+        """Create the decision for a tree."""
         self.taxonomy = taxonomy
 
     def __call__(
@@ -58,13 +58,13 @@ class DenseDecision:
 
 
 class FusedDecision:
-    """One kernel for (V, h, w) tensors on a GPU, and one copy back for all that is wanted."""
+    """The fused decision, for (V, h, w) tensors on a GPU: one kernel, one copy of the results."""
 
     def __init__(self, taxonomy: Taxonomy, device: torch.device) -> None:
-        """Put the tables on the device and decide a small example.
+        """Copy the tables to the device, and verify the kernel on a small example.
 
         Raises:
-            DeviceError: The kernel cannot be compiled here, or does not decide as the reference.
+            DeviceError: The kernel cannot be compiled here, or differs from the reference.
         """
         import torch
 
@@ -79,7 +79,7 @@ class FusedDecision:
         members = torch.from_numpy(taxonomy.leaf_matrix()).float()
         nodes = (members @ (leaves / leaves.sum(0))).view(-1, 5, 7).to(device)
         try:
-            # Each choice of results is a kernel of its own, compiled now and not at a frame.
+            # Each choice of results has its own kernel; all are compiled before the first frame.
             reference = DenseDecision(taxonomy)
             wrong = max(
                 self._disagreement(nodes, reference, labels, confidence)
@@ -92,8 +92,8 @@ class FusedDecision:
             ) from problem
         if wrong > LARGEST_DISAGREEMENT:
             raise DeviceError(
-                f'The kernel of the decision decides {wrong:.1%} of the pixels wrongly on '
-                f'{device}; expected those of the reference.'
+                f'The kernel of the decision labels {wrong:.1%} of the pixels wrongly on '
+                f'{device}; expected the labels of the reference.'
             )
 
     def _disagreement(
@@ -138,19 +138,21 @@ class FusedDecision:
 
 
 def decision_on_gpu(taxonomy: Taxonomy, device: torch.device) -> FusedDecision | DenseDecision:
-    """Return the kernel where it runs, else the reference, with a warning that says why."""
+    """Return the fused decision, or the reference with a warning where the kernel cannot run."""
     try:
         return FusedDecision(taxonomy, device)
     except (DeviceError, ModuleNotFoundError) as problem:
-        warnings.warn(f'The slower reference decides: {problem}', RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f'The slower reference decision is used: {problem}', RuntimeWarning, stacklevel=2
+        )
         return DenseDecision(taxonomy)
 
 
 class SparseDecision:
-    """The exact shortcut on the CPU, for (V, h, w) arrays or tensors there; needs no torch."""
+    """The sparse decision on the CPU, for (V, h, w) arrays or CPU tensors; needs no torch."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        """Make the tables and compile the kernels, or load them from the cache.
+        """Create the tables and compile the kernels, or load them from the cache.
 
         Raises:
             ConfigError: numba is not installed.
@@ -181,5 +183,5 @@ class SparseDecision:
                 labels=wanted.labels, confidence=wanted.confidence,
             )  # fmt: skip
         if wanted.probabilities:
-            values = planes[: self._nodes].copy()  # the backend writes its next result there
+            values = planes[: self._nodes].copy()  # the backend overwrites it at the next image
         return labels, confidence, values

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What torch, ONNX Runtime and OpenVINO raise when a device fails, as errors of the project."""
+"""Translation of device failures in torch, ONNX Runtime and OpenVINO into DeviceError."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ _LOST = (
 
 @contextmanager
 def device_faults(device: str) -> Iterator[None]:
-    """Translate what is raised inside and comes from the device; the rest passes.
+    """Translate errors of the device that are raised inside; others pass unchanged.
 
-    The runtimes' errors share no family, and some are a plain RuntimeError with a text.
+    The errors of the runtimes have no common base class, and some are a plain RuntimeError with a
+    text, so they are recognised by their text.
 
     Args:
-        device: Its name, for the message.
+        device: Name of the device, for the message.
 
     Raises:
         DeviceMemoryError: The device has too little memory.
@@ -57,15 +58,15 @@ def device_faults(device: str) -> Iterator[None]:
             ) from problem
         if _says(problem, text, _LOST):
             raise DeviceError(
-                f'Device {device!r} failed while it worked ({reason}); expected it to go on: '
-                'start the process again, which alone gets a device back that was lost, and see '
-                'the log of its driver.'
+                f'Device {device!r} failed ({reason}); expected it to work: restart the process, '
+                'since a lost device cannot be opened again in the same one, and see the log of '
+                'its driver.'
             ) from problem
         raise
 
 
 def _says(problem: Exception, text: str, phrases: tuple[str, ...]) -> bool:
-    # Runtimes raise RuntimeErrors or errors of their own; a KeyError that quotes one is neither.
+    # Runtimes raise RuntimeError or classes of their own; a KeyError that quotes one is another.
     if isinstance(problem, (LookupError, TypeError, ValueError, OSError)):
         return False
     return any(phrase in text.lower() for phrase in phrases)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: arrays in, arrays out; it owns weights, backend, device and precision."""
+"""The engine: images in, labels and probabilities out; it owns weights, backend and device."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hiseg_ros.pipeline import segment
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
 
 MAX_INPUT_PIXELS = 16_000_000
-"""Of the network's input, which a long and narrow image or a large input height may exceed."""
+"""Largest input of the network; a long and narrow image or a large input height may exceed it."""
 
 
 class Engine:
-    """A network ready to segment images, one at a time, on one device."""
+    """A network that is ready to segment images on one device. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -40,28 +40,29 @@ class Engine:
         precision: str = 'float32',
         image_size: ImageSize | None = None,
     ) -> None:
-        """Load weights onto a device.
+        """Load a network onto a device.
 
         Args:
-            model_path: Weights from `hiseg train` or a .onnx file from `hiseg export`, which needs
-                no torch; None takes the shipped network, as the backend needs it.
-            device: 'auto' (CUDA where there is one, else CPU), 'cpu', 'cuda' or 'cuda:N'.
+            model_path: Weights of `hiseg train` or a .onnx file of `hiseg export`, which needs no
+                torch; None for the shipped network, in the kind of file that the backend runs.
+            device: 'auto' (CUDA if there is a GPU, else CPU), 'cpu', 'cuda' or 'cuda:N'.
             input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
             threshold: Least conditional probability of a child, in [0, 1]; 0 forces leaves.
-            backend: What runs the network: 'eager', 'compile' or 'cuda_graph' for weights,
-                'onnx_runtime' or 'openvino' for a .onnx file; 'auto' takes the fastest installed:
-                for weights 'cuda_graph' on a GPU that proves to run it, else 'eager'.
-            precision: Of the convolutions: 'float32'; 'bfloat16' or 'int8', which decide 1 to 5 %
-                of the pixels differently and about as well; 'float16', for weights on a GPU; or
-                'auto', the fastest: int8 for a quantized file and where the shipped one is
-                faster, else what the device has of bfloat16, float16 and float32.
-            image_size: (H, W) of the images to come: backends that prepare for a size do so now,
-                not at the first image.
+            backend: 'eager', 'compile' or 'cuda_graph' for weights, 'onnx_runtime', 'tensorrt' or
+                'openvino' for a .onnx file; 'auto' chooses the fastest that is installed, but
+                neither 'compile' nor 'tensorrt'. For weights that is 'cuda_graph' on a GPU where
+                it is verified to work, else 'eager'.
+            precision: Precision of the convolutions: 'float32'; 'bfloat16' or 'int8', which label
+                1 to 5 % of the pixels differently with about the same accuracy; 'float16', for
+                weights on a GPU; or 'auto', the fastest: int8 for a quantized file and where the
+                shipped one is faster, else bfloat16, float16 or float32 by the device.
+            image_size: (H, W) of the images to come: backends that prepare for a size do so now
+                and not at the first image.
 
         Raises:
-            CheckpointError: The weights cannot be used.
+            CheckpointError: The model file cannot be used.
             ConfigError: A number is out of range, or the backend is unknown, not installed, or
-                does not fit file, device or precision.
+                does not support the file, the device or the precision.
             DeviceError: The device does not exist, or has too little memory.
             ImageError: The image size is too large.
         """
@@ -120,13 +121,13 @@ class Engine:
         """Segment one image.
 
         Args:
-            rgb: (H, W, 3) uint8, any size.
-            wanted: The results to make.
+            rgb: (H, W, 3) uint8 in RGB order, of any size.
+            wanted: The results to compute.
 
         Raises:
             ImageError: The array has another shape or type, no pixels, or too many, or the
                 network's input would be too large.
-            DeviceMemoryError: The device has too little memory for it now.
+            DeviceMemoryError: The device has too little free memory.
             DeviceError: The device failed.
             RuntimeError: The engine is closed.
         """
@@ -148,20 +149,20 @@ class Engine:
     def segment_batch(
         self, rgbs: Sequence[RgbImage], wanted: Sequence[Wanted]
     ) -> Iterator[tuple[int, Segmentation]]:
-        """Segment several images, such as those that cameras took at one time.
+        """Segment several images, such as those of several cameras.
 
         Args:
             rgbs: (H, W, 3) uint8 each, of any sizes.
-            wanted: The results to make of each image.
+            wanted: The results to compute for each image.
 
         Returns:
             Positions of the images and their segmentations, each as soon as it is there; see
             `batch.segment_batch`.
 
         Raises:
-            ImageError: As `segment` does for any of them; none is segmented then.
-            DeviceMemoryError, DeviceError: As `segment` does, while results are asked for; those
-                that came out before are complete.
+            ImageError: As by `segment`, for any of the images; none is segmented then.
+            DeviceMemoryError, DeviceError: As by `segment`, while iterating; results that were
+                yielded before are complete.
             RuntimeError: The engine is closed.
         """
         for rgb in rgbs:
@@ -183,9 +184,9 @@ class Engine:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Name the device's faults; after a lack of memory begin with what it kept for later."""
+        """Translate errors of the device; after one of memory, free the runtime's cache first."""
         if self._ran_out:
-            # Not where the error is handled: its traceback holds on to the memory.
+            # Not where the error is handled: its traceback keeps references to the memory.
             self._ran_out = False
             if isinstance(self._backend, CachingBackend):
                 self._backend.free_cache()
@@ -197,7 +198,7 @@ class Engine:
             raise
 
     def reduce(self, is_reduced: bool) -> bool:
-        """Run the network at its input size less a quarter from the next image on, or no longer.
+        """Run the network at three quarters of its input size from now on, or no longer.
 
         Labels and confidence keep the size of the image.
 
@@ -209,9 +210,14 @@ class Engine:
         return self._backend.reduce(is_reduced)
 
     def _check(self, rgb: RgbImage) -> None:
-        """Raise what `segment` raises for an image."""
+        """Check an image.
+
+        Raises:
+            ImageError: As by `segment`.
+            RuntimeError: The engine is closed.
+        """
         if not self._open:
-            raise RuntimeError('The engine is closed; expected an open one: make a new Engine.')
+            raise RuntimeError('The engine is closed; expected an open one: create a new Engine.')
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise ImageError(
                 f'The image has shape {rgb.shape} and type {rgb.dtype}; expected '
@@ -231,7 +237,7 @@ class Engine:
             )
 
     def close(self) -> None:
-        """Give the network's memory back; the engine cannot segment afterwards.
+        """Free the network's memory; the engine cannot be used afterwards.
 
         Closing twice does no harm.
         """

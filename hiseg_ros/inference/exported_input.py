@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The input of an exported network: the weights' size rule, or the size it was exported for."""
+"""The input size of an exported network: by the weights' rule, or fixed by the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hiseg_ros.types import ImageSize
 
 @dataclass(frozen=True)
 class ExportedInput:
-    """How large the network's input is."""
+    """Rule for the input size."""
 
     preprocessing: Preprocessing
 
@@ -24,7 +24,7 @@ class ExportedInput:
     """Shorter side in pixels; 0 = the weights' rule."""
 
     fixed: ImageSize | None = None
-    """Size that the file was exported for."""
+    """(h, w) that the file was exported for; None where its size is open."""
 
     is_reduced: bool = False
     """Whether the device is short of memory; see `reduced_input`."""
@@ -43,13 +43,13 @@ class ExportedInput:
         """Return the rule for a file.
 
         Args:
-            path: For messages.
-            shape: Of its input; what is no whole number is open.
+            path: The file, for messages.
+            shape: Shape of its input; a side that is not an int is open.
             is_bytes: Whether its input is uint8.
 
         Raises:
             CheckpointError: The input is not (N, h, w, 3) uint8.
-            ConfigError: The file has a fixed size, and an input height is asked for.
+            ConfigError: The file has a fixed size and another input height is requested.
         """
         if not is_bytes or len(shape) != 4 or shape[3] != 3:
             raise CheckpointError(

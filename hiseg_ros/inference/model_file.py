@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The info block of any kind of model file, read without the program that would run it."""
+"""The info block of a model file of any kind, read without torch or another runtime."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SAFETENSORS, ONNX, EXPORTED_PROGRAM = '.safetensors', '.onnx', '.pt2'
 SUFFIXES = (SAFETENSORS, ONNX, EXPORTED_PROGRAM)
 
 METADATA_FIELD = 14
-"""Number of `metadata_props` in the ModelProto of the ONNX format."""
+"""Number of the field `metadata_props` in the ModelProto of the ONNX format."""
 
 MAX_INFO_BYTES = 16_000_000
-"""Of an info block; a file that claims more is not one of ours."""
+"""Largest info block; a file that claims more was not written by this project."""
 
 
 def kind_of(path: Path) -> str:
-    """Return a model file's suffix.
+    """Return a model file's suffix in lower case.
 
     Raises:
-        CheckpointError: It does not exist, or is of no kind that this package knows.
+        CheckpointError: The file does not exist, or its suffix is not one of SUFFIXES.
     """
     is_file = os.path.isfile(path)  # Path.is_file raises on a name that is too long
     if path.suffix.lower() not in SUFFIXES and is_file:
@@ -44,13 +44,13 @@ def kind_of(path: Path) -> str:
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Read what a model file says about itself; nothing in it is executed, torch is not needed.
+    """Return the info block of a model file; nothing in the file is executed.
 
     Args:
         path: A .safetensors, .onnx or .pt2 file.
 
     Raises:
-        CheckpointError: Missing, of another kind, damaged, or without info block.
+        CheckpointError: The file is missing, of another kind, damaged, or has no info block.
     """
     kind = kind_of(path)
     try:
@@ -88,7 +88,7 @@ def _of_program(path: Path) -> str | None:
         return _of_archive(path)
     except OSError:
         raise
-    except Exception as problem:  # unpackers of each kind have errors of their own
+    except Exception as problem:  # each kind of compression has errors of its own
         raise ValueError(str(problem) or type(problem).__name__) from problem
 
 

@@ -1,6 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of an ONNX file, read before any program runs it: its fields, and files it names."""
+"""A reader of the fields of an ONNX file, for its metadata and the files that it refers to.
+
+The package onnx, which could read both, is not installed on a robot, and ONNX Runtime gives the
+metadata only once it has loaded the network with every file that it refers to. Here nothing is
+loaded, and no tensor is copied.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_DEPTH = 32
-"""Of graphs within graphs."""
+"""Largest depth of graphs within graphs."""
 
 _BELOW = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
@@ -19,37 +24,37 @@ _BELOW = {
     'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
     'sparse': {1: 'tensor', 2: 'tensor'},
 }
-"""By kind of message: the fields through which a tensor is reached, and their kinds."""
+"""By kind of message: numbers of the fields that lead to a tensor, and the kinds of these."""
 
 _EXTERNAL_DATA = 13
-"""Field of a tensor: keys and values that say in which file its numbers lie."""
+"""Number of a tensor's field with keys and values that name the file with its numbers."""
 
 
 def refuse_outside_data(content: bytes, path: Path) -> None:
-    """Refuse a network whose numbers lie in files outside its folder.
+    """Refuse a network whose weights are in files outside its own folder.
 
-    New versions of the programs that run it refuse that themselves, older ones read any file.
+    New versions of the runtimes refuse that themselves; older ones read any file.
 
     Args:
         content: Bytes of the ONNX file.
-        path: Where it lies.
+        path: Path of the ONNX file.
 
     Raises:
-        ValueError: It names such a file, or its bytes are damaged.
+        ValueError: It refers to such a file, or its bytes are damaged.
     """
     folder = path.resolve().parent
     for name in dict.fromkeys(_locations(memoryview(content), 'model', 0)):
         try:
             place = (folder / name).resolve()
             is_inside = not Path(name).is_absolute() and place.is_relative_to(folder)
-        except (OSError, RuntimeError, ValueError):  # a circle of links, no name at all
+        except (OSError, RuntimeError, ValueError):  # a circle of links, or not a file name
             is_inside = False
         if not is_inside:
-            raise ValueError(f'it takes numbers from {name!r}, which is not in its own folder')
+            raise ValueError(f'it refers to the file {name!r}, which is not in its own folder')
 
 
 def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """Yield the names of the files that the tensors of a message lie in."""
+    """Yield the names of the external files of the tensors in a message."""
     if depth > MAX_DEPTH:
         raise ValueError(f'its graphs are nested more than {MAX_DEPTH} deep')
     below = _BELOW.get(kind, {})
@@ -65,10 +70,13 @@ def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
 
 
 def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
-    """Yield (field number, bytes of a field that has bytes) of a protocol buffer.
+    """Yield the fields of a protocol buffer.
+
+    Yields:
+        Number of the field, and its bytes, or None for a field that is a number.
 
     Raises:
-        ValueError: The bytes are no protocol buffer.
+        ValueError: The bytes are damaged or not a protocol buffer.
     """
     position = 0
     while position < len(message):
@@ -89,7 +97,7 @@ def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return a number of 7-bit groups, least significant first, and the position behind it."""
+    """Return an integer stored in 7-bit groups, lowest first, and the position after it."""
     number = 0
     for index, byte in enumerate(message[position : position + 10]):
         number |= (byte & 127) << (7 * index)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a model file and the names of backend, device and precision to what runs them."""
+"""Opens a model file: chooses backend, precision and decision for a file and a device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BACKENDS = {
     'tensorrt': (ONNX, 'onnxruntime'),
     'openvino': (ONNX, 'openvino'),
 }
-"""Kind of file and Python module of every backend."""
+"""Suffix of the model file and Python module of every backend."""
 
 PRECISIONS = {
     'float32': tuple(BACKENDS),
@@ -33,18 +33,18 @@ PRECISIONS = {
     'float16': ('eager', 'compile', 'cuda_graph', 'tensorrt'),
     'int8': ('onnx_runtime', 'openvino'),
 }
-"""Backends that compute in each precision."""
+"""Backends that support each precision."""
 
 INT8_FILE = '_int8.onnx'
 """End of a quantized file's name."""
 
 
 def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
-    """Return the shipped network as the file that backend and precision take.
+    """Return the file of the shipped network for a backend, a device and a precision.
 
-    'auto' takes weights where torch may find a CUDA device, and on the CPU the exported network,
-    which is faster there; its precision may be int8 where OpenVINO is and the CPU has the
-    instructions.
+    With backend 'auto' that is the weights where torch may find a CUDA device, and else the
+    exported network, which is faster on a CPU: in int8 if the precision is 'auto' too, OpenVINO is
+    installed and the CPU is faster in int8.
     """
     if precision == 'int8' and backend in ('auto', *PRECISIONS['int8']):
         return default_model(INT8_FILE)
@@ -81,18 +81,18 @@ def open_backend(
         path: A .safetensors or .onnx file.
         backend: One of `BACKENDS`, or 'auto'.
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
-        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, 16 bits where they
-            are faster and the backend may be chosen or computes in them, else float32.
+        precision: One of `PRECISIONS`, or 'auto': int8 for a quantized file, 16 bits where the
+            backend supports them and they are faster, else float32.
         input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
 
     Returns:
-        Backend, the decision for its arrays, and what the file says about itself.
+        The backend, the decision for its kind of array, and the info block of the file.
 
     Raises:
         CheckpointError: The file cannot be used.
-        ConfigError: A name is unknown, the backend is not installed or does not fit file or
-            precision, or the input height is out of range.
-        DeviceError: The device does not exist, or not for this backend.
+        ConfigError: A name is unknown, the backend is not installed or does not support the file
+            or the precision, or the input height is out of range.
+        DeviceError: The device does not exist, or the backend does not support it.
     """
     _check_names(backend, precision)
     kind = kind_of(path)
@@ -108,11 +108,15 @@ def open_backend(
 
 
 def _precision_of_file(path: Path, info: ModelInfo, precision: str) -> str:
-    """Return the precision; that of a quantized file is its own."""
+    """Return the precision, which is int8 for a quantized file.
+
+    Raises:
+        ConfigError: The requested precision does not fit the file.
+    """
     if info.is_quantized and precision not in ('auto', 'int8'):
         raise ConfigError(
             f'{path} is quantized to int8, and the precision is {precision!r}; expected '
-            "'auto' or 'int8' for it, or the file that it was made from."
+            "'auto' or 'int8', or the file that it was quantized from."
         )
     if precision == 'int8' and not info.is_quantized:
         raise ConfigError(
@@ -154,10 +158,10 @@ def _check_fit(path: Path, kind: str, name: str, precision: str) -> None:
 
 
 def _automatic(path: Path, device: str, precision: str) -> str:
-    """Return the fastest backend that is installed for an exported file, device and precision.
+    """Return the fastest installed backend for an exported file, a device and a precision.
 
-    OpenVINO leaves the tree's arithmetic to a loop of its own, has bfloat16, and uses it around
-    int8 too.
+    On a CPU that is OpenVINO: it supports bfloat16, also for the layers of an int8 file that stay
+    in float, and the arithmetic of the tree runs in `backends.tree_planes`.
     """
     order = ['openvino', 'onnx_runtime']
     if device.startswith('cuda') or (device == 'auto' and _onnx_runtime_has_cuda()):
@@ -166,7 +170,7 @@ def _automatic(path: Path, device: str, precision: str) -> str:
     if not order:
         raise ConfigError(
             f'No backend runs {path} on device {device!r} in {precision}; expected another '
-            f'precision for it, or weights ({SAFETENSORS}) on a GPU.'
+            f'precision, or weights ({SAFETENSORS}) on a GPU.'
         )
     for name in order:
         if find_spec(BACKENDS[name][1]) is not None:
@@ -179,7 +183,7 @@ def _automatic(path: Path, device: str, precision: str) -> str:
 
 
 def _automatic_precision(backend: str, device: str) -> str:
-    """Return bfloat16 for an exported file where OpenVINO may be taken and the CPU has it."""
+    """Return bfloat16 for an exported file if OpenVINO may run it and the CPU supports it."""
     may_be_openvino = backend == 'openvino' or (
         backend == 'auto'
         and (device == 'cpu' or (device == 'auto' and not _onnx_runtime_has_cuda()))
@@ -192,7 +196,7 @@ def _automatic_precision(backend: str, device: str) -> str:
 
 
 def _onnx_runtime_has_cuda() -> bool:
-    """Return whether ONNX Runtime can use a GPU here; its own list is what it was built with."""
+    """Return whether ONNX Runtime can use a GPU; its own list says only what it was built for."""
     if not has_cuda_driver() or find_spec('onnxruntime') is None:
         return False
     import onnxruntime
@@ -203,10 +207,10 @@ def _onnx_runtime_has_cuda() -> bool:
 def _of_weights(
     path: Path, kind: str, backend: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
-    """Load torch weights."""
+    """Open weights in torch."""
     if precision == 'int8':
         raise ConfigError(
-            f'{path} holds weights in float; expected an {ONNX} file of `hiseg quantize` for '
+            f'{path} has weights in float32; expected an {ONNX} file of `hiseg quantize` for '
             'precision int8: export and quantize it, or choose another precision.'
         )
     _check_fit(
@@ -215,7 +219,7 @@ def _of_weights(
         'eager' if backend == 'auto' else backend,
         'float32' if precision == 'auto' else precision,
     )
-    # What 'auto' means is known once torch has found the device.
+    # Imported now: what 'auto' means depends on the device that torch finds.
     from hiseg_ros.inference.weights import open_weights
 
     return open_weights(
@@ -226,12 +230,12 @@ def _of_weights(
 def _of_exported(
     path: Path, info: ModelInfo, name: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
-    """Load an exported network; without torch."""
+    """Open an exported network, without torch."""
     from hiseg_ros.inference.exported_input import ExportedInput
 
     info.preprocessing.input_size((480, 640), input_height)
     inputs = ExportedInput(info.preprocessing, input_height)
-    # First, since it names numba where that is missing; the others need it as well.
+    # First, since its error names numba where that is missing; the backends need it too.
     decision: Decision = (
         FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
     )
@@ -239,7 +243,7 @@ def _of_exported(
     if name == 'openvino':
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
-        # A flat network's leaves come out of one softmax of its own.
+        # A flat network has a single softmax and no arithmetic of a tree.
         taxonomy = None if info.walk else info.taxonomy
         backend = OpenVinoBackend(path, inputs, device, precision, taxonomy)
     else:

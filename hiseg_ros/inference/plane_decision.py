@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The decision of a flat network: the sparse one, along the walk that its file describes."""
+"""The decision of a wrapped flat network: sparse, by the decision tree in its info block."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hiseg_ros.types import ImageSize, Wanted
 
 
 class FlatDecision(SparseDecision):
-    """Decides for (P, h, w) planes: those of the taxonomy's V nodes and P - V for the walk."""
+    """Decides on (P, h, w) planes: V of the taxonomy's nodes, and P - V for the decision alone."""
 
     def __init__(self, taxonomy: Taxonomy, walk: tuple[WalkNode, ...]) -> None:
-        """Make the tables and compile the kernels, or load them from the cache.
+        """Create the tables and compile the kernels, or load them from the cache.
 
         Args:
             taxonomy: The tree whose nodes are the labels.
-            walk: As `check_walk` accepts it, not empty.
+            walk: Decision tree that `check_walk` accepts, not empty.
 
         Raises:
             ConfigError: numba is not installed.
@@ -38,7 +38,7 @@ class FlatDecision(SparseDecision):
             if place.parent is not None:
                 children[place.parent].append(place.plane)
         common = np.zeros((planes, planes), np.uint8)
-        # Parents come first: the deepest place that is above both comes last and stays.
+        # Parents come first: the deepest common ancestor comes last and stays.
         for place in walk:
             below = np.array([one.plane for one in walk if place.plane in path[one.plane]])
             common[np.ix_(below, below)] = place.plane

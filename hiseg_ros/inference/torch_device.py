@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""torch's devices: their names, and what comes back from them."""
+"""Devices of torch: finding them by name, and copying results to the host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hiseg_ros.errors import DeviceError
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of a name.
+    """Return the device with a name: 'auto', 'cpu', 'cuda' or 'cuda:N'.
 
     Raises:
         DeviceError: The name is unknown or the machine has no such device.
@@ -33,18 +33,18 @@ def find_device(name: str) -> torch.device:
 
 
 def on_host(tensors: Sequence[torch.Tensor]) -> list[NDArray[Any]]:
-    """Copy tensors of one device into this process's memory, all of them in one piece.
+    """Copy tensors of one device to the host in a single copy.
 
     Args:
-        tensors: Of any shapes, and of types that numpy knows.
+        tensors: Of any shapes, and of dtypes that numpy supports.
 
     Returns:
-        An array for each. Together they have memory of their own; what came from a GPU is pinned,
-        and torch takes it again once the last of them is gone.
+        An array for each tensor. They share one block of new memory; from a GPU it is pinned, and
+        torch reuses it once the last of the arrays is deleted.
     """
     if not tensors:
         return []
-    # Wide elements first, so that all of them lie at multiples of their size.
+    # Largest elements first, so that every array is aligned.
     order = sorted(range(len(tensors)), key=lambda place: -tensors[place].element_size())
     pieces = [tensors[place].contiguous().view(-1).view(torch.uint8) for place in order]
     together = torch.cat(pieces)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From torch weights to what runs them: device, precision, backend and decision."""
+"""Opens torch weights: chooses device, precision, backend and decision."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from hiseg_ros.model.info import ModelInfo
 from hiseg_ros.model.network import HierarchicalNetwork
 
 FAST_HALF = (7, 0)
-"""Compute capability from which a GPU multiplies float16 faster than float32."""
+"""Compute capability from which a GPU is faster in float16 than in float32."""
 
 
 def open_weights(
     path: Path, *, backend: str, device: str, precision: str, input_height: int
 ) -> tuple[Backend, Decision, ModelInfo]:
-    """Load weights; see `choice.open_backend`, which has checked the names.
+    """Load weights; see `open_model.open_backend`, which has checked the names.
 
     Raises:
         CheckpointError: The file cannot be used.
-        ConfigError: The device does not compute in that precision, or the input height is out of
+        ConfigError: The device does not support the precision, or the input height is out of
             range.
-        DeviceError: The device does not exist, or not for this backend.
+        DeviceError: The device does not exist, or the backend does not support it.
     """
     found = find_device(device)
     if precision == 'auto':
@@ -57,7 +57,7 @@ def open_weights(
 
 
 def automatic_precision(device: torch.device) -> str:
-    """Return the fastest precision of a device; torch on the CPU stays the reference."""
+    """Return the fastest precision of a device; on the CPU torch is the reference in float32."""
     if device.type != 'cuda':
         return 'float32'
     with torch.cuda.device(device):
@@ -86,15 +86,15 @@ def _choose_step(
 ) -> tuple[str, Step]:
     """Return the name of the backend and its step on the device.
 
-    Of CUDA graphs and eager kernels, which are the same, 'auto' takes the graphs. It compiles
-    nothing unasked: that takes a while and needs a C++ compiler.
+    On a GPU 'auto' chooses CUDA graphs, which run the kernels of 'eager' faster. It never chooses
+    'compile', which takes long to start and needs a C++ compiler.
     """
     if backend == 'auto' and device.type == 'cuda':
         try:
             return 'cuda_graph', _graph_step(network, device, precision)
         except DeviceError as problem:
             warnings.warn(
-                f'The slower eager backend runs the network: {problem}',
+                f'The slower backend eager is used: {problem}',
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -106,10 +106,10 @@ def _choose_step(
 
 
 def _graph_step(network: HierarchicalNetwork, device: torch.device, precision: str) -> GraphStep:
-    """Return a step that was proven against the eager one.
+    """Return a step of CUDA graphs that was verified against the eager one.
 
     Raises:
-        DeviceError: It cannot be recorded here, or computes something else.
+        DeviceError: It cannot be recorded here, or its results differ.
     """
     step = GraphStep(_fast_step(network, device, precision), device)
     verify(step, eager_step(_placed(network, device), precision), device, precision)
@@ -117,11 +117,11 @@ def _graph_step(network: HierarchicalNetwork, device: torch.device, precision: s
 
 
 def _fast_step(network: HierarchicalNetwork, device: torch.device, precision: str) -> Step:
-    """Return the step of a network with fewer kernels; it must be on the CPU."""
+    """Return the step of the network with fewer kernels; the network must be on the CPU."""
     fast = fast_network(network, HALVES.get(precision))
     return eager_step(_placed(fast, device), precision)
 
 
 def _placed(network: HierarchicalNetwork, device: torch.device) -> HierarchicalNetwork:
-    """Move a network to a device, in the memory order that convolutions are fastest in."""
+    """Move a network to a device, in the memory format that is fastest for convolutions."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

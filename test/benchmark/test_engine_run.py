@@ -64,7 +64,7 @@ def test_a_process_that_dies_or_hangs_leaves_a_row(tmp_path: Any) -> None:
     assert 'No module named hiseg_ros.no_such_module' in row['error']
     job = EngineJob(IMAGES, tmp_path, timeout_s=0.01)
     (row,) = job.run(EngineChoice('eager', 'float32'), tmp_path / 'labels.npy')
-    assert 'did not end within' in row['error']
+    assert 'did not finish within' in row['error']
     assert row['cameras'] == 1
 
 
@@ -72,7 +72,7 @@ def test_an_experiment_that_is_none_leaves_a_row(tmp_path: Any) -> None:
     """In one sentence."""
     settings = UntrainedSettings('no_such_experiment', str(tmp_path))
     (row,) = run_module('hiseg_ros.benchmark.untrained', settings, tmp_path, 60)
-    assert "'no_such_experiment' describes no network" in row['error']
+    assert "'no_such_experiment' does not describe a network" in row['error']
 
 
 def test_a_process_has_a_peak_of_memory() -> None:

@@ -93,7 +93,7 @@ def test_memory_is_that_of_the_process_where_it_is_known(library: Library) -> No
 
 
 @pytest.mark.parametrize(
-    ('device', 'reason'), [('cpu', 'no CUDA device'), ('cuda', 'the driver knows no device')]
+    ('device', 'reason'), [('cpu', 'not a CUDA device'), ('cuda', 'the driver knows no device')]
 )
 def test_a_device_that_is_not_there_says_so(library: Library, device: str, reason: str) -> None:
     """And gives nothing."""

@@ -94,7 +94,7 @@ def test_a_page_has_the_machine_and_both_tables() -> None:
     )
     assert '| 512x1024 | openvino bfloat16 | 11.5 | 85.5 (97.1) | 1.0 | 80.0 | 4.0 |' in page
     assert '| 98.12 % | 68.4 % |' in page
-    assert '| compile float32 | not here: No compiler. |' in page
+    assert '| compile float32 | not available: No compiler. |' in page
     assert '| 10.2 (sustained) | 10.2 | 0.5 % | 95.0 (120.0) |' in page
     assert '| 470 | 99.88 % |' in page
     assert 'device MiB' not in page  # nothing was measured of it
@@ -112,14 +112,14 @@ def test_a_page_says_how_images_of_several_cameras_were_run() -> None:
     page = markdown({'command': '', 'machine': describe_machine(), 'engines': rows})
     assert '| 512x1024, 4 cameras in a batch | openvino' in page
     assert '| 512x1024, 4 cameras one by one | openvino' in page
-    assert '| 8x8, 4 cameras | x y | not here: No. |' in page
+    assert '| 8x8, 4 cameras | x y | not available: No. |' in page
 
 
 def test_a_page_without_reference_says_so() -> None:
     """Instead of naming none."""
     row = {**ENGINE, 'reference': None, 'labels_equal_to_reference': None}
     page = markdown({'command': '', 'machine': describe_machine(), 'engines': [row]})
-    assert 'nothing runs the network in float32 here, so labels are not compared' in page
+    assert 'no backend runs the network in float32 here, so labels are not compared' in page
 
 
 def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
@@ -146,9 +146,9 @@ def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
     )
     assert '| 68.4 % | 42.75 |' in page
     assert '| large: openvino bfloat16 |' in page
-    assert '- large at 512x1024: 500 GFLOP an image' in page
+    assert '- large at 512x1024: 500 GFLOP per image' in page
     assert '- products of bfloat16 matrices: 1000 TFLOP/s' in page
-    assert '- not found out: No torch.' in page
+    assert '- not measured: No torch.' in page
 
 
 def test_layers_are_listed_with_their_kernels() -> None:

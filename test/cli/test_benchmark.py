@@ -222,7 +222,7 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
         'No untrained here.',
         'No arithmetic here.',
     }
-    assert 'not here: No ROS here.' in (tmp_path / 'page.md').read_text()
+    assert 'not available: No ROS here.' in (tmp_path / 'page.md').read_text()
 
 
 @pytest.mark.parametrize(

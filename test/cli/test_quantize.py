@@ -105,7 +105,7 @@ def test_a_network_that_loses_too_much_is_not_written(
         (['--output', 'x.pt2'], r'suffix .\.pt2.; expected \.onnx'),
         (['--model', 'absent.onnx'], 'absent.onnx do not exist'),
         (['--model', str(default_model())], 'expected one written by `hiseg export`'),
-        (['--model', str(default_model('_int8.onnx'))], 'is quantized already'),
+        (['--model', str(default_model('_int8.onnx'))], 'is already quantized'),
         (['--calibration', 'absent'], 'absent is not a folder'),
         (['--images', '1'], 'expected at least 2 of each'),
         (['--dataset', 'camvid'], 'without --root'),
@@ -144,7 +144,7 @@ def test_first_and_last_convolutions_stay_in_float() -> None:
 
 def test_int8_needs_a_quantized_file(tiny_checkpoint: Path) -> None:
     """Neither weights nor a file in float32 run in it, and a quantized one in nothing else."""
-    with pytest.raises(ConfigError, match='holds weights in float'):
+    with pytest.raises(ConfigError, match='has weights in float32'):
         Engine(tiny_checkpoint, device='cpu', precision='int8')
     with pytest.raises(ConfigError, match='is not quantized'):
         Engine(default_model('.onnx'), device='cpu', precision='int8')

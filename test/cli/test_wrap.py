@@ -97,7 +97,7 @@ def test_drawn_scenes_prove_it_and_a_low_agreement_is_remarked(
         (['--images', 'absent.png'], 'absent.png is missing or not a readable image'),
         (['--output', 'x.pt2'], "has the suffix '.pt2'; expected .onnx"),
         (['--onnx', 'absent.onnx'], 'absent.onnx does not exist; expected an ONNX file'),
-        (['--node', 'road=Sky'], "'road' and 'sky' both mean the node 'Sky'"),
+        (['--node', 'road=Sky'], "'road' and 'sky' both have the node 'Sky'"),
         (['--label-ids'], 'shape (1, 19, '),
     ],
 )

@@ -74,7 +74,9 @@ def test_where_the_kernel_cannot_run_the_reference_decides_and_says_so() -> None
     from hiseg_ros.inference.decisions import DenseDecision, decision_on_gpu
     from hiseg_ros.taxonomy import load_taxonomy
 
-    with pytest.warns(RuntimeWarning, match='slower reference decides: .*cannot run on cpu'):
+    with pytest.warns(
+        RuntimeWarning, match='slower reference decision is used: .*cannot run on cpu'
+    ):
         decision = decision_on_gpu(load_taxonomy('street'), torch.device('cpu'))
     assert isinstance(decision, DenseDecision)
 

@@ -360,7 +360,7 @@ def test_an_exported_file_segments_where_torch_cannot_be_imported(
     name: str, onnx_file: Path, eager: Engine, street_image: np.ndarray, tmp_path: Path
 ) -> None:
     """A robot needs a runtime and numba, and gets the same labels."""
-    image, labels = tmp_path / 'picture.npy', tmp_path / 'labels.npy'
+    image, labels = tmp_path / 'image.npy', tmp_path / 'labels.npy'
     np.save(image, street_image)
     result = subprocess.run(
         [sys.executable, '-c', WITHOUT_TORCH, *map(str, (onnx_file, name, image, labels))],

@@ -17,7 +17,7 @@ from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 
 @pytest.fixture
-def pictures(street_image: RgbImage) -> list[RgbImage]:
+def images(street_image: RgbImage) -> list[RgbImage]:
     """Return images of two sizes, three of which share one network input size."""
     height, width = street_image.shape[:2]
     return [
@@ -37,18 +37,18 @@ def same(one: Segmentation, other: Segmentation) -> bool:
 
 
 def test_a_batch_gives_what_its_images_give_one_by_one(
-    tiny_checkpoint: Path, pictures: list[RgbImage]
+    tiny_checkpoint: Path, images: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
-    found = dict(engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
-    assert sorted(found) == list(range(len(pictures)))
-    for number, image in enumerate(pictures):
+    found = dict(engine.segment_batch(images, [EVERYTHING] * len(images)))
+    assert sorted(found) == list(range(len(images)))
+    for number, image in enumerate(images):
         assert same(found[number], engine.segment(image)), number
         assert set(found[number].timings_ms) == {'preprocess', 'network', 'decision'}
 
 
 def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
-    tiny_checkpoint: Path, pictures: list[RgbImage]
+    tiny_checkpoint: Path, images: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
     backend: Any = engine._backend
@@ -63,7 +63,7 @@ def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
     backend._run = spy
     results = list(
         engine.segment_batch(
-            pictures,
+            images,
             [
                 Wanted(confidence=False),
                 Wanted(),
@@ -76,10 +76,10 @@ def test_images_of_one_input_size_run_together_and_each_gets_what_it_wants(
     assert [number for number, _ in results] == [0, 2, 3, 1], 'a size comes out as it is done'
     found = dict(results)
     assert found[2].labels.size == found[2].confidence.size == found[0].confidence.size == 0
-    assert found[0].labels.shape == pictures[0].shape[:2]
-    assert found[1].confidence.shape == pictures[1].shape[:2]
+    assert found[0].labels.shape == images[0].shape[:2]
+    assert found[1].confidence.shape == images[1].shape[:2]
     assert found[3].probabilities.values.size == 0
-    assert found[3].probabilities.image_size == pictures[3].shape[:2]
+    assert found[3].probabilities.image_size == images[3].shape[:2]
     assert found[2].probabilities.values.shape[0] == len(engine.taxonomy)
 
 
@@ -93,13 +93,13 @@ class OneByOne:
 
 
 def test_a_back_end_without_batches_takes_the_images_one_by_one(
-    tiny_checkpoint: Path, pictures: list[RgbImage]
+    tiny_checkpoint: Path, images: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
-    expected = [engine.segment(image) for image in pictures]
+    expected = [engine.segment(image) for image in images]
     engine._backend = OneByOne(engine._backend)  # type: ignore[assignment]
     assert not engine.batch_pays
-    for number, found in engine.segment_batch(pictures, [EVERYTHING] * len(pictures)):
+    for number, found in engine.segment_batch(images, [EVERYTHING] * len(images)):
         np.testing.assert_array_equal(found.labels, expected[number].labels)
 
 
@@ -108,8 +108,8 @@ def test_a_batch_pays_on_no_cpu(tiny_checkpoint: Path) -> None:
 
 
 def test_an_image_that_cannot_be_segmented_is_an_error_before_any_work(
-    tiny_checkpoint: Path, pictures: list[RgbImage]
+    tiny_checkpoint: Path, images: list[RgbImage]
 ) -> None:
     engine = Engine(tiny_checkpoint, device='cpu')
     with pytest.raises(ImageError, match='expected'):
-        engine.segment_batch([pictures[0], pictures[1][..., :2]], [EVERYTHING] * 2)
+        engine.segment_batch([images[0], images[1][..., :2]], [EVERYTHING] * 2)

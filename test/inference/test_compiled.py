@@ -124,5 +124,5 @@ def test_a_network_that_would_run_eagerly_in_truth_is_an_error(
         torch._dynamo.graph_break()
         return images
 
-    with pytest.raises(ConfigError, match='cannot take the network as a whole'):
+    with pytest.raises(ConfigError, match='cannot compile the network as one graph'):
         compiled_step(broken)(torch.zeros(1, 2))

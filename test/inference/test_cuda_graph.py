@@ -61,16 +61,16 @@ def test_recorded_images_and_batches_get_the_labels_of_the_reference(
     Whatever a replay may write over is spoiled, so nobody reads a result too late.
     """
     eager = Engine(tiny_checkpoint, device='cpu', backend='eager')
-    pictures = [
+    images = [
         street_image,
         street_image[:64, :64],
         255 - street_image[:-3],
         street_image[:, ::-1],
     ]
-    expected = [eager.segment(image) for image in pictures]
+    expected = [eager.segment(image) for image in images]
     for _ in range(2):
-        together = dict(recorded_engine.segment_batch(pictures, [EVERYTHING] * len(pictures)))
-        for number, image in enumerate(pictures):
+        together = dict(recorded_engine.segment_batch(images, [EVERYTHING] * len(images)))
+        for number, image in enumerate(images):
             for found in (together[number], recorded_engine.segment(image)):
                 np.testing.assert_allclose(
                     found.probabilities.values, expected[number].probabilities.values, atol=1e-3
@@ -207,9 +207,9 @@ def test_a_recorded_step_that_computes_the_same_is_proven(recorder: Recorder) ->
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [
-        (lambda images: torch.zeros_like(images), r'puts 100.0% .*at most 2%'),
-        (lambda images: images.sigmoid().flip(0), r'puts [1-9].*elsewhere'),
-        (lambda images: images.sigmoid() * float('nan'), 'puts nan'),
+        (lambda images: torch.zeros_like(images), r'from the reference by 100.0% .*at most 2%'),
+        (lambda images: images.sigmoid().flip(0), r'from the reference by [1-9]'),
+        (lambda images: images.sigmoid() * float('nan'), 'from the reference by nan'),
         (lambda images: images @ images, 'cannot be recorded as a CUDA graph on cpu'),
     ],
     ids=['nothing', 'other images', 'no numbers', 'an error'],

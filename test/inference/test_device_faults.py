@@ -61,7 +61,7 @@ def test_a_lack_of_memory_is_known_whoever_raises_it(make: Any) -> None:
 )
 def test_a_lost_device_is_named_with_the_remedy(text: str) -> None:
     """And is no lack of memory."""
-    with pytest.raises(DeviceError, match='start the process again') as caught:
+    with pytest.raises(DeviceError, match='restart the process') as caught:
         with device_faults('cuda:0'):
             raise RuntimeError(text)
     assert not isinstance(caught.value, DeviceMemoryError)

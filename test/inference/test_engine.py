@@ -263,11 +263,11 @@ def test_the_fastest_shipped_file_is_int8_where_the_processor_has_it(
 
 def test_the_shipped_network_is_exported_from_the_shipped_weights() -> None:
     """Both files say the same of themselves and decide the same; a new one needs the other."""
-    picture = draw_scene(5, (256, 320)).rgb
+    image = draw_scene(5, (256, 320)).rgb
     runtime = Engine(default_model('.onnx'), device='cpu', input_height=256)
     reference = Engine(default_model(), device='cpu', input_height=256)
     assert runtime.info == reference.info
-    found, expected = runtime.segment(picture), reference.segment(picture)
+    found, expected = runtime.segment(image), reference.segment(image)
     np.testing.assert_allclose(
         found.probabilities.values, expected.probabilities.values, atol=1e-3
     )

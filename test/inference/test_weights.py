@@ -81,7 +81,7 @@ def test_a_gpu_runs_graphs_unasked_and_eagerly_where_they_fail(
         raise DeviceError('It computes something else.')
 
     monkeypatch.setattr(weights, '_graph_step', fail)
-    with pytest.warns(RuntimeWarning, match='eager backend runs the network: It computes'):
+    with pytest.warns(RuntimeWarning, match='slower backend eager is used: It computes'):
         chosen = weights._choose_step(network, 'auto', GPU, 'bfloat16')
     assert chosen == ('eager', 'eager step')
     with pytest.raises(DeviceError, match='It computes'):

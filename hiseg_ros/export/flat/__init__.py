@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Wrapping a flat network of another project as a model of this package."""
+"""Wraps a flat network of another project as an engine file of this package."""

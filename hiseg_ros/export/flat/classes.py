@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the channels of a flat network mean: which label of a mapping, and which node."""
+"""Classes of a flat network: the label of each output channel, and its node in the taxonomy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
 from hiseg_ros.yaml_file import read_yaml
 
 UNLABELED_NAME = 'unlabeled'
-"""A channel that says nothing about the pixel; its probability is the root's."""
+"""Name of a channel without a label; its probability is given to the root."""
 
 ROOT = 0
 
@@ -30,29 +30,29 @@ class FlatClass:
 
     name: str
     label_id: int | None
-    """Of the dataset; None for what is unlabeled."""
+    """Label id of the dataset; None for unlabeled."""
     channels: tuple[int, ...]
-    """Of the network's output; several where it divides a label further."""
+    """Channels of the network's output; several where it divides a label further."""
     node_id: int
-    """The node that its pixels are labelled with."""
+    """Node with which its pixels are labelled."""
     leaves: tuple[int, ...]
-    """Node ids of the leaves that its label allows, ascending."""
+    """Node ids of the leaves that belong to its label, ascending."""
 
 
 @dataclass(frozen=True)
 class ClassOrder:
-    """The labels of a network's channels, and where they come from."""
+    """The labels of a network's channels, in their order."""
 
     mapping: Mapping
     path: Path
-    """Of the mapping."""
+    """File of the mapping."""
     labels: Order
     words: str
-    """Such as 'the 19 labels of cityscapes_19 in order'."""
+    """Description, such as 'the 19 labels of cityscapes_19 in order'."""
 
 
 class ClassOrders:
-    """The orders in which a network's classes may come, by their number."""
+    """The possible orders of a network's classes, by the number of its channels."""
 
     def __init__(
         self,
@@ -61,28 +61,26 @@ class ClassOrders:
         classes: Path | None = None,
         by_label_id: bool = False,
     ) -> None:
-        """Read the mapping, and mappings beside it that are named after it and a number.
+        """Read the mapping, and those in its folder that are named NAME_NUMBER after it.
 
         Args:
             mapping_name: As in `load_mapping`.
             taxonomy: The tree.
-            classes: A text file with the name of a label in each line; then nothing else counts.
-            by_label_id: Whether channel i is label id i; then nothing else counts.
+            classes: Text file with the name of a label in each line, as the only order.
+            by_label_id: Whether channel i has label id i, as the only order.
 
         Raises:
-            ConfigError: Both are given, or the text file is missing or names no label of the
-                mapping.
+            ConfigError: Both are given, or the text file is missing or has a name that is not a
+                label of the mapping.
             MappingError: The mapping does not fit the tree.
         """
         path = named_or_path(mapping_name, 'mappings')
         mapping = load_mapping(mapping_name, taxonomy)
         self.name = mapping.name
         self.usual: ClassOrder
-        """What a label map without further words is taken for."""
+        """The order of a label map, whose number of classes is unknown."""
         if classes is not None and by_label_id:
-            raise ConfigError(
-                '--classes and --label-ids are given; expected one of them: a list says all.'
-            )
+            raise ConfigError('--classes and --label-ids are given; expected one of them.')
         if classes is not None:
             labels = _listed(classes, mapping)
             found = [ClassOrder(mapping, path, labels, f'the order of {classes}')]
@@ -97,7 +95,7 @@ class ClassOrders:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Numbers of channels that fit, ascending."""
+        """Possible numbers of channels, ascending."""
         return tuple(sorted(self._by_count))
 
     def of_count(self, count: int) -> ClassOrder | None:
@@ -106,7 +104,7 @@ class ClassOrders:
 
 
 def _in_order(mapping: Mapping, path: Path, taxonomy: Taxonomy) -> list[ClassOrder]:
-    """Return what fits without further words, first what is meant most often."""
+    """Return the possible orders without --classes and --label-ids, the most common one first."""
     beside = [
         other
         for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}'))
@@ -134,7 +132,7 @@ def _by_label_id(mapping: Mapping, path: Path) -> ClassOrder:
 
 
 def _listed(path: Path, mapping: Mapping) -> Order:
-    """Return the labels that a text file names."""
+    """Return the labels in a text file."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, ValueError) as problem:
@@ -152,7 +150,7 @@ def _listed(path: Path, mapping: Mapping) -> Order:
             advice = f', such as {of_name[near[0]].name!r}' if near else ''
             raise ConfigError(
                 f'--classes {path} names {name!r}; expected a label of mapping '
-                f'{mapping.name!r}{advice}, or {UNLABELED_NAME!r} for a channel without meaning.'
+                f'{mapping.name!r}{advice}, or {UNLABELED_NAME!r} for a channel without a label.'
             )
         labels.append(label)
     return tuple(labels)
@@ -161,16 +159,16 @@ def _listed(path: Path, mapping: Mapping) -> Order:
 def flat_classes(
     order: ClassOrder, taxonomy: Taxonomy, nodes: MappingABC[str, str] | None = None
 ) -> tuple[FlatClass, ...]:
-    """Return the classes of a network, each with a node of its own, in the order of the channels.
+    """Return the classes of a network, each with another node, in the order of the channels.
 
-    A class gets the node whose leaves are those of its label. Where there is none it gets the
-    largest node inside the label that holds more than half of the label's leaves, else the node
-    of the label's own name, else the first that the mapping names.
+    A class gets the node whose leaves are those of its label. If there is none, it gets the
+    largest node inside the label if that has more than half of the label's leaves, else the node
+    with the label's name, else the first node of the label in the mapping.
 
     Args:
-        order: What the channels mean.
+        order: Labels of the channels.
         taxonomy: The tree.
-        nodes: Names of nodes by names of labels, for labels that shall have another one.
+        nodes: Names of nodes by names of labels, which replace this choice.
 
     Raises:
         ConfigError: There are fewer than two classes, a name is unknown, or two classes have the
@@ -216,15 +214,15 @@ def _check(classes: Sequence[FlatClass], taxonomy: Taxonomy, order: ClassOrder) 
     for one in classes:
         if one.node_id in owner:
             raise ConfigError(
-                f'The classes {owner[one.node_id]!r} and {one.name!r} both mean the node '
-                f'{taxonomy.nodes[one.node_id].name!r}; expected one of its own for each: say '
-                f"--node '{one.name}=NODE'."
+                f'The classes {owner[one.node_id]!r} and {one.name!r} both have the node '
+                f'{taxonomy.nodes[one.node_id].name!r}; expected another node for each: choose '
+                f"one with --node '{one.name}=NODE'."
             )
         owner[one.node_id] = one.name
 
 
 def _node_of(label: Label, taxonomy: Taxonomy, first: MappingABC[str, int]) -> int:
-    """Return the node that stands for a label."""
+    """Return the node for a label; see `flat_classes`."""
     leaves = set(label.leaves)
     inside = [
         node.node_id
@@ -239,7 +237,7 @@ def _node_of(label: Label, taxonomy: Taxonomy, first: MappingABC[str, int]) -> i
 
 
 def _first_named(path: Path, taxonomy: Taxonomy) -> dict[str, int]:
-    """Return the first node that a mapping names for each label, in its own order."""
+    """Return the first node of each label in a mapping file."""
     rows = read_yaml(path, 'Mapping', MappingError)['labels']
     return {
         row['name']: taxonomy.node_id(names[0])

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A flat network's graph with what makes an engine file of it: camera bytes in, planes out.
+"""Builds the graph of an engine file around a flat network: uint8 images in, planes out.
 
-Behind the network's own operators come only elementwise steps, copies, sums and means: a runtime
-that computes convolutions and products of matrices in bfloat16 leaves these in float32, so parents
-remain the sums of their children.
+Only elementwise operators, copies, sums and means follow the network: runtimes that compute
+convolutions and matrix products in bfloat16 leave these in float32, so a parent remains the sum of
+its children.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize
 
 LEAST_IR = 8
-"""Version of the file format, from 2021: constants need not be inputs, too."""
+"""Version of the file format, from 2021, in which constants need not be inputs."""
 
 
 @dataclass(frozen=True)
@@ -39,46 +39,50 @@ class FlatOptions:
     """How a flat network is run."""
 
     preprocessing: Preprocessing
-    """Mean and deviation in the order red, green, blue; not used by a network that takes bytes."""
+    """Mean and standard deviation in RGB order; not used for a network with uint8 input."""
     bgr: bool = False
-    """Whether the network takes blue first."""
+    """Whether the network expects BGR input."""
     size: ImageSize | None = None
-    """(h, w) of the only input; None leaves them as the network has them."""
+    """Fixed (h, w) of the input; None keeps that of the network."""
     pooled: int = 1
-    """Cells along each side of the network's grid that become one."""
+    """Cells along each side of the network's grid that are averaged into one."""
 
 
 class _Steps:
-    """Operators in a row, with names of their own."""
+    """A sequence of operators with unique names."""
 
     def __init__(self, part: str) -> None:
-        """Start without any."""
+        """Start an empty sequence.
+
+        Args:
+            part: Part of the names, unique among the sequences of a graph.
+        """
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._prefix = f'{MARK}{part}_'
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Return the name of a constant."""
+        """Add a constant; return its name."""
         name = f'{self._prefix}constant_{len(self.constants)}'
         self.constants.append(numpy_helper.from_array(values, name))
         return name
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Return the name of what an operator gives."""
+        """Add an operator; return the name of its output."""
         name = f'{self._prefix}{len(self.nodes)}_{kind.lower()}'
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, **attributes))
         return name
 
     def gather(self, source: str, places: Sequence[int], axis: int = 1) -> str:
-        """Return the name of some channels."""
+        """Add the selection of some channels; return its name."""
         return self.add('Gather', source, self.constant(np.array(places, np.int64)), axis=axis)
 
     def sum(self, source: str) -> str:
-        """Return the name of the sum of all channels, one channel."""
+        """Add the sum of all channels as one channel; return its name."""
         return self.add('ReduceSum', source, self.constant(np.array([1], np.int64)), keepdims=1)
 
     def scaled(self, source: str, factors: NDArray[np.float64]) -> str:
-        """Return the name of channels times one number each."""
+        """Add the product of each channel with a factor; return its name."""
         if np.all(factors == 1):
             return source
         column = factors.astype(np.float32)[:, None, None]
@@ -95,9 +99,9 @@ def wrapped_model(
     """Return the onnx.ModelProto of an engine file, without its info block.
 
     Args:
-        network: Left as it is.
-        meaning: Of its source.
-        classes: Its classes.
+        network: The flat network; it is not changed.
+        meaning: How the tensor `network.source` is read.
+        classes: Classes of the network.
         weights: (P, C) of `FlatPlanes`.
         options: Preprocessing and sizes.
     """
@@ -114,7 +118,7 @@ def wrapped_model(
     constants = [tensor for tensor in model.graph.initializer if tensor.name in read]
     height, width = options.size or network.input.size or ('height', 'width')
     batch = 'n' if network.input.any_batch else 1
-    # Not the shapes inside that the file states: they may be those of another size.
+    # Without the shapes of tensors inside, which may be those of another size.
     graph = helper.make_graph(
         nodes,
         model.graph.name,
@@ -138,7 +142,7 @@ def wrapped_model(
 
 
 def _add_input(steps: _Steps, source: FlatInput, options: FlatOptions) -> None:
-    """Turn (N, h, w, 3) bytes into what the network takes; as `FlatInput.prepared` does."""
+    """Add the preprocessing of (N, h, w, 3) uint8, equal to `FlatInput.prepared`."""
     name = INPUT
     mean, std = np.array(options.preprocessing.mean), np.array(options.preprocessing.std)
     if options.bgr:
@@ -157,7 +161,7 @@ def _add_input(steps: _Steps, source: FlatInput, options: FlatOptions) -> None:
 
 
 def _add_probabilities(steps: _Steps, name: str, meaning: Meaning) -> str:
-    """Turn the network's tensor into (N, channels, h, w) probabilities; see `Meaning`."""
+    """Add (N, channels, h, w) probabilities from the network's tensor; see `Meaning`."""
     if meaning.is_label_map:
         rest = len(meaning.order.labels) - 1
         name = steps.add('Cast', name, to=TensorProto.INT32)
@@ -178,7 +182,7 @@ def _add_probabilities(steps: _Steps, name: str, meaning: Meaning) -> str:
 def _add_classes(
     steps: _Steps, name: str, classes: Sequence[FlatClass], meaning: Meaning, pooled: int
 ) -> str:
-    """Sum up the channels of each class, and cells of the grid to larger ones."""
+    """Add the sum of the channels of each class, averaged over cells."""
     places = [one.channels for one in classes]
     if places != [(channel,) for channel in range(len(meaning.order.labels))]:
         parts = [
@@ -193,8 +197,8 @@ def _add_classes(
 
 
 def _add_planes(steps: _Steps, name: str, weights: NDArray[np.float64]) -> None:
-    """Lay (N, C, h, w) classes on (N, P, h, w) planes."""
-    # Many nodes have the same share: computed once each, and copied to their places at the end.
+    """Add (N, P, h, w) planes from (N, C, h, w) classes."""
+    # Many planes are equal: each distinct one is computed once, and copied at the end.
     rows, place_of_plane = np.unique(weights, axis=0, return_inverse=True)
     is_sum = (rows > 0).sum(1) > 1
     simple = rows[~is_sum]

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A flat network of another project as an ONNX graph: its input, and where its classes are."""
+"""Reads the ONNX graph of a flat network: its input, and the tensor with its classes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from hiseg_ros.model.info import INFO_KEY
 from hiseg_ros.types import ImageSize
 
 LEAST_OPSET = 13
-"""Of ONNX, from 2020: softmax along one axis, and what else is added to the graph."""
+"""Oldest version of ONNX's operators, from 2020, that has all operators which wrapping adds."""
 
 RAISED_OPSET = 17
-"""What an older graph is raised to."""
+"""Version to which an older graph is converted."""
 
 INPUT_TYPES = {
     TensorProto.FLOAT: np.float32,
@@ -34,7 +34,7 @@ INPUT_TYPES = {
 }
 
 MARK = 'hiseg_'
-"""Beginning of the names of all tensors that wrapping adds."""
+"""Prefix of the names of all tensors that wrapping adds."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class FlatInput:
     dtype: type[Any]
     """np.float32, np.float16 or np.uint8."""
     size: ImageSize | None
-    """(h, w) of the only size; None where both are open."""
+    """Fixed (h, w); None where both are open."""
     any_batch: bool
-    """Whether the number of images is open."""
+    """Whether the batch size is open."""
 
     def prepared(
         self,
@@ -58,13 +58,13 @@ class FlatInput:
         std: tuple[float, ...],
         bgr: bool = False,
     ) -> NDArray[Any]:
-        """Return (N, h, w, 3) uint8 as this input takes it: the reference of the preprocessing.
+        """Return the network's input for images: the reference of the preprocessing.
 
         Args:
-            images: Red first.
-            mean: Of the three channels, in the network's order, in [0, 1].
-            std: As `mean`.
-            bgr: Whether the network takes blue first.
+            images: (N, h, w, 3) uint8 in RGB order.
+            mean: Mean of the three channels in the network's order, in [0, 1].
+            std: Standard deviation, likewise.
+            bgr: Whether the network expects BGR input.
         """
         values: NDArray[Any] = images[..., ::-1] if bgr else images
         if self.dtype is not np.uint8:
@@ -80,35 +80,36 @@ class FlatOutput:
 
     name: str
     kind: str
-    """As in `flat_tail`: SCORES, PROBABILITIES or LABEL_MAP."""
+    """SCORES, PROBABILITIES or LABEL_MAP of `tail`."""
 
 
 @dataclass(frozen=True)
 class FlatNetwork:
-    """A flat network as read; `model` is changed by whoever wraps it."""
+    """A flat network as read from its file."""
 
     path: Path
     model: Any
     """onnx.ModelProto."""
     input: FlatInput
     output: FlatOutput
-    """What the file itself gives."""
+    """Output of the file itself."""
     source: FlatOutput
-    """What the wrapped file starts from: before a last argmax or enlargement."""
+    """Tensor from which the engine file continues: before a last argmax or upsampling."""
 
 
 def open_flat_network(path: Path, output_name: str = '', keep_tail: bool = False) -> FlatNetwork:
     """Read an ONNX file; nothing in it is executed.
 
     Args:
-        path: The file; weights in a file beside it are read, too.
-        output_name: Of the classes, one of the outputs or any tensor inside; needed where there
+        path: The file; weights in a file beside it are read too.
+        output_name: Tensor with the classes, an output or any tensor inside; needed where there
             are several outputs.
-        keep_tail: Whether to start from the output even if it is an argmax or an enlargement.
+        keep_tail: Whether to use the output even if it is an argmax or an upsampling.
 
     Raises:
-        CheckpointError: Missing, no ONNX, already wrapped, or its input is not one image.
-        ConfigError: It has several outputs and none is named, or no tensor of that name.
+        CheckpointError: The file is missing, not ONNX, already wrapped, or its input is not one
+            image.
+        ConfigError: It has several outputs and none is named, or it has no tensor of that name.
     """
     model = _load(path)
     graph = model.graph
@@ -136,18 +137,18 @@ def _load(path: Path) -> Any:
     try:
         refuse_outside_data(path.read_bytes(), path)
         model = onnx.load(path)
-    except Exception as problem:  # protobuf's, the system's and onnx's own share no family
+    except Exception as problem:  # errors of protobuf, onnx and the system, without a common base
         raise CheckpointError(
             f'{path} cannot be read as ONNX ({reason_of(problem)}); expected a file as '
             'torch.onnx.export writes it, with its weights in it or in the file beside it.'
         ) from problem
     if not model.graph.node or not model.graph.output:
         raise CheckpointError(
-            f'{path} holds no network ({len(model.graph.node)} operators); expected an ONNX file.'
+            f'{path} has no network ({len(model.graph.node)} operators); expected an ONNX file.'
         )
     if any(entry.key == INFO_KEY for entry in model.metadata_props):
         raise CheckpointError(
-            f'{path} already is a file of `hiseg export` or `hiseg wrap`; expected a flat network '
+            f'{path} is already a file of `hiseg export` or `hiseg wrap`; expected a flat network '
             'of another project: use it as --model.'
         )
     standard = ('', 'ai.onnx')
@@ -155,22 +156,22 @@ def _load(path: Path) -> Any:
     if opset < LEAST_OPSET:
         try:
             model = onnx.version_converter.convert_version(model, RAISED_OPSET)
-        except Exception as problem:  # its errors share no family
+        except Exception as problem:  # its errors have no common base class
             raise CheckpointError(
-                f'{path} has the opset {opset}, which cannot be raised to {RAISED_OPSET} '
+                f'{path} has opset {opset}, which cannot be converted to {RAISED_OPSET} '
                 f'({reason_of(problem)}); expected {LEAST_OPSET} or newer: export it again with '
                 f'opset_version={RAISED_OPSET}.'
             ) from problem
     if any(name.startswith(MARK) for node in model.graph.node for name in node.output):
         raise CheckpointError(
             f'{path} has tensors whose names begin with {MARK!r}; expected other names, since '
-            'those are for what wrapping adds.'
+            '`hiseg wrap` uses these.'
         )
     return model
 
 
 def names_read(node: Any) -> Iterator[str]:
-    """Yield the tensors that an operator reads, those of the graphs in it included."""
+    """Yield the tensors that an operator reads, including those read by graphs inside it."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (*([attribute.g] if attribute.HasField('g') else []), *attribute.graphs):
@@ -180,7 +181,7 @@ def names_read(node: Any) -> Iterator[str]:
 
 
 def nodes_before(graph: Any, names: set[str]) -> list[Any]:
-    """Return the operators that some tensors depend on, in the graph's order."""
+    """Return the operators on which some tensors depend, in the order of the graph."""
     wanted, found = set(names), []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
@@ -205,7 +206,7 @@ def _chosen_output(path: Path, graph: Any, wanted: str, producers: dict[str, Any
     if len(names) > 1:
         raise ConfigError(
             f'{path} has the outputs {names}; expected one, or the name of the one with the '
-            'classes: say --output-name NAME.'
+            'classes: choose it with --output-name NAME.'
         )
     return str(names[0])
 
@@ -217,7 +218,7 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
     if len(used) != 1:
         raise CheckpointError(
             f'{path} computes its classes from the inputs {used}; expected one image: export it '
-            'with all others as constants, or name an output that needs no other.'
+            'with the others as constants, or name an output that needs no others.'
         )
     value = inputs[used[0]].type.tensor_type
     shape = [
@@ -236,14 +237,14 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
     layout = _layout(shape, dtype)
     if layout is None:
         raise CheckpointError(
-            f'Input {used[0]!r} of {path} has the shape {_words(shape)}; expected three colours '
+            f'Input {used[0]!r} of {path} has the shape {_words(shape)}; expected three channels '
             'in the second or the last place.'
         )
     batch, sides = shape[0], shape[2:] if layout == 'NCHW' else shape[1:3]
     if batch != 1 and isinstance(batch, int):
         raise CheckpointError(
-            f'Input {used[0]!r} of {path} takes {batch} images at once; expected 1 or any '
-            'number: export it for one image.'
+            f'Input {used[0]!r} of {path} has batch size {batch}; expected 1 or an open one: '
+            'export it for one image.'
         )
     is_fixed = [isinstance(side, int) for side in sides]
     if any(is_fixed) and not all(is_fixed):
@@ -256,7 +257,7 @@ def _input(path: Path, graph: Any, needed: set[str]) -> FlatInput:
 
 
 def _layout(shape: list[Any], dtype: type[Any]) -> str | None:
-    """Return where the three colours are; where all is open, where they mostly are."""
+    """Return the layout by the place of the three channels; the usual one if all are open."""
     if shape[1] == 3 or shape[3] == 3:
         return 'NCHW' if shape[1] == 3 else 'NHWC'
     usual, place = ('NHWC', 3) if dtype is np.uint8 else ('NCHW', 1)

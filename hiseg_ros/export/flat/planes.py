@@ -1,12 +1,12 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How the probabilities of a flat network's classes lie on the nodes of a taxonomy.
+"""Maps the class probabilities of a flat network to planes: nodes of a taxonomy, and more.
 
-Two readings of one distribution. For everybody who reads probabilities, a class gives its mass in
-equal parts to the leaves that it may mean, so parents are the sums of their children and every
-level sums to 1. For the decision, the mass stays whole at the node of the class: a node has the
-mass of all classes at or below it, and a class whose node has others below it competes with these
-as one more child. Where the two readings of a node differ, the decision has a plane of its own.
+There are two mappings. In the node probabilities that are published, a class is spread in equal
+parts over the leaves of its label, so parents are the sums of their children and every level sums
+to 1. For the decision, a class stays whole at its node: a node has the sum of all classes at or
+below it, and a class whose node has other classes below it competes with these as one more child.
+Where the two differ for a node, the decision has an additional plane.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from hiseg_ros.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class FlatPlanes:
-    """The planes of a wrapped file as sums of class probabilities."""
+    """The planes of a wrapped file as weighted sums of class probabilities."""
 
     weights: NDArray[np.float64]
     """(P, C): plane = sum of weight times class; the first V planes are the nodes."""
     walk: tuple[WalkNode, ...]
-    """Where the decision may go: every end of it is one class."""
+    """Decision tree, whose leaves are the classes."""
     plane_of_class: tuple[int, ...]
-    """(C,): the plane that holds a class alone and whole."""
+    """(C,): the plane that is equal to a class."""
 
 
 def flat_planes(classes: Sequence[FlatClass], taxonomy: Taxonomy) -> FlatPlanes:
-    """Lay the classes of a flat network on a taxonomy.
+    """Return the planes of a flat network on a taxonomy.
 
     Args:
-        classes: At least two, each with a node of its own.
+        classes: At least two, each with another node.
         taxonomy: The tree.
 
     Raises:
-        ConfigError: The walk needs more planes than there are ids.
+        ConfigError: More than MAX_PLANES planes are needed.
     """
     weights = [row for row in _spread(classes, taxonomy)]
     class_of_node = {one.node_id: index for index, one in enumerate(classes)}
@@ -76,18 +76,18 @@ def flat_planes(classes: Sequence[FlatClass], taxonomy: Taxonomy) -> FlatPlanes:
     if len(weights) > MAX_PLANES:
         raise ConfigError(
             f'The {len(classes)} classes need {len(weights)} planes on taxonomy '
-            f'{taxonomy.name!r}; expected at most {MAX_PLANES}: give classes nodes that do not '
-            'lie below each other.'
+            f'{taxonomy.name!r}; expected at most {MAX_PLANES}: choose nodes that are not below '
+            'each other.'
         )
     check_walk(tuple(walk), taxonomy)
     return FlatPlanes(np.array(weights), tuple(walk), tuple(plane_of_class))
 
 
 def _spread(classes: Sequence[FlatClass], taxonomy: Taxonomy) -> NDArray[np.float64]:
-    """Return the (V, C) share of each class in each node, its mass in equal parts on leaves.
+    """Return the (V, C) share of each class in each node, spread in equal parts over leaves.
 
-    These are the leaves of its node that its label allows, but for those of classes further down;
-    where nothing is left, all that lie below its node.
+    These are the leaves of its node and of its label, without those of classes further down; if
+    none is left, all leaves below its node.
     """
     nodes = {one.node_id for one in classes}
     leaf_index = taxonomy.leaf_index_of_node_id
@@ -103,5 +103,5 @@ def _spread(classes: Sequence[FlatClass], taxonomy: Taxonomy) -> NDArray[np.floa
         own = sorted(allowed - finer or allowed)
         shares[[leaf_index[leaf] for leaf in own], column] = 1 / len(own)
     sums = taxonomy.leaf_matrix() @ shares
-    # What is all of a class is exactly that, whatever the parts' rounding.
+    # Shares of 1 are exact, whatever the rounding of their parts.
     return np.where(np.isclose(sums, 1, atol=1e-9), 1.0, sums)

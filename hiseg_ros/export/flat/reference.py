@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A flat network run as it is, outside the wrapped file: what it gives, and what that means."""
+"""Runs the original flat network as the reference, and finds out how its output is read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hiseg_ros.export.flat.network import FlatNetwork, FlatOutput
 from hiseg_ros.export.flat.tail import LABEL_MAP, PROBABILITIES
 
 LARGEST_EXCESS = 0.02
-"""Of probabilities beyond 0 and 1, and of their sum from 1: float16 may be 0.01 off."""
+"""Tolerance for probabilities outside [0, 1] and for their sum: float16 may be off by 0.01."""
 
 Tensors = tuple[NDArray[Any], NDArray[Any]]
-"""What the wrapped file starts from, and what the flat network itself gives."""
+"""Values of the tensors `source` and `output` of the flat network."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Meaning:
     """How a tensor with classes is read."""
 
     axis: int
-    """Of the classes, or of a label map's only channel: 1 or 3; 0 for a map without channel."""
+    """Axis of the classes or of a label map's only channel, 1 or 3; 0 for a map without it."""
     is_label_map: bool
     needs_softmax: bool
     order: ClassOrder
-    """Of a label map, the last channel is for ids that are none of the others."""
+    """Labels of the channels; for a label map, the last one is for all other ids."""
 
     def probabilities(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (channels, h, w) of the first image; a label map is one-hot."""
+        """Return (channels, h, w) probabilities of the first image; a label map is one-hot."""
         if self.is_label_map:
             ids = values[0].squeeze(self.axis - 1) if self.axis else values[0]
             rest = len(self.order.labels) - 1
@@ -50,13 +50,13 @@ class Meaning:
 
 
 class FlatReference:
-    """A flat network in ONNX Runtime, or in OpenVINO where that is missing."""
+    """A flat network in ONNX Runtime, or in OpenVINO where that is not installed."""
 
     def __init__(self, network: FlatNetwork) -> None:
-        """Load it.
+        """Load the network.
 
         Raises:
-            CheckpointError: It cannot be loaded.
+            CheckpointError: The runtime cannot load it.
             ConfigError: Neither runtime is installed.
         """
         self._network = network
@@ -82,21 +82,21 @@ class FlatReference:
                 if program == 'onnxruntime'
                 else _in_openvino(content, self._names)
             )
-        except Exception as problem:  # their errors share no family
+        except Exception as problem:  # their errors have no common base class
             raise CheckpointError(
                 f'{network.path} cannot be loaded by {program} ({reason_of(problem)}); expected '
                 'an ONNX file that it runs.'
             ) from problem
 
     def __call__(self, prepared: NDArray[Any]) -> Tensors:
-        """Return the tensors of `source` and `output` for the network's own input.
+        """Return the tensors `source` and `output` for an input of `FlatInput.prepared`.
 
         Raises:
-            CheckpointError: It cannot run at this size.
+            CheckpointError: The network does not run at this size.
         """
         try:
             found = self._run({self._network.input.name: prepared})
-        except Exception as problem:  # their errors share no family
+        except Exception as problem:  # their errors have no common base class
             raise CheckpointError(
                 f'{self._network.path} does not run on an input of shape {prepared.shape} '
                 f'({reason_of(problem)}); expected it to: export it with open height and width, '
@@ -127,18 +127,18 @@ def _in_openvino(content: bytes, names: Sequence[str]) -> Any:
 def meaning_of(
     tensor: FlatOutput, values: NDArray[Any], orders: ClassOrders, softmax: str, path: Any
 ) -> Meaning:
-    """Return how a tensor is to be read.
+    """Return how a tensor with classes is read.
 
     Args:
-        tensor: What its operator says.
-        values: Of one image.
-        orders: The orders in which classes may come.
-        softmax: 'auto', 'yes' or 'no'; 'guess' is 'auto' that asks for nothing where it is unsure.
-        path: For messages.
+        tensor: Name and kind of the tensor, by its operator.
+        values: Its values for one image.
+        orders: Possible orders of the classes.
+        softmax: 'auto', 'yes' or 'no'; 'guess' is 'auto' without an error where that is unsure.
+        path: File of the network, for messages.
 
     Raises:
-        CheckpointError: It holds no classes, or numbers that are neither scores nor probabilities.
-        MappingError: The number of classes does not fit.
+        CheckpointError: The tensor has no classes, the number of classes does not fit, or the
+            values are neither scores nor probabilities.
     """
     shape = values.shape
     what = f'Tensor {tensor.name!r} of {path} has the shape {shape}'
@@ -157,14 +157,13 @@ def meaning_of(
         if np.array_equal(values, np.rint(values)):
             return _label_map(flat_axis, orders.usual)
         raise CheckpointError(
-            f'{what} and holds fractions; expected two classes or more, each with a channel of '
-            'its own.'
+            f'{what} and has fractions; expected at least two classes, each with a channel.'
         )
     axis = next((axis for axis in (1, 3) if shape[axis] in orders.counts), None)
     if axis is None:
         raise CheckpointError(
             f'{what}; expected {_or(orders.counts)} classes by mapping {orders.name!r}: choose '
-            'another --mapping, or name the label of each channel in a file for --classes.'
+            'another --mapping, or write the label of each channel to a file for --classes.'
         )
     order = orders.of_count(shape[axis])
     assert order is not None  # one of the counts
@@ -175,13 +174,13 @@ def meaning_of(
         raise CheckpointError(
             f'Tensor {tensor.name!r} of {path} has values from {values.min():.3g} to '
             f'{values.max():.3g} and sums from {sums.min():.3g} to {sums.max():.3g}; expected '
-            'probabilities, which sum to 1: say --softmax yes for scores.'
+            'probabilities, which sum to 1: use --softmax yes for scores.'
         )
     if softmax == 'auto' and in_range and not is_distribution:
         raise CheckpointError(
-            f'Tensor {tensor.name!r} of {path} lies between 0 and 1 but sums up to '
+            f'Tensor {tensor.name!r} of {path} has values between 0 and 1 and sums from '
             f'{sums.min():.3g} to {sums.max():.3g}; expected probabilities, which sum to 1, or '
-            'scores: say --softmax yes if these are scores.'
+            'scores: use --softmax yes if these are scores.'
         )
     is_probability = is_distribution or tensor.kind == PROBABILITIES
     return Meaning(axis, False, softmax == 'yes' or not is_probability, order)

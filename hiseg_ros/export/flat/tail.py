@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How a flat network's graph ends: what a tensor holds, and where its last grid is."""
+"""The end of a flat network's graph: its argmax and upsampling, and the tensor before them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from onnx import helper
 
 SCORES, PROBABILITIES, LABEL_MAP = 'scores', 'probabilities', 'label map'
-"""What a tensor holds, as far as the operator that makes it tells; scores may be anything."""
+"""Kinds of tensors by the operator that computes them; scores may be anything."""
 
 PASSING = ('Identity', 'Cast', 'Squeeze', 'Unsqueeze')
-"""Operators that leave labels what they are."""
+"""Operators that do not change the values of labels."""
 
 ALIGNED = ('half_pixel', 'pytorch_half_pixel')
-"""Ways to resize that place pixels as the decision does when it interpolates."""
+"""Modes of Resize that align pixels as the decision does when it interpolates."""
 
 
 def _attribute(node: Any, name: str, default: Any) -> Any:
@@ -28,7 +28,7 @@ def _attribute(node: Any, name: str, default: Any) -> Any:
 
 
 def kind_of_tensor(name: str, producers: Mapping[str, Any]) -> str:
-    """Return what a tensor holds, by the operator that makes it."""
+    """Return the kind of a tensor by the operator that computes it."""
     if _argmax_before(name, producers) is not None:
         return LABEL_MAP
     node = _skipping(name, producers, ('Identity', 'Cast'))
@@ -39,7 +39,7 @@ def kind_of_tensor(name: str, producers: Mapping[str, Any]) -> str:
 
 
 def _skipping(name: str, producers: Mapping[str, Any], passing: tuple[str, ...]) -> Any:
-    """Return the operator that makes a tensor, looking through some; None for an input."""
+    """Return the operator that computes a tensor, skipping some kinds; None for an input."""
     node = producers.get(name)
     while node is not None and node.op_type in passing:
         node = producers.get(node.input[0])
@@ -52,19 +52,20 @@ def _argmax_before(name: str, producers: Mapping[str, Any]) -> Any:
 
 
 def _is_enlargement(node: Any) -> bool:
-    """Return whether a Resize does what the decision does again: spread cells over pixels."""
+    """Return whether a Resize only upsamples cells to pixels, as the decision does too."""
     mode = _attribute(node, 'mode', 'nearest')
     placing = _attribute(node, 'coordinate_transformation_mode', 'half_pixel')
-    # Cells that are repeated lie where they lay, whatever the formula of a whole factor.
+    # Repeated cells keep their position with either formula if the factor is an integer.
     return (mode == 'linear' and placing in ALIGNED) or (
         mode == 'nearest' and placing in (*ALIGNED, 'asymmetric')
     )
 
 
 def before_tail(output: str, producers: Mapping[str, Any]) -> str:
-    """Return the tensor before a last argmax, and before the enlargement that comes first.
+    """Return the tensor before the last argmax and the upsampling before that.
 
-    Sigmoids are left out, too: classes that exclude each other are a softmax of the same scores.
+    A sigmoid is skipped too: for classes that exclude each other, softmax of the same scores is
+    used.
     """
     argmax = _argmax_before(output, producers)
     name = str(argmax.input[0]) if argmax is not None else output

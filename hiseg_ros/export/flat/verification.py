@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The proof that a wrapped file says what the flat network says, one runtime after the other."""
+"""Compares a wrapped file with the original flat network, in every installed runtime."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from hiseg_ros.types import ImageSize, RgbImage, Wanted
 LABELS_ALONE = Wanted(confidence=False, probabilities=False)
 
 LARGEST_DIFFERENCE = 0.01
-"""Of a class's probability in a cell; measured are 4e-6 with trained weights and 1e-3 with steep
-random ones."""
+"""Largest difference of a class's probability in a cell; 4e-6 was measured with trained weights
+and 1e-3 with steep random ones."""
 
 LEAST_CLASSES = 0.999
-"""Share of cells with the flat network's class; measured are 1."""
+"""Least share of cells with the class of the flat network; 1 was measured."""
 
 TIE = 1e-5
-"""Of two probabilities: where rounding decides, either class is right."""
+"""Difference of two probabilities up to which either class is accepted."""
 
 LEAST_SURE = 0.999
-"""Share of labels that are the flat network's class where it has more than half of the
-probability; the walk cannot miss it there but for rounding."""
+"""Least share of labels that are the class of the flat network where it has more than half of the
+probability; there the decision can only differ by rounding."""
 
 LEAST_OUTPUT = 0.8
-"""Share of pixels with the class that the flat network itself gives there. Where its last
-enlargement was taken off, probabilities are interpolated instead of scores, which moves borders
-by a pixel or so; where cells were pooled, what is narrower than a cell goes. Measured are 0.996
-with trained weights and 0.91 with random ones, whose classes change from cell to cell."""
+"""Least share of pixels with the class of the flat network's own output. Without its last
+upsampling, probabilities are interpolated instead of scores, which moves borders by about a pixel,
+and averaged cells lose what is narrower than a cell. 0.996 was measured with trained weights and
+0.91 with random ones, whose classes change from cell to cell."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FlatAgreement:
     """What ran the file."""
     images: int
     largest_difference: float
-    """Of a class's probability in any cell."""
+    """Largest difference of any class's probability in any cell."""
     equal_classes: float
     """Share of cells with the same class, in [0, 1]."""
     equal_output: float
@@ -64,19 +64,19 @@ class FlatAgreement:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the flat network says about an image."""
+    """Results of the flat network for an image."""
 
     rgb: RgbImage
-    """(h, w, 3), at a size of the network's input."""
+    """(h, w, 3) uint8 of the size of the network's input."""
     probabilities: NDArray[np.float64]
-    """(C, grid h, grid w), of each class."""
+    """(C, grid h, grid w) probability of each class."""
     output: NDArray[np.int64]
-    """Index of the class in each pixel of the network's own output, of any size."""
+    """Index of the class at each pixel of the network's own output, of any size."""
 
 
 def installed_runtimes() -> list[str]:
     """Return the backends for .onnx files that are installed."""
-    return [  # TensorRT compiles for minutes
+    return [  # not TensorRT, which compiles for minutes
         name
         for name, (kind, module) in BACKENDS.items()
         if kind == ONNX and name != 'tensorrt' and find_spec(module) is not None
@@ -90,21 +90,21 @@ def verify_flat(
     planes: FlatPlanes,
     expected: Sequence[Expected],
 ) -> tuple[list[FlatAgreement], list[str]]:
-    """Run a wrapped file in every installed runtime.
+    """Compare a wrapped file with the flat network in every installed runtime.
 
     Args:
         path: The file.
-        name: What it is called in messages.
-        classes: Of the network.
-        planes: Of the file.
-        expected: What the flat network says, at least one image.
+        name: Its name in messages.
+        classes: Classes of the network.
+        planes: Planes of the file.
+        expected: Results of the flat network for at least one image.
 
     Returns:
-        One agreement for each runtime, and the words of those that cannot run the file.
+        One agreement for each runtime, and the errors of those that cannot run the file.
 
     Raises:
-        CheckpointError: A runtime computes something else, or none can run the file.
-        ConfigError: The decision's packages are missing.
+        CheckpointError: The results of a runtime differ, or none can run the file.
+        ConfigError: A package of the decision is missing.
     """
     agreements, failures = [], []
     for program in installed_runtimes():
@@ -116,7 +116,7 @@ def verify_flat(
         raise CheckpointError(
             f'No runtime runs {name}: {" ".join(failures)}'
             if failures
-            else f'{name} is not proven: neither onnxruntime nor openvino is installed.'
+            else f'{name} cannot be verified: neither onnxruntime nor openvino is installed.'
         )
     for one in agreements:
         _check(one, name)
@@ -139,7 +139,7 @@ def _agreement(
         size = one.rgb.shape[0], one.rgb.shape[1]
         try:
             nodes = backend.node_probabilities(one.rgb[None])
-        except Exception as problem:  # the runtimes' errors share no family
+        except Exception as problem:  # the runtimes' errors have no common base class
             raise CheckpointError(
                 f'{program} cannot run {path} ({reason_of(problem)}); expected it to run what the '
                 'flat network runs in.'
@@ -147,8 +147,8 @@ def _agreement(
         found = np.array(nodes)[list(planes.plane_of_class)]
         if found.shape != one.probabilities.shape:
             raise CheckpointError(
-                f'{program} gives a grid of {found.shape[1:]} cells for {size}; expected '
-                f'{one.probabilities.shape[1:]} as the flat network gives.'
+                f'{program} has a grid of {found.shape[1:]} cells for {size}; expected '
+                f'{one.probabilities.shape[1:]} as in the flat network.'
             )
         differences.append(np.abs(found - one.probabilities).max())
         of_found = np.take_along_axis(one.probabilities, found.argmax(0)[None], 0)[0]
@@ -158,7 +158,7 @@ def _agreement(
         best, highest = _best(one.probabilities.astype(np.float32), size)
         decided, _, _ = decision(nodes, size, 0.0, LABELS_ALONE)
         labels.append((decided == node_of_class[best]).ravel())
-        # Rounding decides where it is half.
+        # At exactly half, rounding decides.
         sure.append((highest > 0.5 + LARGEST_DIFFERENCE).ravel())
     backend.close()
     is_equal, is_sure = np.concatenate(labels), np.concatenate(sure)
@@ -184,7 +184,7 @@ def _best(
 
 
 def _check(one: FlatAgreement, name: Path) -> None:
-    # Not `>`: a difference that is no number must not pass.
+    # Not `>`: a difference of NaN must not pass.
     if not (one.largest_difference <= LARGEST_DIFFERENCE and one.equal_classes >= LEAST_CLASSES):
         raise CheckpointError(
             f'{name} run by {one.program} differs from the flat network by '
@@ -200,7 +200,7 @@ def _check(one: FlatAgreement, name: Path) -> None:
         )
     if one.equal_output < LEAST_OUTPUT:
         raise CheckpointError(
-            f'{name} has the class that the flat network itself gives in {one.equal_output:.2%} '
-            f'of the pixels; expected at least {LEAST_OUTPUT:.0%}: say --keep-tail or a smaller '
-            '--stride, or prove it on your own --images.'
+            f'{name} has the class of the original output in {one.equal_output:.2%} of the '
+            f'pixels; expected at least {LEAST_OUTPUT:.0%}: use --keep-tail or a smaller '
+            '--stride, or compare them on your own --images.'
         )

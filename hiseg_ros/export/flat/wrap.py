@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a flat network to an engine file: read, understood, laid on the taxonomy, proven."""
+"""Wraps a flat network: reads it, maps its classes to the taxonomy, writes and verifies a file."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize, RgbImage
 
 STRIDE = 4
-"""Pixels of the network's input along each side of a cell. At full resolution the planes of all
-nodes would be a hundred times the image, and a frame would take seconds."""
+"""Default stride of the output in pixels of the input. At full resolution the planes of all nodes
+would be a hundred times the image, and a frame would take seconds."""
 
 LARGEST_FILE = 2**31 - 1
-"""Bytes of a protocol buffer."""
+"""Largest size of a protocol buffer in bytes."""
 
 SOFTMAX = ('auto', 'yes', 'no')
 
 
 @dataclass(frozen=True)
 class WrapOptions:
-    """What the user says about a flat network; see `hiseg wrap --help`."""
+    """Options for a flat network; see `hiseg wrap --help`."""
 
     mapping: str
     classes: Path | None = None
@@ -62,16 +62,16 @@ class WrapOptions:
 
 @dataclass(frozen=True)
 class Wrapped:
-    """What became of a flat network."""
+    """Results of wrapping a flat network."""
 
     classes: tuple[FlatClass, ...]
     network: FlatNetwork
     meaning: Meaning
     stride: ImageSize
-    """Pixels of the network's input along each side of a cell, (down, across), rounded."""
+    """Rounded stride of the output (vertical, horizontal) in pixels of the input."""
     agreements: list[FlatAgreement]
     failures: list[str]
-    """Words of the runtimes that cannot run the file."""
+    """Errors of the runtimes that cannot run the file."""
 
 
 def wrap_flat(
@@ -81,17 +81,17 @@ def wrap_flat(
     images: Sequence[RgbImage],
     options: WrapOptions,
 ) -> Wrapped:
-    """Make an engine file of a flat network; nothing is written unless it is proven.
+    """Write an engine file of a flat network, if its results are those of the flat network.
 
     Args:
         path: ONNX file of the flat network.
         output: The .onnx file to write.
-        taxonomy: The tree whose nodes are labels.
-        images: To run both on, of any sizes, at least one.
-        options: What the user says.
+        taxonomy: The tree whose nodes are the labels.
+        images: Images of any sizes on which both are compared, at least one.
+        options: See `WrapOptions`.
 
     Raises:
-        CheckpointError: The flat network cannot be used, or the file does not say what it says.
+        CheckpointError: The flat network cannot be used, or the results of the file differ.
         ConfigError: Options do not fit the network, a package is missing, or the file cannot be
             written.
         MappingError: The mapping does not fit the taxonomy.
@@ -103,8 +103,8 @@ def wrap_flat(
     fixed = network.input.size
     if fixed and options.size not in (None, fixed):
         raise ConfigError(
-            f'--size is {_by(options.size)}, but {path} only takes {_by(fixed)}; expected that: '
-            'leave --size out, or export the network with open height and width.'
+            f'--size is {_by(options.size)}, but {path} has the fixed size {_by(fixed)}; expected '
+            'that: omit --size, or export the network with open height and width.'
         )
     size = fixed or options.size
     inputs = [
@@ -164,7 +164,7 @@ def _by(size: ImageSize | None) -> str:
 def _run(
     network: FlatNetwork, images: Sequence[NDArray[np.uint8]], options: WrapOptions
 ) -> list[Tensors]:
-    """Return what the flat network makes of each image, prepared outside its graph."""
+    """Return the results of the flat network for each image, with preprocessing outside of it."""
     reference = FlatReference(network)
     mean, std = options.preprocessing.mean, options.preprocessing.std
     if options.bgr:
@@ -173,7 +173,7 @@ def _run(
 
 
 def _sides(values: NDArray[Any], meaning: Meaning) -> tuple[int, int]:
-    """Return the grid's height and width of a tensor with classes."""
+    """Return height and width of the grid of a tensor with classes."""
     shape = values.shape
     height, width = {0: shape[1:3], 1: shape[2:4], 3: shape[1:3]}[meaning.axis]
     return height, width
@@ -182,7 +182,7 @@ def _sides(values: NDArray[Any], meaning: Meaning) -> tuple[int, int]:
 def _pooling(
     images: Sequence[NDArray[np.uint8]], tensors: Sequence[Tensors], meaning: Meaning, stride: int
 ) -> int:
-    """Return how many cells along each side become one, so that a cell is `stride` pixels wide."""
+    """Return how many cells along each side are averaged for a stride of at most `stride`."""
     found = stride
     for image, (start, _) in zip(images, tensors, strict=True):
         for pixels, cells in zip(image.shape[1:3], _sides(start, meaning), strict=True):
@@ -202,7 +202,7 @@ def _of_classes(
 def _grid(
     values: NDArray[Any], meaning: Meaning, classes: Sequence[FlatClass], pooled: int
 ) -> NDArray[np.float64]:
-    """Return (C, h, w) class probabilities, cells pooled."""
+    """Return (C, h, w) class probabilities, averaged over cells."""
     planes = _of_classes(meaning.probabilities(values), classes)
     count, height, width = planes.shape
     blocks = planes.reshape(count, height // pooled, pooled, width // pooled, pooled)
@@ -212,9 +212,9 @@ def _grid(
 def _own(
     values: NDArray[Any], own: Meaning, source: Meaning, classes: Sequence[FlatClass]
 ) -> NDArray[np.int64]:
-    """Return the index of the class that the flat network itself gives in each pixel."""
+    """Return the index of the class at each pixel of the flat network's own output."""
     if own.is_label_map and not source.is_label_map:
-        # What an argmax gives are channels of what it was taken over.
+        # The values of an argmax are channels of its input.
         own = replace(own, order=replace(source.order, labels=(*source.order.labels, None)))
     planes = _of_classes(own.probabilities(values), classes)
     best: NDArray[np.int64] = planes.argmax(0)
@@ -259,16 +259,16 @@ def _save_and_verify(
     planes: FlatPlanes,
     expected: Sequence[Expected],
 ) -> tuple[list[FlatAgreement], list[str]]:
-    """Write the file beside its place, prove it, and move it there."""
+    """Write the file to a temporary folder, verify it, and move it to its place."""
     if model.ByteSize() > LARGEST_FILE:
         raise ConfigError(
-            f'The network has {model.ByteSize()} bytes; expected at most {LARGEST_FILE}, which is '
-            'what an ONNX file holds.'
+            f'The network has {model.ByteSize()} bytes; expected at most {LARGEST_FILE}, the '
+            'largest size of an ONNX file.'
         )
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix='.wrap_') as folder:
-            path = Path(folder) / f'unproven{ONNX}'
+            path = Path(folder) / f'unverified{ONNX}'
             onnx.save(model, path)
             verified = verify_flat(path, output, classes, planes, expected)
             os.replace(path, output)

@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What can run the network; each file imports its runtime, and only when it is chosen."""
+"""Backends that run the network; each module imports its runtime only when it is chosen."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A step compiled by torch, whose work is kept for the next process."""
+"""The step of backend 'compile': torch.compile with a cache on disk for later processes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
 from hiseg_ros.resources import cache_folder
 
 MOST_COMPILATIONS = 64
-"""Of the network in one process, one for each input size; torch's own 8 are soon used up."""
+"""Compilations of the network in one process, one per input size; torch's default is only 8."""
 
 CACHE = 'TORCHINDUCTOR_CACHE_DIR'
-"""Variable that names torch's folder."""
+"""Environment variable with the folder of torch's cache."""
 
 
 def compiled_step(step: Step) -> Step:
-    """Return the step compiled for every input size it meets, at the first image of that size.
+    """Return the step compiled for every input size, at the first image of that size.
 
-    What was compiled stays on disk, by code, weights' shapes, input size and device: torch makes
-    its key of them. See `use_lasting_cache` for where.
+    The result is kept on disk, by code, shapes of the weights, input size and device. See
+    `use_lasting_cache` for the folder.
     """
     use_lasting_cache()
-    # One whole graph: else torch would run some of it eagerly, beyond the limit all of it, and
-    # say nothing.
+    # As one graph: else torch would silently run parts of it eagerly, or all beyond the limit.
     compiled: Step = torch.compile(  # type: ignore[call-overload]
         step, dynamic=False, fullgraph=True, recompile_limit=MOST_COMPILATIONS
     )
@@ -47,13 +46,13 @@ def compiled_step(step: Step) -> Step:
         except torch._dynamo.exc.FailOnRecompileLimitHit as problem:
             raise ConfigError(
                 f"Backend 'compile' has compiled for {MOST_COMPILATIONS} input sizes or networks "
-                'in this process; expected no more of them: bring the images to one size, or '
+                'in this process; expected no more of them: resize the images to one size, or '
                 "choose backend 'eager'."
             ) from problem
         except torch._dynamo.exc.Unsupported as problem:
             raise ConfigError(
-                f"Backend 'compile' cannot take the network as a whole "
-                f'({reason_of(problem)}); expected one without steps that only Python can do: '
+                f"Backend 'compile' cannot compile the network as one graph "
+                f'({reason_of(problem)}); expected one without steps that only Python can run: '
                 "choose backend 'eager'."
             ) from problem
         except torch._dynamo.exc.BackendCompilerFailed as problem:
@@ -66,10 +65,10 @@ def compiled_step(step: Step) -> Step:
 
 
 def use_lasting_cache() -> None:
-    """Have torch keep what it compiles in the user's cache folder, unless told where.
+    """Let torch cache compiled code in the user's cache folder, unless the user named another.
 
-    Its own place is the folder for temporary files, which a restart of the machine empties; it is
-    left there where the user's folder cannot be written.
+    By default it is in the folder for temporary files, which is emptied when the machine
+    restarts. That is used where the user's cache folder cannot be written.
     """
     named = os.environ.get(CACHE)
     if named and not _is_own_choice(Path(named)):
@@ -84,5 +83,5 @@ def use_lasting_cache() -> None:
 
 
 def _is_own_choice(folder: Path) -> bool:
-    """Return whether torch named the folder: it sets the variable itself when it is imported."""
+    """Return whether torch chose the folder: it sets the variable itself when it is imported."""
     return folder.parent == Path(gettempdir()) and folder.name.startswith('torchinductor_')

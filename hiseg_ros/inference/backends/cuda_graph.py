@@ -1,6 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Steps recorded as CUDA graphs: their kernels start without Python."""
+"""Steps recorded as CUDA graphs, which launch their kernels without Python.
+
+torch.compile has a mode with CUDA graphs, but it compiles every kernel, and
+torch.cuda.make_graphed_callables records one shape; here eager kernels are recorded once per
+shape, in one memory pool.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +20,45 @@ from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.backends.torch_step import Step, tuned_convolutions
 
 MAX_GRAPHS = 8
-"""Kept by one step: two input sizes with 1, 2, 4 and 8 images. They share their memory but for
-inputs and results."""
+"""Graphs that one step keeps: two input sizes with 1, 2, 4 and 8 images. They share their memory
+except for inputs and results."""
 
 WARM_UP_RUNS = 3
-"""Before a graph is recorded: libraries choose their kernels and reserve memory in these."""
+"""Runs before a graph is recorded, in which libraries choose kernels and reserve memory."""
 
 EXAMPLE = (3, 3, 64, 96)
-"""(N, 3, h, w) of the input that proves a step; three images go through a graph for four."""
+"""(N, 3, h, w) of the input that verifies a step; three images use a graph for four."""
 
 TOLERANCE = {'float32': 0.02, 'float16': 0.05, 'bfloat16': 0.15}
-"""By precision, of all probabilities of the example together: how much of them may lie elsewhere
-than the reference puts it. In bfloat16 rounding alone moves 0.03 with the shipped weights and 0.07
-with untrained ones; another image's probabilities are 0.3 away."""
+"""By precision: largest sum of absolute differences to the reference over all probabilities of
+the example, relative to their sum. In bfloat16, rounding alone makes 0.03 with the shipped
+weights and 0.07 with untrained ones; another image's probabilities differ by 0.3."""
 
 _RECORDING = threading.Lock()
-"""CUDA records one graph at a time, and meanwhile must not be asked to free its memory. Other
-weights may be loaded by one thread while another segments."""
+"""CUDA records one graph at a time, and its memory must not be freed meanwhile. One thread may
+load other weights while another one segments."""
 
 
 @dataclass(frozen=True)
 class _Recorded:
     graph: torch.cuda.CUDAGraph
     source: torch.Tensor
-    """What the graph reads."""
+    """Input that the graph reads."""
     result: torch.Tensor
-    """What it writes."""
+    """Output that it writes."""
 
 
 class GraphStep:
-    """A step recorded once for each shape of input.
+    """A step that is recorded once for each shape of its input.
 
-    Batches are filled up to 1, 2, 4, 8, ... images, so that few graphs serve all of them.
+    Batches are padded to 1, 2, 4, 8, ... images, so that few graphs are needed.
     """
 
     def __init__(self, step: Step, device: torch.device) -> None:
-        """Keep the step; it is recorded at the first input of each shape.
+        """Create the step; it is recorded at the first input of each shape.
 
         Args:
-            step: Any function of a batch that makes a batch; it must not wait for the device.
+            step: A function from a batch to a batch that never synchronises with the device.
             device: A CUDA device.
         """
         self._step = step
@@ -63,11 +68,11 @@ class GraphStep:
         self._pool: Any = None
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the step's result, in memory that the next call of any shape writes over.
+        """Return the step's result, in memory that the next call of any shape overwrites.
 
         Args:
-            images: (N, ...), on the device or in pinned memory, which is read in the device's
-                order of work.
+            images: (N, ...), on the device or in pinned memory, which is read asynchronously in
+                the order of the current stream.
         """
         count = len(images)
         shape = (full_batch(count), *images.shape[1:])
@@ -78,17 +83,17 @@ class GraphStep:
         return recorded.result[:count]
 
     def _record(self, images: torch.Tensor, shape: tuple[int, ...]) -> _Recorded:
-        """Return the step as a graph for inputs like these, of a shape."""
+        """Return the step recorded for a shape, with dtype and memory format of the images."""
         source = torch.zeros(shape, dtype=images.dtype, device=self._device)
         if images.dim() == 4 and images.is_contiguous(memory_format=torch.channels_last):
             source = source.contiguous(memory_format=torch.channels_last)
         with _RECORDING, torch.cuda.device(self._device):
             if self._stream is None:
-                # Of this step's own: its graphs keep the work space that cuBLAS has for a stream.
+                # One per step: its graphs keep the workspace that cuBLAS has for the stream.
                 self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             if not self._graphs:
-                # Torch gives a pool up with the last of its graphs. One serves all of them: they
-                # run one after the other, and a result is used up before the next begins.
+                # torch frees a pool with its last graph. One pool serves all graphs: they run one
+                # after the other, and a result is used before the next graph starts.
                 self._pool = torch.cuda.graph_pool_handle()
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
@@ -96,7 +101,7 @@ class GraphStep:
                     for _ in range(WARM_UP_RUNS):
                         self._step(source)
                 graph = torch.cuda.CUDAGraph()
-                # Another thread may use the device meanwhile: it loads weights or segments.
+                # Another thread may use the device meanwhile, to load weights or to segment.
                 with torch.cuda.graph(
                     graph,
                     pool=self._pool,
@@ -108,27 +113,27 @@ class GraphStep:
         return _Recorded(graph, source, result)
 
     def clear(self) -> None:
-        """Forget the graphs; `empty_cache` then gives their memory back."""
+        """Drop the graphs; `empty_cache` then returns their memory to the device."""
         self._graphs.clear()
 
 
 def full_batch(count: int) -> int:
-    """Return the power of two that a number of images is filled up to."""
+    """Return the power of two to which a number of images is padded."""
     return 1 << (count - 1).bit_length()
 
 
 def empty_cache() -> None:
-    """Give memory that torch keeps for later back to device and host."""
+    """Return memory that torch keeps for later to device and host."""
     with _RECORDING:
         torch.cuda.empty_cache()
         torch.accelerator.empty_host_cache()
 
 
 def verify(step: GraphStep, reference: Step, device: torch.device, precision: str) -> None:
-    """Run a small example through a recorded step and the one that it was made of.
+    """Compare a recorded step with its reference on a small example.
 
     Raises:
-        DeviceError: It cannot be recorded here, or computes something else.
+        DeviceError: The step cannot be recorded here, or its results differ.
         torch.OutOfMemoryError: The device has too little memory.
     """
     generator = torch.Generator().manual_seed(0)
@@ -149,9 +154,9 @@ def verify(step: GraphStep, reference: Step, device: torch.device, precision: st
         ) from problem
     finally:
         step.clear()
-    if not moved <= TOLERANCE[precision]:  # not `>`: what is no number must not pass
+    if not moved <= TOLERANCE[precision]:  # not `>`: NaN must not pass
         raise DeviceError(
-            f'The network recorded as a CUDA graph puts {moved:.1%} of the probability elsewhere '
-            f'than the reference on {device}; expected at most {TOLERANCE[precision]:.0%}: choose '
+            f'The network recorded as a CUDA graph differs from the reference by {moved:.1%} of '
+            f'the probability on {device}; expected at most {TOLERANCE[precision]:.0%}: choose '
             "backend 'eager'."
         )

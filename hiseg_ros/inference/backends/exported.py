@@ -16,7 +16,7 @@ from hiseg_ros.types import ImageSize, RgbImage
 
 
 class ExportedBackend(ABC):
-    """Takes (1, h, w, 3) uint8, since normalisation is part of an exported network."""
+    """Runs an exported network on (1, h, w, 3) uint8: normalisation is part of the network."""
 
     name: str
     device: str

@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A network for inference alone: batch norms folded into convolutions, weights cast once."""
+"""A network for inference alone: batch norms folded into convolutions, weights cast once.
+
+torch folds a given pair of modules and torch.fx finds pairs only in networks that it can trace;
+here the pairs are found by running the network once.
+"""
 
 from __future__ import annotations
 
@@ -14,33 +18,33 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from hiseg_ros.model.network import HierarchicalNetwork
 
 EXAMPLE = (1, 3, 64, 64)
-"""(N, 3, h, w) of the input that shows which norm follows which convolution."""
+"""(N, 3, h, w) of the input with which norms and convolutions are paired."""
 
 LARGEST_DIFFERENCE = 1e-3
-"""Between the probabilities of both networks: beyond it the folding was wrong."""
+"""Largest difference between the probabilities of both networks if the folding is correct."""
 
 
 def fast_network(
     network: HierarchicalNetwork, half: torch.dtype | None = None
 ) -> HierarchicalNetwork:
-    """Return a copy that computes the same with fewer kernels.
+    """Return a copy with the same results and fewer kernels.
 
     Args:
-        network: On the CPU, in float32 and evaluation mode; stays as it is.
-        half: Type of the convolutions' weights for autocast to that type, which then has nothing
-            left to cast; None leaves them in float32.
+        network: On the CPU, in float32 and evaluation mode; it is not changed.
+        half: Dtype for the weights of the convolutions, so that autocast to it has nothing left
+            to cast; None leaves them in float32.
     """
     fast = _folded(network)
     if half is not None:
         for module in fast.modules():
-            if type(module) in (nn.Conv2d, nn.Linear):  # subclasses compute their weights
+            if type(module) in (nn.Conv2d, nn.Linear):  # subclasses may compute their weights
                 module.to(half)
     return fast
 
 
 @torch.no_grad()
 def _folded(network: HierarchicalNetwork) -> HierarchicalNetwork:
-    """Return a copy with batch norms folded, or a plain copy where that changes the result."""
+    """Return a copy with folded batch norms, or a plain copy where that changes the results."""
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(EXAMPLE, generator=generator)
     folded = copy.deepcopy(network)
@@ -50,7 +54,7 @@ def _folded(network: HierarchicalNetwork) -> HierarchicalNetwork:
         fused = fuse_conv_bn_eval(convolution, norm)
         folded.set_submodule(name_of[convolution], fused)
         folded.set_submodule(name_of[norm], _without_norm(norm))
-    # A network that uses a convolution's output beside the norm, too, would show here.
+    # They differ in a network that also uses a convolution's output without the norm.
     same = (folded(example) - network(example)).abs().max() <= LARGEST_DIFFERENCE
     return folded if same else copy.deepcopy(network)
 
@@ -60,7 +64,7 @@ def _convolutions_before_norms(
 ) -> dict[nn.BatchNorm2d, nn.Conv2d]:
     """Return, for each batch norm whose input is a convolution's output, that convolution.
 
-    Modules are not registered in the order in which they run, so the network is watched at work.
+    Modules are not registered in the order in which they run, so hooks observe a forward pass.
     """
     outputs: list[tuple[torch.Tensor, nn.Conv2d]] = []
     pairs: dict[nn.BatchNorm2d, nn.Conv2d] = {}
@@ -75,7 +79,7 @@ def _convolutions_before_norms(
             if output is inputs[0]:
                 pairs[module] = made_by
 
-    # Of subclasses with arithmetic of their own nothing is known.
+    # Subclasses may compute something else.
     hooks = [
         module.register_forward_hook(note_output)
         if type(module) is nn.Conv2d
@@ -90,5 +94,5 @@ def _convolutions_before_norms(
 
 
 def _without_norm(norm: nn.BatchNorm2d) -> nn.Module:
-    """Return what a norm does after it has normalised: timm's holds the activation."""
+    """Return what is left of a norm without the normalisation: timm's contains the activation."""
     return nn.Sequential(norm.drop, norm.act) if type(norm) is BatchNormAct2d else nn.Identity()

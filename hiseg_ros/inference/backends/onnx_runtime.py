@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The backends of ONNX Runtime: an exported file on the CPU, on CUDA, or in TensorRT."""
+"""The backends 'onnx_runtime' and 'tensorrt': an exported file in ONNX Runtime, on CPU or GPU."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from hiseg_ros.threads import thread_count
 CPU, CUDA, TENSORRT = 'CPUExecutionProvider', 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
 
 ERRORS_ONLY = 3
-"""Severity from which ONNX Runtime writes to standard error."""
+"""Lowest severity that ONNX Runtime writes to standard error."""
 
 MAX_SIZES = 4
 """Input sizes whose TensorRT engines stay loaded; each has its own memory on the device."""
 
 
 class OnnxRuntimeBackend(ExportedBackend):
-    """An exported network in ONNX Runtime; as 'tensorrt', compiled for every input size it meets.
+    """An exported network in ONNX Runtime; as 'tensorrt', compiled for every input size.
 
-    Compiling takes minutes; what it makes stays in the user's cache folder for the next process.
+    TensorRT compiles for minutes; its engines are kept in the user's cache folder.
     """
 
     def __init__(
@@ -54,17 +54,18 @@ class OnnxRuntimeBackend(ExportedBackend):
 
         Args:
             path: File written by `hiseg export`.
-            inputs: Rule for its input size; a fixed size of the file is taken over.
-            device: 'auto' (CUDA where ONNX Runtime gets it to work), 'cpu', 'cuda' or 'cuda:N'.
-            precision: That of the file: 'float32', or 'int8' if it is quantized; 'tensorrt' also
-                computes in 'float16'.
-            name: 'onnx_runtime', or 'tensorrt', which is never taken unasked.
+            inputs: Rule for its input size; a fixed size of the file takes precedence.
+            device: 'auto' (CUDA where it works in ONNX Runtime, else CPU), 'cpu', 'cuda' or
+                'cuda:N'.
+            precision: Precision of the file: 'float32', or 'int8' if it is quantized; 'tensorrt'
+                also supports 'float16'.
+            name: 'onnx_runtime' or 'tensorrt'.
 
         Raises:
-            CheckpointError: ONNX Runtime cannot load the file, or it has another input.
-            ConfigError: The file has a fixed size, and an input height is asked for; or the cache
-                folder cannot be written.
-            DeviceError: ONNX Runtime has no such device here, or it fails.
+            CheckpointError: ONNX Runtime cannot load the file, or its input is of another kind.
+            ConfigError: The file has a fixed size and another input height is requested; or the
+                cache folder cannot be written.
+            DeviceError: ONNX Runtime has no such device here, or the device fails.
         """
         self.name, self.precision = name, precision
         self._path = path
@@ -94,7 +95,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         return nodes
 
     def _fallen_back(self, session: Any) -> str:
-        """Return why a session does not run where it was to, '' if it does."""
+        """Return why a session does not run on the requested device, '' if it does."""
         wanted = TENSORRT if self._cache else CUDA
         if self._index is None or wanted in session.get_providers():
             return ''
@@ -113,10 +114,10 @@ class OnnxRuntimeBackend(ExportedBackend):
         return session
 
     def _open(self, shape: Sequence[int] = ()) -> Any:
-        """Return a session, for inputs of one shape where one is given.
+        """Return a session; with a shape, one for inputs of that shape alone.
 
-        Open sides are then closed in the graph: TensorRT plans once for them, and not anew for
-        every range of sizes that it has seen.
+        Open sides of the graph are then fixed, so TensorRT plans for one size, and not again for
+        every range of sizes.
         """
         options = session_options()
         for side, length in zip(self._sides if shape else (), shape, strict=True):
@@ -132,7 +133,7 @@ class OnnxRuntimeBackend(ExportedBackend):
                 return onnxruntime.InferenceSession(str(self._path), options, providers=providers)
         except HisegError:
             raise
-        except Exception as problem:  # its errors share no family
+        except Exception as problem:  # its errors have no common base class
             raise CheckpointError(
                 f'ONNX Runtime {onnxruntime.__version__} cannot load {self._path} '
                 f'({reason_of(problem)}); expected a file written by `hiseg export`.'
@@ -155,9 +156,9 @@ def _cuda_index(device: str, name: str) -> int | None:
     """Return the number of a CUDA device, None for the CPU.
 
     Raises:
-        DeviceError: This ONNX Runtime, or this machine, has none.
+        DeviceError: This ONNX Runtime or this machine does not support the device.
     """
-    # What ONNX Runtime lists is what it was built with, not what works here.
+    # The list of ONNX Runtime says what it was built with, not what works here.
     wanted = TENSORRT if name == 'tensorrt' else CUDA
     is_there = wanted in onnxruntime.get_available_providers() and has_cuda_driver()
     if wanted == CUDA and (device == 'cpu' or (device == 'auto' and not is_there)):
@@ -177,7 +178,7 @@ def _providers(index: int | None) -> list[Any]:
     if index is None:
         return [CPU]
     if hasattr(onnxruntime, 'preload_dlls'):
-        # pip's CUDA and cuDNN lie where no loader looks. It prints what it misses.
+        # Finds CUDA and cuDNN in pip's packages. It prints what is missing to standard output.
         with redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls()
     return [(CUDA, {'device_id': index}), CPU]
@@ -187,16 +188,16 @@ def _tensorrt_options(index: int | None, folder: Path, precision: str) -> dict[s
     """Return TensorRT's options.
 
     Raises:
-        ConfigError: The folder for what it compiles cannot be made.
+        ConfigError: The folder for its engines cannot be created.
     """
     with suppress(ImportError):
-        import_module('tensorrt')  # loads pip's libraries, which ONNX Runtime does not find
+        import_module('tensorrt')  # loads the libraries of pip, which ONNX Runtime does not find
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise ConfigError(
-            f'TensorRT cannot keep what it compiles ({problem}); expected a folder that can be '
-            'written: set XDG_CACHE_HOME to another.'
+            f'TensorRT cannot store its engines ({problem}); expected a writable folder: set '
+            'XDG_CACHE_HOME to another one.'
         ) from problem
     return {
         'device_id': index,
@@ -209,6 +210,6 @@ def _tensorrt_options(index: int | None, folder: Path, precision: str) -> dict[s
 
 
 def _engines_folder(path: Path) -> Path:
-    """Return where TensorRT's engines of a file are kept."""
+    """Return the folder for TensorRT's engines of a file."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return cache_folder() / 'tensorrt' / f'{digest}_{onnxruntime.__version__}'

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The backend of OpenVINO: an exported file on the CPU, in float32, bfloat16 or int8."""
+"""The backend 'openvino': an exported file on the CPU, in float32, bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from hiseg_ros.inference.backends.tree_planes import TreePlanes
 
 # OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
-# sends nothing of itself, and the fork has the node's signal handlers: where there is no network
-# it does not go when told to, and the end of the process waits for it for ever. Without that
-# module OpenVINO takes a stub of its own.
+# reports nothing, and the fork inherits the node's signal handlers: without a network it ignores
+# requests to end, and the exit of the process waits for it forever. Without that module OpenVINO
+# uses a stub.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 from openvino import opset13  # noqa: E402
 
 MAX_SIZES = 6
-"""Input sizes kept compiled: for a size that is known OpenVINO plans memory and layouts ahead and
-is a third faster than for an open one. Cameras of so many sizes may share an engine; with one
-more each image would be compiled for, which takes longer than to run it."""
+"""Input sizes that stay compiled: with a fixed size OpenVINO plans memory and layouts ahead and is
+a third faster than with an open one. Cameras of so many sizes may share an engine; with one more
+every image would wait for a compilation, which takes longer than the network."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
@@ -58,17 +58,17 @@ class OpenVinoBackend(ExportedBackend):
 
         Args:
             path: File written by `hiseg export`.
-            inputs: Rule for its input size; a fixed size of the file is taken over.
+            inputs: Rule for its input size; a fixed size of the file takes precedence.
             device: 'auto' or 'cpu'.
-            precision: 'float32', 'bfloat16' where the CPU computes in it, or 'int8' for a
-                quantized file; what that leaves in float is bfloat16 where the CPU has it.
-            taxonomy: Tree of the nodes; with it the file's own arithmetic of the tree is left
-                out where it can be, and done by a faster loop.
+            precision: 'float32', 'bfloat16' if the CPU supports it, or 'int8' for a quantized
+                file, whose other layers are in bfloat16 if the CPU supports it.
+            taxonomy: Tree of the nodes. With it the arithmetic of the tree is removed from the
+                graph where possible and computed by the faster `tree_planes`.
 
         Raises:
-            CheckpointError: OpenVINO cannot read the file, or it has another input.
-            ConfigError: The CPU has no bfloat16, or the file has a fixed size, and an input
-                height is asked for.
+            CheckpointError: OpenVINO cannot read the file, or its input is of another kind.
+            ConfigError: The CPU has no bfloat16, or the file has a fixed size and another input
+                height is requested.
             DeviceError: The device is not the CPU.
         """
         if device not in ('auto', 'cpu'):
@@ -100,12 +100,12 @@ class OpenVinoBackend(ExportedBackend):
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         request = self._requests.get(images.shape, lambda: self.request(images.shape))
-        # The results are the request's own memory: they grow with the tree, and most is read once.
+        # The results stay in the request's memory: they are large, and mostly read once.
         results = request.infer([images], share_inputs=True, share_outputs=True)
         return self.planes([result[0] for result in results.values()])
 
     def planes(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return the (V, h, w) nodes that results of a request say; valid until the next call."""
+        """Return the (V, h, w) node probabilities for a request's results; until the next call."""
         return self._tree(results) if self._tree else results[0]
 
     def request(self, shape: tuple[int, ...], **settings: Any) -> Any:
@@ -113,7 +113,7 @@ class OpenVinoBackend(ExportedBackend):
 
         Args:
             shape: (1, h, w, 3).
-            settings: Of OpenVINO, beside those of every request.
+            settings: Settings of OpenVINO beside those of every request.
         """
         model = self._model.clone()
         model.reshape({0: list(shape)})
@@ -127,15 +127,15 @@ class OpenVinoBackend(ExportedBackend):
 
 
 def _without_tree(model: Any, taxonomy: Taxonomy | None) -> tuple[Any, TreePlanes | None]:
-    """Return a model that ends with the odds of every child, and what makes nodes of them.
+    """Return a model that ends with the odds of every child, and the loop for what follows.
 
-    Channels come last, as a CPU's convolutions leave them. The model is returned as it is, alone,
-    where it does not hold the classifiers of this tree by the names of `hiseg export`: such as a
-    flat network.
+    The odds have their channels last, as convolutions on a CPU compute them. A model without the
+    classifiers of this tree under the names of `hiseg export`, such as a flat network, is returned
+    unchanged with None.
     """
     if taxonomy is None:
         return model, None
-    # Needs numba, which whoever only asks what this CPU can do may lack.
+    # Imports numba, which may be missing where only `has_bfloat16` is called.
     from hiseg_ros.inference.backends.tree_planes import tree_of
 
     of_name = {operation.get_friendly_name(): operation for operation in model.get_ops()}
@@ -156,28 +156,28 @@ def _without_tree(model: Any, taxonomy: Taxonomy | None) -> tuple[Any, TreePlane
 
 
 def settings_of(precision: str) -> dict[str, Any]:
-    """Return what a network is compiled with; int8 leaves some of it to bfloat16 where it can."""
+    """Return OpenVINO's settings for a precision."""
     in_float = 'bfloat16' if has_bfloat16() else 'float32'
     return {
         'INFERENCE_NUM_THREADS': thread_count(),
         'INFERENCE_PRECISION_HINT': HINTS[in_float if precision == 'int8' else precision],
         'PERFORMANCE_HINT': 'LATENCY',
-        # Other processes of a robot have their own ideas about cores.
+        # Other processes of a robot use the same cores.
         'ENABLE_CPU_PINNING': False,
     }
 
 
 @lru_cache(maxsize=1)
 def shared_core() -> Any:
-    """Return OpenVINO's core, one for the life of the process.
+    """Return OpenVINO's core, which lives as long as the process.
 
-    Its CPU part gives the calling thread an alternate stack for signals, and takes the memory away
-    when the core goes. If another thread lets it go, the next signal that reaches the first one (a
-    child's end, an alarm) is a segmentation fault.
+    Its CPU plugin sets an alternate signal stack for the calling thread, and frees that memory
+    with the core. If another thread released the core, the next signal in the first thread (the
+    end of a child, an alarm) would be a segmentation fault.
     """
     return openvino.Core()
 
 
 def has_bfloat16() -> bool:
-    """Return whether this CPU computes in bfloat16."""
+    """Return whether this CPU supports bfloat16."""
     return 'BF16' in shared_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')

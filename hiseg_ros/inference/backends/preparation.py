@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The preprocessing at the input size that a backend of torch uses now."""
+"""The preprocessing of the torch backends, as a step that CUDA graphs can record."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from hiseg_ros.types import ImageSize
 
 
 class Preparation:
-    """From the bytes of one image to the network's input, as a step that can be recorded."""
+    """From one uint8 image to the network's input, at the usual or the reduced size."""
 
     def __init__(
         self, preprocessing: Preprocessing, device: torch.device, input_height: int
     ) -> None:
-        """Keep the rules.
+        """Create the step.
 
         Args:
-            preprocessing: Of the weights.
-            device: Where it happens.
+            preprocessing: That of the weights.
+            device: Device on which it runs.
             input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
         """
         self.preprocessing = preprocessing
         self.is_reduced = False
-        """Whether the input is smaller, since memory is short."""
+        """Whether the input is reduced because memory is short; may be set between images."""
         self._device = device
         self._input_height = input_height
 
@@ -35,7 +35,7 @@ class Preparation:
         return self.preprocessing.input_size(image_size, self.height(image_size))
 
     def height(self, image_size: ImageSize) -> int:
-        """Return the shorter side of the network's input; 0 for the weights' rule."""
+        """Return the shorter side of the network's input in pixels; 0 for the weights' rule."""
         if not self.is_reduced:
             return self._input_height
         usual = self.preprocessing.input_size(image_size, self._input_height)

@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A camera image made smaller with training's filter, on all threads, for the CPU backends.
+"""Antialiased reduction of a camera image on all threads, for the CPU backends.
 
-A triangle as wide as the reduction, as Pillow's and torch's antialiased bilinear filters; their
-results differ by their rounding alone. Pillow needs six times as long: it works on one thread and
-repacks the image first.
+The filter is that of training: a triangle as wide as the reduction, as in Pillow and torch, whose
+results differ only by rounding. OpenCV has no such filter, and Pillow takes six times as long: it
+uses one thread and repacks the image first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize, RgbImage
 
 Taps = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
-"""For each place of the result: the first source, how many there are, and (n, most) weights."""
+"""For each of n places in the result: index of the first source, number of sources, and their
+weights (n, most)."""
 
 ROUND = np.float32(0.5)
 
@@ -29,7 +30,7 @@ def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
 
     Args:
         rgb: (H, W, 3) uint8, C-contiguous.
-        size: (h, w); a side may also stay or grow, which then interpolates.
+        size: (h, w); a side that stays or grows is interpolated.
 
     Returns:
         (h, w, 3) uint8.
@@ -48,16 +49,16 @@ def reduced(rgb: RgbImage, size: ImageSize) -> NDArray[np.uint8]:
 
 
 def warm_up() -> None:
-    """Compile the loop, or load it from the cache, so that no image waits for it."""
+    """Compile the loop or load it from the cache, so that no image waits for it."""
     image = np.zeros((4, 4, 3), np.uint8)
-    for is_writable in (True, False):  # numba compiles for each; images of bags are read-only
+    for is_writable in (True, False):  # compiled for each; images from messages are read-only
         image.flags.writeable = is_writable
         reduced(image, (2, 2))
 
 
 @lru_cache(maxsize=32)
 def _taps(source: int, target: int) -> Taps:
-    """Return a triangle's weights, from `source` places to `target`."""
+    """Return the weights of the triangle, from `source` places to `target` places."""
     step = source / target
     reach = max(step, 1.0)
     centres = (np.arange(target) + 0.5) * step
@@ -84,7 +85,7 @@ def _reduce_rows(
     columns: NDArray[np.int32],
     column_weights: NDArray[np.float32],
 ) -> None:
-    """Fill rows of the target: down a line of the image first, then along that line."""
+    """Fill rows of the target: sum up rows of the source first, then pixels along that sum."""
     line = np.empty(source.shape[1], np.float32)
     for y in range(first_row, last_row):
         line[:] = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Memory of the host that a GPU reads by itself: one copy a frame."""
+"""Pinned host memory, from which a GPU copies images asynchronously."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.types import RgbImage
 
 MAX_SIZES = 8
-"""Image sizes that memory is kept for, those used last."""
+"""Image sizes whose memory is kept, those used last."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,22 @@ class _Piece:
     pixels: torch.Tensor
     """(H, W, 3) uint8."""
     was_read: torch.cuda.Event | None
-    """Of the device's last copy; None where copies are complete at once."""
+    """Recorded after the device's last copy; None on the CPU, where copies are synchronous."""
 
 
 class Staging:
-    """Pinned memory, one piece per image size."""
+    """Pinned memory, one block per image size."""
 
     def __init__(self, device: torch.device) -> None:
-        """Keep the device; memory is taken at the first image of each size."""
+        """Create it for a device; memory is allocated at the first image of each size."""
         self._device = device
         self._pieces: LastUsed[_Piece] = LastUsed(MAX_SIZES)
 
     @contextmanager
     def held(self, rgb: RgbImage) -> Iterator[torch.Tensor]:
-        """Give an image's (H, W, 3) uint8 pixels, to be copied to the device inside.
+        """Yield an image's (H, W, 3) uint8 pixels in pinned memory, to copy to the device inside.
 
-        The copies may be complete only in the device's order of work; the image may change at
-        once.
+        The copies may be asynchronous on the current stream; the image may change at once.
         """
         piece = self._pieces.get(rgb.shape, lambda: self._piece(rgb.shape))
         if piece.was_read is not None:
@@ -59,5 +58,5 @@ class Staging:
         return _Piece(pixels, was_read)
 
     def clear(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._pieces.clear()

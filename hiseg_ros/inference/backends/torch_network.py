@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The backends of torch: a step of the network with the preprocessing around it."""
+"""The backends of torch: a step of the network, and the preprocessing before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hiseg_ros.types import ImageSize, RgbImage
 
 
 class TorchBackend:
-    """A step of torch with the preprocessing around it.
+    """A step of the network, and the preprocessing before it.
 
     Where the step is recorded as CUDA graphs, the preprocessing is too.
     """
@@ -32,7 +32,16 @@ class TorchBackend:
         precision: str,
         input_height: int,
     ) -> None:
-        """Keep the step, which must be on the device."""
+        """Create the backend.
+
+        Args:
+            name: 'eager', 'compile' or 'cuda_graph'.
+            step: The network, on the device.
+            preprocessing: That of the weights.
+            device: CPU or CUDA device.
+            precision: 'float32', 'bfloat16' or 'float16'.
+            input_height: Shorter side of the network input in pixels; 0 = the weights' rule.
+        """
         self._name = name
         self._step: Step | None = step
         self._device = device
@@ -68,11 +77,11 @@ class TorchBackend:
         """Use a smaller input from the next image on, or no longer."""
         if is_reduced != self._preparation.is_reduced:
             self._preparation.is_reduced = is_reduced
-            self.free_cache()  # graphs of the other size would stay beside the new ones
+            self.free_cache()  # graphs of the other size would keep their memory
         return True
 
     def free_cache(self) -> None:
-        """Give graphs, and the memory that torch keeps for later, back to the device."""
+        """Drop the graphs, and return memory that torch keeps for later to the device."""
         for graphs in self._graphs:
             graphs.clear()
         if self._device.type == 'cuda':
@@ -86,7 +95,7 @@ class TorchBackend:
                 return self._preparation.preprocessing.prepare(rgb, self._device, height)
             with self._staging.held(rgb) as pixels:
                 images = self._prepare(pixels[None])
-            # A graph writes over its result, and a batch is prepared image by image.
+            # A graph overwrites its result, and a batch is prepared image by image.
             return images.clone() if self._graphs else images
 
     def node_probabilities(self, images: torch.Tensor) -> torch.Tensor:
@@ -99,11 +108,11 @@ class TorchBackend:
 
     @property
     def batch_pays(self) -> bool:
-        """Whether a batch takes less time than its images one after the other.
+        """Whether a batch is faster than its images one after the other.
 
-        A CPU is busy with one image. Compiling for one more size of batch takes tens of seconds,
-        too long for a drive on which cameras come and go; recording a graph is a few runs of the
-        network, once for 1, 2, 3 or 4, and 5 to 8 images.
+        It is not on a CPU, which one image keeps busy, nor with 'compile': compiling for another
+        batch size takes tens of seconds, too long while cameras come and go. Recording a graph
+        takes a few runs of the network, once each for 1, 2, 3 to 4, and 5 to 8 images.
         """
         return self._device.type == 'cuda' and self._name != 'compile'
 
@@ -111,7 +120,7 @@ class TorchBackend:
         """Return (N, V, h, w) float32 on the device, complete when this returns.
 
         Args:
-            images: N of what `prepare` returned, all for one input size.
+            images: N results of `prepare`, all of one input size.
 
         Raises:
             RuntimeError: The backend is closed.
@@ -124,12 +133,12 @@ class TorchBackend:
         with torch.inference_mode():
             nodes = self._step(images)
         if self._device.type == 'cuda':
-            # Not the whole device: another thread may be recording a graph on it.
+            # The stream, not the whole device: another thread may be recording a graph on it.
             torch.cuda.current_stream(self._device).synchronize()
         return nodes
 
     def close(self) -> None:
-        """Give the network's memory back; closing twice does no harm."""
+        """Free the network's memory; closing twice does no harm."""
         for graphs in self._graphs:
             graphs.clear()
         self._step, self._prepare, self._graphs = None, self._preparation, ()

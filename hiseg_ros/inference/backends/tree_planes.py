@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the odds of every child to the probability of every node, in one pass on the CPU.
 
-A runtime takes a dozen passes over planes of the whole grid for that: splitting, adding up,
-dividing, multiplying, joining, and putting channels behind each other into planes of their own.
-Here the numbers of some grid points stay in the cache from the first step to the last.
+A runtime makes a dozen passes over the whole grid for that: it splits, sums, divides, multiplies,
+joins, and moves channels from last to first. Here a few grid points at a time stay in the CPU's
+cache from the first step to the last.
 """
 
 from __future__ import annotations
@@ -23,33 +23,32 @@ ROOT = 0
 """Node id of the root."""
 
 POINTS = 128
-"""Neighbouring grid points that are worked on together, channels first; their odds fit into a
-core's first cache."""
+"""Neighbouring grid points that are computed together; their odds fit into the L1 cache."""
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Neighbouring classifiers whose children come out of one convolution."""
+    """Neighbouring classifiers whose children are the channels of one convolution."""
 
     parents: NDArray[np.int32]
     """(K,) node id of each classifier's node."""
 
     start: NDArray[np.int32]
-    """(K + 1,): classifier k's children are the channels from start[k] to start[k + 1]."""
+    """(K + 1,): classifier k's children are the channels start[k] to start[k + 1] - 1."""
 
     children: NDArray[np.int32]
     """(C,) node id of each channel."""
 
 
 class TreePlanes:
-    """Fills in planes of all nodes, in memory of its own."""
+    """Computes the planes of all nodes, in memory that it keeps."""
 
     def __init__(self, packs: Sequence[Pack], nodes: int) -> None:
-        """Compile the loop, or load it from the cache, so that no image waits for it.
+        """Compile the loop or load it from the cache, so that no image waits for it.
 
         Args:
-            packs: Of all classifiers, each before those of its children.
-            nodes: Of the tree, the root included.
+            packs: All classifiers, each before those of its children.
+            nodes: Number of nodes of the tree, the root included.
         """
         self._packs = packs
         self._planes = np.empty((nodes, 1, 1), np.float32)
@@ -58,7 +57,7 @@ class TreePlanes:
     def __call__(self, odds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the probability of every node; valid until the next call.
 
-        A child has its parent's probability, times its own odds over those of all siblings.
+        A child's probability is that of its parent times its share of the odds of all siblings.
 
         Args:
             odds: (h, w, C) of each pack, float32, C-contiguous, positive: exponentials of logits.
@@ -82,14 +81,14 @@ class TreePlanes:
 
 
 def tree_of(taxonomy: Taxonomy, widths: Sequence[int]) -> TreePlanes | None:
-    """Return what fills in the nodes behind convolutions that hold all classifiers in order.
+    """Return the loop for convolutions that contain all classifiers of a tree in order.
 
     Args:
         taxonomy: Tree of the classifiers.
-        widths: Channels of each convolution.
+        widths: Number of channels of each convolution.
 
     Returns:
-        None where the widths are not those of whole classifiers of this tree.
+        The loop, or None where the widths do not fit the classifiers of this tree.
     """
     packs = []
     waiting = list(taxonomy.classifiers)
@@ -116,7 +115,7 @@ def _fill(
     children: NDArray[np.int32],
     planes: NDArray[np.float32],
 ) -> None:
-    """Fill in the children of a pack's classifiers in some rows."""
+    """Fill the planes of a pack's children in some rows."""
     width, channels = odds.shape[1:]
     share = np.empty(POINTS, np.float32)
     turned = np.empty((channels, POINTS), np.float32)

@@ -169,7 +169,7 @@ def test_a_label_gets_the_node_that_is_asked_for(street: Taxonomy) -> None:
     [
         ({'trea': 'Nature'}, r"the label 'trea'; expected one of the network: \['bicyclist'"),
         ({'Tree': 'Vegetatoin'}, r"node 'Vegetatoin'; .*such as 'Vegetation'"),
-        ({'Tree': 'Sky'}, r"'Sky' and 'Tree' both mean the node 'Sky'.*--node 'Tree=NODE'"),
+        ({'Tree': 'Sky'}, r"'Sky' and 'Tree' both have the node 'Sky'.*--node 'Tree=NODE'"),
     ],
 )
 def test_nodes_that_do_not_fit_are_refused(

@@ -82,12 +82,12 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match='cannot be read as ONNX'):
         open_flat_network(path)
     path.write_bytes(b'')
-    with pytest.raises(CheckpointError, match='holds no network'):
+    with pytest.raises(CheckpointError, match='has no network'):
         open_flat_network(path)
     model = onnx.load(write_network(path, 19))
     helper.set_model_props(model, {INFO_KEY: '{}'})
     onnx.save(model, path)
-    with pytest.raises(CheckpointError, match='already is a file of `hiseg export`'):
+    with pytest.raises(CheckpointError, match='is already a file of `hiseg export`'):
         open_flat_network(path)
     model = onnx.load(write_network(path, 19))
     model.graph.node.append(helper.make_node('Identity', ['classes'], ['hiseg_x']))
@@ -159,10 +159,10 @@ def test_several_inputs_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('shape', 'kind', 'words'),
     [
-        (['n', 1, 'h', 'w'], TensorProto.FLOAT, r'\(n, 1, h, w\); expected three colours'),
+        (['n', 1, 'h', 'w'], TensorProto.FLOAT, r'\(n, 1, h, w\); expected three channels'),
         (['n', 3, 'h'], TensorProto.FLOAT, r'float of shape \(n, 3, h\); expected an image'),
         (['n', 3, 'h', 'w'], TensorProto.DOUBLE, r'double of shape .*; expected an image'),
-        ([4, 3, 'h', 'w'], TensorProto.FLOAT, 'takes 4 images at once'),
+        ([4, 3, 'h', 'w'], TensorProto.FLOAT, 'has batch size 4; expected 1 or an open one'),
         ([1, 3, 64, 'w'], TensorProto.FLOAT, 'height and width both fixed or both open'),
     ],
 )

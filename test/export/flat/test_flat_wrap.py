@@ -41,7 +41,7 @@ def street() -> Taxonomy:
 
 
 @pytest.fixture(scope='module')
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """Return a (64, 96, 3) uint8 image of large areas with soft borders."""
     coarse = np.random.default_rng(7).integers(0, 256, (4, 6, 3)).astype(np.float32)
     fine = cv2.resize(coarse, (96, 64), interpolation=cv2.INTER_CUBIC)
@@ -49,12 +49,12 @@ def picture() -> np.ndarray:
 
 
 def wrapped(
-    path: Path, picture: np.ndarray, tree: Taxonomy, mapping: str = 'cityscapes', **options: Any
+    path: Path, image: np.ndarray, tree: Taxonomy, mapping: str = 'cityscapes', **options: Any
 ) -> tuple[Wrapped, Path]:
     """Wrap a network and return what became of it, and the file."""
     output = path.with_name('wrapped.onnx')
     given = {'preprocessing': RULE, **options}
-    return wrap_flat(path, output, tree, [picture], WrapOptions(mapping=mapping, **given)), output
+    return wrap_flat(path, output, tree, [image], WrapOptions(mapping=mapping, **given)), output
 
 
 def scores_of(path: Path, rgb: np.ndarray, *, bgr: bool = False) -> np.ndarray:
@@ -77,14 +77,14 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(('program', 'bgr'), list(zip(RUNTIMES, (True, False), strict=False)))
 def test_classes_come_out_as_the_arithmetic_says(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, program: str, bgr: bool
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, program: str, bgr: bool
 ) -> None:
     """Preprocessing, softmax and mapping computed again by hand; parents are sums."""
     path = write_network(tmp_path / 'flat.onnx', 19, 'resize')
-    result, output = wrapped(path, picture, street, bgr=bgr)
+    result, output = wrapped(path, image, street, bgr=bgr)
     engine = Engine(output, device='cpu', backend=program)
-    values = engine.segment(picture).probabilities.values
-    expected = softmax(scores_of(path, picture, bgr=bgr))
+    values = engine.segment(image).probabilities.values
+    expected = softmax(scores_of(path, image, bgr=bgr))
     assert values.shape == (len(street), 16, 24)
     for one, mass in zip(result.classes, expected, strict=True):
         np.testing.assert_allclose(values[one.node_id], mass, atol=1e-4)
@@ -117,11 +117,11 @@ def test_classes_come_out_as_the_arithmetic_says(
     ],
 )
 def test_networks_of_all_kinds_are_wrapped_and_proven(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, tail: str, options: dict[str, Any]
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, tail: str, options: dict[str, Any]
 ) -> None:
     """Scores or probabilities, channels first or last, bytes or floats, with or without tail."""
     path = write_network(tmp_path / 'flat.onnx', 19, tail, **options)
-    result, output = wrapped(path, picture, street)
+    result, output = wrapped(path, image, street)
     assert [one.program for one in result.agreements] == RUNTIMES
     assert not result.failures
     for one in result.agreements:
@@ -130,8 +130,7 @@ def test_networks_of_all_kinds_are_wrapped_and_proven(
         assert one.equal_output > 0.9
         assert one.largest_difference < 1e-3
     labels = [
-        Engine(output, device='cpu', backend=program).segment(picture).labels
-        for program in RUNTIMES
+        Engine(output, device='cpu', backend=program).segment(image).labels for program in RUNTIMES
     ]
     assert all((other == labels[0]).mean() > 0.999 for other in labels)
     assert set(np.unique(labels[0])) <= {one.node_id for one in result.classes}
@@ -140,16 +139,16 @@ def test_networks_of_all_kinds_are_wrapped_and_proven(
 
 @pytest.mark.parametrize('tail', ['argmax+cast+keepdims', 'resize+argmax'])
 def test_a_label_map_is_one_hot(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, tail: str
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, tail: str
 ) -> None:
     """Where only ids are to be had; pooled to cells, and what is no class is unlabeled."""
     path = write_network(tmp_path / 'flat.onnx', 19, tail)
-    result, output = wrapped(path, picture, street, keep_tail=True)
+    result, output = wrapped(path, image, street, keep_tail=True)
     assert result.meaning.is_label_map
     assert result.stride == (4, 4)
     assert (result.classes[-1].name, result.classes[-1].node_id) == ('unlabeled', 0)
     engine = Engine(output, device='cpu')
-    values = engine.segment(picture).probabilities.values
+    values = engine.segment(image).probabilities.values
     nodes = [one.node_id for one in result.classes[:-1]]
     if 'resize' not in tail:
         assert set(np.unique(values[nodes])) == {0, 1}
@@ -158,15 +157,15 @@ def test_a_label_map_is_one_hot(
     short = tmp_path / 'short.txt'
     short.write_text('\n'.join(one.name for one in result.classes[:9]))
     result, output = wrapped(
-        path, picture, street, mapping='cityscapes_19', keep_tail=True, classes=short
+        path, image, street, mapping='cityscapes_19', keep_tail=True, classes=short
     )
     assert len(result.classes) == 10
-    labels = Engine(output, device='cpu').segment(picture).labels
+    labels = Engine(output, device='cpu').segment(image).labels
     assert 0 in labels
 
 
 def test_a_class_above_another_gets_a_plane_of_its_own(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """Background on the root: the engine's probabilities keep to the nodes, labels hold it."""
     mapping = tmp_path / 'mine.yaml'
@@ -178,12 +177,12 @@ def test_a_class_above_another_gets_a_plane_of_its_own(
         '  - {id: 3, name: person, nodes: [Human]}\n'
     )
     path = write_network(tmp_path / 'flat.onnx', 4)
-    result, output = wrapped(path, picture, street, str(mapping))
+    result, output = wrapped(path, image, street, str(mapping))
     info = read_info(output)
     assert max(place.plane for place in info.walk) > len(street)
     for program in RUNTIMES:
         engine = Engine(output, device='cpu', backend=program)
-        found = engine.segment(picture)
+        found = engine.segment(image)
         values = found.probabilities.values
         assert len(values) == len(street)
         np.testing.assert_allclose(values[list(street.leaves)].sum(0), 1, atol=1e-5)
@@ -193,13 +192,13 @@ def test_a_class_above_another_gets_a_plane_of_its_own(
     assert result.agreements[0].equal_sure == 1
 
 
-def test_the_file_says_what_it_is(tmp_path: Path, street: Taxonomy, picture: np.ndarray) -> None:
+def test_the_file_says_what_it_is(tmp_path: Path, street: Taxonomy, image: np.ndarray) -> None:
     """Taxonomy, size rule and a card; the network's own metadata stay."""
     path = write_network(tmp_path / 'flat.onnx', 19)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {'author': 'somebody'})
     onnx.save(model, path)
-    _, output = wrapped(path, picture, street, name='mine', licence='MIT')
+    _, output = wrapped(path, image, street, name='mine', licence='MIT')
     onnx.checker.check_model(str(output), full_check=True)
     info = read_info(output)
     assert info.taxonomy == street
@@ -214,43 +213,43 @@ def test_the_file_says_what_it_is(tmp_path: Path, street: Taxonomy, picture: np.
 
 
 def test_a_fine_output_is_pooled_to_cells(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """To four pixels, or as asked for; where the sides do not allow it, to the next that do."""
     path = write_network(tmp_path / 'flat.onnx', 19, stride=1, peak=0.5)
     for stride in (1, 4):
-        result, output = wrapped(path, picture, street, stride=stride)
+        result, output = wrapped(path, image, street, stride=stride)
         assert result.stride == (stride, stride)
-        values = Engine(output, device='cpu').segment(picture).probabilities.values
+        values = Engine(output, device='cpu').segment(image).probabilities.values
         assert values.shape[1:] == (64 // stride, 96 // stride)
     path = write_network(tmp_path / 'flat.onnx', 19, stride=1, size=(63, 99), batch=1, peak=0.5)
-    assert wrapped(path, picture, street)[0].stride == (3, 3)
+    assert wrapped(path, image, street)[0].stride == (3, 3)
 
 
 def test_a_network_for_one_size_takes_no_other(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """Its own is kept, an open one may be closed."""
     fixed = write_network(tmp_path / 'flat.onnx', 19, size=(64, 64), batch=1)
-    _, output = wrapped(fixed, picture, street)
-    assert Engine(output, device='cpu').segment(picture).probabilities.values.shape[1:] == (16, 16)
-    with pytest.raises(ConfigError, match='--size is 96x96, but .* only takes 64x64'):
-        wrapped(fixed, picture, street, size=(96, 96))
+    _, output = wrapped(fixed, image, street)
+    assert Engine(output, device='cpu').segment(image).probabilities.values.shape[1:] == (16, 16)
+    with pytest.raises(ConfigError, match='--size is 96x96, but .* has the fixed size 64x64'):
+        wrapped(fixed, image, street, size=(96, 96))
     path = write_network(tmp_path / 'flat.onnx', 19)
-    _, output = wrapped(path, picture, street, size=(32, 48))
-    assert Engine(output, device='cpu').segment(picture).probabilities.values.shape[1:] == (8, 12)
+    _, output = wrapped(path, image, street, size=(32, 48))
+    assert Engine(output, device='cpu').segment(image).probabilities.values.shape[1:] == (8, 12)
 
 
 def test_bfloat16_keeps_parents_the_sums_of_their_children(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """What is added to the graph stays in float32."""
     openvino_cpu = pytest.importorskip('hiseg_ros.inference.backends.openvino_cpu')
     if not openvino_cpu.has_bfloat16():
         pytest.skip('this CPU has no bfloat16')
-    _, output = wrapped(write_network(tmp_path / 'flat.onnx', 19), picture, street)
+    _, output = wrapped(write_network(tmp_path / 'flat.onnx', 19), image, street)
     engine = Engine(output, device='cpu', backend='openvino', precision='bfloat16')
-    values = engine.segment(picture).probabilities.values
+    values = engine.segment(image).probabilities.values
     for inner in street.inner:
         below = values[list(street.children(inner))].sum(0)
         np.testing.assert_allclose(values[inner], below, atol=1e-5)
@@ -268,13 +267,13 @@ def test_bfloat16_keeps_parents_the_sums_of_their_children(
         ),
         (19, 'scores', {'softmax': 'no'}, r'expected probabilities.*--softmax yes'),
         (19, 'scores', {'mapping': 'camvid'}, 'expected 11 or 12 classes'),
-        (1, 'scores', {}, 'holds fractions; expected two classes'),
+        (1, 'scores', {}, 'has fractions; expected at least two classes'),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(
     tmp_path: Path,
     street: Taxonomy,
-    picture: np.ndarray,
+    image: np.ndarray,
     classes: int,
     tail: str,
     options: dict[str, Any],
@@ -283,23 +282,23 @@ def test_outputs_that_do_not_fit_are_refused(
     """What was found, what was expected; nothing is written."""
     path = write_network(tmp_path / 'flat.onnx', classes, tail)
     with pytest.raises(CheckpointError, match=words):
-        wrapped(path, picture, street, **options)
+        wrapped(path, image, street, **options)
     assert [one.name for one in tmp_path.iterdir()] == ['flat.onnx']
 
 
 def test_numbers_between_0_and_1_that_are_no_probabilities_must_be_explained(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """Here they are sigmoids that the tail is asked to keep."""
     path = write_network(tmp_path / 'flat.onnx', 19, 'sigmoid')
-    with pytest.raises(CheckpointError, match=r'between 0 and 1 but sums .*--softmax yes'):
-        wrapped(path, picture, street, keep_tail=True)
-    result, _ = wrapped(path, picture, street, keep_tail=True, softmax='yes')
+    with pytest.raises(CheckpointError, match=r'between 0 and 1 and sums .*--softmax yes'):
+        wrapped(path, image, street, keep_tail=True)
+    result, _ = wrapped(path, image, street, keep_tail=True, softmax='yes')
     assert result.meaning.needs_softmax
 
 
 def test_a_network_that_does_not_run_at_a_size_says_so(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray
+    tmp_path: Path, street: Taxonomy, image: np.ndarray
 ) -> None:
     """Some graphs claim open sides and have one in them all the same."""
     path = write_network(tmp_path / 'flat.onnx', 19)
@@ -310,12 +309,12 @@ def test_a_network_that_does_not_run_at_a_size_says_so(
     model.graph.node.append(onnx.helper.make_node('Reshape', ['before', 'shape'], ['classes']))
     onnx.save(model, path)
     with pytest.raises(CheckpointError, match=r'does not run on .*\(1, 3, 64, 96\).*--size HxW'):
-        wrapped(path, picture, street)
-    assert wrapped(path, picture, street, size=(128, 128))[0].stride == (4, 4)
+        wrapped(path, image, street)
+    assert wrapped(path, image, street, size=(128, 128))[0].stride == (4, 4)
 
 
 def test_a_file_that_says_something_else_is_not_written(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two classes in each other's place."""
     real = flat_wrap.wrapped_model
@@ -326,12 +325,12 @@ def test_a_file_that_says_something_else_is_not_written(
     monkeypatch.setattr(flat_wrap, 'wrapped_model', mixed_up)
     path = write_network(tmp_path / 'flat.onnx', 19)
     with pytest.raises(CheckpointError, match=r'differs from the flat network.*it is not written'):
-        wrapped(path, picture, street)
+        wrapped(path, image, street)
     assert [one.name for one in tmp_path.iterdir()] == ['flat.onnx']
 
 
 def test_probabilities_without_any_runtime_cannot_be_proven(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says which packages do."""
     real = importlib.util.find_spec
@@ -342,11 +341,11 @@ def test_probabilities_without_any_runtime_cannot_be_proven(
         )
     path = write_network(tmp_path / 'flat.onnx', 19)
     with pytest.raises(ConfigError, match='neither onnxruntime nor openvino'):
-        wrapped(path, picture, street)
+        wrapped(path, image, street)
 
 
 def test_the_reference_may_run_in_openvino(
-    tmp_path: Path, street: Taxonomy, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, street: Taxonomy, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where ONNX Runtime is missing, the proof is the other one's alone."""
     pytest.importorskip('openvino')
@@ -357,6 +356,6 @@ def test_the_reference_may_run_in_openvino(
             lambda name: None if name == 'onnxruntime' else real(name),
         )
     path = write_network(tmp_path / 'flat.onnx', 19, 'resize+argmax')
-    result, _ = wrapped(path, picture, street)
+    result, _ = wrapped(path, image, street)
     assert [one.program for one in result.agreements] == ['openvino']
     assert result.agreements[0].equal_classes == 1
