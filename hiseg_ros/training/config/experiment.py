@@ -266,7 +266,7 @@ class TrainingConfig:
     learning_rates: dict[str, AtLeastZero] = field(default_factory=dict)
     """Factor on the learning rate of parts of the network by the beginning of their parameters'
     names, such as 'decoder.street'; the longest one that fits counts, and for the backbone this
-    comes before `backbone_learning_rate`."""
+    comes before `backbone_learning_rate`. Parts with a factor of 0 are not trained."""
     frozen_norms: tuple[str, ...] = ()
     """Parts of the network by name whose batch norms keep the statistics they start with."""
     dataset_norm: Switch = False

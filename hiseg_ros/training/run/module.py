@@ -31,6 +31,7 @@ from hiseg_ros.training.run.optimization import (
     build_optimizer,
     build_schedule,
     freeze_norm_statistics,
+    freeze_parts,
 )
 from hiseg_ros.training.run.teacher import Teacher
 
@@ -59,6 +60,7 @@ class SegmentationModule(lightning.LightningModule):
         self.network = HierarchicalNetwork(config.network, taxonomy)
         if config.dataset_norm:
             add_dataset_norms(self.network, [item.share for item in config.datasets.values()])
+        freeze_parts(self.network, config)
         self.network.to(memory_format=torch.channels_last)
         self.loss = build_loss(config.loss, table, taxonomy, config.network.head)
         self.teacher_loss: TeacherLoss | None = None

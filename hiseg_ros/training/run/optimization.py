@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -33,8 +33,7 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
         for is_decayed in (True, False):
             members[child, '', is_decayed] = []
     for name, parameter in network.named_parameters():
-        fitting = [part for part in factors if f'{name}.'.startswith(f'{part}.')]
-        part = max(fitting, key=len, default='')
+        part = _part_of(name, factors)
         part = '' if part == 'backbone' else part
         child = name.partition('.')[0]
         members.setdefault((child, part, parameter.ndim > 1), []).append(parameter)
@@ -46,6 +45,24 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
         }
         for (child, part, is_decayed), parameters in members.items()
     ]
+
+
+def freeze_parts(network: nn.Module, config: TrainingConfig) -> None:
+    """Take the gradient from parts that `learning_rates` gives a factor of 0: they cost no time.
+
+    Raises:
+        ConfigError: The network has no part of a name in `learning_rates`.
+    """
+    for part in config.learning_rates:
+        _check_part(network, part, 'learning_rates')
+    for name, parameter in network.named_parameters():
+        if config.learning_rates.get(_part_of(name, config.learning_rates), 1.0) == 0:
+            parameter.requires_grad_(False)
+
+
+def _part_of(name: str, parts: Iterable[str]) -> str:
+    """Return the longest of some parts that a parameter lies in; empty for none."""
+    return max((p for p in parts if f'{name}.'.startswith(f'{p}.')), key=len, default='')
 
 
 def freeze_norm_statistics(network: nn.Module, parts: Sequence[str]) -> None:

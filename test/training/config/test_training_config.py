@@ -64,7 +64,7 @@ def test_the_shipped_experiments_load(path: Path) -> None:
     assert config.name == path.stem
     assert config.recipe
     # The card names every licence, those of the first weights too where there are any.
-    first = {'start'} if config.start else {'imagenet'}
+    first = {'start'} if config.start or config.teacher else {'imagenet'}
     assert set(config.datasets) <= set(config.licences) <= {*config.datasets, *first}
     taxonomy = load_taxonomy(config.taxonomy)
     for dataset in config.datasets.values():

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -16,7 +16,13 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.config.recipe import OptimizerConfig, ScheduleConfig
-from hiseg_ros.training.run.optimization import build_optimizer, build_schedule, rate_factor
+from hiseg_ros.training.run.optimization import (
+    build_optimizer,
+    build_schedule,
+    freeze_norm_statistics,
+    freeze_parts,
+    rate_factor,
+)
 
 CONFIG = TrainingConfig(
     'x',
@@ -54,6 +60,51 @@ def test_norms_and_biases_have_no_decay_and_the_backbone_has_its_own_rate() -> N
         rate = 0.05 if name.startswith('backbone') else 0.1
         decay = 0.01 if name in ('backbone.0.weight', 'head.0.weight') else 0.0
         assert settings[id(parameter)] == (rate, decay), name
+
+
+def test_a_part_below_another_has_a_rate_of_its_own() -> None:
+    """The longest name counts; a part of the backbone comes before the backbone's factor."""
+    network = Parts()
+    rates = {'backbone.1': 0.25, 'head': 2.0, 'head.0': 3.0}
+    config = replace(CONFIG, backbone_learning_rate=0.5, learning_rates=rates)
+    rate_of = {
+        id(parameter): group['lr']
+        for group in build_optimizer(network, config).param_groups
+        for parameter in group['params']
+    }
+    expected = {'backbone.0': 0.05, 'backbone.1': 0.025, 'head.0': 0.3, 'head.1': 0.2}
+    for name, parameter in network.named_parameters():
+        assert rate_of[id(parameter)] == pytest.approx(expected[name.rpartition('.')[0]]), name
+
+
+def test_a_factor_of_zero_takes_the_gradient_and_changes_nothing_else() -> None:
+    network = Parts()
+    config = replace(CONFIG, learning_rates={'backbone': 0.0, 'head.1': 0.0})
+    freeze_parts(network, config)
+    trained = [name for name, item in network.named_parameters() if item.requires_grad]
+    assert trained == ['head.0.weight', 'head.0.bias']
+    before = {name: item.clone() for name, item in network.named_parameters()}
+    optimizer = build_optimizer(network, config)
+    network.head(network.backbone(torch.randn(2, 3, 4, 4))).square().sum().backward()
+    optimizer.step()
+    changed = [n for n, item in network.named_parameters() if not torch.equal(item, before[n])]
+    assert changed == trained
+
+
+def test_frozen_norms_keep_their_statistics_and_others_do_not() -> None:
+    network = Parts().train()
+    freeze_norm_statistics(network, ['backbone'])
+    network.head(network.backbone(torch.randn(2, 3, 4, 4) + 5))
+    assert not cast(nn.BatchNorm2d, network.backbone[1]).running_mean.any()
+    assert cast(nn.BatchNorm2d, network.head[1]).running_mean.any()
+
+
+@pytest.mark.parametrize('name', ['neck', '', 'head.7'])
+def test_a_part_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f'names the part {name!r}.*expected one as in'):
+        freeze_norm_statistics(Parts(), [name])
+    with pytest.raises(ConfigError, match=f'learning_rates names the part {name!r}'):
+        freeze_parts(Parts(), replace(CONFIG, learning_rates={name: 0.0}))
 
 
 @pytest.mark.parametrize('nesterov', [False, True])
