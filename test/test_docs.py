@@ -28,6 +28,7 @@ NAMED_PATH = re.compile(
     r'`((?:hiseg_ros(?!/[A-Z])|test|config|docs|msg|srv|launch|scripts|requirements|examples)/[\w./-]+)`'
 )
 NAMED_IN_FILE = re.compile(r'`(\w+)` in\s+`((?:hiseg_ros|test)/[\w/]+\.py)`')
+NAMED_OBJECT = re.compile(r'\bhiseg_ros(?!\.msg|\.srv)(?:\.\w+)+')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -49,7 +50,23 @@ def test_every_file_and_name_in_a_file_that_a_page_names_is_there(page: Path) ->
         for name, path in NAMED_IN_FILE.findall(text)
         if not re.search(rf'\b{name}\b', (ROOT / path).read_text(encoding='utf-8'))
     ]
+    missing += [
+        (name, dotted) for dotted in NAMED_OBJECT.findall(text) if (name := absent_part(dotted))
+    ]
     assert missing == []
+
+
+def absent_part(dotted: str) -> str:
+    """Return what is not there of a name such as hiseg_ros.bags.bag.read_images, or ''."""
+    place, *rest = (ROOT / 'hiseg_ros', *dotted.split('.')[1:])
+    while rest and (place / rest[0]).is_dir():
+        place /= rest.pop(0)
+    if rest and (place / f'{rest[0]}.py').is_file():
+        file = place / f'{rest.pop(0)}.py'
+    else:
+        file = place / '__init__.py'
+    text = file.read_text(encoding='utf-8')
+    return next((name for name in rest if not re.search(rf'\b{name}\b', text)), '')
 
 
 def test_contributors_are_sent_to_many_files() -> None:
