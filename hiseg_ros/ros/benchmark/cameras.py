@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and consumer of `hiseg benchmark --ros`, in one process.
+"""Cameras and subscriber of `hiseg benchmark --ros`, in one process.
 
 python -m hiseg_ros.ros.benchmark.cameras SETTINGS (JSON, see `main`)
 """
@@ -35,25 +35,29 @@ from hiseg_ros.ros.harness.live_run import SEGMENTATION
 from hiseg_ros.ros.harness.spinning import spinning
 
 IN_FLIGHT = 2
-"""Images of each camera that are sent ahead to find out how fast the node is: one in work, one
-waiting."""
+"""Images of each camera without results while the fastest rate is measured: one is processed, one
+waits."""
 
 FLOOD = 2.0
-"""Factor on the rate found so far, to find out what the node makes of too many images."""
+"""Factor on the fastest rate so far, to measure the node with too many images."""
 
 LOSS = 0.01
-"""Share of images that may be lost at a rate that is called sustained."""
+"""Largest share of lost images at a sustained rate."""
 
 TRIES = (0.97, 0.92, 0.85, 0.75, 0.6)
-"""Shares of the fastest rate, tried in this order."""
+"""Shares of the fastest rate, tried in this order until one is sustained."""
 
 DRAIN_S = 3.0
+"""How long to wait for the last results of a run."""
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 CLOCK_TICKS = os.sysconf('SC_CLK_TCK')
 
 
 class Cameras(Node):
-    """Publishes prepared images and notes when their results arrive."""
+    """Publishes prepared images and records when their results arrive.
+
+    Callbacks run in the thread of `spinning`, which shares the run's records under a lock.
+    """
 
     def __init__(
         self, shown: Sequence[NDArray[np.uint8]], results: Sequence[str], names: Sequence[str]
@@ -63,7 +67,7 @@ class Cameras(Node):
         Args:
             shown: (H, W, 3) uint8 images, sent in turn.
             results: Names of the node's outputs: images and probabilities.
-            names: Of the cameras, as the node's parameter has them.
+            names: Names of the cameras, as in the node's parameter.
         """
         super().__init__('hiseg_benchmark_camera', enable_rosout=False)
         self._results = tuple(results)
@@ -101,10 +105,10 @@ class Cameras(Node):
                 self._run.stats.append(message)
 
     def wait_for_node(self, patience_s: float) -> None:
-        """Wait until the node reads the images and its results are read.
+        """Wait until the node has subscribed to the images and publishes the results.
 
         Raises:
-            ConfigError: It does not come.
+            ConfigError: It has not after `patience_s`.
         """
         deadline = time.monotonic() + patience_s
         while not all(camera.get_subscription_count() for camera in self._cameras) or not all(
@@ -112,8 +116,8 @@ class Cameras(Node):
         ):
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    f'The node does not read images after {patience_s:.0f} s; expected it to '
-                    'be configured by then.'
+                    f'The node has not subscribed to the images after {patience_s:.0f} s; '
+                    'expected it to be configured by then.'
                 )
             time.sleep(0.1)
 
@@ -123,7 +127,7 @@ class Cameras(Node):
         message = self._messages[image]
         now = time.time_ns()
         for number, camera in enumerate(self._cameras):
-            stamp = now + number  # of its own, by which its results are told apart
+            stamp = now + number  # unique, to identify the results
             message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
             with self._lock:
                 self._run.sent[stamp] = time.monotonic()
@@ -134,7 +138,7 @@ class Cameras(Node):
         return sum(len(found) == len(self._results) for found in self._run.arrived.values())
 
     def as_fast_as_results_come(self, seconds: float) -> Run:
-        """Send images whenever fewer than `IN_FLIGHT` of each camera wait for their results."""
+        """Send images as long as fewer than `IN_FLIGHT` of each camera wait for results."""
         self._run = run = Run()
         until = time.monotonic() + seconds
         index, most = 0, (IN_FLIGHT - 1) * len(self._cameras)
@@ -159,7 +163,7 @@ class Cameras(Node):
         return run
 
     def _drain(self, run: Run) -> None:
-        """Wait for results that are on their way: images are lost, but the last ones are not."""
+        """Wait for results that are on their way: earlier images may be lost, the last are not."""
         last = list(run.sent)[-len(self._cameras) :]
         with self._lock:
             self._lock.wait_for(
@@ -181,13 +185,13 @@ def _message(image: NDArray[np.uint8]) -> Image:
 
 
 def processor_s(process_id: int) -> float:
-    """Return the processor time that a process has used, in seconds of one core."""
+    """Return the CPU time that a process has used, in seconds."""
     fields = Path(f'/proc/{process_id}/stat').read_text().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
-    """Do the runs and report each."""
+    """Run all measurements and report each."""
     seconds, process_id = float(settings['seconds']), int(settings['node'])
     count = len(settings['cameras'])
     reference = np.load(settings['reference']) if settings['reference'] else None
@@ -201,7 +205,7 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
     # The first frames are slower.
     cameras.as_fast_as_results_come(min(2.0, seconds))
     fastest = measured(partial(cameras.as_fast_as_results_come, seconds))['frames_per_s'] / count
-    # Waiting for results leaves the node idle for moments; under too many images it is not.
+    # While images wait for results the node is idle for moments; with too many images it is not.
     flooded = measured(partial(cameras.at_rate, max(1.0, FLOOD * fastest), seconds))
     fastest = max(fastest, flooded['frames_per_s'] / count)
     if not fastest:
@@ -219,11 +223,11 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run until all is measured.
+    """Run all measurements.
 
-    The settings: 'images' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with
-    their labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each
-    camera), 'seconds' of a run, 'node' (its process), 'patience_s'.
+    Settings: 'images' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with their
+    labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each camera),
+    'seconds' of a run, 'node' (process id), 'patience_s'.
     """
     settings = json.loads(sys.argv[1])
     rclpy.init()

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node measured from outside: cameras that ask for results in a private ROS graph."""
+"""Measures the node from outside: cameras and a subscriber in a private ROS graph."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ from hiseg_ros.types import ImageSize
 
 CAMERA = 'camera'
 PATIENCE_S = 300.0
-"""Beyond the length of the runs, for loading and compiling."""
+"""Time for loading and compiling, beyond the length of the runs."""
 
 RESULTS = ('labels', 'confidence')
-"""Of the node's outputs those that are subscribed to."""
+"""Outputs of the node that are subscribed to."""
 
 
 @dataclass(frozen=True)
 class GraphPlan:
-    """One node and the runs it is measured in."""
+    """One node and its runs."""
 
     size: ImageSize
     """(H, W) of the camera image."""
     images: str
-    """A .npy file of (N, H, W, 3) uint8 that the cameras send in turn."""
+    """A .npy file of (N, H, W, 3) uint8, which the cameras send in turn."""
     backend: str = 'auto'
     precision: str = 'auto'
     model: str = ''
     device: str = 'auto'
     input_height: int = 0
-    """Parameter of that name."""
+    """As the node's parameter."""
     cameras: int = 1
-    """That share the node; each sends at the rates below."""
+    """Number of cameras that share the node; each sends at the rates below."""
     reference: str = ''
     """A .npy file with the labels to compare with, (N, H, W) uint8; '' compares with none."""
     results: Sequence[str] = RESULTS
     """Names of the outputs, below the node's name."""
     parameters: Sequence[str] = ()
-    """More parameters of the node, each as NAME:=VALUE."""
+    """Further parameters of the node, each as NAME:=VALUE."""
     rates: Sequence[float] = (10.0, 30.0, 60.0)
-    """Of the camera, in Hz."""
+    """Rates of each camera in Hz."""
     seconds: float = 10.0
-    """Of each run."""
+    """Length of each run."""
 
 
 def measure(plan: GraphPlan) -> list[dict[str, Any]]:
-    """Measure the node in a process of its own, beside one that is camera and consumer.
+    """Measure the node, with cameras and subscriber in another process.
 
-    First the camera sends as fast as results come. Below that rate the highest is searched for at
-    which less than a hundredth of the images are lost ('is_sustained'); then come the plan's.
+    First the cameras send as fast as results arrive. Then the highest rate below that is searched
+    at which less than 1 % of the images are lost ('is_sustained'). Last come the plan's rates.
 
     Returns:
-        For each rate: 'camera_hz' of each camera, 'frames_per_s' of all with all results, 'lost'
-        share of images, and medians: 'latency_ms' from the image's stamp to the arrival of the
-        last result, 'engine_ms' (of a whole batch where the images are 'batched'), 'overhead_ms'
-        of the node around it; 'cores' that the node kept busy, its 'host_peak_mib',
-        'device_used_mib' by all programs, and 'labels_equal_to_reference', a share of pixels.
+        For each rate: 'camera_hz' of each camera, 'frames_per_s' with all results of all cameras,
+        'lost' share of images; medians of 'latency_ms' from an image's stamp to the arrival of its
+        last result, of 'engine_ms' (of the batch, where images are 'batched') and of
+        'overhead_ms', the rest of the node's time; busy 'cores' and 'host_peak_mib' of the node,
+        'device_used_mib' by all processes, and 'labels_equal_to_reference', a share of pixels.
 
     Raises:
-        ConfigError: The node cannot be configured, or a process ended.
+        ConfigError: The node cannot be configured, or a process ended too early.
     """
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     children: list[ChildProcess] = []
@@ -117,14 +117,14 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
 
 
 def _camera_names(plan: GraphPlan) -> list[str]:
-    """Return the node's parameter of that name; the only camera has none."""
+    """Return the node's parameter `cameras`; a single camera has no name."""
     if plan.cameras == 1:
         return ['']
     return [f'camera_{number}' for number in range(plan.cameras)]
 
 
 def _configured_precision(log: str) -> str:
-    """Return the precision that the node says it took, '' where it says none."""
+    """Return the precision in the node's log, '' if there is none."""
     found = re.search(r'Configured: .*\bprecision (\w+)', log)
     return found[1] if found else ''
 
@@ -161,7 +161,7 @@ def _collect(
                 raise _ended(NODE, refused) from None
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    'The measurement did not end in time; expected it to: measure fewer seconds.'
+                    'The measurement did not finish in time; expected it to: use fewer --seconds.'
                 ) from None
             continue
         kind = event.pop('event')

@@ -1,3 +1,3 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of a private ROS graph: player, node and recorder."""
+"""Starts player, node, recorder and cameras as processes of a private ROS graph."""

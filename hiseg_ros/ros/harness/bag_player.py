@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Replays recorded messages at their own pace: as a live camera, or under a simulated clock."""
+"""Replays recorded messages at their own rate: as a live camera, or under a simulated clock.
+
+`ros2 bag play` keeps the recorded stamps, so latency could not be measured, and it does not wait
+for named nodes; rosbag2 is also not among the ROS packages of `make setup`.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +27,22 @@ NODE_NAME = 'hiseg_player'
 CAMERA_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=30
 )
-"""Deep enough that a reader who counts every image, such as a recorder, may pause for a second."""
+"""Deep enough that a subscriber which needs every image, such as a recorder, may pause for a
+second."""
 
 MAX_WAITING = 100
-"""Companion messages kept until the image with their stamp comes."""
+"""Companion messages that are kept until the image with their stamp is published."""
 
 REPORT_PERIOD_S = 0.2
 
 CLOCK_TOPIC, CLOCK_TYPE = '/clock', 'rosgraph_msgs/msg/Clock'
 CLOCK_PERIOD_S = 0.01
-"""Between two messages on /clock, in real time."""
+"""Real time between two messages on /clock."""
 JUMP_S = 0.2
-"""From a jump of the clock to the first message after it: readers learn of the jump first, since
-a node that follows the clock forgets what it holds when time runs backwards."""
+"""Time from a jump of the clock to the first message after it, so that subscribers learn of the
+jump first: a node that follows the clock drops its state when time runs backwards."""
 PAUSE_S = 0.1
-"""Between two rounds of a recording with a single image."""
+"""Time between two rounds of a recording with a single image."""
 
 
 class TimedMessage(Protocol):
@@ -45,20 +50,20 @@ class TimedMessage(Protocol):
 
     @property
     def topic(self) -> str:
-        """Where it was recorded."""
+        """Recorded topic."""
 
     @property
     def time_ns(self) -> int:
-        """When it was recorded."""
+        """Recording time."""
 
     @property
     def data(self) -> bytes:
-        """CDR with its four bytes of encapsulation; the first field is the header."""
+        """CDR with its encapsulation of four bytes; the first field is the header."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """Under which name and type a recorded topic is published."""
+    """Topic and type with which a recorded topic is published."""
 
     topic: str
     message_type: str
@@ -66,11 +71,12 @@ class Track:
 
 @dataclass(frozen=True)
 class Subscribers:
-    """Names of the nodes that are to read before the replay starts."""
+    """Names of the nodes that have to subscribe before the replay starts."""
 
     of_camera: Collection[str] = ()
+    """Nodes that subscribe to the camera."""
     of_all: Collection[str] = ()
-    """Read the camera and every companion."""
+    """Nodes that subscribe to the camera and to every companion."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +87,20 @@ class Played:
     last_stamp_ns: int = 0
     """Header stamp of the last image."""
     last_time_ns: int = 0
-    """When that was published, by this machine's clock."""
+    """When that image was published, by this machine's clock."""
     rounds: int = 0
-    """How often the recording was begun."""
+    """How often the recording was started."""
 
 
 class BagPlayer(Node):
-    """Publishes a camera's recorded messages and those that go with them.
+    """Publishes the recorded images of a camera and their companions.
 
-    As a live camera: an image gets the time of now as its stamp, as a camera driver does, so that
-    latency counts from publishing. Companions (camera_info, ground truth) get the new stamp of
-    the image whose old stamp they share, and are published right after it.
+    As a live camera: an image is stamped with the current time, as by a camera driver, so that
+    latency is measured from publishing. Companions (camera_info, ground truth) get the new stamp
+    of the image with the same recorded stamp, and are published right after it.
 
-    Under a simulated clock: messages stay as they are, and /clock follows the times at which they
-    were recorded; it jumps back where the recording begins anew.
+    Under a simulated clock: messages are not changed, and /clock follows their recording times; it
+    jumps back when the recording starts again.
     """
 
     def __init__(
@@ -108,10 +114,10 @@ class BagPlayer(Node):
         """Create the publishers.
 
         Args:
-            camera: The recorded topic of the images.
-            tracks: By recorded topic, the camera's included.
-            is_simulated: Whether there is a simulated clock.
-            context: The ROS context; the process's own by default.
+            camera: Recorded topic of the images.
+            tracks: By recorded topic, including the camera's.
+            is_simulated: Whether to publish a simulated clock.
+            context: The ROS context; None for the default one.
 
         Raises:
             ConfigError: A message type is not installed.
@@ -133,11 +139,11 @@ class BagPlayer(Node):
         self._played = Played()
 
     def close(self) -> None:
-        """Leave the graph."""
+        """Destroy the node."""
         super().destroy_node()
 
     def set_clock(self, time_ns: int) -> None:
-        """Publish the simulated time, if there is any."""
+        """Publish a time on /clock, if the clock is simulated."""
         if self._clock_class is not None and self._clock_publisher is not None:
             message = self._clock_class()
             message.clock.sec, message.clock.nanosec = divmod(time_ns, 1_000_000_000)
@@ -146,16 +152,17 @@ class BagPlayer(Node):
     def wait_for_subscribers(
         self, subscribers: Subscribers, stop: threading.Event, timeout_s: float, start_ns: int = 0
     ) -> bool:
-        """Wait until those who are to read the topics do; return False when asked to stop.
+        """Wait until nodes have subscribed; return False when asked to stop before.
 
         Args:
-            subscribers: Who they are.
-            stop: Asks to stop.
+            subscribers: Names of the nodes.
+            stop: Event that ends the waiting.
             timeout_s: How long to wait.
-            start_ns: Simulated time meanwhile: who has no time yet need not wait for it.
+            start_ns: Simulated time that is published meanwhile, for nodes that wait for a time;
+                0 publishes none.
 
         Raises:
-            ConfigError: They did not come in time.
+            ConfigError: A node did not subscribe in time.
         """
         deadline = time.monotonic() + timeout_s
         waiting = list(self._publishers_of)
@@ -168,12 +175,12 @@ class BagPlayer(Node):
                 names |= set(subscribers.of_camera)
             topic = publisher.topic_name
             found = {info.node_name for info in self.get_subscriptions_info_by_topic(topic)}
-            # The graph knows of readers a moment before this publisher is matched with them.
+            # Subscriptions appear in the graph shortly before they match with this publisher.
             if found >= names and publisher.get_subscription_count() >= len(names):
                 waiting.pop(0)
             elif time.monotonic() > deadline:
                 raise ConfigError(
-                    f'{topic} is read by {", ".join(sorted(found)) or "nobody"} after '
+                    f'{topic} has subscriptions of {", ".join(sorted(found)) or "no node"} after '
                     f'{timeout_s:.0f} s; expected {", ".join(sorted(names))}: see their logs.'
                 )
             else:
@@ -187,13 +194,13 @@ class BagPlayer(Node):
         stop: threading.Event,
         on_progress: Callable[[Played], object] = lambda played: None,
     ) -> Played:
-        """Publish the messages at the distance in time they were recorded with.
+        """Publish the messages with the time between them at which they were recorded.
 
         Args:
-            rounds: The recording, as often as it is to be played; each in the order of time.
-            rate: Factor on the speed; 1 is as recorded.
-            stop: Ends the replay early.
-            on_progress: Called now and then, and at the end of each round.
+            rounds: The messages of each round, in the order of time.
+            rate: Speed relative to the recording.
+            stop: Event that ends the replay early.
+            on_progress: Called in the calling thread every REPORT_PERIOD_S and after each round.
 
         Raises:
             BagError: A message is damaged.
@@ -216,7 +223,7 @@ class BagPlayer(Node):
         stop: threading.Event,
         on_progress: Callable[[Played], object],
     ) -> float:
-        """Return the time in s that the camera took from its last image but one to its last."""
+        """Publish one round; return the time in s between the camera's last two images."""
         first_ns = last_image_ns = None
         start_s = period_s = next_report = 0.0
         for message in messages:
@@ -242,7 +249,7 @@ class BagPlayer(Node):
         return period_s or PAUSE_S
 
     def _wait_until(self, due_s: float, time_ns: int, rate: float, stop: threading.Event) -> bool:
-        """Wait for the moment of a message; return whether to stop instead."""
+        """Wait until a message is due; return True when asked to stop."""
         while (left_s := due_s - time.monotonic()) > 0:
             if self._clock_publisher is None:
                 return stop.wait(left_s)

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Serialised messages into a rosbag2 (MCAP), written in a thread of its own."""
+"""Writes serialised messages to a rosbag2 (MCAP) in a thread of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hiseg_ros.errors import BagError
 from hiseg_ros.ros.harness.message_definitions import definition, type_hash
 
 BACKLOG = 1000
-"""Messages that may wait for the disk."""
+"""Largest number of messages that wait for the disk."""
 
 
 class BagSink:
@@ -41,7 +41,7 @@ class BagSink:
         if path.exists():
             raise BagError(f'{path} exists already; expected a new folder: remove it.')
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
-        # Label images shrink fortyfold, which costs less than writing them out.
+        # Label images shrink by a factor of 40, which takes less time than writing them.
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._path = path
         self._connections: dict[str, Connection] = {}
@@ -62,7 +62,7 @@ class BagSink:
         )
 
     def add_topic(self, topic: str, message_type: str, qos: Sequence[QoSProfile]) -> None:
-        """Announce a topic with what its publishers offer."""
+        """Add a topic with the QoS profiles that its publishers offer."""
         with self._lock:
             self._connections[topic] = self._writer.add_connection(
                 topic,
@@ -73,7 +73,11 @@ class BagSink:
             )
 
     def put(self, topic: str, time_ns: int, data: bytes) -> None:
-        """Hand over a serialised message; waits where the disk is far behind."""
+        """Queue a serialised message; blocks while the queue is full.
+
+        Raises:
+            BagError: An earlier message could not be written.
+        """
         if self._error is not None:
             raise self._failed(self._error) from self._error
         self._queue.put((self._connections[topic], time_ns, data))
@@ -84,11 +88,11 @@ class BagSink:
                 try:
                     with self._lock:
                         self._writer.write(*item)
-                except Exception as error:  # told to the caller of put or close
+                except Exception as error:  # raised by the next put or close
                     self._error = error
 
     def close(self) -> None:
-        """Write what waits and finish the bag.
+        """Write the queued messages and finish the bag.
 
         Raises:
             BagError: A message could not be written.

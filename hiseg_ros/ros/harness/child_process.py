@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes: they report by JSON lines, end with their parent, and leave nothing."""
+"""Child processes that report events as JSON lines, end with their parent, and clean up.
+
+Beside what ros2 launch does: a child gets no signal of the terminal, ends when the parent is
+killed, and shared memory of killed ones is removed.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,12 @@ EXIT_ERROR = 2
 
 
 def report(event: str, **values: object) -> None:
-    """Tell the parent process something, as one JSON line on the standard output."""
+    """Report an event to the parent process, as one JSON line on standard output."""
     print(json.dumps({'event': event, **values}), flush=True)
 
 
 def run_child(main: Any) -> None:
-    """Run a child's main function; a HisegError becomes the event 'error' and exit code 2."""
+    """Run a child's main function and exit; a HisegError is reported and gives exit code 2."""
     try:
         code = main()
     except HisegError as error:
@@ -40,7 +44,7 @@ def run_child(main: Any) -> None:
 
 
 def stop_requested() -> threading.Event:
-    """Return an event that is set once the parent closes this process's standard input or dies."""
+    """Return an event that is set when the parent closes this process's standard input or ends."""
     stop = threading.Event()
 
     def watch() -> None:
@@ -53,7 +57,7 @@ def stop_requested() -> threading.Event:
 
 
 def interrupt_with_parent() -> None:
-    """Send this process SIGINT once the parent closes its standard input or dies."""
+    """Send this process SIGINT when the parent closes its standard input or ends."""
     stop = stop_requested()
 
     def wait() -> None:
@@ -64,7 +68,7 @@ def interrupt_with_parent() -> None:
 
 
 class ChildProcess:
-    """A child process in a session of its own; its messages go to a log file."""
+    """A child process in a session of its own; its standard error goes to a log file."""
 
     def __init__(
         self,
@@ -77,12 +81,12 @@ class ChildProcess:
         """Start the process.
 
         Args:
-            name: What to call it in events and errors.
+            name: Name in events and errors.
             command: Program and arguments.
-            environment: All its variables.
-            log: File that gets what it writes to the standard error.
-            events: Gets what it reports, each with its name under 'from', and at its end the
-                event 'ended' with 'code'.
+            environment: All environment variables.
+            log: File for its standard error.
+            events: Queue for its events, each with its name as 'from'; the last one is 'ended'
+                with the exit 'code'. Filled in a thread of this object.
         """
         self.name = name
         self.log = log
@@ -95,7 +99,7 @@ class ChildProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which ends the children
+                start_new_session=True,  # only the parent gets Ctrl-C, and ends the children
             )
         self._reader = threading.Thread(target=self._read, name=f'{name}_events', daemon=True)
         self._reader.start()
@@ -106,14 +110,14 @@ class ChildProcess:
             try:
                 event = json.loads(line)
             except ValueError:
-                continue  # not for the parent: a library's print
+                continue  # not an event: printed by a library
             if isinstance(event, dict):
                 self._events.put({'from': self.name, **event})
         self._events.put({'from': self.name, 'event': 'ended', 'code': self._process.wait()})
 
     @property
     def process_id(self) -> int:
-        """Number of the process."""
+        """Process id."""
         return self._process.pid
 
     @property
@@ -122,15 +126,20 @@ class ChildProcess:
         return self._process.poll() is None
 
     def request_stop(self) -> None:
-        """Close its standard input, which asks it to finish its work and end."""
+        """Close its standard input, which asks it to finish and end."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
-                pass  # it has ended already
+                pass  # the process has ended
 
     def end(self, timeout_s: float = 5.0) -> int:
-        """Ask the process to stop, then interrupt it, at last kill it; return its exit code."""
+        """End the process; return its exit code.
+
+        Args:
+            timeout_s: How long to wait each time: for the request to stop, SIGINT and SIGTERM;
+                then the process is killed.
+        """
         self.note_shared_memory()
         self.request_stop()
         for request in (None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -148,16 +157,16 @@ class ChildProcess:
         return code
 
     def note_shared_memory(self) -> None:
-        """Remember the files of Fast DDS that the process has open now, should it be killed."""
+        """Remember the files of Fast DDS that are open now, to remove them if it is killed."""
         self._shared_memory |= shared_memory_of(self._process.pid)
 
     @property
     def shared_memory(self) -> frozenset[Path]:
-        """Files of Fast DDS in /dev/shm that the process was seen to have open."""
+        """Files of Fast DDS in /dev/shm that the process had open when they were noted."""
         return frozenset(self._shared_memory)
 
     def last_error(self, marker: str = '') -> str:
-        """Return the last line of its log that has the marker, from the marker on; '' if none."""
+        """Return the text after the marker in the last line of its log with it; '' if none."""
         lines = self.log.read_text(errors='replace').splitlines() if self.log.is_file() else []
         for line in reversed(lines):
             if line.strip() and marker in line:
@@ -166,19 +175,19 @@ class ChildProcess:
 
 
 def shared_memory_of(process_id: int) -> frozenset[Path]:
-    """Return the files of Fast DDS in /dev/shm that a process has open; none once it has ended."""
+    """Return the files of Fast DDS in /dev/shm that a process has open; none if it has ended."""
     folder, names = Path('/proc') / str(process_id), []
     try:
         names += [line.split(maxsplit=5)[-1] for line in (folder / 'maps').open()]
         names += [os.readlink(link) for link in (folder / 'fd').iterdir()]
     except OSError:
-        pass  # it has ended, or it belongs to somebody else
+        pass  # it has ended, or it belongs to another user
     paths = (Path(name.strip()) for name in names if 'fastrtps' in name)
     return frozenset(path for path in paths if path.parent == SHARED_MEMORY)
 
 
 def end_all(children: Sequence[ChildProcess]) -> None:
-    """End all processes of one ROS graph and remove what killed ones left in /dev/shm."""
+    """End all processes of a ROS graph, and remove files that killed ones left in /dev/shm."""
     for child in children:
         child.note_shared_memory()
     for child in children:
@@ -188,7 +197,7 @@ def end_all(children: Sequence[ChildProcess]) -> None:
         child.end(max(1.0, deadline - time.monotonic()))
     left = {path for child in children for path in child.shared_memory if path.exists()}
     if left:
-        # Port numbers are given out anew once free: leave what another graph uses by now.
+        # Names contain port numbers, which are reused: keep files that another graph has open.
         others = (int(entry.name) for entry in Path('/proc').iterdir() if entry.name.isdigit())
         for path in left.difference(*(shared_memory_of(other) for other in others)):
             path.unlink(missing_ok=True)

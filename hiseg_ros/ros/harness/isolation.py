@@ -16,11 +16,11 @@ from hiseg_ros.resources import config_path
 from hiseg_ros.threads import limit_spinning
 
 DOMAIN_IDS = range(1, 101)
-"""Ids whose DDS ports stay below those that Linux hands out to other programs."""
+"""Ids whose DDS ports are below the ephemeral ports of Linux."""
 
 PORT_OF_DOMAIN_0 = 32768
-"""A domain is taken while this TCP port plus its id is bound; ROS 2's own domain_coordinator
-keeps the same convention, so its tests and this package's do not meet either."""
+"""A domain is taken while this TCP port plus its id is bound. domain_coordinator of ROS 2, which
+`make setup` does not install, has the same convention: tests that use it get other domains."""
 
 _FOREIGN = (
     'CYCLONEDDS_URI',
@@ -33,13 +33,13 @@ _FOREIGN = (
 
 
 class Isolation:
-    """Holds a free domain id until it is closed or the process ends.
+    """Reserves a free domain id until it is closed or the process ends.
 
-    Use as a context manager, or keep the object as long as processes with its environment run.
+    Use it as a context manager, or keep the object as long as processes with its environment run.
     """
 
     def __init__(self) -> None:
-        """Take a free domain id.
+        """Reserve a free domain id.
 
         Raises:
             ConfigError: All ids are taken.
@@ -56,22 +56,22 @@ class Isolation:
             return
         raise ConfigError(
             f'No free ROS domain id: the TCP ports {PORT_OF_DOMAIN_0 + DOMAIN_IDS[0]} to '
-            f'{PORT_OF_DOMAIN_0 + DOMAIN_IDS[-1]} are all in use; expected one to be free: end '
-            'other ROS tests and demos first.'
+            f'{PORT_OF_DOMAIN_0 + DOMAIN_IDS[-1]} are all in use; expected a free one: end other '
+            'ROS tests and demos first.'
         )
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the whole environment for processes of this graph.
+        """Return all environment variables for processes of this graph.
 
         Args:
-            base: Variables to start from; this process's own by default.
+            base: Variables to start from; None for those of this process.
         """
         environment = dict(os.environ if base is None else base)
         for name in _FOREIGN:
             environment.pop(name, None)
         environment['ROS_DOMAIN_ID'] = str(self.domain_id)
         environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        if environment.get('ROS_DISTRO') == 'humble':  # knows only the older variable
+        if environment.get('ROS_DISTRO') == 'humble':  # has only the older variable
             environment['ROS_LOCALHOST_ONLY'] = '1'
         environment['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
         profile = str(config_path('fastdds_shm.xml'))
@@ -92,11 +92,11 @@ class Isolation:
         return environment
 
     def close(self) -> None:
-        """Give the domain id back."""
+        """Release the domain id."""
         self._lock.close()
 
     def __enter__(self) -> Isolation:
-        """Return the isolation itself."""
+        """Return this object."""
         return self
 
     def __exit__(
@@ -105,7 +105,7 @@ class Isolation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the domain id back."""
+        """Release the domain id."""
         self.close()
 
 
@@ -113,7 +113,7 @@ _kept: list[Isolation] = []
 
 
 def isolated_environment() -> dict[str, str]:
-    """Return an environment with a domain id that stays taken until this process ends.
+    """Return an environment with a domain id that is reserved until this process ends.
 
     Raises:
         ConfigError: All ids are taken.

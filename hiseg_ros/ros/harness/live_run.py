@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""One live run: player, segmentation node and recorder as processes of a private ROS graph."""
+"""A live run: player, segmentation node and recorder as processes of a private ROS graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEGMENTATION = '/segmentation'
 PLAYER, RECORDER, NODE = 'player', 'recorder', 'segmentation node'
 STARTUP_S = 180.0
 STALL_S = 60.0
-"""How long the node may work on its last frame before the run is called stuck."""
+"""How long the node may take for its last frame before the run is aborted."""
 NOTE_PERIOD_S = 1.0
 
 NODE_PROGRAM = (
@@ -38,33 +38,33 @@ class LivePlan:
     """What to run."""
 
     player: Sequence[str]
-    """Command that takes --wait-for, --wait-for-all, --timeout, --clock and --child as `hiseg
-    play` does."""
+    """Command with the options --wait-for, --wait-for-all, --timeout, --clock and --child of
+    `hiseg play`."""
     camera_topic: str
-    """Where the player publishes: .../image_raw or .../image_raw/compressed."""
+    """Topic on which the player publishes: .../image_raw or .../image_raw/compressed."""
     further_topics: Sequence[str]
-    """Other topics of the player, recorded too."""
+    """Other topics of the player, which are recorded too."""
     recording: Path
     """Folder of the bag to write."""
     logs: Path
-    """Folder for what the processes say."""
+    """Folder for the logs of the processes."""
     parameters: Sequence[tuple[str, str]] = ()
     """Parameters of the segmentation node, as YAML scalars."""
     is_simulated: bool = False
-    """Whether all take the time of /clock, which the player publishes."""
+    """Whether all processes use the time of /clock, which the player publishes."""
     is_endless: bool = False
-    """Whether the player goes on until Ctrl-C, which is then no abortion but the end."""
+    """Whether the player repeats the recording until Ctrl-C, which then ends the run normally."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is."""
+    """Progress of a run."""
 
     phase: str
     published: int = 0
     processed: int = 0
     rounds: int = 0
-    """How often the player has begun."""
+    """How often the player has started the recording."""
 
 
 @dataclass
@@ -82,16 +82,20 @@ class _State:
 
 
 def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> Progress:
-    """Replay through the node and record, until the node has worked off the last frame.
+    """Replay a recording through the node and record, until the node has finished the last frame.
 
     All processes have ended when this returns or raises.
 
+    Args:
+        plan: What to run.
+        on_progress: Called in the calling thread after each event of a process.
+
     Returns:
-        Where it was at the end.
+        The progress at the end.
 
     Raises:
         BagError: The bag is damaged or the recording cannot be written.
-        ConfigError: The node could not be configured, or one of the processes ended.
+        ConfigError: The node could not be configured, or a process ended too early.
     """
     plan.logs.mkdir(parents=True, exist_ok=True)
     events: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -153,7 +157,7 @@ class _Run:
 
     @property
     def progress(self) -> Progress:
-        """Where the run is."""
+        """Progress of the run."""
         state = self._state
         return Progress(state.phase, state.published, state.processed, state.rounds)
 
@@ -169,14 +173,14 @@ class _Run:
                 self._handle(0.2)
 
     def _is_drained(self) -> bool:
-        # Rounds repeat their stamps: it has to be the last round's statistics.
+        # Rounds may repeat stamps, so the statistics have to arrive after the last image.
         (published, published_at), (processed, received_at) = (
             self._state.last_published, self._state.last_processed,
         )  # fmt: skip
         return processed == published and received_at >= published_at
 
     def until_drained(self) -> None:
-        """Wait until the node has published the last frame it took."""
+        """Wait until the node has published the results of the last frame."""
         state = self._state
         last, changed_s = state.last_processed, time.monotonic()
         while not self._is_drained():
@@ -184,7 +188,7 @@ class _Run:
             if state.last_processed != last:
                 last, changed_s = state.last_processed, time.monotonic()
             elif time.monotonic() - changed_s > STALL_S:
-                # A last frame that cannot be read has no result: that is the node's to count.
+                # A malformed last frame has no result.
                 if state.processed:
                     return
                 reason = self._children[NODE].last_error('[segmentation]: ')
@@ -224,7 +228,7 @@ class _Run:
         elif kind == 'recorded':
             state.recorded = True
         elif kind == 'progress' and source == RECORDER:
-            topic = f'{SEGMENTATION}/stats'  # a frame's last message
+            topic = f'{SEGMENTATION}/stats'  # published last for each frame
             state.processed = int(event['counts'].get(topic, 0))
             state.last_processed = (
                 int(event['last_stamp_ns'].get(topic, 0)),

@@ -1,6 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Message types by name: their Python class, their definition as bags hold it, their hash."""
+"""Message types by name: Python class, definition as stored in bags, and type hash.
+
+rosidl gives the class of a type but not the text of its definition with all types inside it, which
+rosbag2 finds in C++; rosbags computes the hash from that text.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def message_class(message_type: str) -> Any:
     """Return the Python class of a message type such as 'sensor_msgs/msg/Image'.
 
     Raises:
-        ConfigError: The package is not there.
+        ConfigError: The package is not installed.
     """
     package, folder, name = message_type.split('/')
     try:
@@ -42,7 +46,7 @@ def message_class(message_type: str) -> Any:
 
 @functools.cache
 def definition(message_type: str) -> str:
-    """Return the text of a message and of all messages inside it, as rosbag2 stores it.
+    """Return the definition of a message with those of all messages inside it, as in a rosbag2.
 
     Raises:
         ConfigError: The .msg file of one of them is not installed.
@@ -63,7 +67,7 @@ def definition(message_type: str) -> str:
 
 @functools.cache
 def type_hash(message_type: str) -> str:
-    """Return the type's hash, RIHS01_ and 64 hexadecimal digits."""
+    """Return the type hash, RIHS01_ and 64 hexadecimal digits."""
     types = get_typestore(Stores.EMPTY)
     types.register(get_types_from_msg(definition(message_type), message_type))
     return types.hash_rihs01(message_type)

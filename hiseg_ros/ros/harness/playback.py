@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Playing a recording into the ROS graph, from joining it to leaving it."""
+"""Plays a recording into the ROS graph: creates the node, waits for subscribers, and replays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rclpy.utilities import try_shutdown
 from hiseg_ros.ros.harness.bag_player import BagPlayer, Played, Subscribers, TimedMessage, Track
 
 LINGER_S = 1.0
-"""How long the last messages may be on their way to their readers."""
+"""How long the last messages may take to their subscribers."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class PlayPlan:
     """How to play a recording."""
 
     camera: str
-    """The recorded topic of the images."""
+    """Recorded topic of the images."""
     tracks: Mapping[str, Track]
-    """By recorded topic, the camera's included."""
+    """By recorded topic, including the camera's."""
     start_ns: int
     """Recording time of the first message."""
     rate: float = 1.0
     is_simulated: bool = False
     subscribers: Subscribers = Subscribers()
     timeout_s: float = 180.0
-    """How long to wait for the readers."""
+    """How long to wait for the subscribers."""
     stays: bool = False
-    """Whether to stay in the graph after the end, until asked to stop."""
+    """Whether to stay in the graph after the end until asked to stop."""
 
 
 def play_bag(
@@ -44,19 +44,19 @@ def play_bag(
     stop: threading.Event,
     tell: Callable[[str, Played], object],
 ) -> None:
-    """Join the ROS graph, wait for the readers, replay, and leave.
+    """Initialise ROS, wait for the subscribers, replay, and shut ROS down.
 
     Args:
-        rounds: The recording, as often as it is to be played.
-        plan: How.
-        stop: Ends the replay early.
-        tell: Called with 'playing', 'progress' and 'played'.
+        rounds: The messages of each round.
+        plan: What to play and how.
+        stop: Event that ends the replay early.
+        tell: Called in the calling thread with 'playing', 'progress' and 'played'.
 
     Raises:
         BagError: A message is damaged.
-        ConfigError: The readers did not come in time, or a message type is not installed.
+        ConfigError: A node did not subscribe in time, or a message type is not installed.
     """
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # signals are the caller's
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the caller handles signals
     try:
         player = BagPlayer(plan.camera, plan.tracks, is_simulated=plan.is_simulated)
         try:

@@ -1,6 +1,11 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A process that records what a lifecycle node publishes, byte by byte, to a rosbag2 (MCAP)."""
+"""Records the serialised messages of a lifecycle node's topics to a rosbag2 (MCAP).
+
+`ros2 bag record` takes topics, not a node, cannot say when it has subscribed to all that the node
+publishes, and does not tell a parent what it has received; rosbag2 is also not among the ROS
+packages of `make setup`.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +36,27 @@ from hiseg_ros.ros.harness.message_definitions import message_class
 
 NODE_NAME = 'hiseg_recorder'
 DEPTH = 100
-"""Messages that may wait for the recorder on each topic; enough for seconds of stalling disk."""
+"""Queue of each subscription; enough for a disk that stalls for seconds."""
 
 REPORT_PERIOD_S = 0.2
 DISCOVERY_PERIOD_S = 0.2
 QUIET = 3
-"""Discoveries in a row without a new topic of the node, after which all of them are known."""
+"""Discoveries in a row without a new topic of the node, after which all topics are known."""
 
 DRAIN_S = 0.5
-"""How long messages that already arrived are still taken in after the stop."""
+"""How long messages are still received after the request to stop."""
 
 LATE_S = 1.0
-"""How long after a simulated clock jumped back messages from before may still arrive."""
+"""How long messages from before a jump of the simulated clock may still arrive after it."""
 
-_NOT_OURS = ('/parameter_events', '/rosout', '/transition_event')
+_NOT_RECORDED = ('/parameter_events', '/rosout', '/transition_event')
 
 
 class Recorder(Node):
-    """Subscribes to what a node publishes and to further topics, and keeps their bytes."""
+    """Subscribes to the topics of a node and to further topics, and stores their messages.
+
+    Callbacks run in the thread that spins the node.
+    """
 
     def __init__(
         self,
@@ -59,15 +67,15 @@ class Recorder(Node):
         is_simulated: bool = False,
         context: Context | None = None,
     ) -> None:
-        """Prepare; `discover` subscribes.
+        """Create the node; `discover` creates the subscriptions.
 
         Args:
-            target: Fully qualified name of the node to record, e.g. /segmentation.
-            further_topics: Names of topics of others.
-            sink: Gets the messages.
-            is_simulated: Whether the time of /clock is recorded. What comes after it jumped back
-                is counted only: in a recording each stamp stands for one moment.
-            context: The ROS context; the process's own by default.
+            target: Fully qualified name of the node to record, such as /segmentation.
+            further_topics: Topics of other nodes.
+            sink: Writes the messages.
+            is_simulated: Whether messages are recorded with the time of /clock. Messages after it
+                jumped back are counted but not recorded, so that stamps are unique.
+            context: The ROS context; None for the default one.
         """
         parameters = [Parameter('use_sim_time', value=is_simulated)]
         super().__init__(
@@ -77,7 +85,7 @@ class Recorder(Node):
         self.counts: dict[str, int] = {}
         self.last_stamp_ns: dict[str, int] = {}
         self.last_received_ns: dict[str, int] = {}
-        """By this machine's clock."""
+        """When the last message of each topic was received, by this machine's clock."""
         self._is_simulated = is_simulated
         self._newest_ns = 0
         self._newest_stamp_ns: dict[str, int] = {}
@@ -93,14 +101,14 @@ class Recorder(Node):
         self._sink = sink
 
     def close(self) -> None:
-        """Leave the graph."""
+        """Destroy the node."""
         super().destroy_node()
 
     def discover(self) -> None:
         """Subscribe to topics that appeared since the last call.
 
-        The further topics, the camera among them, come last: who waits for this recorder to read
-        the camera then knows that it reads all that the node publishes.
+        The further topics, including the camera, come last: once this node has subscribed to the
+        camera, it has subscribed to everything that the recorded node publishes.
         """
         if self._is_simulated and not self.get_clock().now().nanoseconds:
             return  # messages would get the time 0
@@ -109,7 +117,7 @@ class Recorder(Node):
         found: dict[str, str] = {}
         if (name, namespace or '/') in names:
             published = self.get_publisher_names_and_types_by_node(name, namespace or '/')
-            found = {t: types[0] for t, types in published if not t.endswith(_NOT_OURS)}
+            found = {t: types[0] for t, types in published if not t.endswith(_NOT_RECORDED)}
         self._quiet = 0 if not found or set(found) - set(self.counts) else self._quiet + 1
         if self._quiet >= QUIET:
             for topic, types in self.get_topic_names_and_types():
@@ -122,7 +130,7 @@ class Recorder(Node):
     def _subscribe(self, topic: str, message_type: str) -> None:
         offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
         if not offered:
-            return  # known by name already, its end points come a moment later
+            return  # its name is known, its publishers will be known a moment later
         reliable = all(q.reliability == ReliabilityPolicy.RELIABLE for q in offered)
         latched = all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
         wanted = QoSProfile(
@@ -135,12 +143,12 @@ class Recorder(Node):
         self._sink.add_topic(topic, message_type, offered)
         self.counts[topic] = 0
         has_header = 'header' in message_class(message_type).get_fields_and_field_types()
-        keep: Any = self._keeper(topic, has_header)  # rclpy's types know no second argument
+        keep: Any = self._keeper(topic, has_header)  # rclpy's types lack the second argument
         self.create_subscription(message_class(message_type), topic, keep, wanted, raw=True)
 
     def _keeper(self, topic: str, has_header: bool) -> Callable[[bytes, Mapping[str, int]], None]:
         def keep(data: bytes, info: Mapping[str, int]) -> None:
-            # The time the middleware took it in: not delayed by this process being busy.
+            # When the middleware received it, even if this process was busy.
             received_ns = _received_ns(info)
             stamp = read_stamp_ns(data) if has_header else None
             if not self._is_repeated(topic, stamp):
@@ -158,7 +166,7 @@ class Recorder(Node):
             self._jumped_s = time.monotonic()
 
     def _is_repeated(self, topic: str, stamp: int | None) -> bool:
-        """Return whether a message is of a later round than the first."""
+        """Return whether a message belongs to a later round of the recording than the first."""
         if not self._is_simulated:
             return False
         if self._jumped_s is not None and time.monotonic() > self._jumped_s + LATE_S:
@@ -170,7 +178,7 @@ class Recorder(Node):
         return False
 
     def _simulated_ns(self) -> int:
-        # What is late has the time of before the jump.
+        # Late messages keep the time of before the jump.
         self._newest_ns = max(self._newest_ns, self.get_clock().now().nanoseconds)
         return self._newest_ns
 
@@ -183,7 +191,7 @@ def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s:
     """Wait until a lifecycle node is active; return False when asked to stop before.
 
     Raises:
-        ConfigError: The node stayed unconfigured, or did not answer in time.
+        ConfigError: The node stayed unconfigured, or was not active in time.
     """
     client = node.create_client(GetState, f'{target}/get_state')
     deadline = time.monotonic() + timeout_s
@@ -201,7 +209,7 @@ def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s:
             node.destroy_client(client)
             return True
         if state == State.PRIMARY_STATE_UNCONFIGURED:
-            # It answers before its first transition or, as here, after one that failed.
+            # Before its first transition or, if it stays, after one that failed.
             unconfigured += 1
             if unconfigured == 3:
                 raise ConfigError(f'The node {target} could not be configured; see its log.')

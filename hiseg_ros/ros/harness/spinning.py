@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A node that listens in a thread beside while a program sends and waits."""
+"""Spins a node in a thread while the program publishes and waits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 END_S = 5.0
+"""How long the thread may take to end."""
 
 
 @contextmanager
 def spinning(node: Node) -> Iterator[None]:
-    """Spin a node; in the end shut ROS down and destroy it.
+    """Run the callbacks of a node in a thread; at the end shut ROS down and destroy the node.
 
     Args:
-        node: The program's only one.
+        node: The only node of the program.
     """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
