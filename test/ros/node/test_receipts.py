@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -13,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from receipts import check_one_fate, health_and_receipt
 
 from hiseg_ros.errors import DeviceError, DeviceMemoryError, ImageError
 from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 if TYPE_CHECKING:
-    from hiseg_ros.ros.health.receipt import Receipt
+    pass
 
 pytestmark = pytest.mark.needs('ros')
-
-CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory')
 
 ERRORS = (
     ImageError('a bad image'),
@@ -39,107 +37,6 @@ PLACES = (
     'hand over',
 )  # fmt: skip
 """Where something is raised."""
-
-
-def health_and_receipt() -> tuple[Any, Any]:
-    """Return a camera's health after one image arrived, and that frame's receipt."""
-    from hiseg_ros.ros.health.camera_health import CameraHealth
-    from hiseg_ros.ros.health.receipt import Receipt
-
-    health = CameraHealth()
-    health.received(1, 1)
-    return health, Receipt(health)
-
-
-def check_one_fate(health: Any, receipt: Receipt) -> None:
-    """Check that the only frame of a camera was counted once, for what its receipt says."""
-    counters = health.counters
-    assert counters.received == counters.processed + counters.dropped == 1
-    assert getattr(counters, receipt.fate) == 1
-
-
-# The receipt alone.
-
-
-@pytest.mark.parametrize('fate', ['processed', *CAUSES])
-def test_the_fate_is_counted_and_stays(fate: str) -> None:
-    """A second fate raises and counts nothing; letting go changes nothing either."""
-    health, receipt = health_and_receipt()
-    with receipt:
-        give(receipt, fate)
-        for second in ('processed', *CAUSES):
-            with pytest.raises(RuntimeError, match=f'counted as {fate} is to be .*{second}'):
-                give(receipt, second)
-    assert receipt.fate == fate
-    check_one_fate(health, receipt)
-
-
-def give(receipt: Receipt, fate: str) -> None:
-    """Give a frame a fate."""
-    if fate == 'processed':
-        receipt.processed(1.0, {})
-    else:
-        receipt.dropped(fate, 'a reason')
-
-
-def test_a_cause_that_does_not_exist_is_refused_and_the_frame_still_gets_its_fate() -> None:
-    health, receipt = health_and_receipt()
-    with pytest.raises(ValueError, match="'tired'"), receipt:
-        receipt.dropped('tired')
-    assert receipt.fate == 'stopped'
-    check_one_fate(health, receipt)
-
-
-def test_only_the_last_holder_decides_and_only_where_nobody_did() -> None:
-    """Random ways of holding, letting go and deciding, against the rule itself."""
-    for seed in range(300):
-        draw = random.Random(seed)
-        health, receipt = health_and_receipt()
-        holders, fate = 0, ''
-        for _ in range(draw.randrange(1, 12)):
-            step = draw.choice(['hold', 'hold', 'let go', 'decide'])
-            if step == 'hold':
-                receipt.__enter__()
-                holders += 1
-            elif step == 'let go' and holders:
-                receipt.__exit__(None, None, None)
-                holders -= 1
-                fate = fate or ('' if holders else 'stopped')
-            elif step == 'decide' and not fate:
-                fate = draw.choice(['processed', *CAUSES])
-                give(receipt, fate)
-            assert receipt.fate == fate
-            counters = health.counters
-            assert counters.processed + counters.dropped == bool(fate)
-        for _ in range(holders):
-            receipt.__exit__(None, None, None)
-        if fate or holders:
-            check_one_fate(health, receipt)
-
-
-def test_of_two_threads_that_decide_one_wins_and_the_other_raises() -> None:
-    for fates in product(('processed', 'bad', 'stopped'), repeat=2):
-        for _ in range(20):
-            health, receipt = health_and_receipt()
-            start, refused = threading.Barrier(2), []
-
-            def decide(fate: str, receipt: Any = receipt, start: Any = start) -> None:
-                start.wait(30.0)
-                try:
-                    give(receipt, fate)
-                except RuntimeError:
-                    refused.append(fate)  # noqa: B023 (the threads end before the next round)
-
-            threads = [threading.Thread(target=decide, args=(fate,)) for fate in fates]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(30.0)
-            assert len(refused) == 1
-            check_one_fate(health, receipt)
-
-
-# The receipts of frames on their way: a processor with faults anywhere.
 
 
 class Faults:
