@@ -66,7 +66,8 @@ bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everyth
 	@$(BENCH)
 
 .PHONY: soak
-soak: setup ## soak test: the node under faults for MINUTES=30, every frame accounted for, in runs/soak/ (ARGS=)
+soak: ## soak test: the node under faults for MINUTES=30, every frame accounted for, in runs/soak/ (ARGS=)
+	@$(SETUP) --with test
 	@$(BIN)/hiseg soak --minutes $(or $(MINUTES),30) --output runs/soak $(ARGS)
 
 .PHONY: docs

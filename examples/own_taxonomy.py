@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""From a tree of one's own to weights: check tree and mapping, train, segment.
+"""From a taxonomy of your own to weights: check taxonomy and mapping, train, segment.
 
 Run it in the checkout. The images are drawn; put yours into the same folders.
 """
@@ -24,7 +24,7 @@ COLORS = np.array([(0, 0, 0), (150, 150, 155), (70, 130, 50), (200, 40, 40), (19
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image of a yard and its label ids, see examples/yard/mapping.yaml."""
+    """Return an image of a yard and its label ids; see examples/yard/mapping.yaml."""
     rng = np.random.default_rng(seed)
     kinds = np.full((96, 144), 5)
     kinds[40:], kinds[40:, : rng.integers(20, 70)] = 1, 2

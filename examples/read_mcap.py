@@ -19,11 +19,11 @@ def main() -> None:
     options = parser.parse_args()
     node = options.node
 
-    # The tree travels with the labels: ids mean nothing without it.
+    # The taxonomy is recorded with the labels: it gives the names of the node ids.
     tree = read_taxonomy(options.bag, node)
     print(f'{tree.name} {tree.version}, {len(tree)} nodes, digest {tree.digest[:12]}')
 
-    # Labels: mono8 images of node ids under the camera's own stamps.
+    # Labels: mono8 images of node ids with the stamps of the camera.
     counts, frames = np.zeros(256), 0
     for _, labels in read_images(options.bag, f'{node}/labels'):
         counts += np.bincount(labels.ravel(), minlength=256) / labels.size
@@ -34,15 +34,15 @@ def main() -> None:
 
     with Bag(options.bag) as bag:
         topics = {topic.name for topic in bag.topics}
-        # Probabilities: channels, rows, columns of bytes; 255 is certain.
+        # Probabilities: uint8 channels, rows and columns; 255 is a probability of 1.
         if f'{node}/level_1/probabilities' in topics:
             for _, message in bag.messages(f'{node}/level_1/probabilities'):
                 shape = (len(message.node_ids), message.height, message.width)
                 values = np.frombuffer(message.data, np.uint8).reshape(shape) / 255
                 best = values.mean(axis=(1, 2)).argmax()
-                print('first frame, mostly:', tree.nodes[message.node_ids[best]].name)
+                print('first frame, most probable:', tree.nodes[message.node_ids[best]].name)
                 break
-        # Signs: one message a frame with one entry a sign, its mask packed into bits.
+        # Signs: one message per frame, one entry per sign, masks packed into bits.
         for time_ns, message in bag.messages(f'{node}/traffic_signs'):
             for sign in message.masks:
                 rows, columns = sign.roi.height, sign.roi.width

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Segment one image: what is in it, how sure that is, the signs, and an overlay with names."""
+"""Segment one image: its classes with their confidence, the traffic signs, and an overlay."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def main() -> None:
     tree = engine.taxonomy
     result = engine.segment(rgb)
 
-    # labels: (H, W) node ids. What is seen, from the most common class on, with its place in the
-    # tree and the mean of the probability that the network gives it there.
+    # labels: (H, W) node ids. Print the most common classes with their share of the image, the
+    # mean of their probability there, and their path in the tree.
     ids, counts = np.unique(result.labels, return_counts=True)
     for node_id in ids[np.argsort(-counts)][:10]:
         region = result.labels == node_id
@@ -40,11 +40,11 @@ def main() -> None:
         sure = result.confidence[region].mean() / 255
         print(f'{region.mean():6.1%}  {sure:.2f}  {path}')
 
-    # A coarser answer costs nothing: the same labels, cut at level 2 of the tree.
+    # The same labels at level 2 of the tree, without running the network again.
     coarse = tree.node_id_at_level(2)[result.labels]
     print(len(np.unique(coarse)), 'classes at level 2')
 
-    # Each traffic sign is one region with one vote on its type.
+    # Each traffic sign is one region with a vote on its type.
     for sign in subclass_masks(result, tree, min_probability=0.85):
         y, x, height, width = sign.roi
         name = tree.nodes[sign.node_id].name

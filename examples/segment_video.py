@@ -36,7 +36,7 @@ def main() -> None:
                 rgb = np.ascontiguousarray(frame.to_ndarray(format='rgb24'))
                 result = engine.segment(rgb)
                 image = overlay(rgb, result.labels, engine.taxonomy)
-                # With the names of the frame before, so that they stand still.
+                # With the names of the previous frame, so that they do not jump.
                 names = place_names(result.labels, engine.taxonomy, names)
                 image = draw_names(image, names, engine.taxonomy)
                 seconds = frame.time or 0.0

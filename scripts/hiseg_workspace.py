@@ -1,10 +1,10 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Lets the checkout's .venv find the checkout's module and its colcon install, with no sourcing.
+"""Lets Python in .venv find the checkout's module and its colcon install without sourcing.
 
-`make setup` copies this file into the environment, where a .pth file imports it at every start of
-its Python. That file's name sorts before the one of the ROS wheels, which starts the interpreter
-again with LD_LIBRARY_PATH set: what is changed here in the environment reaches that second start.
+`make setup` copies this file into .venv, where a .pth file imports it at every start of Python.
+The name of that file sorts before that of the ROS wheels, which restart the interpreter with
+LD_LIBRARY_PATH set: environment variables that are changed here reach that second start.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import sysconfig
 CHECKOUT = os.path.dirname(sys.prefix)
 INSTALL = os.path.join(CHECKOUT, 'install')
 RESTARTED = '_ROS_WHEELS_BOOTSTRAP_COMPLETE'
-"""Set by the ROS wheels once they have started the interpreter again."""
+"""Variable that the ROS wheels set once they have restarted the interpreter."""
 
 
 class CheckoutFinder:
     """Finds hiseg_ros in the checkout.
 
-    The checkout itself is not put on sys.path: its folder launch/ would then pass for ROS's
-    package of that name where the real one is missing.
+    The checkout itself is not added to sys.path: its folder launch/ would then be imported instead
+    of ROS's package of that name.
     """
 
     @staticmethod
@@ -40,20 +40,20 @@ class CheckoutFinder:
 
 
 def entries(variable: str) -> list[str]:
-    """Return the parts of a path-like environment variable."""
+    """Return the non-empty parts of an environment variable with paths."""
     return [part for part in os.environ.get(variable, '').split(os.pathsep) if part]
 
 
 def below(path: str, prefixes: list[str]) -> bool:
-    """Return whether a path lies in one of the prefixes."""
+    """Return whether a path is one of the prefixes or below one."""
     return any(path == prefix or path.startswith(prefix + os.sep) for prefix in prefixes)
 
 
 def enter() -> None:
-    """Put the workspace first and keep another ROS installation, sourced by the shell, out.
+    """Put the workspace first, and remove another ROS installation that the shell has sourced.
 
     Two distributions of ROS in one process end in missing symbols. Overlays without an rclpy of
-    their own stay.
+    their own are kept.
     """
     own = [INSTALL] if os.path.isdir(os.path.join(INSTALL, 'share')) else []
     own.append(sys.prefix)

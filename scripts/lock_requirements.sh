@@ -9,7 +9,7 @@ UV=${UV:-.venv/bin/uv}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# One call for Python 3.10 to 3.12; [tool.uv] in pyproject.toml limits it to the machines served.
+# One call for Python 3.10 to 3.12; [tool.uv] in pyproject.toml limits it to the supported machines.
 compile() {
     "$UV" pip compile --universal --python-version 3.10 --no-annotate --no-header --quiet "$@"
 }

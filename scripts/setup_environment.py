@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make setup`: .venv with ROS 2 Jazzy and the packages; messages and module in install/.
 
-A robot's packages run the node without torch; `--with torch` adds what runs, measures and exports
-weights, `--with test` the tools of `make test-fast`, `--with all` all of that, training and the
-tools of `make docs`. `--with docs` installs only what builds the documentation, without ROS. What
-is there stays.
+The packages of a robot run the node without torch. `--with torch` adds those that run, measure and
+export weights, `--with test` the tools of `make test-fast` and `make soak`, `--with all` all of
+these, training and the tools of `make docs`. `--with docs` installs only those that build the
+documentation, without ROS. Installed packages are kept.
 
-Standard library only; runs on any Python 3.8 or later and picks one of 3.10 to 3.12 for .venv.
-Every step leaves a stamp when it is done, so what is up to date costs nothing and what was
-interrupted is done again.
+Standard library only; runs on Python 3.8 or later and chooses one of 3.10 to 3.12 for .venv. Every
+step leaves a stamp when it is done: steps that are up to date are skipped, interrupted ones are
+repeated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
 VENV_PYTHON = VENV / 'bin' / 'python'
 VERSIONS = ((3, 12), (3, 11), (3, 10))
-# -I: not what PYTHONPATH of a shell with another ROS holds.
+# -I: ignore the PYTHONPATH of a shell with another ROS.
 PIP_INSTALL = (str(VENV_PYTHON), '-I', '-m', 'pip', 'install', '--no-deps', '--no-compile')
 ROBOT = ('ros', 'runtime')
 SETS = {
@@ -61,11 +61,11 @@ print(*sys.version_info[:2], missing or 'nothing')
 
 
 class SetupError(Exception):
-    """What the machine lacks, in one sentence."""
+    """The machine lacks something, or a step failed."""
 
 
 def digest(paths: list[Path], *words: str) -> str:
-    """Return a hash of files' contents and of words."""
+    """Return a hash of the paths and contents of files, and of words."""
     total = hashlib.sha256('\n'.join(words).encode())
     for path in sorted(paths):
         total.update(path.relative_to(ROOT).as_posix().encode() + b'\0' + path.read_bytes())
@@ -73,7 +73,7 @@ def digest(paths: list[Path], *words: str) -> str:
 
 
 def stamped(stamp: Path, value: str) -> bool:
-    """Return whether a step was finished with this value."""
+    """Return whether a step was finished with a value."""
     return stamp.is_file() and stamp.read_text() == value
 
 
@@ -82,11 +82,11 @@ def run(command: list[str], silent: bool = False, **variables: str) -> None:
 
     Args:
         command: Program and arguments.
-        silent: Show its output only if it fails.
-        variables: Added to the environment.
+        silent: Whether to show its output only if it fails.
+        variables: Further environment variables.
 
     Raises:
-        SetupError: It failed; its own output has said why.
+        SetupError: The command failed; its own output says why.
     """
     output = subprocess.PIPE if silent else None
     environment = {**os.environ, **variables}
@@ -99,7 +99,7 @@ def run(command: list[str], silent: bool = False, **variables: str) -> None:
 
 
 def probe(python: str) -> tuple[tuple[int, int], str] | None:
-    """Return an interpreter's version and what it lacks ('venv', 'dev', 'nothing')."""
+    """Return an interpreter's version and what it lacks ('venv', 'dev' or 'nothing')."""
     command = [python, '-I', '-S', '-c', PROBE]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -110,10 +110,10 @@ def probe(python: str) -> tuple[tuple[int, int], str] | None:
 
 
 def choose_python(only_this: bool) -> str:
-    """Return the interpreter for .venv: this one where it serves, else one on the PATH.
+    """Return the interpreter for .venv: this one if it is suitable, else one on the PATH.
 
     Raises:
-        SetupError: None serves.
+        SetupError: None is suitable.
     """
     candidates = [sys.executable]
     if not only_this:
@@ -140,10 +140,10 @@ def choose_python(only_this: bool) -> str:
 
 
 def check_machine() -> None:
-    """Look for what pip cannot install.
+    """Check for tools that pip cannot install.
 
     Raises:
-        SetupError: Something is missing.
+        SetupError: A tool is missing, or the platform is not supported.
     """
     if sys.platform != 'linux' or platform.machine() != 'x86_64':
         raise SetupError(
@@ -162,7 +162,7 @@ def check_machine() -> None:
 
 
 def venv_version() -> str:
-    """Return the version that .venv was made with, e.g. '3.11', or '' without a usable one."""
+    """Return the Python version of .venv, such as '3.11', or '' without a usable one."""
     try:
         text = (VENV / 'pyvenv.cfg').read_text()
     except OSError:
@@ -172,32 +172,32 @@ def venv_version() -> str:
 
 
 def site_packages() -> Path:
-    """Return the folder of the environment's modules."""
+    """Return the folder of the modules in .venv."""
     return VENV / 'lib' / f'python{venv_version()}' / 'site-packages'
 
 
 def file_values(names: Iterable[str]) -> dict[str, str]:
-    """Return what the stamp says of each file below requirements/ once it is installed."""
-    # The checkout's path is in the scripts of the environment: a moved one is made anew.
+    """Return the stamp's value of each file below requirements/ once it is installed."""
+    # The scripts in .venv contain the checkout's path: if that has moved, .venv is created again.
     words = (str(ROOT), venv_version())
     return {name: digest([ROOT / 'requirements' / f'{name}.txt'], *words) for name in names}
 
 
 def installed_values() -> dict[str, str]:
-    """Return what the stamp says of the files that .venv was last filled with."""
+    """Return the stamp's values of the files below requirements/ that are installed in .venv."""
     lines = PACKAGES_STAMP.read_text().splitlines() if PACKAGES_STAMP.is_file() else []
     found = dict(line.split(' ', 1) for line in lines if ' ' in line)
     return {name: value for name, value in found.items() if name in SETS['all'][0]}
 
 
 def environment_value() -> str:
-    """Return what the command and the messages are built against: ROS and what runs with it."""
+    """Return the stamp's values of the packages against which command and messages are built."""
     values = installed_values()
     return ' '.join(values[name] for name in ROBOT)
 
 
 def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
-    """Make .venv and install every pinned package of a set into it.
+    """Create .venv and install every pinned package of a set into it.
 
     Args:
         packages: Key of `SETS`; what is there of others is kept.
@@ -216,8 +216,8 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
     if not venv_version() or venv_version() != wanted or probe(str(VENV_PYTHON)) is None:
         if VENV.is_symlink():
             raise SetupError(
-                f"{VENV} is a link to {VENV.resolve()}, which is another checkout's environment; "
-                'expected a folder of this one, since making it anew empties it: remove the link.'
+                f'{VENV} is a link to {VENV.resolve()}, the environment of another checkout; '
+                'expected a folder, since creating it again empties it: remove the link.'
             )
         python = choose_python(only_this)
         print(f'== .venv with {python}', flush=True)
@@ -228,7 +228,7 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
     print(f'== packages into .venv ({SETS[packages][1]})', flush=True)
     files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     pinned = [argument for file in files for argument in ('-r', str(file))]
-    # Every package is pinned, so there is nothing to resolve.
+    # Every package is pinned, so pip need not resolve anything.
     run([*PIP_INSTALL, *quiet, *pinned])
     if 'ros' in names:
         correct_include_paths()
@@ -237,7 +237,7 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
 
 
 def correct_include_paths() -> None:
-    """Replace the include paths of the machine that built the ROS wheels by this one's."""
+    """Replace the include paths of the machine that built the ROS wheels by those of this one."""
     ask = 'import numpy, sysconfig as s; print(s.get_path("include")); print(numpy.get_include())'
     command = [str(VENV_PYTHON), '-I', '-c', ask]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -252,7 +252,7 @@ def correct_include_paths() -> None:
 
 
 def install_command() -> None:
-    """Install the hiseg command and the start-up module that finds the checkout."""
+    """Install the hiseg command, and the start-up module that finds the checkout."""
     start_up = ROOT / 'scripts' / 'hiseg_workspace.py'
     metadata = [ROOT / name for name in ('setup.py', 'setup.cfg', 'pyproject.toml')]
     value = digest([start_up, *metadata], environment_value())
@@ -266,7 +266,7 @@ def install_command() -> None:
 
 
 def copy_sources(folder: Path) -> None:
-    """Copy what CMake reads: it refuses a package whose headers (.venv's) lie below its source."""
+    """Copy the package's sources: CMake refuses a package with headers (in .venv) below it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ('CMakeLists.txt', 'package.xml'):
@@ -286,7 +286,7 @@ def installed_files() -> list[Path]:
 
 
 def remove_lingering() -> None:
-    """Take out of install/ what is no longer in the checkout; colcon leaves it there."""
+    """Remove files from install/ that are no longer in the checkout; colcon keeps them."""
     wanted = {path.relative_to(ROOT) for path in installed_files()}
     modules = ROOT / 'install' / 'lib' / f'python{venv_version()}' / 'site-packages'
     share = ROOT / 'install' / 'share' / 'hiseg_ros'
@@ -307,7 +307,7 @@ def build_workspace() -> None:
         return
     print('== messages and module into install/', flush=True)
     build = ROOT / 'build'
-    # CMake remembers the interpreter and the libraries of the environment it ran in.
+    # CMake caches the interpreter and the libraries of the environment.
     if not stamped(build / 'hiseg_environment.stamp', environment):
         shutil.rmtree(build, ignore_errors=True)
         shutil.rmtree(ROOT / 'install', ignore_errors=True)
@@ -329,10 +329,10 @@ def build_workspace() -> None:
 
 
 def main() -> int:
-    """Do what is not done yet; return the exit status."""
+    """Run the steps that are not up to date; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--this-python', action='store_true', help='use the interpreter that runs this, no other'
+        '--this-python', action='store_true', help='use only the interpreter that runs this'
     )
     parser.add_argument(
         '--with',
@@ -344,7 +344,7 @@ def main() -> int:
     options = parser.parse_args()
     quiet = [] if sys.stdout.isatty() else ['--quiet']
     lock = os.open(ROOT, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once take turns
+    fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at the same time take turns
     try:
         install_packages(options.packages, options.this_python, quiet)
         if 'ros' in SETS[options.packages][0]:
@@ -354,7 +354,7 @@ def main() -> int:
         print(f'setup: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('setup: interrupted; the next run goes on from here', file=sys.stderr)
+        print('setup: interrupted; the next run continues here', file=sys.stderr)
         return 130
     return 0
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Describe what the node /segmentation publishes: the mean of each class, and each sign."""
+"""Print results of the node /segmentation: the mean probability of each class, and each sign."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Names = dict[int, str]
 
 
 def probabilities_lines(message: ProbabilityMap, names: Names) -> list[str]:
-    """Return a line for each class: its mean, and where in the image it is most probable."""
+    """Return a line for each class: mean probability, and where in the image it is highest."""
     node_ids, values = decode_probability_map(message)  # (channels, rows, columns)
     lines = []
     for node_id, plane in zip(node_ids, values, strict=True):
@@ -48,14 +48,14 @@ def signs_lines(message: SubclassMasks, names: Names) -> list[str]:
 
 
 class ReadResults(Node):
-    """Prints what arrives."""
+    """Prints the received results."""
 
     def __init__(self) -> None:
-        """Subscribe; only what is subscribed to is computed."""
+        """Create the subscriptions; the node computes only what is subscribed to."""
         super().__init__('read_results')
         self._names: Names = {}
         self._digest = ''
-        # Latched: it comes although it was published before this node started.
+        # Latched: it arrives even if it was published before this node started.
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(Taxonomy, 'segmentation/taxonomy', self._on_taxonomy, latched)
         for kind, topic, describe in (
@@ -73,12 +73,12 @@ class ReadResults(Node):
             return
         try:
             print('\n'.join(describe(message, self._names)), flush=True)
-        except ImageError as error:  # anybody in the graph can send such a message
+        except ImageError as error:  # any node in the graph can send a malformed message
             self.get_logger().warning(f'skipped a message: {error}')
 
 
 def main() -> int:
-    """Run until it is interrupted."""
+    """Run until interrupted."""
     rclpy.init()
     try:
         rclpy.spin(ReadResults())

@@ -88,6 +88,6 @@ def test_read_mcap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = run('read_mcap.py', tmp_path / 'out/replay.mcap')
     assert re.search(r'^\w+ \S+, 11 nodes, digest [0-9a-f]{12}$', said, re.MULTILINE)
     assert '3 frames' in said and re.search(r'^ 37\.5%  road$', said, re.MULTILINE)
-    assert 'first frame, mostly: ground' in said
+    assert 'first frame, most probable: ground' in said
     signs = re.findall(r'^\d+\.\d{3} s  (\w+) \(\d\.\d\d\), \d+% of its box$', said, re.MULTILINE)
     assert signs == 3 * ['limit_30']

@@ -1,7 +1,7 @@
 // Copyright 2026 The hiseg_ros developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Describes a serialized message: read_message probabilities|signs FILE
+// Prints the content of a serialized message: read_message probabilities|signs FILE
 
 #include <cstdio>
 #include <exception>

@@ -1,7 +1,7 @@
 // Copyright 2026 The hiseg_ros developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Describes what the node /segmentation publishes:
+// Prints the results that the node /segmentation publishes:
 //   ros2 run hiseg_consumer read_results --ros-args -r segmentation/traffic_signs:=...
 
 #include <exception>
@@ -21,7 +21,7 @@ public:
     using hiseg_ros::msg::ProbabilityMap;
     using hiseg_ros::msg::SubclassMasks;
     using hiseg_ros::msg::Taxonomy;
-    // Latched: it comes although it was published before this node started.
+    // Latched: it arrives even if it was published before this node started.
     taxonomy_ = create_subscription<Taxonomy>(
       "segmentation/taxonomy", rclcpp::QoS(1).reliable().transient_local(),
       [this](Taxonomy::ConstSharedPtr message) {
@@ -31,7 +31,7 @@ public:
           names_[node.id] = node.name;
         }
       });
-    // Only what is subscribed to is computed: leave out what you do not need.
+    // The node computes only what is subscribed to: leave out what you do not need.
     probabilities_ = create_subscription<ProbabilityMap>(
       "segmentation/level_1/probabilities", rclcpp::QoS(1),
       [this](ProbabilityMap::ConstSharedPtr message) {read(*message);});
@@ -44,7 +44,7 @@ private:
   template<class Message>
   void read(const Message & message)
   {
-    // Ids of another tree mean something else.
+    // Node ids of another taxonomy have other meanings.
     if (message.taxonomy_digest != digest_) {
       return;
     }

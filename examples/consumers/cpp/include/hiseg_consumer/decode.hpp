@@ -1,7 +1,7 @@
 // Copyright 2026 The hiseg_ros developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads ProbabilityMap and SubclassMask; copy it into your package. It needs the messages alone.
+// Decodes ProbabilityMap and SubclassMask; copy it into your package. It needs only the messages.
 
 #ifndef HISEG_CONSUMER__DECODE_HPP_
 #define HISEG_CONSUMER__DECODE_HPP_
@@ -19,7 +19,7 @@
 namespace hiseg_consumer
 {
 
-/// An IEEE 754 binary16 as float.
+/// Returns an IEEE 754 binary16 as float.
 inline float half_to_float(std::uint16_t bits)
 {
   const int exponent = (bits >> 10) & 0x1f;
@@ -35,20 +35,20 @@ inline float half_to_float(std::uint16_t bits)
   return (bits & 0x8000) != 0 ? -value : value;
 }
 
-/// Probabilities of one message, which has to outlive it.
+/// Probabilities of one message, which has to outlive this object.
 class Probabilities
 {
 public:
   using Message = hiseg_ros::msg::ProbabilityMap;
 
-  /// Throws std::invalid_argument where the data has another size than the message says.
+  /// Throws std::invalid_argument if the size of the data does not fit the message.
   explicit Probabilities(const Message & message)
   : message_(message), bytes_(message.encoding == Message::FLOAT16 ? 2 : 1)
   {
     if (message.encoding != Message::UINT8 && message.encoding != Message::FLOAT16) {
       throw std::invalid_argument("unknown encoding " + message.encoding);
     }
-    // Divided, since the product of a damaged message's sides may not fit.
+    // Divided, since the product of the sides of a malformed message may overflow.
     const std::size_t cells = message.data.size() / bytes_;
     const std::size_t channels = message.node_ids.size();
     if (
@@ -72,13 +72,13 @@ public:
     return half_to_float(static_cast<std::uint16_t>(pair[0] | (pair[1] << 8)));
   }
 
-  /// Image row of the middle of a cell; 0 is the middle of the first row of pixels.
+  /// Image row of the centre of a cell; 0 is the centre of the first row of pixels.
   double image_row(std::size_t row) const
   {
     return (static_cast<double>(row) + 0.5) * message_.stride_y - 0.5;
   }
 
-  /// Image column of the middle of a cell.
+  /// Image column of the centre of a cell.
   double image_column(std::size_t column) const
   {
     return (static_cast<double>(column) + 0.5) * message_.stride_x - 0.5;
@@ -89,8 +89,8 @@ private:
   std::size_t bytes_;
 };
 
-/// Returns roi.height rows of roi.width pixels, 1 on the region, row by row.
-/// Throws std::invalid_argument where the data has another size than the message says.
+/// Returns roi.height rows of roi.width pixels, 1 inside the region, row by row.
+/// Throws std::invalid_argument if the size of the data does not fit the message.
 inline std::vector<std::uint8_t> decode_mask(const hiseg_ros::msg::SubclassMask & message)
 {
   using Message = hiseg_ros::msg::SubclassMask;

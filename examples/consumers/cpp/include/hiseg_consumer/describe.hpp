@@ -1,7 +1,7 @@
 // Copyright 2026 The hiseg_ros developers
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the example says about a message: put your own work here.
+// Output of the example for a message: replace it by your own processing.
 
 #ifndef HISEG_CONSUMER__DESCRIBE_HPP_
 #define HISEG_CONSUMER__DESCRIBE_HPP_
@@ -19,7 +19,7 @@
 namespace hiseg_consumer
 {
 
-/// Names by node id, from the latched ~/taxonomy whose digest is the message's.
+/// Names by node id, from the latched ~/taxonomy with the digest of the message.
 using Names = std::map<std::uint16_t, std::string>;
 
 inline std::string name_of(const Names & names, std::uint16_t node_id)
@@ -28,7 +28,7 @@ inline std::string name_of(const Names & names, std::uint16_t node_id)
   return found == names.end() ? "node " + std::to_string(node_id) : found->second;
 }
 
-/// Prints the mean of each class, and where in the image it is most probable.
+/// Prints the mean probability of each class, and where in the image it is highest.
 inline void describe(const hiseg_ros::msg::ProbabilityMap & message, const Names & names)
 {
   const Probabilities probabilities(message);
