@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""How the stages of images at hand together are counted, and which process's memory."""
+"""Timing of images that arrive together, and peak memory of the right process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of a GPU, with NVIDIA's library and driver played by the test."""
+"""Energy and memory of a GPU, with fakes of NVML and of the CUDA driver."""
 
 from __future__ import annotations
 

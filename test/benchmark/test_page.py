@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the tables say, and what is measured on any machine."""
+"""Tables of the benchmark, and the description of a machine."""
 
 from __future__ import annotations
 

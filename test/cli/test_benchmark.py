@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg benchmark`, called as a shell would."""
+"""`hiseg benchmark` on the command line."""
 
 from __future__ import annotations
 

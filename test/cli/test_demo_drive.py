@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's own drive is drawn once and kept until the drawing changes."""
+"""The drawn drive of the demo is drawn once, and again only when the drawing code changes."""
 
 from __future__ import annotations
 

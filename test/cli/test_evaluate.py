@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg evaluate`, called as a shell would, and what it refuses."""
+"""`hiseg evaluate` on the command line: scores and refused options."""
 
 from __future__ import annotations
 

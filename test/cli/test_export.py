@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg export`, called as a shell would: what it writes, proves and refuses."""
+"""`hiseg export` on the command line: files, verification, refused options."""
 
 from __future__ import annotations
 

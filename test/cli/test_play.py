@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What `hiseg play` and `hiseg demo` would replay, and how often."""
+"""Topics and repetitions of `hiseg play` and `hiseg demo`."""
 
 from __future__ import annotations
 

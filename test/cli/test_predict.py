@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg predict` and `hiseg evaluate`, called as a shell would."""
+"""`hiseg predict` and `hiseg evaluate` on the command line."""
 
 from __future__ import annotations
 

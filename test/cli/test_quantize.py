@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg quantize`, called as a shell would: what it writes, measures and refuses."""
+"""`hiseg quantize` on the command line: files, measured losses, refused options."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg replay` on drawn drives: results, exit codes, refusals."""
+"""`hiseg replay` on drawn drives: results, exit codes, refused options."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg synthesize`: what it writes, says and refuses."""
+"""`hiseg synthesize`: files, output, refused options."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg wrap`, called as a shell would: what it writes, says and refuses, and what then works."""
+"""`hiseg wrap` on the command line: files, output, refused options, and use of the result."""
 
 from __future__ import annotations
 

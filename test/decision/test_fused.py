@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The GPU kernel of the decision: its arithmetic on the CPU, itself where there is a GPU."""
+"""The kernel of the decision in the interpreter of Triton, and on a GPU if there is one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The fast decision in a dataset's own labels against the plain one."""
+"""The sparse decision in a dataset's own labels against the reference."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse decision against the dense one on what the shipped network says of drawn scenes."""
+"""The sparse decision against the dense one on probabilities of the shipped network."""
 
 from __future__ import annotations
 

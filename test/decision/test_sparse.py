@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse decision against a plain walk in the same arithmetic, and against torch."""
+"""The sparse decision against a walk at every pixel in the same arithmetic, and against torch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""examples/consumers: the C++ one built by colcon, both read the same out of the same messages."""
+"""The consumers in examples/: C++, built by colcon, and Python print the same for a message."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every program of examples/ runs as its page says, on small inputs."""
+"""Every program of examples/ runs as its README says, on small inputs."""
 
 from __future__ import annotations
 

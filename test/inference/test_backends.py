@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Every backend computes what the reference computes, or says in one sentence why it cannot."""
+"""Every backend has the results of the reference, or says in one sentence why it cannot run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Several images at once: the same results as one by one, grouped by input size, in any order."""
+"""Several images at once: same results as one by one, grouped by input size, in any order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The compiled network: the reference's labels, kept for the next process, no quiet failure."""
+"""The compiled network: labels of the reference, cache on disk, no silent failure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded steps give what the steps give: on the CPU, with graphs that behave as CUDA's do."""
+"""Recorded steps have the results of the steps, on the CPU with fakes of CUDA graphs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of devices become errors of the project, and short memory a smaller input."""
+"""Device failures become errors of the project, and little memory a smaller input."""
 
 from __future__ import annotations
 

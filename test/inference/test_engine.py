@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: any image in, labels out, and every refusal in words."""
+"""The engine: labels for any image, and errors in one sentence."""
 
 from __future__ import annotations
 

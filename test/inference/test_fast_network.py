@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Folded networks compute what the trained ones do, and the trained ones stay as they are."""
+"""Folded networks have the results of the trained ones, which are not changed."""
 
 from __future__ import annotations
 

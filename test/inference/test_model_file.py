@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The info block of every kind of file, and of files that are none."""
+"""The info block of every kind of model file, and errors for other files."""
 
 from __future__ import annotations
 

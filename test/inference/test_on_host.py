@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What comes back from a device in one piece."""
+"""Copying several tensors from a device to the host at once."""
 
 from __future__ import annotations
 

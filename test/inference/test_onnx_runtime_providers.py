@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which of ONNX Runtime's providers is taken; its list and its sessions are the test's own."""
+"""The choice of a provider of ONNX Runtime, with fakes of its list and its sessions."""
 
 from __future__ import annotations
 

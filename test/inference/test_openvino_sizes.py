@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras of several sizes share the backend of OpenVINO without compiling for each image."""
+"""Cameras of several sizes share the OpenVINO backend without a compilation for each image."""
 
 from __future__ import annotations
 

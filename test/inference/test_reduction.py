@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The reduction of camera images: training's filter, whatever sizes and threads."""
+"""The reduction of camera images: the filter of training, for any sizes and threads."""
 
 from __future__ import annotations
 

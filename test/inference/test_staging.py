@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Images on their way to a device: they arrive as they were, and none is written over early."""
+"""Images in pinned memory arrive unchanged, and none is overwritten too early."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Torch's backends on a GPU against the reference on the CPU, with the shipped weights."""
+"""The torch backends on a GPU against the reference on the CPU, with the shipped weights."""
 
 from __future__ import annotations
 

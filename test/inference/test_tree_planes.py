@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The tree's arithmetic in one loop gives what the network's own steps give."""
+"""The loop for the tree's arithmetic has the results of the network's own operators."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Weights: backend and precision are chosen for the device that torch has found."""
+"""Backend and precision of weights are chosen for the device that torch finds."""
 
 from __future__ import annotations
 

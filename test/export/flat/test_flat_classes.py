@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a channel means: the order of the classes, and the node that each one gets."""
+"""Order of the classes of a flat network, and the node of each class."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A flat network is read, its input and the tensor with its classes are found, or it says why."""
+"""Input and class tensor of flat networks are found, or the error says why not."""
 
 from __future__ import annotations
 

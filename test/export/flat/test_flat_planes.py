@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Class probabilities on a tree: none gets lost, parents are sums, and the walk finds a class."""
+"""Planes of a flat network: parents are sums of their children, and every class is reached."""
 
 from __future__ import annotations
 

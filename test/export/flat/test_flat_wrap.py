@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""A wrapped file is an engine file that says what the flat network says, in every runtime."""
+"""A wrapped file has the results of the flat network, in every runtime."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg benchmark --ros`: node and camera as processes of a graph of their own."""
+"""`hiseg benchmark --ros`: node and cameras as processes of a private ROS graph."""
 
 from __future__ import annotations
 

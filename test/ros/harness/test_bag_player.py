@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The player restamps messages without touching the rest, and keeps companions together."""
+"""The player changes only the stamps of messages, and keeps companions with their images."""
 
 from __future__ import annotations
 

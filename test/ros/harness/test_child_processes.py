@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes report, end when told to, and leave nothing in shared memory."""
+"""Child processes report events, end on request, and leave nothing in shared memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The demo from a bag to video, images and figures, on the real ROS graph."""
+"""The demo from a bag to video, images and metrics, in a real ROS graph."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Two graphs at once never share a domain."""
+"""Two graphs at the same time never share a domain."""
 
 from __future__ import annotations
 

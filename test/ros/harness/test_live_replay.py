@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that are replayed again and again, with a simulated clock that jumps back."""
+"""Recordings that are repeated, with a simulated clock that jumps back."""
 
 from __future__ import annotations
 
