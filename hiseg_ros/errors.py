@@ -23,7 +23,7 @@ class CheckpointError(HisegError):
 
 
 class ConfigError(HisegError):
-    """A parameter or a configuration file has a value that cannot be used."""
+    """An option, a parameter or a configuration file has a value that cannot be used."""
 
 
 class ImageError(HisegError):
@@ -35,7 +35,7 @@ class DeviceError(HisegError):
 
 
 class DeviceMemoryError(DeviceError):
-    """A compute device has too little memory free for what it was asked to do."""
+    """A compute device has too little free memory."""
 
 
 class DatasetError(HisegError):

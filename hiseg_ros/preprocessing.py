@@ -65,12 +65,12 @@ class Preprocessing:
         for key, number in (('largest_height', self.largest_height), ('multiple', self.multiple)):
             if type(number) is not int or number < 1:
                 raise ConfigError(
-                    f'The preprocessing has {key} {number!r}; expected a positive whole number.'
+                    f'The preprocessing has {key} {number!r}; expected a positive integer.'
                 )
         smallest = self.smallest_height
         if type(smallest) is not int or not 0 <= smallest <= self.largest_height:
             raise ConfigError(
-                f'The preprocessing has smallest_height {smallest!r}; expected a whole number '
+                f'The preprocessing has smallest_height {smallest!r}; expected an integer '
                 f'from 0 to largest_height, {self.largest_height}.'
             )
         if self.multiple % COARSEST_STRIDE:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the compiled loops on the CPU share: the compiler, array types, the margin for rounding."""
+"""Shared parts of the compiled loops on the CPU: decorator, array types, margin for rounding."""
 
 from __future__ import annotations
 

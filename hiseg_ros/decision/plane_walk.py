@@ -44,7 +44,7 @@ def check_walk(walk: tuple[WalkNode, ...], taxonomy: Taxonomy) -> None:
     for place in walk[1:]:
         plane, parent, node_id = place.plane, place.parent, place.node_id
         if not all(type(number) is int for number in (plane, parent, node_id)):
-            raise ValueError(f'the walk has {place}; expected whole numbers')
+            raise ValueError(f'the walk has {place}; expected integers')
         is_own = plane == node_id or plane >= len(taxonomy)
         if not (0 <= plane < MAX_PLANES and 0 <= node_id < len(taxonomy) and is_own):
             raise ValueError(f'the walk has {place}; expected a node and a plane of its own')

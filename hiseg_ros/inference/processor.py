@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the operating system says about the CPU: its name and its instructions."""
+"""Name and instructions of the CPU, as the operating system reports them."""
 
 from __future__ import annotations
 

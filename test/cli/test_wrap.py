@@ -93,7 +93,7 @@ def test_drawn_scenes_prove_it_and_a_low_agreement_is_remarked(
         (['--mapping', 'camvid'], 'expected 11 or 12 classes by mapping'),
         (['--mapping', 'absent'], 'absent.yaml does not exist'),
         (['--std', '58', '57', '57'], 'has std (58.0, 57.0, 57.0); expected three numbers'),
-        (['--height', '0'], 'has largest_height 0; expected a positive whole number'),
+        (['--height', '0'], 'has largest_height 0; expected a positive integer'),
         (['--images', 'absent.png'], 'absent.png is missing or not a readable image'),
         (['--output', 'x.pt2'], "has the suffix '.pt2'; expected .onnx"),
         (['--onnx', 'absent.onnx'], 'absent.onnx does not exist; expected an ONNX file'),

@@ -48,7 +48,7 @@ class FlatAgreement:
     """How near a wrapped file comes to the flat network, over some images."""
 
     program: str
-    """What ran the file."""
+    """Name of the runtime that ran the file."""
     images: int
     largest_difference: float
     """Largest difference of any class's probability in any cell."""

@@ -23,7 +23,7 @@ class ExportedBackend(ABC):
     precision: str
 
     def __init__(self, inputs: ExportedInput) -> None:
-        """Keep the rule for the input size, that of the opened file."""
+        """Create the backend with the rule for the input size of the opened file."""
         self._inputs = inputs
         self._is_open = True
 
@@ -62,4 +62,4 @@ class ExportedBackend(ABC):
 
     @abstractmethod
     def _free(self) -> None:
-        """Drop whatever holds memory of the runtime; called once or more."""
+        """Drop all objects of the runtime; may be called again."""

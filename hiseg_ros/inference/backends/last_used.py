@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is prepared once per input shape: a bounded cache that drops what was not used longest.
+"""A bounded cache of what is prepared per input shape; it drops the least recently used entry.
 
 `functools.lru_cache` drops an entry only after it has made the new one; here memory of the device
 is free again before more of it is taken.
@@ -16,27 +16,27 @@ Prepared = TypeVar('Prepared')
 
 
 class LastUsed(Generic[Prepared]):
-    """At most so many prepared things, by shape. Used by one thread."""
+    """Prepared objects by shape, up to a number. Used by one thread."""
 
     def __init__(self, most: int) -> None:
-        """Start empty.
+        """Create an empty cache.
 
         Args:
-            most: Number of things that are kept.
+            most: Largest number of entries.
         """
         self._most = most
         self._of_shape: OrderedDict[tuple[int, ...], Prepared] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many things are kept."""
+        """Return the number of entries."""
         return len(self._of_shape)
 
     def __contains__(self, shape: object) -> bool:
-        """Return whether something is kept for a shape."""
+        """Return whether there is an entry for a shape."""
         return shape in self._of_shape
 
     def get(self, shape: Sequence[int], prepare: Callable[[], Prepared]) -> Prepared:
-        """Return what is kept for a shape, prepared now where there is nothing."""
+        """Return the entry for a shape; it is prepared now if there is none."""
         key = tuple(shape)
         if key not in self._of_shape:
             while len(self._of_shape) >= self._most:
@@ -46,5 +46,5 @@ class LastUsed(Generic[Prepared]):
         return self._of_shape[key]
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop all entries."""
         self._of_shape.clear()

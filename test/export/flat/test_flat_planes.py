@@ -253,8 +253,8 @@ def test_a_walk_survives_the_info_block(small_taxonomy: Taxonomy) -> None:
         (WalkNode(300, 0, 4), 'plane of its own'),
         (WalkNode(2, 1, 2), ''),
         (WalkNode(5, 1, 5), 'at or below'),
-        (WalkNode(2, None, 2), 'whole numbers'),
-        (WalkNode('2', 1, 2), 'whole numbers'),  # type: ignore[arg-type]
+        (WalkNode(2, None, 2), 'integers'),
+        (WalkNode('2', 1, 2), 'integers'),  # type: ignore[arg-type]
         (WalkNode(20, 0, 99), 'plane of its own'),
     ],
 )
