@@ -81,13 +81,14 @@ class FrameSource:
             BagError: The bag is damaged.
         """
         labels, confidence = f'{topics.node}/labels', f'{topics.node}/confidence'
-        names = [topics.camera, labels, confidence]
-        found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
+        wanted = {topics.camera, labels, confidence}
+        wanted |= set() if topics.truth is None else {topics.truth}
+        found = self._images(wanted, time_ns, time_ns + 1, stamp_ns, topics.camera)
         if topics.truth is not None and topics.truth not in found:
             # The ground truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
-            found |= self._images([topics.truth], begin, end, stamp_ns)
+            found |= self._images({topics.truth}, begin, end, stamp_ns)
         truth = found.get(topics.truth or '')
         return Shot(
             found.get(topics.camera), found.get(labels), found.get(confidence),
@@ -100,11 +101,17 @@ class FrameSource:
         Raises:
             BagError: The bag is damaged.
         """
-        return self._images([topic], time_ns, time_ns + 1, stamp_ns).get(topic)
+        return self._images({topic}, time_ns, time_ns + 1, stamp_ns, topic).get(topic)
 
     def _images(
-        self, topics: list[str | None], begin_ns: int, end_ns: int, stamp_ns: int
+        self,
+        topics: set[str],
+        begin_ns: int,
+        end_ns: int,
+        stamp_ns: int,
+        camera: str | None = None,
     ) -> dict[str, Any]:
+        """Return the images of one stamp by topic: of the camera as RGB, of others as values."""
         connections = [c for c in self._reader.connections if c.topic in topics]
         found: dict[str, Any] = {}
         if not connections:
@@ -113,7 +120,7 @@ class FrameSource:
             for connection, time_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 message = RawMessage(connection.topic, time_ns, bytes(data))
                 if read_stamp_ns(message.data) == stamp_ns:
-                    is_camera = connection.topic == topics[0]
+                    is_camera = connection.topic == camera
                     image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
                     found[connection.topic] = rgb_of(image) if is_camera else values_of(image)
         except HisegError:
