@@ -84,7 +84,11 @@ class FrameSource:
         wanted = {topics.camera, labels, confidence}
         wanted |= set() if topics.truth is None else {topics.truth}
         found = self._images(wanted, time_ns, time_ns + 1, stamp_ns, topics.camera)
-        if topics.truth is not None and topics.truth not in found:
+        if (
+            topics.truth is not None
+            and topics.truth not in found
+            and self._is_alone(labels, time_ns, stamp_ns)
+        ):
             # The ground truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
@@ -94,6 +98,18 @@ class FrameSource:
             found.get(topics.camera), found.get(labels), found.get(confidence),
             None if truth is None else truth.astype(np.uint8, copy=False),
         )  # fmt: skip
+
+    def _is_alone(self, topic: str, time_ns: int, stamp_ns: int) -> bool:
+        """Return whether one frame nearby has this stamp; of several the truth is unknown."""
+        connections = [c for c in self._reader.connections if c.topic == topic]
+        window_ns = int(WINDOW_S * 1e9)
+        try:
+            rows = self._reader.messages(connections, time_ns - window_ns, time_ns + window_ns + 1)
+            return sum(read_stamp_ns(bytes(data[:12])) == stamp_ns for _, _, data in rows) <= 1
+        except HisegError:
+            raise
+        except Exception as error:  # a damaged bag makes the reader raise anything
+            raise self._damaged(error) from error
 
     def image(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
         """Return a camera image, or None if the bag was written without it.
