@@ -18,6 +18,7 @@ from rosbags.rosbag2 import Reader, storage_mcap
 
 from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes
+from hiseg_ros.bags.joined import join_connections
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
@@ -80,6 +81,7 @@ class Bag:
         with ExitStack() as unpacked, self._reading():
             self._reader = Reader(readable(self.path, unpacked))
             self._reader.open()
+            join_connections(self._reader)
             # Messages that are compressed one by one are unpacked in `raw`, up to a limit.
             storage = self._reader.storage
             if storage.metadata.compression_mode == 'message':

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hiseg_ros.bags.compression import unpacked_files
-from hiseg_ros.bags.tables import check_tables
+from hiseg_ros.bags.compression import check_room, unpacked_files
+from hiseg_ros.bags.tables import check_tables, merged, unfinished_log
 from hiseg_ros.errors import BagError
 from hiseg_ros.yaml_file import read_yaml
 
@@ -75,4 +76,22 @@ def readable(path: Path, stack: ExitStack) -> Path:
     for file in files:
         if file.suffix == '.db3' and file.is_file():
             check_tables(file)
+    if any(unfinished_log(file) for file in files):
+        return _with_logs(path, files, stack)
     return path
+
+
+def _with_logs(path: Path, files: list[Path], stack: ExitStack) -> Path:
+    """Return a temporary copy of a bag in which the logs of killed recorders are merged."""
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix='hiseg_bag_')))
+    for file in files:
+        log = unfinished_log(file)
+        if log is not None:
+            check_room(folder, [file, log])
+            merged(file, log, folder)
+        else:
+            (folder / file.name).symlink_to(file.resolve())
+    if path.is_file():
+        return folder / path.name
+    shutil.copyfile(path / METADATA, folder / METADATA)
+    return folder

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.definitions import Definitions
 from hiseg_ros.bags.raw_message import RawMessage
@@ -96,14 +99,45 @@ class MessageStream:
 
     def _of(self, recording: Recording) -> Iterator[StreamMessage]:
         definitions = Definitions((t.name, t.message_type) for t in recording.topics)
+        found: Counter[str] = Counter()
         for path in recording.files:
             number, time_ns = 0, None
+            held, here = Counter[str](), Counter[str]()
+
+            def note(connections: Sequence[Connection], held: Counter[str] = held) -> None:
+                definitions.note(connections)
+                for connection in connections:
+                    held[connection.topic] += connection.msgcount
+
             try:
-                for raw in read_file(path, self._topics, definitions.note):
+                for raw in read_file(path, self._topics, note):
                     number, time_ns = number + 1, raw.time_ns
+                    here[raw.topic] += 1
                     yield StreamMessage(raw, recording.path.name, path.name, number, definitions)
+                self._compare(here, held)
             except BagError as error:
                 self.damages.append(
                     Damage(recording.path.name, path.name, number + 1, time_ns, str(error))
                 )
                 return
+            found += here
+        if recording.announced is not None and recording.fault is None:
+            try:
+                self._compare(found, recording.announced, 'metadata.yaml')
+            except BagError as error:
+                self.damages.append(
+                    Damage(recording.path.name, 'metadata.yaml', 1, None, str(error))
+                )
+
+    def _compare(
+        self, found: Mapping[str, int], counted: Mapping[str, int], where: str = 'the file'
+    ) -> None:
+        """Compare the messages that were read with those that a file or metadata.yaml counts.
+
+        Raises:
+            BagError: They differ.
+        """
+        for topic in sorted(self._topics):
+            count, said = found.get(topic, 0), counted.get(topic, 0)
+            if count != said:
+                raise BagError(f'{where} counts {said} messages on {topic}, {count} were read')

@@ -19,6 +19,12 @@ from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.errors import BagError
 
 
+def full_type(name: str) -> str:
+    """Return a message type with its middle part: 'sensor_msgs/msg/Image' for the short form."""
+    package, separator, message = name.partition('/')
+    return f'{package}/msg/{message}' if separator and '/' not in message else name
+
+
 class MessageTypes:
     """Decodes messages with the definitions of their bag."""
 

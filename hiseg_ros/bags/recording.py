@@ -9,7 +9,7 @@ missing file leave the other messages readable.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.bag import Bag, Topic
 from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, check_bag_path
-from hiseg_ros.bags.compression import ZSTD_SUFFIX, message_bytes, unpack_file
+from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
+from hiseg_ros.bags.message_types import full_type
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.salvage import salvage
+from hiseg_ros.bags.tables import merged, unfinished_log
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.yaml_file import read_yaml
 
@@ -39,6 +41,8 @@ class Recording:
     topics: tuple[Topic, ...]
     fault: str | None = None
     """The fault of its metadata.yaml as a clause, None where it is whole."""
+    announced: Mapping[str, int] | None = None
+    """Number of messages by topic as metadata.yaml counts them, None without one."""
 
 
 def open_recording(path: Path) -> Recording:
@@ -90,10 +94,45 @@ def _described(folder: Path) -> Recording:
         raise ValueError('no files')
     counts: dict[tuple[str, str], int] = {}
     for entry in about['topics_with_message_count']:
-        key = (str(entry['topic_metadata']['name']), str(entry['topic_metadata']['type']))
+        about_topic = entry['topic_metadata']
+        key = (str(about_topic['name']), full_type(str(about_topic['type'])))
         counts[key] = counts.get(key, 0) + int(entry['message_count'])
+    announced: dict[str, int] = {}
+    for (name, _), count in counts.items():
+        announced[name] = announced.get(name, 0) + count
+    others = _unlisted(folder, files)
+    fault = None
+    if others:
+        files = tuple(sorted((*files, *others), key=_natural))
+        fault = (
+            f'metadata.yaml names {len(files) - len(others)} of {len(files)} files; all were read'
+        )
+    # Unpacking compressed files only for their topics would take too long.
+    held = _topics_of([p for p in files if p.is_file() and not p.name.endswith(ZSTD_SUFFIX)])
+    for topic in held:
+        if others or (topic.name, topic.message_type) not in counts:
+            counts[topic.name, topic.message_type] = topic.count
     topics = tuple(Topic(*key, count) for key, count in counts.items())
-    return Recording(folder, files, topics)
+    return Recording(folder, files, topics, fault, announced)
+
+
+def _unlisted(folder: Path, files: tuple[Path, ...]) -> list[Path]:
+    """Return the files of a recording that its metadata.yaml does not name.
+
+    They are numbered as the named ones; other files may belong to other recordings.
+    """
+
+    def form(path: Path) -> str:
+        return re.sub(r'\d+', '0', path.name.removesuffix(ZSTD_SUFFIX))
+
+    forms = {form(path) for path in files}
+    named = {path.name.removesuffix(ZSTD_SUFFIX) for path in files}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), reverse=True):  # a plain file replaces its packed one
+        name = path.name.removesuffix(ZSTD_SUFFIX)
+        if _is_bag_file(path) and form(path) in forms and name not in named:
+            found[name] = path
+    return list(found.values())
 
 
 def _topics_of(files: list[Path]) -> tuple[Topic, ...]:
@@ -131,7 +170,13 @@ def plain_file(path: Path) -> Iterator[tuple[Path, str | None]]:
         ConfigError: The disk has no room for the unpacked file.
     """
     if not path.name.endswith(ZSTD_SUFFIX):
-        yield path, None
+        log = unfinished_log(path) if path.suffix == '.db3' else None
+        if log is None:
+            yield path, None
+            return
+        with TemporaryDirectory(prefix='hiseg_replay_') as folder:
+            check_room(Path(folder), [path, log])
+            yield merged(path, log, Path(folder)), None
         return
     # One file at a time: the disk may have no room for a second copy of a long recording.
     with TemporaryDirectory(prefix='hiseg_replay_') as folder:

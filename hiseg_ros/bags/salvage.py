@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiseg_ros.bags.compression import unpack_chunk
+from hiseg_ros.bags.message_types import full_type
 from hiseg_ros.bags.tables import check_tables, connect
 from hiseg_ros.errors import BagError
 
@@ -91,7 +92,7 @@ def _messages(
                 schemas[struct.unpack_from('<H', body)[0]] = _text(body, 2)
             elif kind == _CHANNEL:
                 number, schema = struct.unpack_from('<HH', body)
-                channels[number] = (_text(body, 4), schemas.get(schema, ''))
+                channels[number] = (_text(body, 4), full_type(schemas.get(schema, '')))
             elif kind == _MESSAGE:
                 number, _, time_ns, _ = struct.unpack_from('<HIQQ', body)
                 if number in channels:
@@ -116,7 +117,7 @@ def _of_sqlite(path: Path) -> Iterator[FoundMessage]:
         # Otherwise SQLite refuses a file that is shorter than its header says.
         base.execute('PRAGMA writable_schema=ON')
         names = base.execute('SELECT id, name, type FROM topics')
-        topics = {number: (str(name), str(kind)) for number, name, kind in names}
+        topics = {number: (str(name), full_type(str(kind))) for number, name, kind in names}
         rows = base.execute('SELECT topic_id, timestamp, data FROM messages ORDER BY id')
         for topic_id, time_ns, data in rows:
             if topic_id in topics and isinstance(data, bytes):

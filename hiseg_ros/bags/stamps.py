@@ -45,9 +45,14 @@ def with_stamp(data: bytes, stamp_ns: int) -> bytes:
     return bytes(changed)
 
 
+def is_plain_cdr(data: bytes) -> bool:
+    """Return whether a message is plain CDR and long enough for a stamp."""
+    return len(data) >= 12 and data[0] == 0 and data[1] in (0, 1)
+
+
 def _stamp_format(data: bytes) -> str:
     # Encapsulation 0x0000 is big, 0x0001 little endian; the stamp follows at once.
-    if len(data) < 12 or data[0] != 0 or data[1] not in (0, 1):
+    if not is_plain_cdr(data):
         raise BagError(
             f'A recorded message starts with {data[:4].hex() or "nothing"} and has {len(data)} '
             'bytes; expected plain CDR (0000 or 0001) with a header: the bag is damaged.'

@@ -9,6 +9,7 @@ long they take.
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +28,47 @@ def connect(path: Path) -> sqlite3.Connection:
     base = sqlite3.connect(f'file:{quote(str(path))}?mode=ro&immutable=1', uri=True)
     base.execute('PRAGMA trusted_schema=OFF')
     return base
+
+
+def unfinished_log(path: Path) -> Path | None:
+    """Return the log beside a database that a killed recorder left unmerged, None without one."""
+    for end in ('-wal', '-journal'):
+        log = path.with_name(path.name + end)
+        if log.is_file() and log.stat().st_size:
+            return log
+    return None
+
+
+def merged(path: Path, log: Path, folder: Path) -> Path:
+    """Return a copy of a database with its log merged into it.
+
+    Args:
+        path: The database.
+        log: Its log, see `unfinished_log`.
+        folder: An empty folder for the copy.
+
+    Raises:
+        BagError: The log is damaged, or the database holds more than tables.
+        OSError: The copy cannot be written.
+    """
+    copy = folder / path.name
+    shutil.copyfile(path, copy)
+    shutil.copyfile(log, folder / log.name)
+    try:
+        base = sqlite3.connect(copy)
+        try:
+            base.execute('PRAGMA trusted_schema=OFF')
+            base.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+            base.execute('PRAGMA journal_mode=DELETE')
+        finally:
+            base.close()
+    except sqlite3.Error as error:
+        raise BagError(
+            f'The log {log} cannot be merged into its bag ({error}); expected that of a killed '
+            'recorder: move it away to read the bag without it.'
+        ) from error
+    check_tables(copy)
+    return copy
 
 
 def check_tables(path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from hiseg_ros.cli.shared.labelled_sets import (
 )
 from hiseg_ros.datasets.registry import Measure, dataset_entry, names_measured_by
 from hiseg_ros.errors import BagError, ConfigError
+
+if TYPE_CHECKING:
+    from hiseg_ros.bags.pairing import Place
 
 RECORDING = 'recording'
 """In place of a dataset: a bag with published labels and the ground truth of its images."""
@@ -207,43 +210,73 @@ def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
     return ids.astype(np.uint8)
 
 
+def _places(path: Path, topic: str) -> list[Place]:
+    """Return the stamps and recording times of a topic."""
+    from hiseg_ros.bags.bag import Bag
+    from hiseg_ros.bags.pairing import Place
+    from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
+
+    with Bag(path) as bag:
+        bag.topic(topic)
+        return [
+            Place(
+                read_stamp_ns(message.data) if is_plain_cdr(message.data) else None,
+                message.time_ns,
+                hash(message.data),
+            )
+            for message in bag.raw([topic])
+        ]
+
+
 def _recording(options: argparse.Namespace) -> Any:
     """Measure the labels in a recording of the node."""
     from tqdm import tqdm
 
     from hiseg_ros.bags.bag import read_images, read_taxonomy
+    from hiseg_ros.bags.pairing import pair
     from hiseg_ros.evaluation.pixels import NodeScores
     from hiseg_ros.evaluation.report import Report
     from hiseg_ros.taxonomy import load_mapping
 
     taxonomy = read_taxonomy(options.root)
     mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
-    truth = dict(read_images(options.root, options.ground_truth))
+    places = [_places(options.root, t) for t in (options.labels_topic, options.ground_truth)]
+    pairing = pair(places[0], places[1])
     scores, frames = NodeScores(mapping, taxonomy), 0
+    wanted = set(pairing.truth_of.values())
+    truth = {
+        number: ids
+        for number, (_, ids) in enumerate(read_images(options.root, options.ground_truth))
+        if number in wanted
+    }
     labels_of = read_images(options.root, options.labels_topic)
-    for stamp, labels in tqdm(labels_of, 'evaluating', unit='frame'):
-        if stamp in truth and (not options.limit or frames < options.limit):
+    for number, (_, labels) in enumerate(tqdm(labels_of, 'evaluating', unit='frame')):
+        if number in pairing.truth_of and (not options.limit or frames < options.limit):
             scores.add(
-                _one_byte(truth[stamp], options.ground_truth),
+                _one_byte(truth[pairing.truth_of[number]], options.ground_truth),
                 _one_byte(labels, options.labels_topic),
             )
             frames += 1
     if not frames:
         raise BagError(
             f'No image of {options.labels_topic} in {options.root} has the stamp of one of the '
-            f'{len(truth)} images of {options.ground_truth}; expected the same stamps.'
+            f'{len(places[1])} images of {options.ground_truth}, or stamps and recording times do '
+            'not tell which; expected the same stamps.'
         )
     facts = {
         'recording': options.root.name,
-        'frames': f'{frames} of {len(truth)} with ground truth',
+        'frames': f'{frames} of {len(places[1])} with ground truth',
         'taxonomy': f'{taxonomy.name} {taxonomy.version}',
     }
+    if pairing.by_time:
+        facts['pairs'] = f'{len(pairing.by_time)} by recording time: stamps are zero or repeated'
     return Report(
         f'Recording {options.root.name}',
         facts,
         {
             'frames': frames,
-            'ground_truth_frames': len(truth),
+            'ground_truth_frames': len(places[1]),
+            **({'paired_by_time': len(pairing.by_time)} if pairing.by_time else {}),
             **scores.summary(),
             'hierarchy': scores.hierarchy(),
         },

@@ -143,7 +143,7 @@ def _replay(
     frames = sum(camera.count for camera in cameras)
     truth: TruthTopic | TruthFolder | None = None
     if options.ground_truth:
-        truth = TruthTopic(recordings, options.ground_truth)
+        truth = TruthTopic(recordings, options.ground_truth, cameras[0].topic)
     elif options.labels:
         truth = TruthFolder(options.labels, frames)
     plan = ReplayPlan(recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts)
@@ -216,6 +216,11 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
         print(
             f'mIoU {nodes["miou"]:.4f} as published, {summed["miou"]:.4f} by summed probability, '
             f'{scores["frames_with_truth"]} frames with ground truth'
+        )
+    if scores and scores.get('paired_by_time'):
+        print(
+            f'{scores["paired_by_time"]} frames have a stamp of zero or one that others have too: '
+            'their ground truth was found by recording time.'
         )
     print(f'New bag, metrics.json, frames.jsonl and timing.json: {output}')
     print(f'Report: {report}')

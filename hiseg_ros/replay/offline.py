@@ -252,5 +252,7 @@ class Replay:
             unlisted=self._unlisted,
             live=live.summary(),
         )
+        if self._plan.truth is not None and self._plan.truth.paired_by_time:
+            metrics['scores']['paired_by_time'] = self._plan.truth.paired_by_time
         self._folder.finish(self._parts, metrics, self._watch.summary())
         return metrics

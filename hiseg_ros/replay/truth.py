@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
+from hiseg_ros.bags.pairing import Place, pair
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
-from hiseg_ros.bags.stamps import read_stamp_ns
+from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns, with_stamp
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import read_ids
 from hiseg_ros.images.image_message import values_of
@@ -47,6 +48,9 @@ class TruthSource(Protocol):
     """Topic of the ground truth in the recording and in the new bag."""
     message_type: str
 
+    paired_by_time: int
+    """Number of frames whose ground truth is told by recording time or order, not by stamp."""
+
     @property
     def damages(self) -> list[Damage]:
         """Damages of its recording."""
@@ -67,8 +71,17 @@ class TruthSource(Protocol):
 class TruthTopic:
     """Ground truth from a topic, read beside the images with a small window in time."""
 
-    def __init__(self, recordings: Sequence[Recording], topic: str) -> None:
+    def __init__(
+        self, recordings: Sequence[Recording], topic: str, camera: str | None = None
+    ) -> None:
         """Find the topic.
+
+        Args:
+            recordings: The recordings.
+            topic: Topic of the ground truth.
+            camera: Topic of the images, which is read once for its stamps: where these are zero
+                or repeated, images and ground truth are paired by recording time. None pairs by
+                stamp alone.
 
         Raises:
             BagError: No recording has it, or it has no images.
@@ -82,10 +95,30 @@ class TruthTopic:
                 f'{" or ".join(IMAGE_TYPES)}, found: {", ".join(names) or "none"}.'
             )
         self.topic, self.message_type = topic, kind
+        self.paired_by_time = 0
+        # Index of an image to that of its ground truth; None where stamps tell them.
+        self._truth_of: dict[int, int] | None = None
+        self._by_time: frozenset[int] = frozenset()
+        if camera is not None:
+            self._pair(recordings, camera)
         self._stream = MessageStream(recordings, [topic])
         self._messages: Iterator[StreamMessage] = iter(self._stream)
         self._window: dict[int, StreamMessage] = {}
+        self._read = 0
         self._next = next(self._messages, None)
+
+    def _pair(self, recordings: Sequence[Recording], camera: str) -> None:
+        """Pair images and ground truth of the whole recording, if stamps alone do not."""
+        places: dict[str, list[Place]] = {camera: [], self.topic: []}
+        for message in MessageStream(recordings, places):
+            data = message.raw.data
+            stamp_ns = read_stamp_ns(data) if is_plain_cdr(data) else None
+            digest = hash(data) if message.raw.topic == self.topic else 0
+            places[message.raw.topic].append(Place(stamp_ns, message.raw.time_ns, digest))
+        pairing = pair(places[camera], places[self.topic], int(WINDOW_S * 1e9))
+        if not pairing.is_by_stamp:
+            self._truth_of, self._by_time = pairing.truth_of, pairing.by_time
+            self.paired_by_time = len(pairing.by_time)
 
     @property
     def damages(self) -> list[Damage]:
@@ -101,9 +134,11 @@ class TruthTopic:
         window_ns = int(WINDOW_S * 1e9)
         while self._next is not None and self._next.raw.time_ns <= time_ns + window_ns:
             if self._next.raw.time_ns >= time_ns - window_ns:
-                self._window[read_stamp_ns(self._next.raw.data)] = self._next
+                self._window[self._key(self._next)] = self._next
+            self._read += 1
             self._next = next(self._messages, None)
-        message = self._window.pop(stamp_ns, None)
+        key = stamp_ns if self._truth_of is None else self._truth_of.get(frame, -1)
+        message = self._window.pop(key, None)
         old = [s for s, m in self._window.items() if m.raw.time_ns < time_ns - window_ns]
         for stamp in old:
             del self._window[stamp]
@@ -113,12 +148,21 @@ class TruthTopic:
             pixels = values_of(decode(message.raw, self.message_type))
         except ImageError as error:
             return message.damage(str(error))
-        return Truth(one_byte(pixels, self.topic), message.raw)
+        raw = message.raw
+        if frame in self._by_time:
+            # In the new bag stamp and recording time tell the image that it belongs to.
+            raw = RawMessage(raw.topic, time_ns, with_stamp(raw.data, stamp_ns))
+        return Truth(one_byte(pixels, self.topic), raw)
+
+    def _key(self, message: StreamMessage) -> int:
+        """Return what a ground truth is found by: its stamp, or its number where stamps fail."""
+        return read_stamp_ns(message.raw.data) if self._truth_of is None else self._read
 
 
 class TruthFolder:
     """Ground truth from PNG files, named by stamp or in the order of the frames."""
 
+    paired_by_time = 0
     topic = '/ground_truth/label_ids/compressed'
     """Topic of the ground truth in the new bag."""
     message_type = IMAGE_TYPES[1]

@@ -66,6 +66,9 @@ def in_several_files(path: Path, messages: list[Any], count: int, mode: str = 'N
         shutil.rmtree(part)
     about = abouts[0]['rosbag2_bagfile_information']
     rest = [a['rosbag2_bagfile_information'] for a in abouts[1:]]
+    for entry in about['topics_with_message_count']:
+        name = entry['topic_metadata']['name']
+        entry['message_count'] = sum(message[0] == name for message in messages)
     about['relative_file_paths'] += [n for a in rest for n in a['relative_file_paths']]
     (path / 'metadata.yaml').write_text(yaml.safe_dump(abouts[0]))
     return path

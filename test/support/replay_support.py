@@ -124,7 +124,7 @@ def replay(
     cameras = choose_cameras(found, topics, truth)
     plan = ReplayPlan(recordings, cameras, part_frames=part_frames, facts={'name': 'test'})
     if truth is not None:
-        source = TruthTopic(recordings, truth)
+        source = TruthTopic(recordings, truth, cameras[0].topic)
         plan = replace(plan, truth=source, mapping=mapping(engine.taxonomy))
     plan = replace(plan, **changes)
     Replay(engine, plan, ReplayFolder(output, plan.facts)).run(on_frame)

@@ -81,18 +81,35 @@ class FrameSource:
             BagError: The bag is damaged.
         """
         labels, confidence = f'{topics.node}/labels', f'{topics.node}/confidence'
-        names = [topics.camera, labels, confidence]
-        found = self._images([*names, topics.truth], time_ns, time_ns + 1, stamp_ns)
-        if topics.truth is not None and topics.truth not in found:
+        wanted = {topics.camera, labels, confidence}
+        wanted |= set() if topics.truth is None else {topics.truth}
+        found = self._images(wanted, time_ns, time_ns + 1, stamp_ns, topics.camera)
+        if (
+            topics.truth is not None
+            and topics.truth not in found
+            and self._is_alone(labels, time_ns, stamp_ns)
+        ):
             # The ground truth may have been recorded a little earlier or later than its image.
             window_ns = int(WINDOW_S * 1e9)
             begin, end = time_ns - window_ns, time_ns + window_ns + 1
-            found |= self._images([topics.truth], begin, end, stamp_ns)
+            found |= self._images({topics.truth}, begin, end, stamp_ns)
         truth = found.get(topics.truth or '')
         return Shot(
             found.get(topics.camera), found.get(labels), found.get(confidence),
             None if truth is None else truth.astype(np.uint8, copy=False),
         )  # fmt: skip
+
+    def _is_alone(self, topic: str, time_ns: int, stamp_ns: int) -> bool:
+        """Return whether one frame nearby has this stamp; of several the truth is unknown."""
+        connections = [c for c in self._reader.connections if c.topic == topic]
+        window_ns = int(WINDOW_S * 1e9)
+        try:
+            rows = self._reader.messages(connections, time_ns - window_ns, time_ns + window_ns + 1)
+            return sum(read_stamp_ns(bytes(data[:12])) == stamp_ns for _, _, data in rows) <= 1
+        except HisegError:
+            raise
+        except Exception as error:  # a damaged bag makes the reader raise anything
+            raise self._damaged(error) from error
 
     def image(self, topic: str, time_ns: int, stamp_ns: int) -> RgbImage | None:
         """Return a camera image, or None if the bag was written without it.
@@ -100,11 +117,17 @@ class FrameSource:
         Raises:
             BagError: The bag is damaged.
         """
-        return self._images([topic], time_ns, time_ns + 1, stamp_ns).get(topic)
+        return self._images({topic}, time_ns, time_ns + 1, stamp_ns, topic).get(topic)
 
     def _images(
-        self, topics: list[str | None], begin_ns: int, end_ns: int, stamp_ns: int
+        self,
+        topics: set[str],
+        begin_ns: int,
+        end_ns: int,
+        stamp_ns: int,
+        camera: str | None = None,
     ) -> dict[str, Any]:
+        """Return the images of one stamp by topic: of the camera as RGB, of others as values."""
         connections = [c for c in self._reader.connections if c.topic in topics]
         found: dict[str, Any] = {}
         if not connections:
@@ -113,7 +136,7 @@ class FrameSource:
             for connection, time_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 message = RawMessage(connection.topic, time_ns, bytes(data))
                 if read_stamp_ns(message.data) == stamp_ns:
-                    is_camera = connection.topic == topics[0]
+                    is_camera = connection.topic == camera
                     image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
                     found[connection.topic] = rgb_of(image) if is_camera else values_of(image)
         except HisegError:
