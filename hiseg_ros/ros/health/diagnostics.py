@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from hiseg_ros.ros.health import shared_memory
-from hiseg_ros.ros.health.camera_health import LABELS, CameraHealth, Counters
+from hiseg_ros.ros.health.camera_health import LABELS, RECENT_S, CameraHealth, Counters
 from hiseg_ros.ros.health.transport import Transport
 
 
@@ -28,6 +31,24 @@ class NodeHealth:
     last_error: str = ''
     fatal: str = ''
     """Why the node could not be configured or left the active state; '' where it did not."""
+
+    now: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Start with nothing refused."""
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._refusal, self._refusal_s = '', -math.inf
+
+    def refused(self, text: str) -> None:
+        """Count a request or message from outside that was refused.
+
+        Args:
+            text: Why; the diagnostics say so at WARN for `RECENT_S`.
+        """
+        with self._lock:
+            self._refused += 1
+            self._refusal, self._refusal_s = text, self.now()
 
     def failed(self, reason: str) -> None:
         """Note why the node could not be configured or left the active state."""
@@ -50,6 +71,9 @@ class NodeHealth:
         is_working = self.state == 'active' and self.enabled
         named = {camera: health for camera, health in cameras.items() if camera}
         values = {'state': self.state, 'enabled': str(self.enabled).lower()}
+        with self._lock:
+            values['requests refused'] = str(self._refused)
+            refusal = self._refusal if self.now() - self._refusal_s < RECENT_S else ''
         level, text = DiagnosticStatus.OK, self.state
         if '' in cameras:
             level, text = cameras[''].condition(is_working, image_timeout_s)
@@ -61,7 +85,7 @@ class NodeHealth:
             values.update({label: str(getattr(counters, n)) for n, label in LABELS.items()})
         if level == DiagnosticStatus.OK and not is_working:
             text = self.state if self.enabled else f'{self.state}, disabled by ~/set_enabled'
-        if odd := [warning for warning in self.warnings.values() if warning]:
+        if odd := [warning for warning in (*self.warnings.values(), refusal) if warning]:
             level = max(level, DiagnosticStatus.WARN)
             text = '; '.join([*odd, text])
         if self.fatal:

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import (
     ConditionReachedException,
@@ -15,6 +16,9 @@ from rclpy.executors import (
     SingleThreadedExecutor,
     TimeoutException,
 )
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rclpy.waitable import Waitable
 
 QUEUED_S = 0.005
 """Pause where rclpy offers a callback that is queued already, which it does again and again."""
@@ -27,8 +31,10 @@ class NodeExecutor(SingleThreadedExecutor):
     rclpy's MultiThreadedExecutor would do that too, but it starves subscriptions under load.
 
     The node's method `is_slow(entity)` says whose callbacks are slow; these entities need a
-    callback group of their own. The node works in any other executor, too; its services then wait
-    for slow callbacks.
+    callback group of their own. Where a node has a method `refuse(source, error)`, it gets what
+    was raised while something from outside was taken or answered: a message, a request, an event
+    of the middleware. Other exceptions are raised by `spin_once`. The node works in any other
+    executor, too; its services then wait for slow callbacks.
     """
 
     def __init__(self, *, context: Context | None = None) -> None:
@@ -36,14 +42,16 @@ class NodeExecutor(SingleThreadedExecutor):
         super().__init__(context=context)
         self._slow_callbacks = ThreadPoolExecutor(1, thread_name_prefix='hiseg_transition')
         self._running: dict[Any, Any] = {}
+        self._entities: dict[Any, tuple[Any, Any]] = {}
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Run the next callback that is ready, or hand it to the second thread."""
         for handler, job in list(self._running.items()):
             if job.done():
+                entity, node = self._entities.pop(handler)
                 del self._running[handler]
-                job.result()  # raises what the callback raised
-                handler.result()
+                job.result()
+                _finish(handler, entity, node)
         try:
             handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (ConditionReachedException, ShutdownException, TimeoutException):
@@ -51,10 +59,11 @@ class NodeExecutor(SingleThreadedExecutor):
         if handler in self._running:
             time.sleep(QUEUED_S)
         elif hasattr(node, 'is_slow') and node.is_slow(entity):
+            self._entities[handler] = entity, node
             self._running[handler] = self._slow_callbacks.submit(handler)
         else:
             handler()
-            handler.result()
+            _finish(handler, entity, node)
 
     def wait_slow(self, timeout_s: float) -> bool:
         """Wait for the slow callbacks that have started; return whether they have ended."""
@@ -64,3 +73,15 @@ class NodeExecutor(SingleThreadedExecutor):
         """Run no further callback."""
         self._slow_callbacks.shutdown(wait=False, cancel_futures=True)
         return bool(super().shutdown(timeout_sec))
+
+
+def _finish(handler: Any, entity: Any, node: Any) -> None:
+    """Raise what a callback raised, or leave it to the node where it came from outside."""
+    try:
+        handler.result()
+    except Exception as error:
+        is_from_outside = isinstance(entity, (Subscription, Service, Client, Waitable))
+        if not is_from_outside or not hasattr(node, 'refuse'):
+            raise
+        names = (getattr(entity, name, None) for name in ('topic_name', 'srv_name'))
+        node.refuse(next(filter(None, names), type(entity).__name__), error)

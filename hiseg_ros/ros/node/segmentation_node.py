@@ -15,7 +15,6 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
 from rclpy.timer import Timer
 from std_srvs.srv import SetBool
 
@@ -25,6 +24,7 @@ from hiseg_ros.ros.health.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.health.diagnostics import NodeHealth, total
 from hiseg_ros.ros.health.reporter import Reporter
 from hiseg_ros.ros.node.engine_loader import load_engine
+from hiseg_ros.ros.node.guarded_node import GuardedNode
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.program import run_program
 from hiseg_ros.ros.node.session import EngineFactory, Session
@@ -40,7 +40,7 @@ SUCCESS, FAILURE, ERROR = (
 )
 
 
-class SegmentationNode(LifecycleNodeMixin, Node):
+class SegmentationNode(LifecycleNodeMixin, GuardedNode):
     """Segments the newest images of one or more camera topics.
 
     The executor's thread runs services, timers and subscriptions, which only put images into
@@ -61,11 +61,12 @@ class SegmentationNode(LifecycleNodeMixin, Node):
             engine_factory: Makes the engine from the parameters; called in the worker thread.
             node_arguments: For rclpy's Node: context, namespace, parameter_overrides, ...
         """
-        Node.__init__(self, NODE_NAME, **node_arguments)
+        self._health = NodeHealth()
+        GuardedNode.__init__(self, NODE_NAME, self._health.refused, **node_arguments)
         slow = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=slow)
+        self.guard_services()
         self._engine_factory = engine_factory
-        self._health = NodeHealth()
         self._session: Session | None = None
         self._enable_lock = threading.Lock()
         self._device_lost = False
