@@ -23,7 +23,7 @@ tree:
     - {name: b, color: '#000002'}
 """
 FAULTS = [
-    ('- a', 'holds a list; expected keys and values at its top'),
+    ('- a', 'holds a list; expected keys and values at the top level'),
     ('', 'holds a NoneType; expected keys and values'),
     ('a: [', 'cannot be read as YAML: .*line'),
     ('a: !!python/object:os.system {}', 'cannot be read as YAML: could not determine'),

@@ -125,16 +125,19 @@ def test_blur_and_noise_are_as_strong_as_asked() -> None:
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'colour': 1.5}, 'colour is 1.5; expected a probability from 0 to 1'),
+        ({'colour': 1.5}, 'colour is 1.5; expected a number of at most 1'),
         ({'noise': -0.1}, 'noise is -0.1'),
-        ({'median': 0.6, 'bilateral': 0.6}, r'is \(0.6, 0.6\); expected at most 1 in sum'),
-        ({'contrast': 1.2}, 'contrast is 1.2; expected 0 to 1'),
-        ({'hue': 0.6}, 'hue is 0.6; expected 0 to 0.5'),
+        (
+            {'median': 0.6, 'bilateral': 0.6},
+            'bilateral is 0.6; expected at most 1 together with median',
+        ),
+        ({'contrast': 1.2}, 'contrast is 1.2; expected a number of at most 1'),
+        ({'hue': 0.6}, 'hue is 0.6; expected a number of at most 0.5'),
         ({'brightness_shift': 300}, 'brightness_shift is 300'),
         ({'bilateral_sigma': 0}, 'bilateral_sigma is 0'),
-        ({'blur_sigma': (0, 1)}, r'blur_sigma is \(0, 1\)'),
+        ({'blur_sigma': (0, 1)}, r'blur_sigma\[0\] is 0; expected a number above 0'),
         ({'blur_sigma': (2, 1)}, r'blur_sigma is \(2, 1\)'),
-        ({'noise_sigma': (-1, 1)}, r'noise_sigma is \(-1, 1\)'),
+        ({'noise_sigma': (-1, 1)}, r'noise_sigma\[0\] is -1; expected'),
     ],
 )
 def test_values_that_cannot_be_used_are_named(change: dict[str, float], words: str) -> None:
