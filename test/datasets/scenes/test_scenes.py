@@ -60,7 +60,6 @@ def test_what_cannot_be_drawn_is_refused_with_a_sentence(arguments: dict[str, ob
         Drive(**{'seed': 1, **arguments})  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
 def test_every_pixel_is_labelled_with_a_leaf() -> None:
     for drawn in some_scenes():
         assert drawn.labels.max() < len(LEAF_NAMES)
