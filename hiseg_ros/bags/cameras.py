@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hiseg_ros.bags.bag import IMAGE_TYPES, Topic
+from hiseg_ros.bags.camera_content import cameras_among
 from hiseg_ros.bags.camera_topic import GROUND_TRUTH
 from hiseg_ros.bags.node_results import NODE, node_namespaces
 from hiseg_ros.errors import BagError
@@ -38,7 +39,10 @@ def base_topic(topic: str) -> str:
 
 
 def choose_cameras(
-    topics: Iterable[Topic], wanted: Sequence[str] = (), truth: str | None = None
+    topics: Iterable[Topic],
+    wanted: Sequence[str] = (),
+    truth: str | None = None,
+    encodings: Mapping[str, str] | None = None,
 ) -> tuple[Camera, ...]:
     """Return the cameras to replay.
 
@@ -48,6 +52,8 @@ def choose_cameras(
             depth, results of a hiseg_ros node, and compressed images whose raw topic is there
             too.
         truth: Topic with the ground truth, which is no camera.
+        encodings: Encoding of the first message by topic, see `first_encodings`: it decides what
+            is depth; without it the name does.
 
     Raises:
         BagError: A wanted topic is missing or holds no images, or there is no camera.
@@ -67,6 +73,7 @@ def choose_cameras(
                 f'{" or ".join(IMAGE_TYPES)}, found: {listed}.'
             )
     nodes = node_namespaces(Topic(*key, count) for key, count in counts.items())
+    cameras = cameras_among(images, encodings or {})
     chosen = (
         [name for name in images if name in wanted]
         if wanted
@@ -75,7 +82,7 @@ def choose_cameras(
             for name in images
             if name != truth
             and not name.startswith((GROUND_TRUTH, *nodes))
-            and 'depth' not in name.lower()
+            and name in cameras
             and (name == base_topic(name) or base_topic(name) not in images)
         ]
     )

@@ -96,12 +96,18 @@ def run(options: argparse.Namespace) -> int:
             '--mapping is given without ground truth; expected --ground-truth or --labels too.'
         )
 
+    from hiseg_ros.bags.camera_content import first_encodings
     from hiseg_ros.bags.cameras import choose_cameras
     from hiseg_ros.bags.recording import open_recording
 
     recordings = [open_recording(path) for path in options.bags]
     topics = [topic for recording in recordings for topic in recording.topics]
-    cameras = choose_cameras(topics, options.topic, options.ground_truth)
+    encodings = {} if options.topic else first_encodings(recordings)
+    cameras = choose_cameras(topics, options.topic, options.ground_truth, encodings)
+    taken = {options.ground_truth, *(camera.topic for camera in cameras)}
+    left = [topic for topic in encodings if topic not in taken]
+    if left:
+        print(f'Not replayed: {", ".join(left)}; choose topics with --topic.')
     if len(cameras) > 1 and options.mapping:
         names = ', '.join(camera.topic for camera in cameras)
         raise ConfigError(

@@ -48,6 +48,8 @@ class ImageHeader:
     """Whether it has one channel and no palette."""
     smallest_bytes: int
     """Fewest bytes that an image of this size can be compressed to."""
+    has_palette: bool = False
+    """Whether its values are indices of a palette."""
 
 
 def check_size(height: int, width: int, what: str) -> None:
@@ -200,7 +202,7 @@ def _png_header(name: bytes, data: bytes | memoryview, position: int, length: in
     width, height, depth, color_type = struct.unpack_from('>IIBB', data, position)
     row_bytes = width * _PNG_CHANNELS.get(color_type, 1) * depth // 8
     smallest = height * row_bytes // _LARGEST_DEFLATE_RATIO
-    return ImageHeader('PNG', height, width, color_type == 0, smallest)
+    return ImageHeader('PNG', height, width, color_type == 0, smallest, color_type == 3)
 
 
 def _no_png_header(size: int) -> ImageError:

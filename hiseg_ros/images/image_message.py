@@ -9,15 +9,17 @@ convert colours with OpenCV, which is used here directly.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images.header import MAX_PIXELS, check_claim, check_size
+from hiseg_ros.images.header import MAX_PIXELS, ImageHeader, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
 __all__ = [
@@ -113,8 +115,9 @@ def values_of(message: Any) -> Values:
     """Return the values of a label image, or of another sensor_msgs Image or CompressedImage.
 
     Returns:
-        (H, W) uint8 or uint16 of one channel with every value kept, else (H, W, 3) uint8, red
-        first; contiguous, not to be written to.
+        (H, W) uint8 or uint16 of one channel with every value kept, of a palette PNG its indices,
+        as `read_ids` of a file; else (H, W, 3) uint8, red first; contiguous, not to be written
+        to.
 
     Raises:
         ImageError: See `decode_image` and `decode_compressed`.
@@ -216,6 +219,8 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     data = bytes_of(message.data)
     header = check_claim(data.data)
     origin, separator, compression = message.format.partition(';')
+    if keep_values and header.has_palette:
+        return _indices(data, header, message.format)
     is_bayer = header.is_gray and origin.startswith('bayer_') and origin in ENCODINGS
     has_values = keep_values and header.is_gray and not is_bayer
     flags = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
@@ -236,6 +241,18 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     if separator and _is_color(origin) and 'compressed bgr' not in compression:
         return image
     return _to_rgb(image, cv2.COLOR_BGR2RGB)
+
+
+def _indices(data: NDArray[np.uint8], header: ImageHeader, format_field: str) -> Any:
+    """Return the indices of a palette PNG, (H, W) uint8; OpenCV would give its colours."""
+    try:
+        with Image.open(io.BytesIO(data.tobytes()), formats=('PNG',)) as image:
+            indices = np.array(image)
+    except Exception as error:  # damaged bytes make Pillow raise anything
+        raise _undecodable(header.kind, len(data), format_field, str(error)) from error
+    if indices.shape != (header.height, header.width) or indices.dtype != np.uint8:
+        raise _undecodable(header.kind, len(data), format_field, 'Pillow gives no indices')
+    return indices
 
 
 def _is_color(encoding: str) -> bool:
