@@ -236,7 +236,7 @@ def _of_exported(
     info.preprocessing.input_size((480, 640), input_height)
     inputs = ExportedInput(info.preprocessing, input_height)
     # First, since its error names numba where that is missing; the backends need it too.
-    decision: Decision = (
+    decision = (
         FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
     )
     from hiseg_ros.inference.backends.exported import ExportedBackend
