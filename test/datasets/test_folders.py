@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,6 @@ from hiseg_ros.cli.shared.labelled_sets import dataset_of, mapping_of_options, s
 from hiseg_ros.datasets import DATASETS, DatasetEntry, mapping_of, open_dataset
 from hiseg_ros.datasets.file_checks import spread
 from hiseg_ros.datasets.folder import LabelledFolder
-from hiseg_ros.datasets.paired_files import PairedFiles, pair_files
 from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_taxonomy
@@ -71,13 +71,15 @@ def test_the_worked_example_of_the_page_works(
     assert [dataset[i].name for i in range(2)] == ['1_0001', '2_0001']
     found = mapping_of(config.kind, load_taxonomy('street'), config.options)
     assert [label.name for label in found.labels] == ['ground', 'people', 'vehicle']
-    names = {'PairedFiles': PairedFiles, 'pair_files': pair_files, 'Path': Path}
-    exec(f'from __future__ import annotations\n{code}', names)  # printed, and meant to be run
+    names: dict[str, Any] = {}
+    exec(code, names)  # printed, and meant to be run
     loader = names['Yard']
-    assert (loader(tmp_path / 'yard', 'day2')[0].label_ids == 2).all()  # type: ignore[operator]
+    assert (loader(tmp_path / 'yard', 'day2')[0].label_ids == 2).all()
     monkeypatch.setitem(sys.modules, 'hiseg_ros.datasets.yard', SimpleNamespace(Yard=loader))
-    monkeypatch.setitem(DATASETS, 'yard', DATASETS['folder'])  # undone after the test
-    exec(registration, {'DATASETS': DATASETS, 'DatasetEntry': DatasetEntry, 'Measure': Measure})
+    # The entry stands inside the dict DATASETS.
+    entries = eval(f'{{{registration}}}', {'DatasetEntry': DatasetEntry, 'Measure': Measure})
+    assert list(entries) == ['yard']
+    monkeypatch.setitem(DATASETS, 'yard', entries['yard'])
     options = Namespace(
         dataset='yard', root='yard', split='val', drive=[], mapping='yard.yaml', limit=0
     )

@@ -39,9 +39,9 @@ def places() -> set[str]:
 
 
 def layers() -> list[list[set[str]]]:
-    """Return the layers from top to bottom, each as its groups of rooms that may meet."""
-    rows = re.findall(r'^\| (\d+) \| ([^|]*) \|', section('Rooms and layers'), re.MULTILINE)
+    """Return the layers from top to bottom, each as its groups that do not import each other."""
+    rows = re.findall(r'^\| (\d+) \| ([^|]*) \|', section('Layers'), re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
     return [
-        [set(re.findall(r'`([^`]+)`', group)) for group in rooms.split(' / ')] for _, rooms in rows
+        [set(re.findall(r'`([^`]+)`', group)) for group in names.split(' / ')] for _, names in rows
     ]
