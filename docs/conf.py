@@ -17,6 +17,7 @@ if (HERE.parent / 'package.xml').is_file():
 sys.path.insert(0, str(HERE))
 
 from generator import docstrings, links, write_pages  # noqa: E402
+from generator.imports import annotated_types  # noqa: E402
 
 SPEC = importlib.util.find_spec('hiseg_ros')
 assert SPEC is not None and SPEC.origin is not None
@@ -48,6 +49,7 @@ autodoc_member_order = 'bysource'
 # Defaults as they are written: os.environ as its name, not as the environment of this build.
 autodoc_preserve_defaults = True
 autodoc_typehints_format = 'short'
+autodoc_type_aliases = annotated_types(ROOT)
 autodoc_default_options = {'members': True, 'show-inheritance': True, 'ignore-module-all': True}
 
 nitpicky = True

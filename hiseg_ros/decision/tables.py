@@ -76,11 +76,13 @@ def axis(cells: int, pixels: int) -> Axis:
         pixels: Image pixels N along this side.
 
     Returns:
-        cell: (N,) grid index before each pixel; the other corner is the next index, or the same
-            at the end.
-        near: (N,) weight of that index.
-        far: (N,) weight of the other corner.
-        start: (n + 1,), cell i holds the pixels from start[i] to start[i + 1], perhaps none.
+        Four arrays in this order.
+
+        - cell, (N,): grid index before each pixel; the other corner is the next index, or the same
+          at the end.
+        - near, (N,): weight of that index.
+        - far, (N,): weight of the other corner.
+        - start, (n + 1,): cell i holds the pixels from start[i] to start[i + 1], perhaps none.
     """
     scale = np.float32(cells) / np.float32(pixels)
     half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
