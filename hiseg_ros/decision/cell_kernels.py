@@ -26,6 +26,7 @@ from hiseg_ros.decision.compiled import (
     Ints,
     compiled,
 )
+from hiseg_ros.decision.kernel_checks import check_fill, checked
 
 LARGEST = np.float32(255)
 
@@ -170,6 +171,7 @@ def _beaten(rivals: Floats, k: int, other: int) -> bool:
     return True
 
 
+@checked(check_fill)
 @compiled
 def fill(
     values: Floats,

@@ -17,6 +17,7 @@ from hiseg_ros.decision.compiled import (
     Ints,
     compiled,
 )
+from hiseg_ros.decision.kernel_checks import check_walk_grid, checked
 
 
 @compiled
@@ -89,6 +90,7 @@ def _walk_row(
             j = stop
 
 
+@checked(check_walk_grid)
 @compiled
 def walk_grid(
     values: Floats,

@@ -170,6 +170,11 @@ class SparseDecision:
         self._decide = decide_sparse
         warm_up(self._tables)
 
+    @property
+    def planes(self) -> int:
+        """Number of planes that are decided on: V, or more for a flat network."""
+        return len(self._tables)
+
     def __call__(
         self, nodes: NDArray[np.float32], size: ImageSize, threshold: float, wanted: Wanted
     ) -> Decided:

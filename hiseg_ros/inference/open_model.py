@@ -236,10 +236,12 @@ def _of_exported(
     info.preprocessing.input_size((480, 640), input_height)
     inputs = ExportedInput(info.preprocessing, input_height)
     # First, since its error names numba where that is missing; the backends need it too.
-    decision: Decision = (
+    decision = (
         FlatDecision(info.taxonomy, info.walk) if info.walk else SparseDecision(info.taxonomy)
     )
-    backend: Backend
+    from hiseg_ros.inference.backends.exported import ExportedBackend
+
+    backend: ExportedBackend
     if name == 'openvino':
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
@@ -250,6 +252,7 @@ def _of_exported(
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 
         backend = OnnxRuntimeBackend(path, inputs, device, precision, name)
+    backend.planes_expected = decision.planes
     from hiseg_ros.inference.backends.reduction import warm_up
 
     warm_up()

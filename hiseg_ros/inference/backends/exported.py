@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.errors import CheckpointError, HisegError, reason_of
 from hiseg_ros.inference.backends.camera_image import network_bytes
+from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.types import ImageSize, RgbImage
 
@@ -22,10 +25,13 @@ class ExportedBackend(ABC):
     device: str
     precision: str
 
-    def __init__(self, inputs: ExportedInput) -> None:
-        """Create the backend with the rule for the input size of the opened file."""
+    def __init__(self, path: Path, inputs: ExportedInput) -> None:
+        """Keep the file's path, for messages, and the rule for the input size."""
+        self._file = path
         self._inputs = inputs
         self._is_open = True
+        self.planes_expected = 0
+        """Planes that the output must have; 0 for any number."""
 
     def input_size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""
@@ -45,11 +51,36 @@ class ExportedBackend(ABC):
 
         Raises:
             DeviceError: The runtime cannot compile for this size.
+            CheckpointError: The file's output is no grid of probabilities, has another number of
+                planes than its tree, or cannot be computed.
             RuntimeError: The backend is closed.
         """
         if not self._is_open:
             raise RuntimeError(f'The backend {self.name} is closed; expected an open one.')
-        return self._run(images)
+        try:
+            with device_faults(self.device):
+                nodes = self._run(images)
+        except HisegError:
+            raise
+        except Exception as problem:  # the runtimes' errors share no family
+            raise CheckpointError(
+                f'{self._file} cannot be run on an input of {images.shape[1]} x {images.shape[2]} '
+                f'pixels ({reason_of(problem)}); expected a file written by `hiseg export`.'
+            ) from problem
+        self._check_output(nodes)
+        return nodes
+
+    def _check_output(self, nodes: object) -> None:
+        is_grid = isinstance(nodes, np.ndarray) and nodes.ndim == 3 and 0 not in nodes.shape
+        if is_grid and isinstance(nodes, np.ndarray) and nodes.dtype == np.float32:
+            if self.planes_expected in (0, len(nodes)):
+                return
+        found = f'{nodes.shape} {nodes.dtype}' if isinstance(nodes, np.ndarray) else type(nodes)
+        raise CheckpointError(
+            f'{self._file} puts out {found} for an image; expected '
+            f'({self.planes_expected or "V"}, h, w) float32, one plane for each node of its '
+            'tree: export the network again with `hiseg export`.'
+        )
 
     def close(self) -> None:
         """Free the network; closing twice does no harm."""

@@ -81,7 +81,7 @@ class OnnxRuntimeBackend(ExportedBackend):
         self.device = 'cpu' if self._index is None else f'cuda:{self._index}'
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         source = session.get_inputs()[0]
-        super().__init__(inputs.of_file(path, source.shape, source.type == 'tensor(uint8)'))
+        super().__init__(path, inputs.of_file(path, source.shape, source.type == 'tensor(uint8)'))
         self._input, self._sides = source.name, source.shape
         self._session: Any = session
         self._compiled_sessions: LastUsed[Any] = LastUsed(MAX_SIZES)

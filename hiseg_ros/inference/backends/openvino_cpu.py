@@ -91,7 +91,7 @@ class OpenVinoBackend(ExportedBackend):
             side.get_length() if side.is_static else None for side in source.get_partial_shape()
         ]
         super().__init__(
-            inputs.of_file(path, shape, source.get_element_type() == openvino.Type.u8)
+            path, inputs.of_file(path, shape, source.get_element_type() == openvino.Type.u8)
         )
         self.precision = precision
         self._core = core

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.decision.compiled import compiled
+from hiseg_ros.decision.kernel_checks import check_reduce_rows, checked
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize, RgbImage
 
@@ -72,6 +73,7 @@ def _taps(source: int, target: int) -> Taps:
     return first, count.astype(np.int32), weights.astype(np.float32)
 
 
+@checked(check_reduce_rows)
 @compiled
 def _reduce_rows(
     source: NDArray[np.uint8],

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.decision.compiled import compiled
+from hiseg_ros.decision.kernel_checks import check_fill_planes, checked
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import run_in_parallel
 
@@ -105,6 +106,7 @@ def tree_of(taxonomy: Taxonomy, widths: Sequence[int]) -> TreePlanes | None:
     return None if waiting or not packs else TreePlanes(packs, len(taxonomy))
 
 
+@checked(check_fill_planes)
 @compiled
 def _fill(
     odds: NDArray[np.float32],
