@@ -125,7 +125,7 @@ class CameraHealth:
         self._last_image = -math.inf
         self._active_since = self.now()
         self._incompatible = ''
-        self._last_error = ''
+        self._last_error, self._last_error_s = '', -math.inf
         self._largest: dict[str, int] = {}
 
     def reset_times(self) -> None:
@@ -169,6 +169,8 @@ class CameraHealth:
         with self._lock:
             self._count('processed')
             self._done.append(self.now())
+            if self.now() - self._last_error_s > RECENT_S:
+                self._last_error = ''
             if latency_ms >= 0.0:  # false for NaN
                 self._latency_ms.append(latency_ms)
             for topic, size in message_bytes.items():
@@ -192,7 +194,7 @@ class CameraHealth:
             self._count(cause)
             if reason:
                 self._note(cause, f'unreadable image: {reason}' if cause == 'bad' else reason)
-                self._last_error = reason
+                self._last_error, self._last_error_s = reason, self.now()
             return self._counters
 
     def missed(self, count: int) -> None:
@@ -244,7 +246,10 @@ class CameraHealth:
 
     @property
     def last_error(self) -> str:
-        """Why the last frame was dropped that had a reason; '' before the first."""
+        """Why the last frame was dropped that had a reason; '' for none.
+
+        A frame that is processed `RECENT_S` later, or more, clears it.
+        """
         with self._lock:
             return self._last_error
 

@@ -55,8 +55,8 @@ class NodeHealth:
         self.last_error = self.fatal = reason
 
     def recovered(self) -> None:
-        """Clear the fatal error, as the node was configured or activated again."""
-        self.fatal = ''
+        """Clear the errors, as the node was configured or activated again."""
+        self.fatal = self.last_error = ''
 
     def statuses(
         self, name: str, cameras: Mapping[str, CameraHealth], image_timeout_s: float

@@ -13,6 +13,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
 LOG_PERIOD_S = 5.0
@@ -56,6 +57,21 @@ class GuardedNode(Node):
             sentence = text[0].upper() + text[1:]
             self.get_logger().warning(sentence, throttle_duration_sec=LOG_PERIOD_S)
         return text
+
+    def set_parameters(self, parameter_list: list[Any]) -> Any:
+        """Set parameters as rclpy's Node does; whole numbers are taken for doubles."""
+        return super().set_parameters([self._as_declared(p) for p in parameter_list])
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
+        """Set parameters together, as `set_parameters` does; the services call this, too."""
+        return super().set_parameters_atomically([self._as_declared(p) for p in parameter_list])
+
+    def _as_declared(self, given: Any) -> Any:
+        double, whole = Parameter.Type.DOUBLE, Parameter.Type.INTEGER
+        if given.type_ == whole and self.has_parameter(given.name):
+            if self.get_parameter(given.name).type_ == double:
+                return Parameter(given.name, double, float(given.value))
+        return given
 
     def create_subscription(self, kind: Any, topic: str, callback: Any, *a: Any, **k: Any) -> Any:
         """Create a subscription as rclpy's Node does; messages whose callback raises are refused.

@@ -62,6 +62,7 @@ class CameraSubscriptions:
             suffix = '' if base.endswith('/compressed') else '/compressed'
             self.image_topic = node.resolve_topic_name(base + suffix)
         health.topic = self.image_topic
+        self._silence = ''
         self._images: Subscription | None = None
         self._infos: Subscription | None = None
         self._current = ReliabilityPolicy.RELIABLE
@@ -92,6 +93,7 @@ class CameraSubscriptions:
         images = self._images
         if images is None:
             return
+        self._look_for_images()
         if self._health.incompatible and not self._best_effort_publishers():
             self._health.incompatible = ''
         wanted = self._matching()
@@ -101,6 +103,42 @@ class CameraSubscriptions:
             self._node.get_logger().info(
                 f'Subscribed again to {self.image_topic}, {wanted.name.lower()} as its publishers.'
             )
+
+    def _look_for_images(self) -> None:
+        """Warn where nobody publishes what is subscribed to, but something like it."""
+        found = self._why_silent()
+        if found:
+            self._health.warn('no images', found)
+        if found and found != self._silence:
+            self._node.get_logger().warning(found[0].upper() + found[1:] + '.')
+        self._silence = found
+
+    def _why_silent(self) -> str:
+        """Return why no image can arrive, and the remedy; '' where one can or may yet."""
+        wanted = _type_name(self._kind)
+        types = {p.topic_type for p in self._node.get_publishers_info_by_topic(self.image_topic)}
+        if wanted in types:
+            return ''
+        if types:
+            return (
+                f'{self.image_topic} carries {", ".join(sorted(types))}; expected {wanted}: remap '
+                'image to a topic of that type'
+            )
+        if self._kind is Image:
+            other, kind, transport = (
+                f'{self.image_topic}/compressed',
+                CompressedImage,
+                'compressed',
+            )
+        else:
+            other, kind, transport = self.image_topic.removesuffix('/compressed'), Image, 'raw'
+        publishers = self._node.get_publishers_info_by_topic(other)
+        if _type_name(kind) not in {publisher.topic_type for publisher in publishers}:
+            return ''
+        return (
+            f'nobody publishes {self.image_topic}, but somebody {other}: set parameter '
+            f'image_transport to {transport}'
+        )
 
     def _matching(self) -> ReliabilityPolicy:
         if self._reliability != 'auto':
@@ -161,3 +199,7 @@ class CameraSubscriptions:
     def _on_lost(self, event: Any) -> None:
         """Count losses that the middleware reports; rclpy calls this in the executor's thread."""
         self._health.lost(self._lost_messages.reported(event.total_count_change))
+
+
+def _type_name(kind: type[Image] | type[CompressedImage]) -> str:
+    return f'sensor_msgs/msg/{kind.__name__}'

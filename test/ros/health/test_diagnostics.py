@@ -178,7 +178,7 @@ def test_a_fault_is_an_error_until_the_node_recovers(health: Any, camera: Any) -
     health.recovered()
     level, _, values = report(health, camera)
     assert level == 0
-    assert values['last error'] == 'no such device'
+    assert values['last error'] == 'none'
 
 
 def test_what_is_odd_around_the_node_is_a_warning(health: Any, camera: Any) -> None:
