@@ -22,11 +22,16 @@ MAX_INFO_BYTES = 16_000_000
 """Largest info block; a file that claims more was not written by this project."""
 
 
+MAX_FILE_BYTES = 1 << 30
+"""Of a model file, which is read into memory; a network of this package has some megabytes."""
+
+
 def kind_of(path: Path) -> str:
     """Return a model file's suffix in lower case.
 
     Raises:
-        CheckpointError: The file does not exist, or its suffix is not one of SUFFIXES.
+        CheckpointError: It does not exist, is of no kind that this package knows, or is larger
+            than `MAX_FILE_BYTES`.
     """
     is_file = os.path.isfile(path)  # Path.is_file raises on a name that is too long
     if path.suffix.lower() not in SUFFIXES and is_file:
@@ -39,6 +44,11 @@ def kind_of(path: Path) -> str:
             f'Weights {path} do not exist; expected a {SAFETENSORS} file written by `hiseg train` '
             f'or an {ONNX} file written by `hiseg export`: check the path or leave it out for '
             'the shipped weights.'
+        )
+    if (size := os.path.getsize(path)) > MAX_FILE_BYTES:
+        raise CheckpointError(
+            f'{path} has {size} bytes; expected a model file of at most {MAX_FILE_BYTES}: check '
+            'the path.'
         )
     return path.suffix.lower()
 

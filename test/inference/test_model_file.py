@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +104,20 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         list(fields_of(memoryview(content)))
     except ValueError:
         pass
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.safetensors', '.pt2'])
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(
+    suffix: str, tmp_path: Path
+) -> None:
+    """A sparse file of 5 GiB costs no memory."""
+    path = tmp_path / f'zeros{suffix}'
+    with path.open('wb') as file:
+        file.truncate(5 << 30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=r'has 5368709120 bytes; expected'):
+            read_info(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
