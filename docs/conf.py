@@ -41,6 +41,8 @@ source_suffix = {'.rst': 'restructuredtext', '.md': 'markdown'}
 html_theme = 'sphinx_rtd_theme'
 html_theme_options = {'navigation_depth': 3}
 html_show_sourcelink = False
+html_static_path = ['_static']
+html_css_files = ['tables.css']
 
 myst_heading_anchors = 4
 """Down to which level headings are targets of links, as on a repository host."""
