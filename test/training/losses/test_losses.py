@@ -170,7 +170,8 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
         torch.from_numpy(dataset),
         torch.from_numpy(dataset_weights).float(),
     )
-    assert found.item() == pytest.approx(expected, rel=1e-4)
+    # A probability of 1 is off by 6e-8 in float32, and so is its logarithm; weights reach 6.
+    assert found.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_the_loss_ignores_how_images_are_ordered_in_the_batch() -> None:
