@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from loss_references import (
     ONE,
@@ -137,6 +137,7 @@ def test_a_certainly_wrong_pixel_has_a_finite_loss_and_still_learns() -> None:
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)
+@example(seed=87681)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
     """Pixels weigh by label, images of a dataset share one mean, datasets add with a factor."""
@@ -150,6 +151,8 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
     assert table.weights.tolist() == [0.25, 3.0, *[1.0] * (len(leaves) - 2), 0.5]
     count = int(rng.integers(1, 5))
     p = np.stack([random_leaf_probabilities(rng, taxonomy, (2, 3), 1.0) for _ in range(count)])
+    # In float64: a label of all leaves may sum to more than 1 in float32, where the loss is 0.
+    p = p.astype(np.float64) / p.sum(1, keepdims=True, dtype=np.float64)
     dataset = rng.integers(0, 2, count)
     targets = np.where(
         dataset[:, None, None] == 0, rng.integers(0, len(leaves), (count, 8, 9)), len(leaves)
@@ -164,14 +167,13 @@ def test_the_batch_loss_is_a_weighted_mean_per_data_set(seed: int) -> None:
             weight = np.where(targets[n] < 0, 0, table.weights.numpy()[targets[n]])
             top, bottom = top + (weight * loss).sum(), bottom + weight.sum()
         expected += dataset_weights[index] * top / max(bottom, 1)
-    found = SetLoss(table)(
+    found = SetLoss(table).double()(
         HeadOutput(torch.from_numpy(p)),
         torch.from_numpy(targets),
         torch.from_numpy(dataset),
-        torch.from_numpy(dataset_weights).float(),
+        torch.from_numpy(dataset_weights),
     )
-    # A probability of 1 is off by 6e-8 in float32, and so is its logarithm; weights reach 6.
-    assert found.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_loss_ignores_how_images_are_ordered_in_the_batch() -> None:
