@@ -31,6 +31,40 @@ NAMED_IN_FILE = re.compile(r'`(\w+)` in\s+`((?:hiseg_ros|test)/[\w/]+\.py)`')
 NAMED_OBJECT = re.compile(r'\bhiseg_ros(?!\.msg|\.srv)(?:\.\w+)+')
 
 
+def test_the_limits_of_the_page_are_those_of_the_code() -> None:
+    """docs/security.md; one constant each, also for the engine, which takes what decoders give."""
+    from hiseg_ros import yaml_file
+    from hiseg_ros.bags import bag_files, compression
+    from hiseg_ros.images import file, header
+    from hiseg_ros.inference import engine, model_file
+    from hiseg_ros.taxonomy import tree
+
+    section = (DOCS / 'security.md').read_text('utf-8').partition('\n## Limits\n')[2]
+    rows = re.findall(r'^\| (.+?) \| (.+?) \|$', section.partition('\n## ')[0], re.M)
+    said = {what: limits for what, limits in rows if what != 'what'}
+
+    def numbers(what: str) -> list[int]:
+        units = {'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'MB': 10**6}
+        found = re.findall(r'(\d[\d,]*)(?: ([KMG]iB|MB))?(?=[;,( ]|$)', said.pop(what))
+        return [int(number.replace(',', '')) * units.get(unit, 1) for number, unit in found]
+
+    assert engine.MAX_PIXELS is header.MAX_PIXELS
+    pixels = numbers('pixels of an image, raw or compressed')
+    assert (pixels[0], pixels[1] * 2**20) == (header.MAX_PIXELS, header.MAX_PIXELS)
+    assert numbers('pixels of a network input') == [engine.MAX_INPUT_PIXELS]
+    assert numbers('scans of a progressive JPEG') == [header.MAX_SCANS]
+    assert numbers('an image file; a model file') == [file.MAX_FILE_BYTES]
+    assert model_file.MAX_FILE_BYTES == file.MAX_FILE_BYTES
+    yaml = numbers('a YAML file; values in it, aliases followed; digits of a number')
+    assert yaml == [yaml_file.MAX_FILE_BYTES, yaml_file.MAX_VALUES, yaml_file.MAX_NUMBER_LENGTH]
+    assert numbers('`metadata.yaml` of a bag') == list(bag_files.MAX_METADATA)
+    packed = numbers('a compressed message; a compressed chunk of a bag')
+    assert packed == [compression.MAX_MESSAGE_BYTES, compression.MAX_CHUNK_BYTES]
+    [info, _] = said.pop('an info block; channels in it').split('; ')
+    assert info.startswith(f'{model_file.MAX_INFO_BYTES // 10**6} MB')
+    assert numbers('nodes of a taxonomy; characters of a name') == [tree.MAX_NODES, tree.MAX_NAME]
+
+
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     """Links between pages work in a checkout and on a repository host."""

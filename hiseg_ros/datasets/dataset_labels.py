@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hiseg_ros.errors import MappingError
 from hiseg_ros.resources import named_or_path
+from hiseg_ros.taxonomy import without_alias
 from hiseg_ros.yaml_file import read_yaml
 
 
@@ -46,7 +47,7 @@ def read_dataset_labels(mapping: str) -> DatasetLabels:
     Raises:
         MappingError: The file is missing, or it or its labels have no ids or names.
     """
-    path = named_or_path(mapping, 'mappings')
+    path = without_alias(named_or_path(mapping, 'mappings'))
     data = read_yaml(path, 'Mapping', MappingError)
     try:
         return DatasetLabels(

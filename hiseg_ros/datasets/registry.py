@@ -141,7 +141,9 @@ DATASETS: dict[str, DatasetEntry] = {
         },
         count_option='count',
     ),
-    'unlabelled': DatasetEntry(loader='unlabelled:UnlabelledImages', mapping='cityscapes_19'),
+    'unlabelled': DatasetEntry(
+        loader='unlabelled:UnlabelledImages', mapping='cityscapes_labelids'
+    ),
     'folder': DatasetEntry(loader='folder:LabelledFolder', measure=Measure.PIXELS),
 }
 """By the name of the dataset: the `kind` of an experiment's datasets, `--dataset`, `--format`."""

@@ -18,13 +18,13 @@ from hiseg_ros.types import UNLABELED
 class UnlabelledImages:
     """Images whose pixels are all unlabeled."""
 
-    mapping_name = 'cityscapes_19'
+    mapping_name = 'cityscapes_labelids'
 
     def __init__(
         self,
         root: Path | str,
         images: str = '*',
-        mapping: str = 'cityscapes_19',
+        mapping: str = 'cityscapes_labelids',
         limit: int = 0,
     ) -> None:
         """Find and check the images.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree of classes, and mappings of datasets onto it."""
 
-from hiseg_ros.taxonomy.mapping import Label, Mapping, load_mapping
+from hiseg_ros.taxonomy.mapping import Label, Mapping, load_mapping, without_alias
 from hiseg_ros.taxonomy.schema import dump_taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.tree import Node, Taxonomy
 
@@ -14,4 +14,5 @@ __all__ = [
     'dump_taxonomy',
     'load_mapping',
     'load_taxonomy',
+    'without_alias',
 ]

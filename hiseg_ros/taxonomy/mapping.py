@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as short_repr
 from typing import Any
@@ -103,11 +104,49 @@ class Mapping:
 def load_mapping(name_or_path: str | Path, taxonomy: Taxonomy) -> Mapping:
     """Load a mapping by name (config/mappings/<name>.yaml) or from a file.
 
+    An earlier name (a file with the one key `alias_of`) gives the same labels under that name,
+    and a FutureWarning, which Python prints once.
+
     Raises:
         MappingError: The file is missing, a key or a type is wrong, a label id or name occurs
             twice, a name is not a node of the taxonomy, or a label allows no leaf.
     """
     path = named_or_path(name_or_path, 'mappings')
+    source = without_alias(path)
+    mapping = _read(source, taxonomy)
+    if source == path:
+        return mapping
+    warnings.warn(
+        f'Mapping {path.stem} is now called {mapping.name}; expected the new name: change it in '
+        'commands and parameter files.',
+        FutureWarning,
+        stacklevel=2,
+    )
+    return replace(mapping, name=path.stem)
+
+
+def without_alias(path: Path) -> Path:
+    """Return the file that an alias names, else the file itself.
+
+    An alias has the one key `alias_of`: the name of another mapping in its folder.
+
+    Raises:
+        MappingError: The file is missing or cannot be read, or the alias names no file.
+    """
+    data = read_yaml(path, 'Mapping', MappingError)
+    if set(data) != {'alias_of'}:
+        return path
+    name = data['alias_of']
+    if not isinstance(name, str) or not _FILE_NAME.fullmatch(name) or name == path.stem:
+        raise MappingError(
+            f'Mapping {path} is an alias of {short_repr(name)}; expected the name of another '
+            'mapping in its folder.'
+        )
+    return path.with_name(f'{name}{path.suffix}')
+
+
+def _read(path: Path, taxonomy: Taxonomy) -> Mapping:
+    """Load a mapping from a file; raise as `load_mapping` does."""
     data = read_yaml(path, 'Mapping', MappingError)
     required = {'name', 'labels'}
     known = {'description', 'source', 'unlabeled', 'optional', 'from_boxes'}

@@ -43,7 +43,7 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
     assert re.search(r'^channel +label +node$', printed, re.MULTILINE)
     assert re.search(r'^0 +road +Driveable$', printed, re.MULTILINE)
     assert re.search(r'^18 +bicycle +Bicycle$', printed, re.MULTILINE)
-    assert 'the 19 labels of cityscapes_19 in order; scores from tensor' in printed
+    assert 'the 19 labels of cityscapes_labelids in order; scores from tensor' in printed
     assert re.search(r'onnx_runtime, on 1 images:\n +100\.000% of the cells', printed)
     assert f'written: {model}' in printed
     assert 'very unsure' not in printed
@@ -59,15 +59,15 @@ def test_a_flat_network_becomes_a_model_that_the_other_verbs_take(
                 '--output',
                 str(output),
                 '--mapping',
-                'cityscapes_19',
+                'cityscapes_labelids',
             ]
         )
         == 0
     )
     street = load_taxonomy('street')
     labels = cv2.imread(str(output / 'street_labels.png'), cv2.IMREAD_UNCHANGED)
-    label_ids = cv2.imread(str(output / 'street_cityscapes_19.png'), cv2.IMREAD_UNCHANGED)
-    to_ids = load_mapping('cityscapes_19', street).label_id_of_node_id(street)
+    label_ids = cv2.imread(str(output / 'street_cityscapes_labelids.png'), cv2.IMREAD_UNCHANGED)
+    to_ids = load_mapping('cityscapes_labelids', street).label_id_of_node_id(street)
     assert labels.shape == street_image.shape[:2]
     assert len(np.unique(labels)) > 3
     # Two ways to decide: down the tree, and by the sum of each label's leaves.

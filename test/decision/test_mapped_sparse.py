@@ -34,7 +34,7 @@ def margins(taxonomy: Taxonomy, mapping: Mapping, given: NodeProbabilities) -> n
     return full[-1] - full[-2]
 
 
-@pytest.mark.parametrize('name', ['cityscapes', 'cityscapes_19', 'camvid', 'vistas', 'nav2'])
+@pytest.mark.parametrize('name', ['cityscapes', 'cityscapes_trainids', 'camvid', 'vistas', 'nav2'])
 def test_every_pixel_has_the_label_of_the_plain_decision(name: str) -> None:
     """And 255 times its sum; only where two sums are equal may rounding have the say."""
     taxonomy = load_taxonomy('street')

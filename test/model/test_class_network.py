@@ -29,7 +29,7 @@ from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.taxonomy import Label, Mapping, load_mapping, load_taxonomy
 
 TAXONOMY = load_taxonomy('street')
-MAPPING = load_mapping('cityscapes_19', TAXONOMY)
+MAPPING = load_mapping('cityscapes_labelids', TAXONOMY)
 CONFIGS = {
     'summed': NetworkConfig(BACKBONE, 32, 'summed', 128, 'leaf'),
     'summed_detail': NetworkConfig(BACKBONE, 32, 'summed_detail', 192, 'leaf'),
@@ -201,7 +201,7 @@ def test_a_leaf_of_two_classes_is_named() -> None:
     twice = Mapping('twice', (Label(0, 'car', (car,)), Label(1, 'vehicle', (car,))), ())
     with pytest.raises(ConfigError, match=r"'twice' has the leaf 'Car' in more than one"):
         check_disjoint(twice, TAXONOMY)
-    for name in ('cityscapes_19', 'cityscapes_teacher'):
+    for name in ('cityscapes_labelids', 'cityscapes_teacher'):
         check_disjoint(load_mapping(name, TAXONOMY), TAXONOMY)
 
 

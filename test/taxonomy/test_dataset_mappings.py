@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import pytest
 from method_tables import CAMVID, CITYSCAPES, FIRST_LEVEL, GTSDB, VISTAS
@@ -46,6 +48,54 @@ def test_cityscapes_has_27_labels_with_the_corrected_targets(taxonomy: Taxonomy)
         for _, label_id, name, _, _, nodes in CITYSCAPES
     }
     assert mapping.unlabeled_ids == (0, 2, 3, 4, 5, 6, 18, -1, 255)
+
+
+TRAIN_ID_OF_LABEL_ID = {
+    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12,
+    26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18,
+}  # fmt: skip
+"""Of Cityscapes' own scripts; every other label has 255, or -1 for license plates."""
+
+
+def test_cityscapes_label_ids_and_train_ids_are_those_of_the_tables(taxonomy: Taxonomy) -> None:
+    """Both have the benchmark's classes, each under the id that its name promises."""
+    by_label_id = by_id(mapped('cityscapes_labelids', taxonomy))
+    by_train_id = by_id(mapped('cityscapes_trainids', taxonomy))
+    assert list(by_label_id) == list(TRAIN_ID_OF_LABEL_ID)
+    assert list(by_train_id) == list(range(19))
+    table = {label_id: (name, nodes) for _, label_id, name, _, _, nodes in CITYSCAPES}
+    for label_id, train_id in TRAIN_ID_OF_LABEL_ID.items():
+        name, nodes = table[label_id]
+        if name == 'road':  # parking has no trainId
+            nodes = ('Driveable',)
+        expected = (name, leaves_of(taxonomy, nodes))
+        assert by_label_id[label_id] == by_train_id[train_id] == expected
+    assert mapped('cityscapes_trainids', taxonomy).unlabeled_ids == (255, -1)
+    every_id = {*by_id(mapped('cityscapes', taxonomy)), 0, 2, 3, 4, 5, 6, 18, -1, 255}
+    unlabeled = set(mapped('cityscapes_labelids', taxonomy).unlabeled_ids)
+    assert unlabeled == every_id - TRAIN_ID_OF_LABEL_ID.keys()
+
+
+def test_the_page_gives_the_ids_that_the_label_sets_publish() -> None:
+    """docs/consumers.md, the table of Cityscapes' label sets."""
+    page = Path(__file__).resolve().parents[2] / 'docs/consumers.md'
+    rows = re.findall(
+        r'^\| `(cityscapes\w*)` \| .*?(\d+).* \| (labelIds|trainIds), (\d+) to (\d+) \| (\d+) \|$',
+        page.read_text(encoding='utf-8'),
+        re.M,
+    )
+    found = {}
+    for name, count, kind, *numbers in rows:
+        mapping = mapped(name, shipped('street'))
+        ids = [label.label_id for label in mapping.evaluated_labels]
+        assert int(count) == len(ids)
+        assert [int(n) for n in numbers] == [min(ids), max(ids), mapping.unlabeled_ids[0]]
+        found[name] = kind
+    assert found == {
+        'cityscapes': 'labelIds',
+        'cityscapes_labelids': 'labelIds',
+        'cityscapes_trainids': 'trainIds',
+    }
 
 
 def test_cityscapes_labels_contain_the_papers_first_level_class() -> None:

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -139,8 +142,47 @@ def test_a_label_id_that_does_not_fit_the_table_is_refused(tmp_path: Path) -> No
 
 def test_a_missing_name_is_refused_with_the_names_there_are() -> None:
     names = (
-        'autoware, camvid, cityscapes, cityscapes_19, cityscapes_teacher, drawn, gtsdb, nav2, '
-        'openimages, vistas'
+        'autoware, camvid, cityscapes, cityscapes_19, cityscapes_labelids, cityscapes_teacher, '
+        'cityscapes_trainids, drawn, gtsdb, nav2, openimages, vistas'
     )
     with pytest.raises(MappingError, match=rf'does not exist; .*{names}'):
         load_mapping('kitti', shipped('street'))
+
+
+def test_an_earlier_name_gives_the_same_labels_under_that_name_and_says_so() -> None:
+    """Parameter files keep their topics, model files their mapping."""
+    tree = shipped('street')
+    with pytest.warns(FutureWarning, match='cityscapes_19 is now called cityscapes_labelids'):
+        old = load_mapping('cityscapes_19', tree)
+    assert old.name == 'cityscapes_19'
+    assert replace(old, name='cityscapes_labelids') == load_mapping('cityscapes_labelids', tree)
+
+
+def test_an_earlier_name_is_said_once(tmp_path: Path) -> None:
+    """A node reads it several times for each camera."""
+    program = (
+        'from hiseg_ros.taxonomy import load_mapping, load_taxonomy\n'
+        'tree = load_taxonomy("street")\n'
+        'for _ in range(5): load_mapping("cityscapes_19", tree)\n'
+    )
+    command = [sys.executable, '-c', program]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    assert said.count('is now called cityscapes_labelids') == 1
+
+
+@pytest.mark.parametrize('target', ['alias', '[a]', '../elsewhere/file', '3', 'absent'])
+def test_an_alias_of_nothing_is_refused(tmp_path: Path, target: str) -> None:
+    """It names another mapping in its folder, so it cannot lead elsewhere or in a circle."""
+    path = tmp_path / 'alias.yaml'
+    path.write_text(f'alias_of: {target}\n')
+    expected = 'does not exist' if target == 'absent' else 'expected the name of another mapping'
+    with pytest.raises(MappingError, match=expected):
+        load_mapping(path, shipped('street'))
+
+
+def test_an_alias_of_an_alias_is_refused(tmp_path: Path) -> None:
+    """Two of them would be a circle."""
+    for one, other in (('a', 'b'), ('b', 'a')):
+        (tmp_path / f'{one}.yaml').write_text(f'alias_of: {other}\n')
+    with pytest.raises(MappingError, match='lacks'):
+        load_mapping(tmp_path / 'a.yaml', shipped('street'))

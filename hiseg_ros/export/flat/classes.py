@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hiseg_ros.errors import ConfigError, MappingError
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
+from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping, without_alias
 from hiseg_ros.yaml_file import read_yaml
 
 UNLABELED_NAME = 'unlabeled'
@@ -48,7 +48,7 @@ class ClassOrder:
     """File of the mapping."""
     labels: Order
     words: str
-    """Description, such as 'the 19 labels of cityscapes_19 in order'."""
+    """Description, such as 'the 19 labels of cityscapes_labelids in order'."""
 
 
 class ClassOrders:
@@ -74,7 +74,7 @@ class ClassOrders:
                 label of the mapping.
             MappingError: The mapping does not fit the tree.
         """
-        path = named_or_path(mapping_name, 'mappings')
+        path = without_alias(named_or_path(mapping_name, 'mappings'))
         mapping = load_mapping(mapping_name, taxonomy)
         self.name = mapping.name
         self.usual: ClassOrder
@@ -110,7 +110,8 @@ def _in_order(mapping: Mapping, path: Path, taxonomy: Taxonomy) -> list[ClassOrd
         for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}'))
         if other.stem.removeprefix(f'{path.stem}_').isdecimal()
     ]
-    sources = [(load_mapping(other, taxonomy), other) for other in beside]
+    targets = map(without_alias, beside)
+    sources = [(load_mapping(target, taxonomy), target) for target in targets]
     whole: list[ClassOrder] = []
     for one, source in [*sources, (mapping, path)]:
         for labels in dict.fromkeys([one.evaluated_labels, one.labels]):

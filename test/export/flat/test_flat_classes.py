@@ -53,7 +53,7 @@ def node_names(mapping: str, count: int, tree: Taxonomy) -> dict[str, str]:
 def test_the_benchmarks_mapping_has_its_19_classes_in_the_order_of_train_ids(tree: str) -> None:
     """With the label ids of the other mapping, and all other ids unlabeled."""
     taxonomy = load_taxonomy(tree)
-    few, many = (load_mapping(name, taxonomy) for name in ('cityscapes_19', 'cityscapes'))
+    few, many = (load_mapping(name, taxonomy) for name in ('cityscapes_labelids', 'cityscapes'))
     assert tuple(label.name for label in few.labels) == TRAIN_IDS
     by_name = {label.name: label for label in many.labels}
     for label in few.labels[1:]:
@@ -104,7 +104,7 @@ def test_classes_of_camvid_get_the_nodes_that_hold_most_of_them(street: Taxonomy
         ('camvid', 11, 'the 11 labels of camvid in order'),
         ('camvid', 12, 'the 11 labels of camvid in order, the last unlabeled'),
         ('cityscapes', 27, 'the 27 labels of cityscapes in order'),
-        ('cityscapes', 20, 'the 19 labels of cityscapes_19 in order, the last unlabeled'),
+        ('cityscapes', 20, 'the 19 labels of cityscapes_labelids in order, the last unlabeled'),
         ('cityscapes', 34, 'label ids of cityscapes'),
         ('gtsdb', 43, 'the 43 labels of gtsdb in order'),
         ('gtsdb', 44, 'the 44 labels of gtsdb in order'),
@@ -136,7 +136,7 @@ def test_a_list_gives_any_order_and_may_divide_a_label(street: Taxonomy, tmp_pat
     """Comments and empty lines are no channels, and case does not matter."""
     path = tmp_path / 'classes.txt'
     path.write_text('# mine\nsky\n\nRoad\nunlabeled\nroad\ncar\n')
-    orders = ClassOrders('cityscapes_19', street, path)
+    orders = ClassOrders('cityscapes_labelids', street, path)
     assert orders.counts == (5,)
     classes = flat_classes(orders.usual, street)
     assert [(one.name, one.channels) for one in classes] == [

@@ -96,7 +96,7 @@ def test_classes_come_out_as_the_arithmetic_says(
     for inner in street.inner:
         below = values[list(street.children(inner))].sum(0)
         np.testing.assert_allclose(values[inner], below, atol=1e-5)
-    mapping = load_mapping('cityscapes_19', street)
+    mapping = load_mapping('cityscapes_labelids', street)
     ids = np.array([label.label_id for label in mapping.labels])
     at_cells = decide_mapping(NodeProbabilities(values, (16, 24)), street, mapping)
     assert (at_cells == ids[expected.argmax(0)]).mean() > 0.995
@@ -157,7 +157,7 @@ def test_a_label_map_is_one_hot(
     short = tmp_path / 'short.txt'
     short.write_text('\n'.join(one.name for one in result.classes[:9]))
     result, output = wrapped(
-        path, image, street, mapping='cityscapes_19', keep_tail=True, classes=short
+        path, image, street, mapping='cityscapes_labelids', keep_tail=True, classes=short
     )
     assert len(result.classes) == 10
     labels = Engine(output, device='cpu').segment(image).labels
@@ -205,7 +205,7 @@ def test_the_file_says_what_it_is(tmp_path: Path, street: Taxonomy, image: np.nd
     assert info.network is None
     assert info.preprocessing == RULE
     assert (info.card['name'], info.card['licence']) == ('mine', 'MIT')
-    assert info.card['flat_network']['mapping'] == 'cityscapes_19'
+    assert info.card['flat_network']['mapping'] == 'cityscapes_labelids'
     first = info.card['flat_network']['classes'][0]
     assert first == {'channels': [0], 'label': 'road', 'label_id': 7, 'node': 'Driveable'}
     entries = {entry.key: entry.value for entry in onnx.load(output).metadata_props}

@@ -83,7 +83,7 @@ def test_a_label_set_has_its_own_ids_and_costs_nothing_while_nobody_listens(
 
     monkeypatch.setattr(SparseLabelDecision, '__call__', counted)
     engine = patchwork()
-    start_node(graph, engine.load, label_sets=['cityscapes', 'cityscapes_19'])
+    start_node(graph, engine.load, label_sets=['cityscapes', 'cityscapes_trainids'])
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
     confidence = graph.collect(Image, '/segmentation/confidence')

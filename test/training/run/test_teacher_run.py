@@ -50,7 +50,7 @@ def taught(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> 
         config,
         network=NetworkConfig('efficientvit_b0', 32, 'summed_detail', 192, 'leaf'),
         datasets={'camvid': camvid, 'bare': DatasetConfig('unlabelled', str(images), 1)},
-        start=StartConfig(str(weights), 'cityscapes_19'),
+        start=StartConfig(str(weights), 'cityscapes_labelids'),
         teacher=TeacherConfig(str(weights), 'cityscapes_teacher', 0.5),
         learning_rate=1e-3,
         backbone_learning_rate=0.1,
