@@ -23,7 +23,7 @@ from launch_ros.substitutions import FindPackageShare
 NODE_NAME = 'segmentation'
 FROM_FILE = 'empty: as params_file says'
 PARAMETERS = ('use_sim_time', 'autostart', 'model', 'device', 'image_transport', 'threshold')
-RVIZ_TOPICS = ('overlay/image', 'overlay/camera_info', 'confidence', 'labels')
+RVIZ_TOPICS = ('overlay/image', 'overlay/camera_info', 'confidence', 'labels', 'points')
 RVIZ_CAMERA = '/camera/image_raw'
 
 

@@ -181,3 +181,23 @@ def test_every_curve_of_foxglove_is_a_number_of_a_message(panel: str) -> None:
         assert path['enabled'] is True
         assert path['timestampMethod'] in ('receiveTime', 'headerStamp')
         assert path['label']
+
+
+def test_the_layout_for_points_shows_their_fields() -> None:
+    """Colour transformers of rviz2 read rgb, or the channel that is named."""
+    from hiseg_ros.messages.points import POINT
+
+    config = yaml.safe_load((ROOT / 'config/points.rviz').read_text(encoding='utf-8'))
+    shown = config['Visualization Manager']['Displays']
+    clouds = [d for d in shown if d['Class'] == 'rviz_default_plugins/PointCloud2']
+    assert [d['Enabled'] for d in clouds] == [True, False]
+    for display in clouds:
+        topic = display['Topic']
+        assert topic['Value'] == f'{NODE}/points'
+        assert (topic['Reliability Policy'], topic['Durability Policy']) == (
+            'Reliable',
+            'Volatile',
+        )
+        needs = {'RGB8': 'rgb', 'Intensity': display.get('Channel Name')}
+        assert needs[display['Color Transformer']] in (POINT.names or ())
+    assert set(classes(config)) <= RVIZ_CLASSES | {'rviz_default_plugins/PointCloud2'}

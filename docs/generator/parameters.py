@@ -45,5 +45,6 @@ def _values(rule: Any, default: Any) -> str:
         return ', '.join(map(code, rule.choices))
     if rule.low is not None:
         return f'{rule.low:g} to {rule.high:g}' if rule.high < 1e5 else f'from {rule.low:g}'
-    kinds = {bool: '`true`, `false`', list: 'list of text', str: 'text'}
-    return kinds[type(default)]
+    if isinstance(default, list):
+        return 'list of whole numbers' if isinstance(default[0], int) else 'list of text'
+    return {bool: '`true`, `false`', str: 'text'}[type(default)]

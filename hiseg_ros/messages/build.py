@@ -24,6 +24,7 @@ from hiseg_ros.messages.codec import (
     encode_probabilities,
     map_size,
 )
+from hiseg_ros.messages.points import DATATYPES, FLOAT32, POINT
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import (
     UNLABELED,
@@ -109,6 +110,67 @@ class MessageBuilder:
             again: See the class.
         """
         return self.image_message(header, confidence, again)
+
+    def signed_labels_message(
+        self,
+        header: Any,
+        labels: LabelImage,
+        table: NDArray[np.int16],
+        again: Any | None = None,
+    ) -> Any:
+        """Return a 16SC1 image of labels, little endian.
+
+        Args:
+            header: Of the camera image.
+            labels: (H, W) uint8.
+            table: (256,) int16, the value of each label.
+            again: See the class.
+        """
+        message = self._with_data(
+            'sensor_msgs/msg/Image',
+            2 * labels.size,
+            again,
+            header=header,
+            height=labels.shape[0],
+            width=labels.shape[1],
+            encoding='16SC1',
+            is_bigendian=0,
+            step=2 * labels.shape[1],
+        )
+        values = bytes_of(message.data).view('<i2').reshape(labels.shape)
+        values[:] = table[labels]
+        return message
+
+    def points_message(self, header: Any, points: NDArray[Any]) -> Any:
+        """Return a sensor_msgs/PointCloud2 with x, y, z, rgb, label and confidence.
+
+        Args:
+            header: With the stamp of the camera image and the frame of the points.
+            points: (H, W) of `POINT`, from `labelled_points`.
+        """
+        fields = [
+            self._classes.make(
+                'sensor_msgs/msg/PointField',
+                name=name,
+                offset=(POINT.fields or {})[name][1],
+                datatype=DATATYPES.get(name, FLOAT32),
+                count=1,
+            )
+            for name in POINT.names or ()
+        ]
+        height, width = points.shape
+        return self._classes.make(
+            'sensor_msgs/msg/PointCloud2',
+            header=header,
+            height=height,
+            width=width,
+            fields=fields,
+            is_bigendian=False,
+            point_step=POINT.itemsize,
+            row_step=POINT.itemsize * width,
+            data=self._classes.array(points.reshape(-1).view(np.uint8)),
+            is_dense=bool(np.isfinite(points['z']).all()),
+        )
 
     def level_labels_message(
         self,

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from array import array
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.regions import MIN_PROBABILITY
+from hiseg_ros.rotation import ROTATIONS
 from hiseg_ros.types import ImageSize
 
-T = TypeVar('T', str, int, float, bool, tuple[str, ...])
+T = TypeVar('T', str, int, float, bool, tuple[str, ...], tuple[int, ...])
 
-Value = str | int | float | bool | list[str]
+Value = str | int | float | bool | list[str] | list[int]
 """Value of a parameter in ROS."""
 
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
@@ -147,6 +149,21 @@ class NodeParameters:
         high=3600.0,
         live=True,
     )
+    max_rate: float = _parameter(
+        0.0,
+        'Largest number of images per second of each camera that are processed: an image that '
+        'comes less than 1 / max_rate seconds after the last one is dropped; 0 for no limit.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    rotation: tuple[int, ...] = _parameter(
+        (0,),
+        'Degrees (0, 90, 180 or 270) by which cameras are mounted turned clockwise, seen from '
+        'behind: the network sees their images upright, results are as the camera sees. One '
+        'number for all cameras, or a list with one for each entry of cameras.',
+        choices=tuple(map(str, ROTATIONS)),
+    )
     image_transport: str = _parameter(
         'raw',
         'raw subscribes to image (sensor_msgs/Image), compressed to image/compressed '
@@ -250,10 +267,56 @@ class NodeParameters:
         'Classes of ~/autoware/mask, whose data are run-length encoded as in Autoware: autoware, '
         'another name in config/mappings or the path of a YAML file; empty to publish none.',
     )
+    semantic_classes: str = _parameter(
+        '',
+        'Labels of ~/semantic/image_raw (16SC1, -1 for unlabeled): a name in config/mappings or '
+        'the path of a YAML file; empty for the node ids of ~/labels.',
+    )
+    points_source: str = _parameter(
+        'none',
+        'Where the points of ~/points come from: depth, an image on depth/image that is aligned '
+        'with the camera image, with camera_info; cloud, an organised PointCloud2 on depth/points '
+        'with a point for each pixel; none to publish none.',
+        choices=('none', 'depth', 'cloud'),
+    )
+    points_max_offset_ms: float = _parameter(
+        0.0,
+        'Largest difference in ms between the stamps of image and depth in ~/points; 0 for equal '
+        'stamps.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    points_queue_size: int = _parameter(
+        15,
+        'Number of depth images or clouds of a camera that wait for labels; at 30 Hz, 15 cover a '
+        'latency of half a second.',
+        low=1,
+        high=100,
+    )
+    points_stride: int = _parameter(
+        1,
+        'Pixels per point of ~/points along both axes; 1 for a point for each pixel.',
+        low=1,
+        high=64,
+        live=True,
+    )
+    points_dense: bool = _parameter(
+        False,
+        'Leave pixels without depth out of ~/points, which then is one row of points; false keeps '
+        'the rows and columns of the image, with NaN where there is no depth.',
+        live=True,
+    )
+    points_color: str = _parameter(
+        'image',
+        'Field rgb of ~/points: the colours of the camera image, or those of the labels.',
+        choices=('image', 'labels'),
+        live=True,
+    )
 
 
 def _ros_name(attribute: str) -> str:
-    for group in ('overlay', 'probabilities', 'signs', 'nav2', 'autoware'):
+    for group in ('overlay', 'probabilities', 'signs', 'nav2', 'autoware', 'semantic', 'points'):
         if attribute.startswith(f'{group}_'):
             return f'{group}.{attribute[len(group) + 1 :]}'
     return attribute
@@ -269,7 +332,7 @@ DEFAULTS: dict[str, Value] = {
 }
 
 
-def check(name: str, value: object) -> Value | tuple[str, ...]:
+def check(name: str, value: object) -> Value | tuple[str, ...] | tuple[int, ...]:
     """Return a parameter's value in the parameter's own type (a whole number may be a float).
 
     Raises:
@@ -298,6 +361,32 @@ def sizes_of(parameters: NodeParameters) -> tuple[ImageSize, ...]:
     """Return parameter image_sizes as (H, W) in pixels."""
     found = (_IMAGE_SIZE.fullmatch(entry) for entry in parameters.image_sizes)
     return tuple((int(match[1]), int(match[2])) for match in found if match)
+
+
+def rotation_of(parameters: NodeParameters, camera: str) -> int:
+    """Return the clockwise degrees by which a camera is mounted.
+
+    Raises:
+        ConfigError: There are neither one nor as many rotations as cameras.
+    """
+    given, cameras = parameters.rotation, parameters.cameras
+    if len(given) not in (1, len(cameras)):
+        raise ConfigError(
+            f'Parameter rotation has {len(given)} entries for {len(cameras)} cameras; expected '
+            'one for all, or one for each: correct it in the parameter file.'
+        )
+    return given[0] if len(given) == 1 else given[cameras.index(camera)]
+
+
+def _rotations(name: str, value: object) -> tuple[int, ...]:
+    given = [value] if type(value) is int else value
+    if isinstance(given, (list, tuple, array)) and len(given):
+        if all(type(entry) is int and entry in ROTATIONS for entry in given):
+            return tuple(map(int, given))
+    raise ConfigError(
+        f'Parameter {name} is {value!r}; expected 0, 90, 180 or 270 degrees, or a list with one '
+        'them for each camera, such as [0, 90]: correct it in the parameter file.'
+    )
 
 
 def _mapping_names(name: str, value: object) -> tuple[str, ...]:
@@ -337,5 +426,5 @@ def _image_sizes(name: str, value: object) -> tuple[str, ...]:
     )
 
 
-_CHECKS = {'cameras': _camera_names, 'image_sizes': _image_sizes}
+_CHECKS = {'cameras': _camera_names, 'image_sizes': _image_sizes, 'rotation': _rotations}
 """Checks of the lists that do not name mappings."""

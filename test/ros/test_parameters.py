@@ -72,7 +72,7 @@ def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> 
 
     free_text = (
         'model', 'taxonomy', 'image_sizes', 'cameras', 'label_sets', 'nav2.classes',
-        'autoware.classes',
+        'autoware.classes', 'semantic.classes',
     )  # fmt: skip
     node, _ = make_store()
     for name, default in DEFAULTS.items():
@@ -123,6 +123,22 @@ def test_image_sizes_are_heights_and_widths(
     assert sizes_of(store.validated()) == expected
 
 
+@pytest.mark.parametrize(
+    ('given', 'cameras', 'expected'),
+    [
+        (270, [''], [270]), ([90], ['a', 'b'], [90, 90]), ([0, 180], ['a', 'b'], [0, 180]),
+    ],
+)  # fmt: skip
+def test_rotation_is_one_number_or_one_for_each_camera(
+    make_store: Any, given: Any, cameras: list[str], expected: list[int]
+) -> None:
+    from hiseg_ros.ros.parameters import rotation_of
+
+    _, store = make_store({'rotation': given, 'cameras': cameras})
+    values = store.validated()
+    assert [rotation_of(values, camera) for camera in cameras] == expected
+
+
 def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) -> None:
     _, store = make_store({'threshold': 1})
     assert store.validated().threshold == 1.0
@@ -152,6 +168,12 @@ def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) ->
         ('signs.max_masks', '64', 'a whole number'),
         ('autostart', 'yes', 'true or false'),
         ('model', 5, 'text'),
+        ('rotation', [0, 45], '0, 90, 180 or 270 degrees'),
+        ('rotation', -90, '0, 90, 180 or 270 degrees'),
+        ('rotation', [0.0], '0, 90, 180 or 270 degrees'),
+        ('rotation', ['0'], '0, 90, 180 or 270 degrees'),
+        ('max_rate', -1.0, 'a value from 0 to 1000'),
+        ('points.source', 'lidar', 'one of none, depth, cloud'),
     ],
 )
 def test_a_bad_value_in_a_file_is_kept_as_a_fault_until_a_good_one_comes(

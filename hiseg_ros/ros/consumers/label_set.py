@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hiseg_ros.decision.mapped_sparse import SparseLabelDecision
 
 _TOPIC = re.compile(r'[A-Za-z]\w*', re.ASCII)
-_TAKEN = re.compile(r'level_\d+|overlay|traffic_signs|nav2|autoware')
+_TAKEN = re.compile(r'level_\d+|overlay|traffic_signs|nav2|autoware|semantic')
 
 
 class LabelSet:

@@ -8,19 +8,28 @@ from typing import Any
 
 from rclpy.node import Node
 
-from hiseg_ros.ros.consumers import nav2
+from hiseg_ros.ros.consumers import nav2, semantic
 from hiseg_ros.ros.consumers.autoware import Autoware
 from hiseg_ros.ros.consumers.label_set import LabelSet, chosen_sets, label_info
+from hiseg_ros.ros.consumers.points import Points
+from hiseg_ros.ros.consumers.semantic import Semantic
 from hiseg_ros.ros.consumers.signs import Signs
-from hiseg_ros.ros.consumers.topic_group import TopicGroup
+from hiseg_ros.ros.consumers.topic_group import Late, TopicGroup
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy, load_mapping
 
 
 def requested_groups(
-    node: Node, camera: str, taxonomy: Taxonomy, parameters: NodeParameters
+    node: Node, camera: str, taxonomy: Taxonomy, parameters: NodeParameters, late: Late
 ) -> list[TopicGroup]:
     """Return the groups of topics of one camera.
+
+    Args:
+        node: The node that publishes them.
+        camera: Namespace of the camera; empty for the only one.
+        taxonomy: Tree of the labels.
+        parameters: They ask for the groups.
+        late: For groups that publish in a thread of their own.
 
     Raises:
         ConfigError: A parameter cannot be used, or numba is not installed.
@@ -31,6 +40,10 @@ def requested_groups(
     if parameters.autoware_classes:
         mapping = load_mapping(parameters.autoware_classes, taxonomy)
         groups.append(Autoware(mapping, taxonomy))
+    labels = parameters.semantic_classes
+    groups.append(Semantic(load_mapping(labels, taxonomy) if labels else None, taxonomy))
+    if parameters.points_source != 'none':
+        groups.append(Points(node, camera, taxonomy, parameters, late))
     if parameters.nav2_classes:  # last, since it subscribes
         mapping = load_mapping(parameters.nav2_classes, taxonomy)
         groups.append(nav2.Nav2(node, camera, mapping, taxonomy, parameters))
@@ -57,4 +70,7 @@ def label_infos(taxonomy: Taxonomy, parameters: NodeParameters) -> dict[str, Any
     if parameters.nav2_classes:
         mapping = load_mapping(parameters.nav2_classes, taxonomy)
         infos[nav2.LABEL_INFO] = label_info(mapping, parameters.nav2_min_probability)
+    if parameters.semantic_classes:
+        mapping = load_mapping(parameters.semantic_classes, taxonomy)
+        infos[semantic.LABEL_INFO] = label_info(mapping)
     return {topic: info for topic, info in infos.items() if info is not None}

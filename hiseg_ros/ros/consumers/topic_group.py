@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from hiseg_ros.ros.messages.product import Product
 
@@ -21,3 +22,27 @@ class TopicGroup(Protocol):
 
     def destroy(self) -> None:
         """Destroy the group's subscriptions."""
+
+
+@runtime_checkable
+class FollowingGroup(Protocol):
+    """A topic group with inputs of its own, to which it subscribes while somebody wants it."""
+
+    kinds: Mapping[str, type]
+
+    def follow(self, is_wanted: bool) -> None:
+        """Subscribe or unsubscribe; called in the executor's thread twice a second."""
+
+    def forget(self) -> None:
+        """Drop what waits, as after the clock jumped back; called in any thread."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """How a group publishes a message after `build`, in a thread of its own."""
+
+    publish: Callable[[str, Any], None]
+    """Publishes a message on a topic of the group; does nothing while the node is inactive."""
+
+    warn: Callable[[str, str], None]
+    """Sets the camera's diagnostics to WARN: kind of the problem, and a sentence about it."""

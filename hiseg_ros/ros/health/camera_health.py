@@ -22,7 +22,7 @@ WINDOW = 60
 RECENT_S = 5.0
 """Seconds for which a problem keeps the diagnostics at WARN."""
 
-CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory')
+CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory', 'rate')
 """Why a frame is dropped; see `Counters`."""
 
 LABELS = {
@@ -34,6 +34,7 @@ LABELS = {
     'unwanted': 'frames dropped unwanted',
     'stopped': 'frames dropped stopped',
     'memory': 'frames dropped memory',
+    'rate': 'frames dropped rate',
     'lost': 'messages lost',
 }
 """Names of the counters in diagnostics."""
@@ -65,6 +66,8 @@ class Counters:
     lost: int = 0
     """Not received: published, but lost on their way or replaced by a newer one before the node
     took them."""
+    rate: int = 0
+    """Came sooner after the one before than max_rate allows."""
 
     @property
     def dropped(self) -> int:
@@ -72,9 +75,13 @@ class Counters:
         return sum(getattr(self, cause) for cause in CAUSES)
 
     def as_fields(self) -> dict[str, int]:
-        """Return the counts by the names of their fields in FrameStats."""
+        """Return the counts by the names of their fields in FrameStats.
+
+        That message has no field for frames that `max_rate` leaves out, so they do not count as
+        received there.
+        """
         return {
-            'received': self.received,
+            'received': self.received - self.rate,
             'processed': self.processed,
             'dropped_busy': self.busy,
             'dropped_stale': self.stale,
@@ -176,6 +183,11 @@ class CameraHealth:
             for topic, size in message_bytes.items():
                 self._largest[topic] = max(size, self._largest.get(topic, 0))
             return self._counters
+
+    def sized(self, topic: str, size: int) -> None:
+        """Note the bytes of a message that was published beside its frame's others."""
+        with self._lock:
+            self._largest[topic] = max(size, self._largest.get(topic, 0))
 
     def dropped(self, cause: str, reason: str = '') -> Counters:
         """Count a frame that gets no results.

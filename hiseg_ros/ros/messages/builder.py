@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 import hiseg_ros.msg as msg
@@ -20,8 +20,9 @@ from hiseg_ros.ros.messages.preserialized import message_with_data
 _CLASSES: dict[str, Any] = {
     f'{one.__module__.partition(".")[0]}/msg/{one.__name__}': one
     for one in (
-        Time, Header, Image, CompressedImage, RegionOfInterest, msg.FrameStats,
-        msg.ProbabilityMap, msg.SubclassMask, msg.SubclassMasks, msg.Taxonomy, msg.TaxonomyNode,
+        Time, Header, Image, CompressedImage, PointCloud2, PointField, RegionOfInterest,
+        msg.FrameStats, msg.ProbabilityMap, msg.SubclassMask, msg.SubclassMasks, msg.Taxonomy,
+        msg.TaxonomyNode,
     )
 }  # fmt: skip
 

@@ -15,7 +15,8 @@ from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.node.camera import Camera
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.publishers import needed_results
-from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.ros.parameters import NodeParameters, rotation_of
+from hiseg_ros.rotation import turned_back, upright
 from hiseg_ros.types import RgbImage
 
 
@@ -34,11 +35,15 @@ class DecodedFrame:
     taken_s: float
     """Start of the work on it, by `time.perf_counter`."""
     decoded_s: float
+    rotation: int = 0
+    """Clockwise degrees by which the camera is mounted."""
 
     @property
     def request(self) -> Request:
         """What the engine is asked for."""
-        return Request(self.rgb, needed_results(self.wanted))
+        return Request(
+            upright(self.rgb, self.rotation), needed_results(self.wanted, self.parameters)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,7 @@ class SegmentedFrame:
         return Product(
             decoded.received.header,
             decoded.rgb,
-            self.result.segmentation,
+            turned_back(self.result.segmentation, decoded.rotation),
             decoded.parameters,
             decoded.camera.subscriptions.camera_info,
         )
@@ -77,4 +82,5 @@ def decode(
     is_compressed = isinstance(frame.message, CompressedImage)
     rgb = (decode_compressed if is_compressed else decode_image)(frame.message)
     camera.image_size = (rgb.shape[0], rgb.shape[1])
-    return DecodedFrame(camera, frame, wanted, parameters, rgb, taken_s, perf_counter())
+    rotation = rotation_of(parameters, camera.name) if any(parameters.rotation) else 0
+    return DecodedFrame(camera, frame, wanted, parameters, rgb, taken_s, perf_counter(), rotation)

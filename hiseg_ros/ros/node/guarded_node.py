@@ -59,7 +59,7 @@ class GuardedNode(Node):
         return text
 
     def set_parameters(self, parameter_list: list[Any]) -> Any:
-        """Set parameters as rclpy's Node does; whole numbers are taken for doubles."""
+        """Set parameters as rclpy's Node does; whole numbers are taken for doubles and lists."""
         return super().set_parameters([self._as_declared(p) for p in parameter_list])
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> Any:
@@ -69,8 +69,11 @@ class GuardedNode(Node):
     def _as_declared(self, given: Any) -> Any:
         double, whole = Parameter.Type.DOUBLE, Parameter.Type.INTEGER
         if given.type_ == whole and self.has_parameter(given.name):
-            if self.get_parameter(given.name).type_ == double:
+            declared = self.get_parameter(given.name).type_
+            if declared == double:
                 return Parameter(given.name, double, float(given.value))
+            if declared == Parameter.Type.INTEGER_ARRAY:
+                return Parameter(given.name, declared, [given.value])
         return given
 
     def create_subscription(self, kind: Any, topic: str, callback: Any, *a: Any, **k: Any) -> Any:

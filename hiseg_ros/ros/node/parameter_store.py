@@ -73,7 +73,7 @@ class ParameterStore:
             except ConfigError as error:
                 self._faults[name] = str(error)
                 values[name] = check(name, default)
-            value = values[name]
+            value: Any = values[name]
             value = list(value) if isinstance(value, tuple) else value
             node.declare_parameter(name, value, descriptor(name), ignore_override=True)
         self._values = NodeParameters(**{ATTRIBUTE_OF_NAME[n]: v for n, v in values.items()})  # type: ignore[arg-type]

@@ -24,9 +24,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.msg import FrameStats, ProbabilityMap
-from hiseg_ros.ros.consumers import signs
+from hiseg_ros.ros.consumers import points, semantic, signs
 from hiseg_ros.ros.consumers.requested_groups import requested_groups
-from hiseg_ros.ros.consumers.topic_group import TopicGroup
+from hiseg_ros.ros.consumers.topic_group import FollowingGroup, Late, TopicGroup
+from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.messages import preserialized
 from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Builder, Product, Published
@@ -43,10 +44,14 @@ STATS = 'stats'
 
 _FROM_LABELS = re.compile(
     rf'labels|level_\d+/labels|overlay/image|{signs.MASKS}|{signs.DETECTIONS}|{signs.ANNOTATIONS}'
+    rf'|{semantic.LABELS}|{points.POINTS}'
 )
+
+_FROM_CONFIDENCE = re.compile(rf'confidence|{points.POINTS}')
 
 _WITHOUT_PROBABILITIES = re.compile(
     rf'labels|confidence|level_\d+/labels|overlay/image|overlay/camera_info|{STATS}'
+    rf'|{semantic.LABELS}|{points.POINTS}'
 )
 
 
@@ -60,6 +65,7 @@ class CameraPublishers:
         camera: str = '',
         on_incompatible: Callable[[str], None] = lambda reason: None,
         parameters: NodeParameters = _DEFAULTS,
+        health: CameraHealth | None = None,
     ) -> None:
         """Create all publishers.
 
@@ -70,6 +76,7 @@ class CameraPublishers:
             on_incompatible: Called in the executor's thread, with a sentence, for a subscriber
                 whose QoS a publisher cannot serve.
             parameters: Which label sets and formats of other projects there are.
+            health: Of the camera: notes what is published beside the frames, and its problems.
 
         Raises:
             ConfigError: A qos_overrides parameter has a value that ROS does not know, or a
@@ -80,6 +87,7 @@ class CameraPublishers:
         self._taxonomy = taxonomy
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._on_incompatible = on_incompatible
+        self._health = health or CameraHealth()
         self._builders: dict[str, Builder] = {}
         self._groups: list[TopicGroup] = []
         # The last message of each topic, whose memory the next one reuses: publishing copies.
@@ -101,7 +109,8 @@ class CameraPublishers:
         for level in range(1, self._taxonomy.depth + 1):
             build = self._level_probabilities(level)
             self._add(f'level_{level}/probabilities', ProbabilityMap, build)
-        self._groups = requested_groups(self._node, camera, self._taxonomy, parameters)
+        late = Late(self._publish_late, self._health.warn)
+        self._groups = requested_groups(self._node, camera, self._taxonomy, parameters, late)
         for group in self._groups:
             for topic, kind in group.kinds.items():
                 self._publishers[topic] = self._publisher(topic, kind)
@@ -168,18 +177,41 @@ class CameraPublishers:
         for group in self._groups:
             yield from group.build(product, wanted)
 
+    def _publish_late(self, topic: str, message: Any) -> None:
+        publisher = self._publishers.get(topic)
+        if publisher is not None:
+            preserialized.publish(publisher, message)
+            self._health.sized(topic, _HEADER_BYTES + len(message.data))
+
+    def follow(self, is_open: bool) -> None:
+        """Let groups subscribe to what they need for topics that have subscribers now.
+
+        Args:
+            is_open: Whether the node takes images; else they unsubscribe.
+        """
+        for group in self._groups:
+            if isinstance(group, FollowingGroup):
+                publishers = (self._publishers[topic] for topic in group.kinds)
+                group.follow(is_open and any(p.get_subscription_count() for p in publishers))
+
+    def forget(self) -> None:
+        """Drop what waits for other messages, as after the clock jumped back."""
+        for group in self._groups:
+            if isinstance(group, FollowingGroup):
+                group.forget()
+
     def publish_stats(self, message: FrameStats) -> None:
         """Publish a frame's statistics."""
         self._publishers[STATS].publish(message)
 
     def destroy(self) -> None:
         """Take all publishers out of the graph."""
+        for group in self._groups:  # first, since some publish in threads of their own
+            group.destroy()
+        self._groups.clear()
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
-        for group in self._groups:
-            group.destroy()
-        self._groups.clear()
 
     def _labels(self, product: Product, again: Image | None) -> Image:
         return messages.labels_message(product.header, product.segmentation.labels, again)
@@ -239,10 +271,11 @@ def _frame_qos() -> QoSProfile:
     )
 
 
-def needed_results(topics: frozenset[str]) -> Wanted:
+def needed_results(topics: frozenset[str], parameters: NodeParameters = _DEFAULTS) -> Wanted:
     """Return the results of the engine that messages of these topics are built from."""
+    by_sums = bool(parameters.semantic_classes) and semantic.LABELS in topics
     return Wanted(
         labels=any(map(_FROM_LABELS.fullmatch, topics)),
-        confidence='confidence' in topics,
-        probabilities=not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
+        confidence=any(map(_FROM_CONFIDENCE.fullmatch, topics)),
+        probabilities=by_sums or not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
     )

@@ -22,7 +22,9 @@ from hiseg_ros.ros.node.publish_thread import PublishThread
 from hiseg_ros.ros.node.taxonomy_publishers import TaxonomyPublishers
 from hiseg_ros.ros.node.thread_errors import OnError
 from hiseg_ros.ros.node.worker import Worker
-from hiseg_ros.ros.parameters import NodeParameters, sizes_of
+from hiseg_ros.ros.parameters import NodeParameters, rotation_of, sizes_of
+from hiseg_ros.rotation import upright_size
+from hiseg_ros.types import ImageSize
 
 EngineFactory = Callable[[NodeParameters], LoadedEngine]
 
@@ -68,13 +70,20 @@ class Session:
             HisegError: Weights, taxonomy, device or a parameter cannot be used; `destroy` is
                 still to be called.
         """
-        sizes = sizes_of(parameters)
+        sizes = _upright_sizes(parameters)
         self._loaded = self._worker.load(
             lambda: load_warmed_up(self._make_engine, parameters, sizes)
         )
         taxonomy = self._loaded.taxonomy
         for name in parameters.cameras:
-            camera = Camera(self._node, name, parameters, taxonomy, self._slots)
+            camera = Camera(
+                self._node,
+                name,
+                parameters,
+                taxonomy,
+                self._slots,
+                lambda: self._store.values.max_rate,
+            )
             self._cameras = (*self._cameras, camera)
         self._taxonomy_publishers = TaxonomyPublishers(
             self._node, taxonomy, parameters.cameras, parameters
@@ -113,13 +122,15 @@ class Session:
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.subscriptions.close()
+                camera.publishers.follow(is_open=False)
         _drop(self._slots.clear())
 
     def match_publishers(self) -> None:
-        """Subscribe to each camera with the reliability that its driver publishes with now."""
+        """Subscribe as drivers publish and readers need now; called twice a second."""
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.subscriptions.match_publishers()
+                camera.publishers.follow(camera.subscriptions.is_open)
 
     def wait_done(self) -> None:
         """Wait until no frame is in work and everything that was segmented is published."""
@@ -131,6 +142,7 @@ class Session:
         _drop(self._slots.clear())
         for camera in self._cameras:
             camera.health.reset_times()
+            camera.publishers.forget()
 
     def load_model(self, model: str) -> None:
         """Load other weights beside those in use, try them out, and swap between two frames.
@@ -147,8 +159,12 @@ class Session:
                 'The first weights are not loaded yet; expected a configured node: try later.'
             )
         parameters = dataclasses.replace(self._store.values, model=model)
-        seen = {camera.image_size for camera in self._cameras if camera.image_size}
-        sizes = seen.union(sizes_of(parameters))
+        seen = {
+            upright_size(camera.image_size, rotation_of(parameters, camera.name))
+            for camera in self._cameras
+            if camera.image_size
+        }
+        sizes = seen.union(_upright_sizes(parameters))
         new = self._new_worker()
         try:
             loaded = new.load(lambda: load_warmed_up(self._make_engine, parameters, sizes))
@@ -192,3 +208,14 @@ def _drop(frames: Sequence[tuple[Camera, Frame]]) -> None:
     """Count frames that were waiting and that nobody will work on."""
     for _, frame in frames:
         frame.receipt.dropped('stopped')
+
+
+def _upright_sizes(parameters: NodeParameters) -> tuple[ImageSize, ...]:
+    """Return (H, W) of the images that the network is to see, as far as parameters tell.
+
+    Raises:
+        ConfigError: Parameter rotation does not fit the cameras.
+    """
+    rotations = dict.fromkeys(rotation_of(parameters, camera) for camera in parameters.cameras)
+    sizes = sizes_of(parameters)
+    return tuple(dict.fromkeys(upright_size(size, r) for r in rotations for size in sizes))

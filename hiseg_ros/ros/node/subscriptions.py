@@ -70,6 +70,11 @@ class CameraSubscriptions:
         self.camera_info: CameraInfo | None = None
         """The newest camera_info, None before the first."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the camera is subscribed to."""
+        return self._images is not None
+
     def open(self) -> None:
         """Subscribe, unless that was done before."""
         if self._images is not None:

@@ -259,3 +259,49 @@ def test_a_label_set_of_one_s_own_is_a_file(tmp_path: Path) -> None:
     path.write_text('name: lawn\nlabels: [{id: 1, name: grass, nodes: [Terrain]}]\n')
     (mapping,) = chosen_sets(NodeParameters(label_sets=(str(path),)), load_taxonomy('street'))
     assert mapping.name == 'lawn'
+
+
+def test_labels_of_16_bits_are_node_ids_or_those_of_a_mapping(graph: Graph) -> None:
+    """For semantic_inference and Hydra; only what they are made of is computed."""
+    from node_support import header, start_node, wait_active
+    from ros_graph import RVIZ_QOS
+    from sensor_msgs.msg import Image
+
+    from hiseg_ros.ros.node.publishers import needed_results
+    from hiseg_ros.ros.parameters import NodeParameters
+
+    topic = frozenset({'semantic/image_raw'})
+    assert needed_results(topic) == Wanted(True, False, False)
+    by_sums = NodeParameters(semantic_classes='cityscapes_trainids')
+    assert needed_results(topic, by_sums).probabilities
+
+    engine = patchwork()
+    start_node(graph, engine.load, semantic__classes='cityscapes_trainids')
+    wait_active(graph)
+    images = graph.peer.create_publisher(Image, 'image', 1)
+    got = graph.collect(Image, '/segmentation/semantic/image_raw', RVIZ_QOS)
+    graph.until(lambda: len(got) > 1, 'labels', meanwhile=lambda: images.publish(plain_image()))
+    expected, _ = decision('cityscapes_trainids', engine)(engine.probabilities(24, 36))
+    for message in got:
+        assert message.header == header()
+        assert (message.encoding, message.step, message.is_bigendian) == ('16SC1', 72, 0)
+        found = np.frombuffer(bytes(message.data), '<i2').reshape(24, 36)
+        np.testing.assert_array_equal(found, np.where(expected == 255, -1, expected.astype(int)))
+    assert found.min() == -1 and found.max() in range(1, 19)
+
+
+def test_node_ids_of_16_bits_are_those_of_labels(graph: Graph) -> None:
+    """Without a mapping the messages are one image in two encodings."""
+    from node_support import HeldEngine, pixels, start_node, wait_active
+    from sensor_msgs.msg import Image
+
+    engine = HeldEngine(leaf=9)
+    start_node(graph, engine.load)
+    wait_active(graph)
+    images = graph.peer.create_publisher(Image, 'image', 1)
+    wide = graph.collect(Image, '/segmentation/semantic/image_raw')
+    narrow = graph.collect(Image, '/segmentation/labels')
+    graph.until(lambda: wide and narrow, 'labels', meanwhile=lambda: images.publish(plain_image()))
+    found = np.frombuffer(bytes(wide[-1].data), '<i2').reshape(24, 36)
+    np.testing.assert_array_equal(found, pixels(narrow[-1]))
+    assert found[0, 0] == engine.leaf

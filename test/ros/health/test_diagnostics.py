@@ -96,7 +96,9 @@ def test_a_node_that_does_not_work_misses_no_images(
     assert text.startswith(state)
 
 
-@pytest.mark.parametrize('cause', ['busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory'])
+@pytest.mark.parametrize(
+    'cause', ['busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory', 'rate']
+)
 def test_each_frame_is_counted_once_under_its_cause(camera: Any, cause: str) -> None:
     for number in range(5):
         camera.received(NOW + number, NOW)

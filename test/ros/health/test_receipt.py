@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs('ros')
 
-CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory')
+CAUSES = ('busy', 'stale', 'bad', 'unwanted', 'stopped', 'memory', 'rate')
 
 
 @pytest.mark.parametrize('fate', ['processed', *CAUSES])

@@ -51,6 +51,7 @@ def test_the_page_lists_what_the_node_publishes_and_subscribes_to(graph: Graph) 
     """With every optional output on; the types and the latched ones are right, too."""
     from node_support import HeldEngine, start_node, wait_active
     from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+    from sensor_msgs.msg import PointCloud2
 
     engine = HeldEngine()
     depth = engine.taxonomy.depth
@@ -60,6 +61,8 @@ def test_the_page_lists_what_the_node_publishes_and_subscribes_to(graph: Graph) 
         label_sets=['camvid'],
         nav2__classes='nav2',
         autoware__classes='autoware',
+        semantic__classes='cityscapes_trainids',
+        points__source='depth',
     )
     wait_active(graph)
     peer = graph.peer
@@ -71,7 +74,8 @@ def test_the_page_lists_what_the_node_publishes_and_subscribes_to(graph: Graph) 
         }
 
     subscribed = listed('Subscribed', depth)
-    del subscribed['/image/compressed']  # in place of /image
+    del subscribed['/image/compressed'], subscribed['/depth/points']  # in place of others
+    graph.collect(PointCloud2, f'{NAME}/points')  # otherwise depth is not subscribed to
     graph.until(
         lambda: subscribed.items() <= names(peer.get_subscriber_names_and_types_by_node).items(),
         'the node has subscribed',
