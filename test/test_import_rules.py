@@ -42,7 +42,7 @@ LAYERS = (
     'inference',
     'pipeline',
     'model',
-    'preprocessing | decision | regions | bags | rotation',
+    'preprocessing | decision | regions | bags | rotation | tracking',
     'messages',
     'visualization',
     'taxonomy',
@@ -57,6 +57,7 @@ STRANGERS = (('training', 'ros'), ('reports', 'ros'), ('viewer', 'ros'), ('datas
 
 ROS = {
     'ament_index_python',
+    'bond',
     'builtin_interfaces',
     'cv_bridge',
     'diagnostic_msgs',
@@ -94,6 +95,7 @@ WITHOUT_TORCH = (
     'rotation',
     'taxonomy',
     'threads',
+    'tracking',
     'training.config',
     'types',
     'viewer',

@@ -24,7 +24,7 @@ from hiseg_ros.messages.codec import (
     encode_probabilities,
     map_size,
 )
-from hiseg_ros.messages.points import DATATYPES, FLOAT32, POINT
+from hiseg_ros.messages.points import DATATYPES, FLOAT32, OFFSETS, POINT
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import (
     UNLABELED,
@@ -152,11 +152,11 @@ class MessageBuilder:
             self._classes.make(
                 'sensor_msgs/msg/PointField',
                 name=name,
-                offset=(POINT.fields or {})[name][1],
+                offset=offset,
                 datatype=DATATYPES.get(name, FLOAT32),
                 count=1,
             )
-            for name in POINT.names or ()
+            for name, offset in OFFSETS.items()
         ]
         height, width = points.shape
         return self._classes.make(

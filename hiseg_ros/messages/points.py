@@ -30,6 +30,9 @@ POINT = np.dtype(
 )
 """One point: metres, packed colour, node id, probability in [0, 1]."""
 
+OFFSETS = {name: 4 * index for index, name in enumerate(POINT.names or ())}
+"""Byte of each field in a point; all have four bytes."""
+
 UINT32, FLOAT32, FLOAT64 = 6, 7, 8
 """Datatypes of sensor_msgs/PointField."""
 

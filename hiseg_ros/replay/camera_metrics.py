@@ -15,10 +15,8 @@ from hiseg_ros.replay.motion import Motion, motion_between, reduced_grey, reduce
 from hiseg_ros.replay.sign_tracks import Moment, SignTracks
 from hiseg_ros.replay.stability import Stability
 from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.tracking import MAX_PAUSE_S
 from hiseg_ros.types import LabelImage, RgbImage, Segmentation, SubclassMask
-
-MAX_PAUSE_S = 1.0
-"""Longest time between two frames that are compared; stamps that jump back are not, either."""
 
 
 class CameraMetrics:

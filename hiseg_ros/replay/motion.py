@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.types import ImageSize, LabelImage, RgbImage
+from hiseg_ros.tracking import flow_method, reduced_grey, reduced_size
+from hiseg_ros.types import LabelImage
 
-WIDTH = 320
-"""Largest width of the reduced image, in pixels."""
+__all__ = ['Motion', 'motion_between', 'reduced_grey', 'reduced_labels', 'reduced_size']
 
 MAX_ERROR = 0.5
 """Largest distance in pixels between a pixel and where forward and backward flow lead it, to which
@@ -39,21 +38,6 @@ class Motion:
     its grey value."""
 
 
-def reduced_size(size: ImageSize) -> ImageSize:
-    """Return the (height, width) of the reduced image."""
-    height, width = size
-    if width <= WIDTH:
-        return size
-    return max(1, round(height * WIDTH / width)), WIDTH
-
-
-def reduced_grey(rgb: RgbImage) -> NDArray[np.uint8]:
-    """Return the reduced grey image of an (H, W, 3) uint8 image."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    size = reduced_size((rgb.shape[0], rgb.shape[1]))
-    return cast(NDArray[np.uint8], cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA))
-
-
 def reduced_labels(labels: LabelImage) -> LabelImage:
     """Return the labels at the centres of the reduced pixels."""
     (height, width), (h, w) = labels.shape, reduced_size((labels.shape[0], labels.shape[1]))
@@ -65,13 +49,13 @@ def reduced_labels(labels: LabelImage) -> LabelImage:
 def motion_between(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Motion | None:
     """Return the motion between two reduced grey images of the same size; None if too small."""
     height, width = now.shape
-    if min(height, width) < 16:
-        return None  # fewer than two patches of the flow method
+    method = flow_method((height, width))
+    if method is None:
+        return None
     threads = cv2.getNumThreads()
     # The method splits the image by threads: with one, the result is the same on every machine.
     cv2.setNumThreads(1)
     try:
-        method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         forward: NDArray[np.float32] = method.calc(before, now, None)
         backward: NDArray[np.float32] = method.calc(now, before, None)
     finally:

@@ -13,15 +13,10 @@ from numpy.typing import NDArray
 
 from hiseg_ros.replay.motion import Motion
 from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.tracking import MAX_MISSED, Roi, iou, matched, moved
 from hiseg_ros.types import ImageSize, SubclassMask
 
-MIN_IOU = 0.2
-"""Least IoU of a sighting with a track, moved as the image moved, to belong to it."""
-MAX_MISSED = 3
-"""Most frames in a row in which a track may have no sighting."""
-
-Roi = tuple[int, int, int, int]
-"""(y, x, height, width) in image pixels."""
+__all__ = ['MAX_MISSED', 'Moment', 'SignTracks', 'Track', 'iou']
 
 
 @dataclass(frozen=True)
@@ -127,21 +122,13 @@ class SignTracks:
             self._end(self._active)
         else:
             for track in self._active:
-                track.roi = moved(track.roi, motion, image_size)
-        pairs = sorted(
-            (-overlap, track.number, index)
-            for track in self._active
-            for index, mask in enumerate(masks)
-            if (overlap := iou(track.roi, track.mask, mask.roi, mask.mask)) >= MIN_IOU
-        )
-        by_number = {track.number: track for track in self._active}
-        track_of: dict[int, Track] = {}
-        for _, number, index in pairs:
-            if number in by_number and index not in track_of:
-                track_of[index] = by_number.pop(number)
-        for track in by_number.values():
+                track.roi = moved(track.roi, motion.flow, image_size)
+        track_of = matched(self._active, masks)
+        seen = {track.number for track in track_of.values()}
+        unseen = [track for track in self._active if track.number not in seen]
+        for track in unseen:
             track.missed += 1
-        self._end([track for track in by_number.values() if track.missed > MAX_MISSED])
+        self._end([track for track in unseen if track.missed > MAX_MISSED])
         rows = []
         for index, mask in enumerate(masks):
             if index not in track_of:
@@ -199,30 +186,3 @@ class SignTracks:
             )
             for row in state['active']
         ]
-
-
-def moved(roi: Roi, motion: Motion, image_size: ImageSize) -> Roi:
-    """Return a box moved by the median flow inside it."""
-    height, width = motion.is_steady.shape
-    scale_y, scale_x = image_size[0] / height, image_size[1] / width
-    top, left = int(max(0, roi[0]) / scale_y), int(max(0, roi[1]) / scale_x)
-    bottom = max(top + 1, int(np.ceil((roi[0] + roi[2]) / scale_y)))
-    right = max(left + 1, int(np.ceil((roi[1] + roi[3]) / scale_x)))
-    inside = motion.flow[top:bottom, left:right].reshape(-1, 2)
-    if not inside.size:
-        return roi  # it has left the image
-    x, y = np.median(inside, axis=0)
-    return roi[0] + round(float(y) * scale_y), roi[1] + round(float(x) * scale_x), roi[2], roi[3]
-
-
-def iou(one: Roi, one_mask: NDArray[np.bool_], other: Roi, other_mask: NDArray[np.bool_]) -> float:
-    """Return intersection over union of two masks, each inside its box."""
-    top, left = max(one[0], other[0]), max(one[1], other[1])
-    bottom = min(one[0] + one[2], other[0] + other[2])
-    right = min(one[1] + one[3], other[1] + other[3])
-    if bottom <= top or right <= left:
-        return 0.0
-    first = one_mask[top - one[0] : bottom - one[0], left - one[1] : right - one[1]]
-    second = other_mask[top - other[0] : bottom - other[0], left - other[1] : right - other[1]]
-    shared = int((first & second).sum())
-    return shared / (int(one_mask.sum()) + int(other_mask.sum()) - shared)

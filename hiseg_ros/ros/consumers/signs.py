@@ -12,12 +12,14 @@ import cv2
 import numpy as np
 from std_msgs.msg import Header
 
+from hiseg_ros.bags.stamps import stamp_ns_of
 from hiseg_ros.msg import SubclassMasks
 from hiseg_ros.regions import subclass_masks
 from hiseg_ros.ros.consumers.message_packages import FOXGLOVE, VISION, message_type
 from hiseg_ros.ros.messages.builder import messages
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.taxonomy import Taxonomy
+from hiseg_ros.tracking import SignTracker
 from hiseg_ros.types import SubclassMask
 
 MASKS = 'traffic_signs'
@@ -34,6 +36,7 @@ class Signs:
     def __init__(self, taxonomy: Taxonomy) -> None:
         """Find out which message packages are installed."""
         self._taxonomy = taxonomy
+        self._tracker = SignTracker()
         kinds = {
             MASKS: SubclassMasks,
             DETECTIONS: message_type(VISION, 'Detection2DArray'),
@@ -57,7 +60,9 @@ class Signs:
             size = product.segmentation.probabilities.image_size
             yield MASKS, messages.subclass_masks_message(header, masks, taxonomy, size)
         if DETECTIONS in wanted:
-            yield DETECTIONS, detections_message(header, masks, taxonomy)
+            stamp_ns = stamp_ns_of(header.stamp)
+            numbers = self._tracker.numbers_of(product.rgb, masks, stamp_ns)
+            yield DETECTIONS, detections_message(header, masks, taxonomy, numbers)
         if ANNOTATIONS in wanted:
             yield ANNOTATIONS, annotations_message(header, masks, taxonomy)
 
@@ -65,19 +70,26 @@ class Signs:
         """Do nothing: there is no subscription."""
 
 
-def detections_message(header: Header, masks: Sequence[SubclassMask], taxonomy: Taxonomy) -> Any:
+def detections_message(
+    header: Header,
+    masks: Sequence[SubclassMask],
+    taxonomy: Taxonomy,
+    numbers: Sequence[int] | None = None,
+) -> Any:
     """Return a vision_msgs/Detection2DArray: the box of each region and its best subclasses.
 
     Args:
         header: Of the camera image.
         masks: The regions, in the order of the message.
         taxonomy: The tree their ids belong to; its names are the class ids.
+        numbers: Of the track of each region, its id; None for none.
     """
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
     message = Detection2DArray(header=header)
-    for mask in masks:
-        detection = Detection2D(header=header)
+    ids = [''] * len(masks) if numbers is None else map(str, numbers)
+    for mask, track_id in zip(masks, ids, strict=True):
+        detection = Detection2D(header=header, id=track_id)
         y, x, height, width = mask.roi
         detection.bbox.center.position.x = x + width / 2
         detection.bbox.center.position.y = y + height / 2

@@ -93,10 +93,13 @@ def test_detections_have_the_box_and_the_votes_of_each_region(
 
     from hiseg_ros.ros.consumers.signs import detections_message
 
-    sent = detections_message(header, masks, taxonomy)
+    sent = detections_message(header, masks, taxonomy, (17, 4))
     message = deserialize_message(serialize_message(sent), Detection2DArray)
     assert message.header == header
     assert [detection.header for detection in message.detections] == [header, header]
+    assert [detection.id for detection in message.detections] == ['17', '4']
+    unnumbered = detections_message(header, masks, taxonomy).detections
+    assert [detection.id for detection in unnumbered] == ['', '']
     box = message.detections[0].bbox
     assert (box.size_x, box.size_y, box.center.theta) == (21.0, 21.0, 0.0)
     assert (box.center.position.x, box.center.position.y) == (50.5, 40.5)

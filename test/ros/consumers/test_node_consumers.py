@@ -216,6 +216,15 @@ def test_signs_reach_a_reader_of_vision_msgs(graph: Graph) -> None:
     assert got[0].header == detection.header == header()
     assert (detection.bbox.size_x, detection.bbox.size_y) == (36.0, 24.0)
     assert detection.results[0].hypothesis.class_id == 'o_stop'
+    # The sign is the same in the next frames, and another one after the camera started over.
+    for number, expected in ((0, '0'), (-3600, '1')):
+        count = len(got)
+        graph.until(
+            lambda count=count: len(got) > count + 1,
+            'more detections',
+            meanwhile=lambda number=number: images.publish(plain_image(number)),
+        )
+        assert [d.id for d in got[-1].detections] == [expected]
 
 
 @pytest.mark.parametrize(
