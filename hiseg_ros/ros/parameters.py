@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -313,6 +314,13 @@ class NodeParameters:
         choices=('image', 'labels'),
         live=True,
     )
+    bond_heartbeat_period: float = _parameter(
+        0.0,
+        'Seconds between two heartbeats on bond while the node is active, for the lifecycle '
+        'manager of Nav2 (its own default is 0.25); 0 for no bond. Needs the package bond.',
+        low=0.0,
+        high=2.0,
+    )
 
 
 def _ros_name(attribute: str) -> str:
@@ -426,5 +434,9 @@ def _image_sizes(name: str, value: object) -> tuple[str, ...]:
     )
 
 
-_CHECKS = {'cameras': _camera_names, 'image_sizes': _image_sizes, 'rotation': _rotations}
+_CHECKS: dict[str, Callable[[str, object], tuple[str, ...] | tuple[int, ...]]] = {
+    'cameras': _camera_names,
+    'image_sizes': _image_sizes,
+    'rotation': _rotations,
+}
 """Checks of the lists that do not name mappings."""

@@ -26,6 +26,7 @@ NEEDS = {
     'launch': ('launch', 'launch_ros'),
     'view': ('rerun',),
     'vision_msgs': ('vision_msgs.msg',),
+    'bond': ('bond.msg',),
     'docs': ('sphinx', 'myst_parser', 'sphinx_rtd_theme'),
 }
 """Modules that have to be importable, by need; 'gpu' and 'browser' are looked for otherwise."""

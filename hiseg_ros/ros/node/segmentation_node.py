@@ -23,6 +23,7 @@ from hiseg_ros.errors import ConfigError, DeviceError, HisegError
 from hiseg_ros.ros.health.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.health.diagnostics import NodeHealth, total
 from hiseg_ros.ros.health.reporter import Reporter
+from hiseg_ros.ros.node.bond import Bond
 from hiseg_ros.ros.node.engine_loader import load_engine
 from hiseg_ros.ros.node.guarded_node import GuardedNode
 from hiseg_ros.ros.node.parameter_store import ParameterStore
@@ -68,6 +69,7 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         self.guard_services()
         self._engine_factory = engine_factory
         self._session: Session | None = None
+        self._bond: Bond | None = None
         self._enable_lock = threading.Lock()
         self._device_lost = False
         self._store = ParameterStore(self, is_configured=lambda: self._session is not None)
@@ -146,6 +148,8 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         self._reporter.publish()
         try:
             parameters = self._store.validated()
+            if parameters.bond_heartbeat_period > 0.0:
+                self._bond = Bond(self, parameters.bond_heartbeat_period)
             self._session = Session(self, self._store, self._engine_factory, self._on_frame_error)
             self._session.load(parameters)
             self._health.facts = self._session.facts
@@ -173,6 +177,8 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
             self._health.state = 'active'
             if self._session is not None and self._health.enabled:
                 self._session.open_inputs()
+        if self._bond is not None:
+            self._bond.start()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -184,6 +190,8 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         return self._attempt(lambda: self._deactivate(state))
 
     def _deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._bond is not None:
+            self._bond.stop()
         with self._enable_lock:
             self._health.state = 'inactive'
             if self._session is not None:
@@ -221,6 +229,9 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         if self._session is not None and not self._session.destroy(timeout_s):
             return False
         self._session = None
+        if self._bond is not None:
+            self._bond.destroy()
+            self._bond = None
         self._health.state = 'unconfigured'
         return True
 
