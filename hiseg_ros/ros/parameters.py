@@ -290,8 +290,8 @@ class NodeParameters:
     )
     points_queue_size: int = _parameter(
         15,
-        'Number of depth images or clouds of a camera that wait for labels; at 30 Hz, 15 cover a '
-        'latency of half a second.',
+        'Number of depth images or clouds of a camera, and of its labelled images, that wait for '
+        'each other; at 30 Hz, 15 cover half a second.',
         low=1,
         high=100,
     )

@@ -15,8 +15,8 @@ D = TypeVar('D')
 RESTART_NS = 1_000_000_000
 """A stamp further back than this means that the source has started over."""
 
-MAX_FRAMES = 4
-"""Most frames that wait for their depth; then the oldest gives up."""
+FRAMES_WITHOUT_DEPTH = 4
+"""Most frames that wait while no depth has come yet."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,23 @@ class StampPairs(Generic[F, D]):
     Not thread-safe. Depth may come in another order than its stamps, frames do not.
     """
 
-    def __init__(self, depths: int) -> None:
+    def __init__(self, most: int) -> None:
         """Start with empty queues.
 
         Args:
-            depths: Most depth messages that wait; then the oldest is forgotten.
+            most: Most frames and most depth messages that wait; then the oldest gives up.
         """
-        self._most = depths
+        self._most = most
         self._depths: list[tuple[int, int, D]] = []
         self._frames: deque[tuple[int, F]] = deque()
         self._number = 0
+        self._has_depth = False
 
     def add_depth(self, stamp_ns: int, depth: D) -> None:
         """Keep a depth message."""
         if self._depths and stamp_ns < self._depths[-1][0] - RESTART_NS:
             self._depths.clear()
+        self._has_depth = True
         self._number += 1  # decides between equal stamps, so that messages are not compared
         insort(self._depths, (stamp_ns, self._number, depth))
         del self._depths[: -self._most]
@@ -75,7 +77,7 @@ class StampPairs(Generic[F, D]):
         offsets = [abs(entry[0] - stamp_ns) for entry in self._depths]
         best = min(range(len(offsets)), key=offsets.__getitem__, default=None)
         is_final = (
-            len(self._frames) > MAX_FRAMES
+            len(self._frames) > (self._most if self._has_depth else FRAMES_WITHOUT_DEPTH)
             or (best is not None and offsets[best] == 0)
             or (bool(self._depths) and self._depths[-1][0] > stamp_ns)
         )
@@ -92,6 +94,7 @@ class StampPairs(Generic[F, D]):
         """Forget everything."""
         self._depths.clear()
         self._frames.clear()
+        self._has_depth = False
 
     def __len__(self) -> int:
         """Return the number of frames and depth messages that wait."""

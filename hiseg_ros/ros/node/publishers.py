@@ -42,6 +42,8 @@ _HEADER_BYTES = 64
 
 STATS = 'stats'
 
+WARNING_PERIOD_S = 5.0
+
 _FROM_LABELS = re.compile(
     rf'labels|level_\d+/labels|overlay/image|{signs.MASKS}|{signs.DETECTIONS}|{signs.ANNOTATIONS}'
     rf'|{semantic.LABELS}|{points.POINTS}'
@@ -109,7 +111,7 @@ class CameraPublishers:
         for level in range(1, self._taxonomy.depth + 1):
             build = self._level_probabilities(level)
             self._add(f'level_{level}/probabilities', ProbabilityMap, build)
-        late = Late(self._publish_late, self._health.warn)
+        late = Late(self._publish_late, self._warn_late)
         self._groups = requested_groups(self._node, camera, self._taxonomy, parameters, late)
         for group in self._groups:
             for topic, kind in group.kinds.items():
@@ -182,6 +184,11 @@ class CameraPublishers:
         if publisher is not None:
             preserialized.publish(publisher, message)
             self._health.sized(topic, _HEADER_BYTES + len(message.data))
+
+    def _warn_late(self, kind: str, text: str) -> None:
+        self._health.warn(kind, text)
+        if self._node.context.ok():
+            self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
 
     def follow(self, is_open: bool) -> None:
         """Let groups subscribe to what they need for topics that have subscribers now.

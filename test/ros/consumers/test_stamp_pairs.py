@@ -14,11 +14,11 @@ MS = 1_000_000
 S = 1_000_000_000
 
 
-def pairs(depths: int = 5) -> Any:
+def pairs(most: int = 5) -> Any:
     """Return empty queues."""
     from hiseg_ros.ros.consumers.stamp_pairs import StampPairs
 
-    return StampPairs(depths)
+    return StampPairs(most)
 
 
 def unpaired(stamp_ns: int, offset_ns: int | None) -> Any:
@@ -48,7 +48,7 @@ def test_equal_stamps_belong_together_whichever_comes_first(is_depth_first: bool
 
 def test_depth_may_be_faster_than_frames_and_late() -> None:
     """Frames of a slow network take theirs from among many; the others are forgotten."""
-    queues = pairs(depths=10)
+    queues = pairs(most=10)
     for number in range(1, 9):
         queues.add_depth(number * 33 * MS, number)
     queues.add_frame(4 * 33 * MS, 'a')
@@ -75,10 +75,14 @@ def test_stamps_that_differ_are_refused_unless_the_limit_allows_it() -> None:
 
 def test_both_queues_are_bounded() -> None:
     """A frame gives up when more wait than there is room for, and says that there was none."""
-    queues = pairs(depths=3)
+    queues = pairs(most=6)
     for number in range(100):
         queues.add_depth(number * MS, number)
-    assert len(queues) == 3
+    assert len(queues) == 6
+    for number in range(100, 107):
+        queues.add_frame(number * MS, number)
+    assert queues.take(0) == unpaired(100 * MS, 1 * MS)
+    assert queues.take(0) is None and len(queues) == 12
     queues.clear()
     for number in range(1, 100):
         queues.add_frame(number * MS, number)
@@ -110,3 +114,17 @@ def test_depth_in_another_order_than_its_stamps_is_found() -> None:
     queues.add_frame(20 * MS, 'frame')
     frame, depth = queues.take(0)
     assert frame == 'frame' and depth in ({}, {'last': 1})
+
+
+def test_depth_that_is_always_late_is_waited_for() -> None:
+    """A stereo camera that computes depth for longer than the network takes."""
+    queues, found = pairs(most=8), []
+    for number in range(1, 40):
+        queues.add_frame(number * 33 * MS, number)
+        if number > 6:
+            queues.add_depth((number - 6) * 33 * MS, number - 6)
+        while (given := queues.take(0)) is not None:
+            found.append(given)
+    # Until the first depth comes, there is none at all.
+    assert found[:2] == [unpaired(33 * MS, None), unpaired(66 * MS, None)]
+    assert found[2:] == [(number, number) for number in range(3, 34)]
