@@ -42,6 +42,9 @@ DATATYPES = {'label': UINT32}
 DEPTH_ENCODINGS = {'16UC1': ('u2', 1e-3), 'mono16': ('u2', 1e-3), '32FC1': ('f4', 1.0)}
 """Type of a value, and metres per unit."""
 
+FARTHEST_M = 1e6
+"""Depth from here on is none, as infinity is."""
+
 _PROBABILITY = (np.arange(256) / 255).astype(np.float32)
 _NO_ALPHA = np.uint32(0x00FFFFFF)
 
@@ -50,7 +53,7 @@ def depth_in_metres(message: Any) -> NDArray[np.float32]:
     """Return a depth image: 16UC1 or mono16 in millimetres, 32FC1 in metres.
 
     Returns:
-        (H, W) float32; NaN where there is no depth: 0, negative, NaN and infinite values.
+        (H, W) float32; NaN where there is no depth: what is not above 0 and below `FARTHEST_M`.
 
     Raises:
         ImageError: It has another encoding, or its fields do not fit together.
@@ -66,7 +69,7 @@ def depth_in_metres(message: Any) -> NDArray[np.float32]:
     dtype = np.dtype(f'{">" if message.is_bigendian else "<"}{kind}')
     values = _strided(message, dtype, message.step, dtype.itemsize, 0, f'A depth image in {name}')
     depth = np.multiply(values, np.float32(scale), dtype=np.float32, casting='unsafe')
-    depth[~((depth > 0) & np.isfinite(depth))] = np.nan
+    depth[~((depth > 0) & (depth < FARTHEST_M))] = np.nan
     return depth
 
 
@@ -105,7 +108,14 @@ def rays(camera_info: Any, size: ImageSize) -> tuple[NDArray[np.float32], NDArra
         announced = (extent or whole) // binned
         scale = pixels / announced if announced else 1.0
         places = (np.arange(pixels) + 0.5) / scale - 0.5
-        along.append(((places * binned + offset - centre) / focal).astype(np.float32))
+        with np.errstate(over='ignore'):
+            found = ((places * binned + offset - centre) / focal).astype(np.float32)
+        if not np.isfinite(found).all():
+            raise ImageError(
+                f'The camera_info has the focal length {focal:g} and the centre {centre:g}; '
+                'expected pixels: calibrate the camera.'
+            )
+        along.append(found)
     return along[0], along[1]
 
 
@@ -146,7 +156,7 @@ def points_of_cloud(message: Any) -> NDArray[np.float32]:
                 f'A point cloud has the fields {", ".join(fields) or "none"}; expected x, y and z '
                 'as float32 or float64 within each point: choose another topic.'
             )
-        found[index] = _strided(
+        values = _strided(
             message,
             np.dtype(order + kind),
             message.row_step,
@@ -154,7 +164,9 @@ def points_of_cloud(message: Any) -> NDArray[np.float32]:
             field.offset,
             'A point cloud',
         )
-    is_there = np.isfinite(found).all(0) & found.any(0)
+        with np.errstate(over='ignore', invalid='ignore'):
+            found[index] = values
+    is_there = np.isfinite(found).all(0) & (found != 0).any(0)
     found[:, ~is_there] = np.nan
     return found
 
