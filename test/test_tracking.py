@@ -141,3 +141,29 @@ def test_an_image_without_signs_costs_no_motion(monkeypatch: pytest.MonkeyPatch)
     for number in range(4, 30):
         tracker.numbers_of(scene(number), [], stamp(number))
     assert len(calls) == 2 + MAX_MISSED
+
+
+def test_replays_and_the_node_number_signs_alike() -> None:
+    """Signs that move with the scene, that go unseen for a while, and that come and go."""
+    from replay_support import tree
+
+    from hiseg_ros.replay.motion import motion_between
+    from hiseg_ros.replay.sign_tracks import Moment, SignTracks
+
+    rng = np.random.default_rng(11)
+    offline, live = SignTracks(tree()), SignTracker()
+    threads, before = cv2.getNumThreads(), None
+    cv2.setNumThreads(1)  # as replays do: the motion depends on it
+    try:
+        for number in range(30):
+            rgb = scene(number)
+            steady = [sign(10 + 20 * i, 118 - STEP * number + 40 * i) for i in range(3)]
+            masks = [s for s in steady if s.roi[1] > 0 and rng.random() < 0.7]
+            masks += [sign(*place) for place in rng.integers(0, (80, 110), (2, 2)).tolist()]
+            grey = tracking.reduced_grey(rgb)
+            motion = None if before is None else motion_between(before, grey)
+            rows = offline.add(Moment(number, stamp(number)), masks, motion, SIZE)
+            assert live.numbers_of(rgb, masks, stamp(number)) == tuple(r['track'] for r in rows)
+            before = grey
+    finally:
+        cv2.setNumThreads(threads)
