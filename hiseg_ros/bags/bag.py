@@ -132,6 +132,13 @@ class Bag:
         """Seconds between the first and the last message; 0 for an empty bag."""
         return max(0.0, self._reader.duration / 1e9) if self._reader.message_count else 0.0
 
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        """Recording times of the first and the last message in ns; None for an empty bag."""
+        if not self._reader.message_count:
+            return None
+        return self._reader.start_time, self._reader.end_time - 1
+
     def topic(self, name: str) -> Topic:
         """Return a topic by name.
 

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros import __version__
+from hiseg_ros.cli.shared.damages import DAMAGED
 from hiseg_ros.errors import ConfigError
 
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
-
-DAMAGED = 3
-"""Exit code where a recording is damaged and everything readable was replayed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,18 +94,14 @@ def run(options: argparse.Namespace) -> int:
             '--mapping is given without ground truth; expected --ground-truth or --labels too.'
         )
 
-    from hiseg_ros.bags.camera_content import first_encodings
-    from hiseg_ros.bags.cameras import choose_cameras
+    from hiseg_ros.bags.cameras import choose_from
     from hiseg_ros.bags.recording import open_recording
 
     recordings = [open_recording(path) for path in options.bags]
-    topics = [topic for recording in recordings for topic in recording.topics]
-    encodings = {} if options.topic else first_encodings(recordings)
-    cameras = choose_cameras(topics, options.topic, options.ground_truth, encodings)
-    taken = {options.ground_truth, *(camera.topic for camera in cameras)}
-    left = [topic for topic in encodings if topic not in taken]
-    if left:
-        print(f'Not replayed: {", ".join(left)}; choose topics with --topic.')
+    choice = choose_from(recordings, options.topic, options.ground_truth)
+    cameras = choice.cameras
+    if choice.left_out:
+        print(choice.left_out_text())
     if len(cameras) > 1 and options.mapping:
         names = ', '.join(camera.topic for camera in cameras)
         raise ConfigError(

@@ -61,6 +61,8 @@ def read_image(path: Path) -> RgbImage:
 def read_ids(path: Path) -> NDArray[Any]:
     """Read the values of an image file as they are stored; a palette gives its indices.
 
+    Values of less than a byte are kept, too: 0 and 1 of a PNG with one bit, not 0 and 255.
+
     Returns:
         (H, W) or (H, W, channels), of the type that the file has.
 
@@ -69,7 +71,21 @@ def read_ids(path: Path) -> NDArray[Any]:
             pixels.
     """
     with _opened(path, 'readable label file', whole=True) as image:
-        return np.array(image)
+        return stored_values(image)
+
+
+def stored_values(image: Image.Image) -> NDArray[Any]:
+    """Return the values of an open image as they are stored, see `read_ids`.
+
+    Pillow stretches grey values of 2 and 4 bits to a byte.
+    """
+    tiles = getattr(image, 'tile', None)
+    packing = tiles[0][3] if tiles else ''
+    values = np.array(image)
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    bits = {'L;2': 2, 'L;4': 4}.get(packing if isinstance(packing, str) else '')
+    return values if bits is None else values // (255 // (2**bits - 1))
 
 
 def read_label_ids(path: Path) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.file import stored_values
 from hiseg_ros.images.header import MAX_PIXELS, ImageHeader, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
@@ -115,9 +116,9 @@ def values_of(message: Any) -> Values:
     """Return the values of a label image, or of another sensor_msgs Image or CompressedImage.
 
     Returns:
-        (H, W) uint8 or uint16 of one channel with every value kept, of a palette PNG its indices,
-        as `read_ids` of a file; else (H, W, 3) uint8, red first; contiguous, not to be written
-        to.
+        (H, W) uint8 or uint16 of one channel with every value kept, of a PNG as `read_ids` of a
+        file: the indices of a palette, and values of less than a byte as they are stored; else
+        (H, W, 3) uint8, red first; contiguous, not to be written to.
 
     Raises:
         ImageError: See `decode_image` and `decode_compressed`.
@@ -219,8 +220,8 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     data = bytes_of(message.data)
     header = check_claim(data.data)
     origin, separator, compression = message.format.partition(';')
-    if keep_values and header.has_palette:
-        return _indices(data, header, message.format)
+    if keep_values and (header.has_palette or (header.is_gray and header.sample_bits < 8)):
+        return _stored(data, header, message.format)
     is_bayer = header.is_gray and origin.startswith('bayer_') and origin in ENCODINGS
     has_values = keep_values and header.is_gray and not is_bayer
     flags = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
@@ -243,15 +244,18 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     return _to_rgb(image, cv2.COLOR_BGR2RGB)
 
 
-def _indices(data: NDArray[np.uint8], header: ImageHeader, format_field: str) -> Any:
-    """Return the indices of a palette PNG, (H, W) uint8; OpenCV would give its colours."""
+def _stored(data: NDArray[np.uint8], header: ImageHeader, format_field: str) -> Any:
+    """Return the values of a PNG as they are stored, (H, W) uint8.
+
+    OpenCV would give the colours of a palette, and stretch values of less than a byte.
+    """
     try:
         with Image.open(io.BytesIO(data.tobytes()), formats=('PNG',)) as image:
-            indices = np.array(image)
+            indices = stored_values(image)
     except Exception as error:  # damaged bytes make Pillow raise anything
         raise _undecodable(header.kind, len(data), format_field, str(error)) from error
     if indices.shape != (header.height, header.width) or indices.dtype != np.uint8:
-        raise _undecodable(header.kind, len(data), format_field, 'Pillow gives no indices')
+        raise _undecodable(header.kind, len(data), format_field, 'Pillow gives no values')
     return indices
 
 

@@ -224,9 +224,9 @@ def one_byte(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
     """
     if pixels.ndim != 2 or pixels.max(initial=0) > 255:
         raise BagError(
-            f'A ground truth of {where} has shape {pixels.shape} and values up to '
-            f'{pixels.max(initial=0)}; expected one channel of label ids from 0 to 255: name '
-            'another topic or folder.'
+            f'A label image of {where} has shape {pixels.shape} and values up to '
+            f'{pixels.max(initial=0)}; expected one channel of ids from 0 to 255: name another '
+            'topic or folder.'
         )
     return pixels.astype(np.uint8, copy=False)
 
