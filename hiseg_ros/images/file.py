@@ -10,6 +10,7 @@ with a segmentation fault on a file name that is no valid text.
 from __future__ import annotations
 
 import io
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hiseg_ros.errors import ImageError, reason_of
+from hiseg_ros.images.bit_depth import BITS, BitDepth
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
 from hiseg_ros.types import ImageSize, RgbImage
+
+_log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 2**30
 """Largest image file."""
@@ -41,6 +45,9 @@ _TAIL_BYTES = 1 << 16
 def read_image(path: Path) -> RgbImage:
     """Read an image file, turned as its EXIF orientation says.
 
+    Of a PNG with 16 bits for each colour the bit depth is measured, and a depth of less than 16
+    is said in the log.
+
     Returns:
         (H, W, 3) uint8, red first.
 
@@ -54,8 +61,34 @@ def read_image(path: Path) -> RgbImage:
                 f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
                 'convert it.'
             )
+        if image.format == 'PNG' and _is_wide_color(image):
+            return _narrowed(path)
         turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
         return np.array(turned.convert('RGB'))
+
+
+def _is_wide_color(image: Image.Image) -> bool:
+    """Return whether an open PNG has 16 bits for each colour, of which Pillow takes the high 8."""
+    return ';16' in _packing(image) and image.mode in ('RGB', 'RGBA')
+
+
+def _packing(image: Image.Image) -> str:
+    """Return how the pixels of an open file are packed, in Pillow's words; '' if unknown."""
+    tiles = getattr(image, 'tile', None)
+    return str(tiles[0][3]) if tiles else ''
+
+
+def _narrowed(path: Path) -> RgbImage:
+    """Return a colour PNG of 16 bits as (H, W, 3) uint8, stretched by its measured depth."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:
+        raise ValueError('OpenCV gives no image')
+    depth = BitDepth()
+    rgb = depth.to_bytes(pixels[..., ::-1])
+    if depth.bits != BITS[-1]:
+        _log.warning('%s: %s', path, depth.text())
+    return np.ascontiguousarray(rgb)
 
 
 def read_ids(path: Path) -> NDArray[Any]:
@@ -79,12 +112,11 @@ def stored_values(image: Image.Image) -> NDArray[Any]:
 
     Pillow stretches grey values of 2 and 4 bits to a byte.
     """
-    tiles = getattr(image, 'tile', None)
-    packing = tiles[0][3] if tiles else ''
+    packing = _packing(image)
     values = np.array(image)
     if values.dtype == bool:
         return values.astype(np.uint8)
-    bits = {'L;2': 2, 'L;4': 4}.get(packing if isinstance(packing, str) else '')
+    bits = {'L;2': 2, 'L;4': 4}.get(packing)
     return values if bits is None else values // (255 // (2**bits - 1))
 
 

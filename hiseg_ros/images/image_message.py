@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.images.file import stored_values
 from hiseg_ros.images.header import MAX_PIXELS, ImageHeader, check_claim, check_size
 from hiseg_ros.types import RgbImage
@@ -100,8 +101,12 @@ ENCODINGS = _encodings()
 """Encodings by their names in sensor_msgs/image_encodings."""
 
 
-def rgb_of(message: Any) -> RgbImage:
+def rgb_of(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs Image or CompressedImage.
+
+    Args:
+        message: The message.
+        depth: Bits of the camera's 16-bit samples; None measures those of this image alone.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous; not to be written to.
@@ -109,7 +114,8 @@ def rgb_of(message: Any) -> RgbImage:
     Raises:
         ImageError: See `decode_image` and `decode_compressed`.
     """
-    return decode_compressed(message) if hasattr(message, 'format') else decode_image(message)
+    decode = decode_compressed if hasattr(message, 'format') else decode_image
+    return decode(message, depth)
 
 
 def values_of(message: Any) -> Values:
@@ -127,7 +133,8 @@ def values_of(message: Any) -> Values:
         return _decompressed(message, keep_values=True)
     encoding, data, rows = _checked(message)
     if not encoding.is_gray:
-        return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+        samples = _samples(data, encoding, rows, message, BitDepth())
+        return _to_rgb(samples, encoding.conversion)
     order = '>' if message.is_bigendian else '<'
     values: NDArray[Any] = np.ndarray(
         (message.height, message.width),
@@ -138,11 +145,15 @@ def values_of(message: Any) -> Values:
     return np.ascontiguousarray(values, values.dtype.newbyteorder('='))
 
 
-def decode_image(message: Any) -> RgbImage:
+def decode_image(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs/msg/Image.
 
-    Of 16-bit samples the high byte is taken. The YUV encodings are BT.601 with limited range, as
-    in OpenCV and cv_bridge.
+    16-bit samples become bytes by their bit depth: of 16 bits the high byte is taken. The YUV
+    encodings are BT.601 with limited range, as in OpenCV and cv_bridge.
+
+    Args:
+        message: The message.
+        depth: Bits of the camera's 16-bit samples; None measures those of this image alone.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous; for rgb8 without row padding a view of the
@@ -153,7 +164,8 @@ def decode_image(message: Any) -> RgbImage:
             even, the step is too small, or the data ends early.
     """
     encoding, data, rows = _checked(message)
-    return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+    samples = _samples(data, encoding, rows, message, depth or BitDepth())
+    return _to_rgb(samples, encoding.conversion)
 
 
 def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
@@ -198,7 +210,7 @@ def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
     return encoding, data, rows
 
 
-def decode_compressed(message: Any) -> RgbImage:
+def decode_compressed(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs/msg/CompressedImage, a JPEG or PNG.
 
     The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
@@ -206,16 +218,23 @@ def decode_compressed(message: Any) -> RgbImage:
     says 'compressed bgr8' there. An EXIF orientation is ignored, since camera_info has none.
     Bytes that changed inside a JPEG without ending it early cannot be detected.
 
+    Args:
+        message: The message.
+        depth: Bits of the samples of the camera's 16-bit PNGs; None measures those of this image
+            alone.
+
     Returns:
         (H, W, 3) uint8, red first, contiguous.
 
     Raises:
         ImageError: The data is no JPEG or PNG, is cut off or damaged, or claims too many pixels.
     """
-    return _decompressed(message)
+    return _decompressed(message, depth)
 
 
-def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
+def _decompressed(
+    message: Any, depth: BitDepth | None = None, *, keep_values: bool = False
+) -> Any:
     """Return the RGB image, or with `keep_values` the values where there is one channel."""
     data = bytes_of(message.data)
     header = check_claim(data.data)
@@ -225,7 +244,8 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     is_bayer = header.is_gray and origin.startswith('bayer_') and origin in ENCODINGS
     has_values = keep_values and header.is_gray and not is_bayer
     flags = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
-    flags |= cv2.IMREAD_ANYDEPTH if has_values else 0
+    is_wide = header.sample_bits == 16
+    flags |= cv2.IMREAD_ANYDEPTH if has_values or is_wide else 0
     try:
         pixels = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -234,6 +254,8 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
         raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no image')
     if has_values:
         return pixels
+    if is_wide:
+        pixels = (depth or BitDepth()).to_bytes(pixels)
     image = cast(NDArray[np.uint8], pixels)
     if is_bayer and min(image.shape) >= 3:
         return _to_rgb(image, ENCODINGS[origin].conversion)
@@ -264,10 +286,20 @@ def _is_color(encoding: str) -> bool:
 
 
 def _samples(
-    data: NDArray[np.uint8], encoding: Encoding, rows: int, message: Any
+    data: NDArray[np.uint8], encoding: Encoding, rows: int, message: Any, depth: BitDepth
 ) -> NDArray[np.uint8]:
-    """Return a view of one byte of each sample: (rows, W) or (rows, W, channels)."""
+    """Return one byte of each sample: (rows, W) or (rows, W, channels)."""
     size = encoding.sample_bytes
+    if size == 2:
+        wide: NDArray[Any] = np.ndarray(
+            (rows, message.width, encoding.channels),
+            np.dtype(f'{">" if message.is_bigendian else "<"}u2'),
+            buffer=data,
+            strides=(message.step, encoding.channels * size, size),
+        )
+        if depth.shift_of(wide) < 8:
+            narrow = depth.to_bytes(wide)
+            return narrow[:, :, 0] if encoding.channels == 1 else narrow
     # Of two bytes the high one: the first where the camera is big-endian.
     offset = 1 if size == 2 and not message.is_bigendian else 0
     samples: NDArray[np.uint8] = np.ndarray(

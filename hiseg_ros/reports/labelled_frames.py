@@ -15,6 +15,7 @@ from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.types import LabelImage, RgbImage
 
@@ -42,6 +43,7 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
         image: Topic of the camera's images or of the node's overlays.
         labels: Topic of label images, with the stamps of the images.
     """
+    depth = BitDepth()
     waiting: dict[str, dict[int, StreamMessage]] = {image.name: {}, labels.name: {}}
     for message in stream:
         stamp = _stamp(message.raw)
@@ -58,7 +60,7 @@ def labelled_frames(stream: MessageStream, image: Topic, labels: Topic) -> Itera
             continue
         pair = {here: message, other: partner}
         try:
-            rgb = rgb_of(pair[image.name].decode())
+            rgb = rgb_of(pair[image.name].decode(), depth)
             ids = values_of(pair[labels.name].decode())
         except ImageError as error:
             stream.damages.append(message.damage(str(error)))
