@@ -168,16 +168,20 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     from hiseg_ros.evaluation.album import PixelAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_pixels
+    from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
+    watch = TrainIdWatch(mapping)
 
     def pairs() -> Iterator[tuple[Any, NDArray[np.uint8]]]:
         for sample in samples_of(dataset, options, names):
             check_label_ids(sample.name, sample.label_ids, mapping)
+            watch.add(sample.label_ids)
             yield sample.image, sample.label_ids
+        watch.finish()
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     report = _report(options, engine, evaluate_pixels(engine, pairs(), mapping, keep))
@@ -216,6 +220,7 @@ def _recording(options: argparse.Namespace) -> Any:
     from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
     from hiseg_ros.evaluation.pixels import NodeScores
     from hiseg_ros.evaluation.report import Report
+    from hiseg_ros.evaluation.train_ids import TrainIdWatch
     from hiseg_ros.taxonomy import load_mapping
 
     recording = open_recording(options.root)
@@ -237,7 +242,7 @@ def _recording(options: argparse.Namespace) -> Any:
         places[message.raw.topic].append(Place(stamp_ns, message.raw.time_ns, hash(data)))
     pairing = pair(places[options.labels_topic], places[options.ground_truth])
     damages = [str(damage) for damage in first.damages]
-    scores, frames = NodeScores(mapping, taxonomy), 0
+    scores, frames, watch = NodeScores(mapping, taxonomy), 0, TrainIdWatch(mapping)
     wanted = set(pairing.truth_of.values())
     truth: dict[int, NDArray[np.uint8] | None] = {}
     for number, message in enumerate(MessageStream([recording], [options.ground_truth])):
@@ -248,8 +253,10 @@ def _recording(options: argparse.Namespace) -> Any:
         if number in pairing.truth_of and (not options.limit or frames < options.limit):
             true_ids, labels = truth[pairing.truth_of[number]], _ids(message, damages)
             if true_ids is not None and labels is not None:
+                watch.add(true_ids)
                 scores.add(true_ids, labels)
                 frames += 1
+    watch.finish()
     if not frames:
         why = f' ({damages[0]})' if damages else ''
         raise BagError(

@@ -12,7 +12,8 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,6 +41,37 @@ _TURNED = ('JPEG', 'MPO')
 
 _ORIENTATION = 0x0112
 _TAIL_BYTES = 1 << 16
+
+
+def visible(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield paths but those of hidden files, such as ._x.png, which macOS writes beside x.png."""
+    return (path for path in paths if not path.name.startswith('.'))
+
+
+def in_any_form(path: Path) -> Path:
+    """Return a path, or that of the file whose name has another Unicode form (NFC, NFD)."""
+    if os.path.lexists(path):
+        return path
+    try:
+        beside = list(path.parent.iterdir())
+    except OSError:
+        return path
+    wanted = unicodedata.normalize('NFC', path.name)
+    return next((p for p in beside if unicodedata.normalize('NFC', p.name) == wanted), path)
+
+
+def is_turned(path: Path) -> bool:
+    """Return whether the EXIF orientation of an image turns it by a quarter.
+
+    Raises:
+        ImageError: The file is missing or no image, or claims too many pixels.
+    """
+    with _opened(path, 'readable image') as image:
+        return image.format in _TURNED and _is_quarter(image)
+
+
+def _is_quarter(image: Image.Image) -> bool:
+    return image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
 
 
 def read_image(path: Path) -> RgbImage:
@@ -150,7 +182,7 @@ def image_size(path: Path) -> ImageSize:
         width, height = image.size
         if not _ends_as_it_should(path, image):
             image.load()  # a file that looks cut short may only have something appended
-        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        if image.format in _TURNED and _is_quarter(image):
             return width, height
         return height, width
 

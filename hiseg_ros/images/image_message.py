@@ -97,6 +97,9 @@ def _encodings() -> dict[str, Encoding]:
     }
 
 
+_ALIGNMENTS = (4, 8, 16, 32, 64, 128)
+"""Numbers that the rows of a plane are rounded up to a multiple of."""
+
 ENCODINGS = _encodings()
 """Encodings by their names in sensor_msgs/image_encodings."""
 
@@ -302,14 +305,32 @@ def _samples(
             return narrow[:, :, 0] if encoding.channels == 1 else narrow
     # Of two bytes the high one: the first where the camera is big-endian.
     offset = 1 if size == 2 and not message.is_bigendian else 0
+    gap = _gap(data, message) if encoding.has_chroma_plane else 0
     samples: NDArray[np.uint8] = np.ndarray(
-        (rows, message.width, encoding.channels),
+        (rows + gap, message.width, encoding.channels),
         np.uint8,
         buffer=data,
         offset=offset,
         strides=(message.step, encoding.channels * size, size),
     )
+    if gap:
+        height = message.height
+        samples = np.concatenate([samples[:height], samples[height + gap :]])
     return samples[:, :, 0] if encoding.channels == 1 else samples
+
+
+def _gap(data: NDArray[np.uint8], message: Any) -> int:
+    """Return the number of rows between the planes of brightness and chroma.
+
+    Video decoders align the planes, 1080 rows to 1088; how far is told by the number of all rows.
+    """
+    height, step = message.height, message.step
+    total, rest = divmod(len(data), step)
+    for multiple in _ALIGNMENTS:
+        aligned = -(-height // multiple) * multiple
+        if not rest and aligned > height and total in (aligned * 3 // 2, aligned + height // 2):
+            return int(aligned - height)
+    return 0
 
 
 def _to_rgb(pixels: NDArray[np.uint8], conversion: int | None) -> RgbImage:
