@@ -90,9 +90,17 @@ def run(options: argparse.Namespace) -> int:
     with tqdm(
         total=known.frames, unit='frame', desc='writing the video', dynamic_ncols=True
     ) as bar:
+        notes: list[str] = []
         frames, damages = write_label_video(
-            options.output, footage, style, on_frame=lambda: bar.update(), known=known
+            options.output,
+            footage,
+            style,
+            on_frame=lambda: bar.update(),
+            known=known,
+            on_note=notes.append,
         )
+    for note in notes:
+        print(note)
     print(f'{frames} frames at {known.rate_hz:.1f} Hz: {options.output}')
     return tell_damages(damages)
 

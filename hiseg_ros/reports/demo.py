@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import write_image
 from hiseg_ros.replay.summary import Run
+from hiseg_ros.reports.film_clock import MAX_GAP_S
 from hiseg_ros.reports.video import VideoWriter, with_strip
 from hiseg_ros.visualization import (
     PlacedName,
@@ -54,8 +56,12 @@ def write_video(
     arrival = {record.stamp_ns: record.received_ns for record in run.labels}
     position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
     stamps = sorted(position)
-    span_s = (stamps[-1] - stamps[0]) / 1e9 if stamps else 0.0
-    rate_hz = (len(stamps) - 1) / span_s if span_s > 0 else 15.0
+    steps = [
+        later - earlier
+        for earlier, later in pairwise(stamps)
+        if later - earlier <= MAX_GAP_S * 1e9
+    ]
+    rate_hz = len(steps) / (sum(steps) / 1e9) if steps else 15.0
     taxonomy = read_taxonomy(recording, node)
     labels = read_images(recording, f'{node}/labels')
     current, names = next(labels, None), tuple[PlacedName, ...]()
