@@ -114,8 +114,9 @@ def choose_cameras(
     listed = ', '.join(f'{name} ({kind})' for name, kind in counts) or 'none'
     for name in wanted:
         if name not in images:
+            what = 'images on' if any(topic.name == name for topic in topics) else 'topic'
             raise BagError(
-                f'The recording has no images on {name}; expected a topic with '
+                f'The recording has no {what} {name}; expected a topic with '
                 f'{" or ".join(IMAGE_TYPES)}, found: {listed}.'
             )
     reasons = _reasons(topics, truth, looks or {})

@@ -87,9 +87,14 @@ def run(options: argparse.Namespace) -> int:
         json.dump(summary, file, indent=2)
         file.write('\n')
 
+    from hiseg_ros.cli.play import restamped_text
     from hiseg_ros.replay.summary import table
 
     print(table(summary))
+    if not summary['is_one_clock']:
+        print('Stamps and recording times are of two clocks: latency counts from the image.')
+    if summary['restamped']:
+        print(restamped_text(summary['restamped']))
     print(f'Video, {summary["pictures"]} images, summary.json and the recording: {output}')
     return tell_damages(summary['damages'])
 
@@ -228,4 +233,5 @@ def replay(
         'video_frames': video_frames,
         'pictures': len(images),
         'damages': list(live.damages),
+        'restamped': live.restamped,
     }

@@ -171,6 +171,14 @@ def tell_parent(event: str, played: Played, damages: Iterable[Damage] = ()) -> N
     report(event, **asdict(played), **more)
 
 
+def restamped_text(count: int) -> str:
+    """Return a sentence on images that were restamped under a simulated clock."""
+    return (
+        f'{count} images had a stamp that does not go on from the one before (zero, repeated, '
+        'earlier): they got their recording time.'
+    )
+
+
 def tell_user(event: str, played: Played) -> None:
     """Print when the replay starts and what was replayed."""
     if event == 'playing':
@@ -178,6 +186,8 @@ def tell_user(event: str, played: Played) -> None:
     elif event == 'played':
         times = 'once' if played.rounds == 1 else f'{played.rounds} times'
         print(f'Replayed {times}, {played.frames} images in all.', flush=True)
+        if played.restamped:
+            print(restamped_text(played.restamped), flush=True)
 
 
 def main() -> int:
