@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hiseg_ros.bags.bag import IMAGE_TYPES, Topic
 from hiseg_ros.bags.camera_content import Kind, Look, base_topic, info_topic, look_at
+from hiseg_ros.bags.message_types import is_foreign
 from hiseg_ros.bags.node_results import NODE, node_namespaces
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError
@@ -123,6 +124,8 @@ def choose_cameras(
     chosen = [name for name in images if (name in wanted if wanted else name not in reasons)]
     if not chosen:
         why = ''.join(f'; {name} is not taken ({reason})' for name, reason in reasons.items())
+        if any(is_foreign(kind) for _, kind in counts):
+            why += '; messages in brackets are not CDR, as those of ROS 2, and cannot be read'
         advice = ': choose a topic with --topic' if reasons else ''
         raise BagError(
             f'The recording has no camera; expected a topic with {" or ".join(IMAGE_TYPES)}, '

@@ -14,6 +14,7 @@ from typing import Any
 from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.definitions import Definitions
+from hiseg_ros.bags.message_types import is_foreign
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording, read_file
 from hiseg_ros.errors import BagError
@@ -109,8 +110,10 @@ class MessageStream:
             if ends:
                 return
         if recording.announced is not None and recording.fault is None:
+            foreign = {t.name for t in recording.topics if is_foreign(t.message_type)}
+            announced = {n: c for n, c in recording.announced.items() if n not in foreign}
             try:
-                self._compare(found, recording.announced, 'metadata.yaml')
+                self._compare(found, announced, 'metadata.yaml')
             except BagError as error:
                 self.damages.append(
                     Damage(recording.path.name, 'metadata.yaml', 1, None, str(error))
@@ -131,7 +134,8 @@ class MessageStream:
         def note(connections: Sequence[Connection]) -> None:
             definitions.note(connections)
             for connection in connections:
-                held[connection.topic] += connection.msgcount
+                if not is_foreign(connection.msgtype):
+                    held[connection.topic] += connection.msgcount
 
         try:
             for raw in read_file(path, self._topics, note):

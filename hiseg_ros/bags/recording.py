@@ -19,16 +19,17 @@ from typing import Any
 from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.bag import Bag, Topic
-from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, check_bag_path
+from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, SUFFIXES, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
 from hiseg_ros.bags.message_types import full_type
 from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.ros1 import ROS1_SUFFIX
 from hiseg_ros.bags.salvage import salvage
 from hiseg_ros.bags.tables import merged, unfinished_log
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.yaml_file import read_yaml
 
-_EXPECTED = 'expected a rosbag2 folder, or one .mcap or .db3 file, .zstd or not'
+_EXPECTED = 'expected a rosbag2 folder, or one .mcap, .db3 or .bag file, .zstd or not'
 
 
 Span = tuple[int, int]
@@ -116,8 +117,10 @@ def open_recording(path: Path) -> Recording:
     files = sorted((p for p in path.iterdir() if _is_bag_file(p)), key=_natural)
     if not files:
         raise BagError(f'The folder {path} has neither metadata.yaml nor a bag file; {_EXPECTED}.')
-    fault = f'metadata.yaml {kind}, so the recording was cut off'
+    fault: str | None = f'metadata.yaml {kind}, so the recording was cut off'
     held = _contents(files)
+    if not is_there and all(file.suffix == ROS1_SUFFIX for file in files):
+        fault = None  # ROS 1 has no such file
     return Recording(path, tuple(files), held.topics, fault, spans=held.spans)
 
 
@@ -223,6 +226,8 @@ def _contents(files: list[Path]) -> _Contents:
                     if bag.span_ns is not None:
                         spans[path] = bag.span_ns
             except BagError:
+                if plain.suffix == ROS1_SUFFIX:
+                    raise  # without its index nothing can be read
                 found = [(item.topic, item.message_type, 1) for item in salvage(plain)]
         for name, message_type, count in found:
             counts[name, message_type] = counts.get((name, message_type), 0) + count
@@ -231,7 +236,7 @@ def _contents(files: list[Path]) -> _Contents:
 
 def _is_bag_file(path: Path) -> bool:
     is_hidden = path.name.startswith('.')  # such as ._bag_0.mcap, which macOS writes
-    return not is_hidden and path.name.removesuffix(ZSTD_SUFFIX).endswith(('.mcap', '.db3'))
+    return not is_hidden and path.name.removesuffix(ZSTD_SUFFIX).endswith(SUFFIXES)
 
 
 def _natural(path: Path) -> list[Any]:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'bag',
         type=Path,
         nargs='?',
-        help='rosbag2 to replay: a folder, or one .mcap or .db3 file (default: a drawn drive)',
+        help='bag to replay: a folder, or one .mcap, .db3 or .bag file (default: a drawn drive)',
     )
     parser.add_argument(
         '--output',

@@ -32,7 +32,7 @@ CAMERA_INFO_TOPIC = f'{CAMERA_TOPIC.rpartition("/")[0]}/camera_info'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('bag', type=Path, help='rosbag2: a folder, or one .mcap or .db3 file')
+    parser.add_argument('bag', type=Path, help='bag: a folder, or one .mcap, .db3 or .bag file')
     parser.add_argument('--topic', help='image topic (default: the first with colour images)')
     add_pace(parser)
     parser.add_argument(

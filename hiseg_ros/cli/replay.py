@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs='+',
         metavar='BAG',
-        help='rosbag2: a folder, or one .mcap or .db3 file; several are merged by time',
+        help='bag: a folder, or one .mcap, .db3 or .bag file; several are merged by time',
     )
     parser.add_argument(
         '--output',
