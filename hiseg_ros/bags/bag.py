@@ -9,18 +9,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, storage_mcap
 
-from hiseg_ros.bags.bag_files import EXPECTED_BAG, check_bag_path, readable
+from hiseg_ros.bags.bag_files import EXPECTED_BAG, SUFFIXES, check_bag_path, readable
 from hiseg_ros.bags.compression import chunk_bytes, message_bytes
 from hiseg_ros.bags.joined import join_connections
+from hiseg_ros.bags.mcap_file import McapFile
 from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.ros1 import ROS1_SUFFIX, Ros1File
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, HisegError, reason_of
 from hiseg_ros.images.image_message import values_of
@@ -58,6 +60,84 @@ storage_mcap.DECOMPRESSORS.update(
 )
 
 
+class _BagReader(Protocol):
+    """What is used of a reader of rosbags, and what other readers have as well."""
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Topics with types and numbers of messages."""
+
+    @property
+    def message_count(self) -> int:
+        """Number of all messages."""
+
+    @property
+    def start_time(self) -> int:
+        """Recording time of the first message in ns."""
+
+    @property
+    def end_time(self) -> int:
+        """Recording time of the last message in ns, plus 1."""
+
+    @property
+    def duration(self) -> int:
+        """Their distance in ns."""
+
+    def messages(
+        self, connections: Collection[Connection]
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield (connection, recording time in ns, serialised message) in the order of time."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+def _open_reader(path: Path) -> _BagReader:
+    """Return an open reader for a folder or file.
+
+    Raises:
+        Exception: It is damaged.
+    """
+    if path.suffix == ROS1_SUFFIX:
+        return Ros1File(path)
+    reader = Reader(path)
+    try:
+        reader.open()
+    except Exception as problem:  # a damaged file makes the reader raise anything
+        # rosbags also refuses sound files, of other encodings or without an index.
+        try:
+            return _mcap_file(path)
+        except (OSError, ValueError):
+            raise problem from None
+    if _lacks_index(reader):
+        reader.close()
+        return McapFile(path)
+    join_connections(reader)
+    # Messages that are compressed one by one are unpacked in `raw`, up to a limit.
+    storage = reader.storage
+    if storage.metadata.compression_mode == 'message':
+        storage.metadata = storage.metadata._replace(compression_mode=None)
+    return reader
+
+
+def _mcap_file(path: Path) -> McapFile:
+    if path.suffix != '.mcap' or not path.is_file():
+        raise ValueError('it is no MCAP file')
+    return McapFile(path)
+
+
+def _lacks_index(reader: Reader) -> bool:
+    """Return whether an MCAP file has messages that rosbags would not read."""
+    if not isinstance(reader.storage, storage_mcap.McapReader):
+        return False
+    connections: Any = reader.storage.connections
+    has_others = any(c.ext.serialization_format != 'cdr' for c in connections)
+    known = {connection.id for connection in connections}
+    indexed = [set(chunk.message_index_offsets) for chunk in reader.storage.chunks]
+    is_in_order = indexed or not reader.message_count  # else rosbags reads in the order of writing
+    return has_others or not is_in_order or any(not ids or ids - known for ids in indexed)
+
+
 class Bag:
     """An open rosbag2; use as a context manager.
 
@@ -68,10 +148,10 @@ class Bag:
         """Open a bag.
 
         Args:
-            path: A bag's folder, or a single .mcap or .db3 file.
+            path: A bag's folder, or a single .mcap or .db3 file, or a .bag file of ROS 1.
 
         Raises:
-            BagError: There is no bag, it is of ROS 1, or it is damaged.
+            BagError: There is no bag, or it is damaged.
             ConfigError: Its files are compressed, and the disk has no room to unpack them.
         """
         self.path = Path(path)
@@ -79,13 +159,7 @@ class Bag:
         self._types = MessageTypes()
         # The temporary files are removed once the reader has them open: nothing is left behind.
         with ExitStack() as unpacked, self._reading():
-            self._reader = Reader(readable(self.path, unpacked))
-            self._reader.open()
-            join_connections(self._reader)
-            # Messages that are compressed one by one are unpacked in `raw`, up to a limit.
-            storage = self._reader.storage
-            if storage.metadata.compression_mode == 'message':
-                storage.metadata = storage.metadata._replace(compression_mode=None)
+            self._reader = _open_reader(readable(self.path, unpacked))
 
     def _check_path(self) -> None:
         path, expected = self.path, EXPECTED_BAG
@@ -96,7 +170,7 @@ class Bag:
                 f'was cut off; {expected}: name the folder that holds metadata.yaml, or one of '
                 'its files.'
             )
-        if path.is_file() and path.suffix not in ('.mcap', '.db3'):
+        if path.is_file() and path.suffix not in SUFFIXES:
             raise BagError(f'{path} is no bag file; {expected}.')
 
     @contextmanager
@@ -107,9 +181,14 @@ class Bag:
             raise
         except Exception as error:  # noqa: BLE001  a damaged file makes the reader raise anything
             reason = reason_of(error).rstrip('.')
+            is_ros1 = self.path.suffix == ROS1_SUFFIX
+            expected, tools = 'rosbag2', '`ros2 bag reindex` or `mcap recover`'
+            if is_ros1:
+                expected = 'bag of ROS 1'
+                tools = '`rosbag reindex`, or convert it with `rosbags-convert`'
             raise BagError(
-                f'The bag {self.path} cannot be read ({reason}); expected a complete rosbag2: '
-                'copy it again, or repair it with `ros2 bag reindex` or `mcap recover`.'
+                f'The bag {self.path} cannot be read ({reason}); expected a complete {expected}: '
+                f'copy it again, or repair it with {tools}.'
             ) from error
 
     @property
@@ -131,6 +210,13 @@ class Bag:
     def duration_s(self) -> float:
         """Seconds between the first and the last message; 0 for an empty bag."""
         return max(0.0, self._reader.duration / 1e9) if self._reader.message_count else 0.0
+
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        """Recording times of the first and the last message in ns; None for an empty bag."""
+        if not self._reader.message_count:
+            return None
+        return self._reader.start_time, self._reader.end_time - 1
 
     def topic(self, name: str) -> Topic:
         """Return a topic by name.

@@ -25,25 +25,28 @@ METADATA = 'metadata.yaml'
 MAX_METADATA = (8_000_000, 200_000)
 """Largest metadata.yaml in bytes and in values; a bag of a thousand files needs a tenth of it."""
 
-EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap or .db3 file'
+SUFFIXES = ('.mcap', '.db3', '.bag')
+"""Suffixes of bag files; .bag is that of ROS 1."""
+
+EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap, .db3 or .bag file'
 
 
 def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
-    """Check that there is a file or folder at a path, and that it is no bag of ROS 1.
+    """Check that there is a file or folder at a path.
 
     Args:
         path: A folder or a file.
         expected: What the caller can read, for the error messages.
 
     Raises:
-        BagError: Nothing is there, or a bag of ROS 1.
+        BagError: Nothing is there, or the unfinished file of a recorder of ROS 1.
     """
     if not os.path.exists(path):  # Path.exists raises on a name that is too long
         raise BagError(f'There is no bag at {path}; {expected}: check the path.')
-    if path.suffix == '.bag':
+    if path.name.endswith('.bag.active'):
         raise BagError(
-            f'{path} is a bag of ROS 1; {expected}: convert it with '
-            '`rosbags-convert --src FILE.bag --dst FOLDER`.'
+            f'{path} is a bag of ROS 1 whose recorder was killed; {expected}: finish it with '
+            '`rosbag reindex`.'
         )
 
 

@@ -8,11 +8,13 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.definitions import Definitions
+from hiseg_ros.bags.message_types import is_foreign
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording, read_file
 from hiseg_ros.errors import BagError
@@ -95,39 +97,61 @@ class MessageStream:
             if recording.fault
         ]
         streams = [self._of(recording) for recording in self._recordings]
-        yield from heapq.merge(*streams, key=lambda message: message.raw.time_ns)
+        yield from heapq.merge(*streams, key=_time_ns)
 
     def _of(self, recording: Recording) -> Iterator[StreamMessage]:
         definitions = Definitions((t.name, t.message_type) for t in recording.topics)
         found: Counter[str] = Counter()
-        for path in recording.files:
-            number, time_ns = 0, None
-            held, here = Counter[str](), Counter[str]()
-
-            def note(connections: Sequence[Connection], held: Counter[str] = held) -> None:
-                definitions.note(connections)
-                for connection in connections:
-                    held[connection.topic] += connection.msgcount
-
-            try:
-                for raw in read_file(path, self._topics, note):
-                    number, time_ns = number + 1, raw.time_ns
-                    here[raw.topic] += 1
-                    yield StreamMessage(raw, recording.path.name, path.name, number, definitions)
-                self._compare(here, held)
-            except BagError as error:
-                self.damages.append(
-                    Damage(recording.path.name, path.name, number + 1, time_ns, str(error))
-                )
+        for paths in recording.groups():
+            ends: list[Damage] = []
+            files = [self._of_file(recording, path, definitions, found, ends) for path in paths]
+            yield from files[0] if len(files) == 1 else heapq.merge(*files, key=_time_ns)
+            self.damages += ends
+            if ends:
                 return
-            found += here
         if recording.announced is not None and recording.fault is None:
+            foreign = {t.name for t in recording.topics if is_foreign(t.message_type)}
+            announced = {n: c for n, c in recording.announced.items() if n not in foreign}
             try:
-                self._compare(found, recording.announced, 'metadata.yaml')
+                self._compare(found, announced, 'metadata.yaml')
             except BagError as error:
                 self.damages.append(
                     Damage(recording.path.name, 'metadata.yaml', 1, None, str(error))
                 )
+
+    def _of_file(
+        self,
+        recording: Recording,
+        path: Path,
+        definitions: Definitions,
+        found: Counter[str],
+        ends: list[Damage],
+    ) -> Iterator[StreamMessage]:
+        """Yield the messages of one file and count them; add its damage to `ends`."""
+        number, time_ns = 0, None
+        held, here = Counter[str](), Counter[str]()
+
+        def note(connections: Sequence[Connection]) -> None:
+            definitions.note(connections)
+            for connection in connections:
+                if not is_foreign(connection.msgtype):
+                    held[connection.topic] += connection.msgcount
+
+        try:
+            for raw in read_file(path, self._topics, note):
+                number, time_ns = number + 1, raw.time_ns
+                here[raw.topic] += 1
+                yield StreamMessage(raw, recording.path.name, path.name, number, definitions)
+        except BagError as error:
+            ends.append(Damage(recording.path.name, path.name, number + 1, time_ns, str(error)))
+            return
+        found.update(here)
+        try:
+            self._compare(here, held)
+        except BagError as error:
+            self.damages.append(
+                Damage(recording.path.name, path.name, number + 1, time_ns, str(error))
+            )
 
     def _compare(
         self, found: Mapping[str, int], counted: Mapping[str, int], where: str = 'the file'
@@ -141,3 +165,7 @@ class MessageStream:
             count, said = found.get(topic, 0), counted.get(topic, 0)
             if count != said:
                 raise BagError(f'{where} counts {said} messages on {topic}, {count} were read')
+
+
+def _time_ns(message: StreamMessage) -> int:
+    return message.raw.time_ns

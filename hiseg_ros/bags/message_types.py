@@ -25,6 +25,16 @@ def full_type(name: str) -> str:
     return f'{package}/msg/{message}' if separator and '/' not in message else name
 
 
+def foreign_type(name: str, encoding: str) -> str:
+    """Return the name of a type in another encoding than CDR: 'foxglove.Log (protobuf)'."""
+    return f'{name} ({encoding})'
+
+
+def is_foreign(message_type: str) -> bool:
+    """Return whether messages of a type have another encoding than CDR and are not read."""
+    return message_type.endswith(')')
+
+
 class MessageTypes:
     """Decodes messages with the definitions of their bag."""
 
@@ -69,7 +79,7 @@ def _store_of(message_type: str, definition: MessageDefinition) -> Typestore:
     if all(_fields(name, found) == _fields(name, today.fielddefs) for name in found):
         return today
     store = Typestore()
-    store.register({**_missing(found, today.fielddefs), **found})
+    store.register({**missing_types(found, today.fielddefs), **found})
     return store
 
 
@@ -83,7 +93,7 @@ def _fields(name: str, types: Typesdict) -> Any:
     return types[name][1] if name in types else None
 
 
-def _missing(found: Typesdict, today: Typesdict) -> Typesdict:
+def missing_types(found: Typesdict, today: Typesdict) -> Typesdict:
     """Return the types that a definition uses but does not define, from our own."""
     added: Typesdict = {}
     waiting = [name for _, fields in found.values() for _, field in fields for name in _of(field)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,16 +19,21 @@ from typing import Any
 from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.bag import Bag, Topic
-from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, check_bag_path
+from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, SUFFIXES, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
 from hiseg_ros.bags.message_types import full_type
 from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.ros1 import ROS1_SUFFIX
 from hiseg_ros.bags.salvage import salvage
 from hiseg_ros.bags.tables import merged, unfinished_log
 from hiseg_ros.errors import BagError, ConfigError
 from hiseg_ros.yaml_file import read_yaml
 
-_EXPECTED = 'expected a rosbag2 folder, or one .mcap or .db3 file, .zstd or not'
+_EXPECTED = 'expected a rosbag2 folder, or one .mcap, .db3 or .bag file, .zstd or not'
+
+
+Span = tuple[int, int]
+"""Recording times of a first and a last message, in ns."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,43 @@ class Recording:
     """The fault of its metadata.yaml as a clause, None where it is whole."""
     announced: Mapping[str, int] | None = None
     """Number of messages by topic as metadata.yaml counts them, None without one."""
+    spans: Mapping[Path, Span] = field(default_factory=dict)
+    """Time of the first and last message of each file that tells it."""
+
+    def topic(self, name: str) -> Topic:
+        """Return a topic by name.
+
+        Raises:
+            BagError: The recording has no such topic.
+        """
+        for topic in self.topics:
+            if topic.name == name:
+                return topic
+        names = ', '.join(topic.name for topic in self.topics) or 'none'
+        raise BagError(
+            f'The recording {self.path} has no topic {name}; its topics are: {names}. Choose one.'
+        )
+
+    def groups(self) -> list[list[Path]]:
+        """Return the files in the order of time, those that overlap in time together.
+
+        A file that tells no time stays behind the one before it.
+        """
+        last: Span = (-1, -1)
+        placed: list[tuple[Span, int, Path]] = []
+        for number, path in enumerate(self.files):
+            last = self.spans.get(path, (last[1], last[1]))
+            placed.append((last, number, path))
+        groups: list[list[Path]] = []
+        end_ns = -1
+        for (first_ns, last_ns), _, path in sorted(placed):
+            is_known = path in self.spans
+            if groups and is_known and first_ns < end_ns:
+                groups[-1].append(path)
+            else:
+                groups.append([path])
+            end_ns = max(end_ns, last_ns)
+        return groups
 
 
 def open_recording(path: Path) -> Recording:
@@ -58,7 +100,7 @@ def open_recording(path: Path) -> Recording:
     if path.is_file():
         if not _is_bag_file(path):
             raise BagError(f'{path} is no bag file; {_EXPECTED}.')
-        return Recording(path, (path,), _topics_of([path]))
+        return Recording(path, (path,), _contents([path]).topics)
     try:
         return _described(path)
     except (
@@ -75,8 +117,11 @@ def open_recording(path: Path) -> Recording:
     files = sorted((p for p in path.iterdir() if _is_bag_file(p)), key=_natural)
     if not files:
         raise BagError(f'The folder {path} has neither metadata.yaml nor a bag file; {_EXPECTED}.')
-    fault = f'metadata.yaml {kind}, so the recording was cut off'
-    return Recording(path, tuple(files), _topics_of(files), fault)
+    fault: str | None = f'metadata.yaml {kind}, so the recording was cut off'
+    held = _contents(files)
+    if not is_there and all(file.suffix == ROS1_SUFFIX for file in files):
+        fault = None  # ROS 1 has no such file
+    return Recording(path, tuple(files), held.topics, fault, spans=held.spans)
 
 
 def _described(folder: Path) -> Recording:
@@ -84,13 +129,8 @@ def _described(folder: Path) -> Recording:
     about = read_yaml(folder / METADATA, 'File', BagError, *MAX_METADATA)[
         'rosbag2_bagfile_information'
     ]
-    paths = [folder / Path(name).name for name in about['relative_file_paths']]
-    packed = [path.with_name(path.name + ZSTD_SUFFIX) for path in paths]
-    files = tuple(
-        other if other.is_file() and not path.is_file() else path
-        for path, other in zip(paths, packed, strict=True)
-    )
-    if not files:
+    named = tuple(_found(folder / Path(name).name) for name in about['relative_file_paths'])
+    if not named:
         raise ValueError('no files')
     counts: dict[tuple[str, str], int] = {}
     for entry in about['topics_with_message_count']:
@@ -100,58 +140,103 @@ def _described(folder: Path) -> Recording:
     announced: dict[str, int] = {}
     for (name, _), count in counts.items():
         announced[name] = announced.get(name, 0) + count
-    others = _unlisted(folder, files)
-    fault = None
-    if others:
-        files = tuple(sorted((*files, *others), key=_natural))
-        fault = (
-            f'metadata.yaml names {len(files) - len(others)} of {len(files)} files; all were read'
-        )
-    # Unpacking compressed files only for their topics would take too long.
-    held = _topics_of([p for p in files if p.is_file() and not p.name.endswith(ZSTD_SUFFIX)])
-    for topic in held:
-        if others or (topic.name, topic.message_type) not in counts:
+    files, fault = _with_unlisted(folder, named)
+    # Unpacking compressed files only for their topics would take too long, unless nothing is
+    # known of them.
+    is_counted = any(counts.values())
+    held = _contents(
+        [p for p in files if p.is_file() and not (is_counted and p.name.endswith(ZSTD_SUFFIX))]
+    )
+    for topic in held.topics:
+        if files != named or not counts.get((topic.name, topic.message_type)):
             counts[topic.name, topic.message_type] = topic.count
     topics = tuple(Topic(*key, count) for key, count in counts.items())
-    return Recording(folder, files, topics, fault, announced)
+    spans = {**_announced_spans(about, files), **held.spans}
+    return Recording(folder, files, topics, fault, announced, spans)
 
 
-def _unlisted(folder: Path, files: tuple[Path, ...]) -> list[Path]:
-    """Return the files of a recording that its metadata.yaml does not name.
+def _found(path: Path) -> Path:
+    """Return a named file, or where only that exists, its packed or its unpacked form."""
+    packed = path.with_name(path.name + ZSTD_SUFFIX)
+    plain = path.with_name(path.name.removesuffix(ZSTD_SUFFIX))
+    return next((other for other in (path, packed, plain) if other.is_file()), path)
 
-    They are numbered as the named ones; other files may belong to other recordings.
+
+def _announced_spans(about: Mapping[str, Any], files: Sequence[Path]) -> dict[Path, Span]:
+    """Return the times of packed files as metadata.yaml tells them, which it does since Galactic.
+
+    Others are asked themselves.
+    """
+    spans: dict[Path, Span] = {}
+    of_name = {path.name: path for path in files if path.name.endswith(ZSTD_SUFFIX)}
+    for entry in about.get('files') or ():
+        path = of_name.get(Path(entry['path']).name)
+        if path is not None and int(entry['message_count']):
+            first = int(entry['starting_time']['nanoseconds_since_epoch'])
+            spans[path] = (first, first + int(entry['duration']['nanoseconds']))
+    return spans
+
+
+def _with_unlisted(folder: Path, named: tuple[Path, ...]) -> tuple[tuple[Path, ...], str | None]:
+    """Return all files of a recording, and as a fault those that metadata.yaml does not name.
+
+    They are numbered as the named ones; other files may belong to other recordings, unless no
+    named one is there.
     """
 
     def form(path: Path) -> str:
         return re.sub(r'\d+', '0', path.name.removesuffix(ZSTD_SUFFIX))
 
-    forms = {form(path) for path in files}
-    named = {path.name.removesuffix(ZSTD_SUFFIX) for path in files}
+    forms = {form(path) for path in named}
+    names = {path.name.removesuffix(ZSTD_SUFFIX) for path in named}
+    is_renamed = not any(path.is_file() for path in named)
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), reverse=True):  # a plain file replaces its packed one
         name = path.name.removesuffix(ZSTD_SUFFIX)
-        if _is_bag_file(path) and form(path) in forms and name not in named:
+        if _is_bag_file(path) and (is_renamed or form(path) in forms) and name not in names:
             found[name] = path
-    return list(found.values())
+    if not found:
+        return named, None
+    if is_renamed:
+        files = tuple(sorted(found.values(), key=_natural))
+        there = ', '.join(path.name for path in files[:3]) + (', ...' if len(files) > 3 else '')
+        return files, (
+            f'metadata.yaml names {named[0].name}, which is missing; {there} beside it was read'
+        )
+    files = tuple(sorted((*named, *found.values()), key=_natural))
+    return files, f'metadata.yaml names {len(named)} of {len(files)} files; all were read'
 
 
-def _topics_of(files: list[Path]) -> tuple[Topic, ...]:
-    """Return the topics of files, with the messages counted in the files themselves."""
+@dataclass(frozen=True)
+class _Contents:
+    """Topics of files, with the messages counted in the files themselves, and their times."""
+
+    topics: tuple[Topic, ...]
+    spans: Mapping[Path, Span]
+
+
+def _contents(files: list[Path]) -> _Contents:
     counts: dict[tuple[str, str], int] = {}
+    spans: dict[Path, Span] = {}
     for path in files:
         with plain_file(path) as (plain, _):
             try:
                 with Bag(plain) as bag:
                     found = [(topic.name, topic.message_type, topic.count) for topic in bag.topics]
+                    if bag.span_ns is not None:
+                        spans[path] = bag.span_ns
             except BagError:
+                if plain.suffix == ROS1_SUFFIX:
+                    raise  # without its index nothing can be read
                 found = [(item.topic, item.message_type, 1) for item in salvage(plain)]
         for name, message_type, count in found:
             counts[name, message_type] = counts.get((name, message_type), 0) + count
-    return tuple(Topic(*key, count) for key, count in counts.items())
+    return _Contents(tuple(Topic(*key, count) for key, count in counts.items()), spans)
 
 
 def _is_bag_file(path: Path) -> bool:
-    return path.name.removesuffix(ZSTD_SUFFIX).endswith(('.mcap', '.db3'))
+    is_hidden = path.name.startswith('.')  # such as ._bag_0.mcap, which macOS writes
+    return not is_hidden and path.name.removesuffix(ZSTD_SUFFIX).endswith(SUFFIXES)
 
 
 def _natural(path: Path) -> list[Any]:

@@ -92,7 +92,9 @@ def _messages(
                 schemas[struct.unpack_from('<H', body)[0]] = _text(body, 2)
             elif kind == _CHANNEL:
                 number, schema = struct.unpack_from('<HH', body)
-                channels[number] = (_text(body, 4), full_type(schemas.get(schema, '')))
+                topic = _text(body, 4)
+                if _text(body, 8 + len(topic.encode())) == 'cdr':
+                    channels[number] = (topic, full_type(schemas.get(schema, '')))
             elif kind == _MESSAGE:
                 number, _, time_ns, _ = struct.unpack_from('<HIQQ', body)
                 if number in channels:

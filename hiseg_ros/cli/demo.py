@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import FOREVER, add_pace
 from hiseg_ros.errors import BagError, CheckpointError, ConfigError
 from hiseg_ros.inference.open_model import shipped_file
 
 if TYPE_CHECKING:
+    from hiseg_ros.bags.cameras import Camera
+    from hiseg_ros.bags.recording import Recording
     from hiseg_ros.ros.harness.live_run import Progress
 
 RESULTS = ('overlay.mp4', 'summary.json')
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'bag',
         type=Path,
         nargs='?',
-        help='rosbag2 to replay: a folder, or one .mcap or .db3 file (default: a drawn drive)',
+        help='bag to replay: a folder, or one .mcap, .db3 or .bag file (default: a drawn drive)',
     )
     parser.add_argument(
         '--output',
@@ -44,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--model', type=Path, metavar='FILE', help='model file (default: the shipped network)'
     )
-    parser.add_argument('--topic', help="image topic of the bag (default: the bag's first)")
+    parser.add_argument(
+        '--topic', help='image topic of the bag (default: the first with colour images)'
+    )
     parser.add_argument(
         '--seconds',
         type=positive,
@@ -57,37 +62,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Run the demo and print its metrics."""
+def run(options: argparse.Namespace) -> int:
+    """Run the demo and print its metrics; return 0, or 3 where the bag is damaged."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
     model = options.model or shipped_file('auto', options.device, 'auto')
     check_needs(model)
     output = prepare(options.output)
 
-    from hiseg_ros.bags.bag import Bag
-    from hiseg_ros.bags.camera_topic import choose_image_topic
+    from hiseg_ros.bags.cameras import choose_from
+    from hiseg_ros.bags.recording import open_recording
     from hiseg_ros.cli.shared.drawn_drive import drawn_drive
 
     bag_path = options.bag or drawn_drive(options.seconds)
-    with Bag(bag_path) as bag:
-        camera, others = choose_image_topic(bag, options.topic)
-        frames = camera.count
-        if options.seconds and bag.duration_s:
-            frames = min(frames, round(frames * options.seconds / bag.duration_s))
+    recording = open_recording(bag_path)
+    choice = choose_from([recording], [options.topic] if options.topic else []).only_best()
+    camera = choice.best
+    frames = _count(options, recording, camera)
     times = {1: '', FOREVER: ', until Ctrl-C'}.get(options.loop, f', {options.loop} times')
-    print(f'Replaying {camera.name} of {bag_path} ({frames} images{times}).')
-    if others:
-        names = ', '.join(topic.name for topic in others)
-        print(f'Not replayed: {names}; choose another camera with --topic.')
-    summary = replay(options, bag_path, output, model, frames)
+    print(f'Replaying {camera.topic} of {bag_path} ({frames} images{times}).')
+    if text := choice.left_out_text():
+        print(text)
+    summary = replay(options, recording, camera, output, model, frames)
     with (output / 'summary.json').open('w') as file:
         json.dump(summary, file, indent=2)
         file.write('\n')
 
+    from hiseg_ros.cli.play import restamped_text
     from hiseg_ros.replay.summary import table
 
     print(table(summary))
+    if not summary['is_one_clock']:
+        print('Stamps and recording times are of two clocks: latency counts from the image.')
+    if summary['restamped']:
+        print(restamped_text(summary['restamped']))
     print(f'Video, {summary["pictures"]} images, summary.json and the recording: {output}')
+    return tell_damages(summary['damages'])
+
+
+def _count(options: argparse.Namespace, recording: Recording, camera: Camera) -> int:
+    """Return the number of images that are to be replayed in one round."""
+    from hiseg_ros.bags.cameras import companions
+    from hiseg_ros.bags.message_stream import MessageStream
+    from hiseg_ros.cli.play import until
+
+    if not options.seconds:
+        return camera.count
+    topics = [camera.topic, *(topic.name for topic in companions(recording.topics, camera))]
+    messages = (message.raw for message in MessageStream([recording], topics))
+    return sum(message.topic == camera.topic for message in until(messages, options.seconds))
 
 
 def check_needs(model: Path) -> None:
@@ -139,30 +161,32 @@ def prepare(output: Path) -> Path:
 
 
 def replay(
-    options: argparse.Namespace, bag_path: Path, output: Path, model: Path, frames: int
+    options: argparse.Namespace,
+    source: Recording,
+    camera: Camera,
+    output: Path,
+    model: Path,
+    frames: int,
 ) -> dict[str, Any]:
     """Replay, record and write video and images; return the summary."""
     from tqdm import tqdm
 
-    from hiseg_ros.bags.bag import Bag
-    from hiseg_ros.bags.camera_topic import choose_image_topic, companions
+    from hiseg_ros.bags.cameras import companions
     from hiseg_ros.cli.play import published_topic
     from hiseg_ros.replay.summary import read_run, summarize
     from hiseg_ros.reports.demo import write_images, write_video
     from hiseg_ros.ros.harness.live_run import LivePlan, run_live
 
-    with Bag(bag_path) as bag:
-        camera, _ = choose_image_topic(bag, options.topic)
-        further = [t.name for t in companions(bag, camera) if t.is_image]
-    player = [sys.executable, '-m', 'hiseg_ros.cli.play', str(bag_path)]
-    player += ['--topic', camera.name, '--rate', str(options.rate)]
+    further = [t.name for t in companions(source.topics, camera) if t.is_image]
+    player = [sys.executable, '-m', 'hiseg_ros.cli.play', str(source.path)]
+    player += ['--topic', camera.topic, '--rate', str(options.rate)]
     player += ['--loop'] if options.loop == FOREVER else ['--loop', str(options.loop)]
     if options.seconds:
         player += ['--seconds', str(options.seconds)]
     recording = output / 'recording'
     plan = LivePlan(
         player=player,
-        camera_topic=published_topic(camera),
+        camera_topic=published_topic(source.topic(camera.topic)),
         further_topics=further,
         recording=recording,
         logs=output / 'logs',
@@ -199,8 +223,8 @@ def replay(
     images = write_images(recording, recorded, output, count=IMAGES)
     return {
         **summary,
-        'bag': str(bag_path),
-        'topic': camera.name,
+        'bag': str(source.path),
+        'topic': camera.topic,
         'rate_factor': options.rate,
         'simulated_clock': options.clock,
         'rounds': live.rounds,
@@ -208,4 +232,6 @@ def replay(
         'model': str(model),
         'video_frames': video_frames,
         'pictures': len(images),
+        'damages': list(live.damages),
+        'restamped': live.restamped,
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.labelled_sets import (
     check_label_ids,
     dataset_of,
@@ -19,10 +20,12 @@ from hiseg_ros.cli.shared.labelled_sets import (
     samples_of,
 )
 from hiseg_ros.datasets.registry import Measure, dataset_entry, names_measured_by
-from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.errors import BagError, ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from hiseg_ros.bags.pairing import Place
+    from hiseg_ros.bags.message_stream import StreamMessage
+    from hiseg_ros.bags.recording import Recording
+    from hiseg_ros.taxonomy import Taxonomy
 
 RECORDING = 'recording'
 """In place of a dataset: a bag with published labels and the ground truth of its images."""
@@ -87,8 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure, print the scores and write the files."""
+def run(options: argparse.Namespace) -> int:
+    """Measure, print the scores and write the files; return 0, or 3 where a bag is damaged."""
     from hiseg_ros.evaluation.report import Report, write_report
     from hiseg_ros.evaluation.scores_json import as_json
 
@@ -110,6 +113,7 @@ def run(options: argparse.Namespace) -> None:
         options.json.write_text(text + '\n')
     if options.report:
         write_report(report, options.report)
+    return tell_damages(report.scores.get('damages', ()), on_stderr=True)
 
 
 def _measured(options: argparse.Namespace) -> Any:
@@ -164,16 +168,20 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     from hiseg_ros.evaluation.album import PixelAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_pixels
+    from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
+    watch = TrainIdWatch(mapping)
 
     def pairs() -> Iterator[tuple[Any, NDArray[np.uint8]]]:
         for sample in samples_of(dataset, options, names):
             check_label_ids(sample.name, sample.label_ids, mapping)
+            watch.add(sample.label_ids)
             yield sample.image, sample.label_ids
+        watch.finish()
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     report = _report(options, engine, evaluate_pixels(engine, pairs(), mapping, keep))
@@ -201,71 +209,64 @@ def _signs(options: argparse.Namespace) -> Any:
     return replace(report, worst=album.book.worst(), best=album.book.best())
 
 
-def _one_byte(ids: NDArray[Any], topic: str) -> NDArray[np.uint8]:
-    if ids.ndim != 2 or ids.max(initial=0) > 255:
-        raise BagError(
-            f'An image of {topic} has shape {ids.shape} and values up to {ids.max(initial=0)}; '
-            'expected one channel of ids from 0 to 255.'
-        )
-    return ids.astype(np.uint8)
-
-
-def _places(path: Path, topic: str) -> list[Place]:
-    """Return the stamps and recording times of a topic."""
-    from hiseg_ros.bags.bag import Bag
-    from hiseg_ros.bags.pairing import Place
-    from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
-
-    with Bag(path) as bag:
-        bag.topic(topic)
-        return [
-            Place(
-                read_stamp_ns(message.data) if is_plain_cdr(message.data) else None,
-                message.time_ns,
-                hash(message.data),
-            )
-            for message in bag.raw([topic])
-        ]
-
-
 def _recording(options: argparse.Namespace) -> Any:
     """Measure the labels in a recording of the node."""
     from tqdm import tqdm
 
-    from hiseg_ros.bags.bag import read_images, read_taxonomy
-    from hiseg_ros.bags.pairing import pair
+    from hiseg_ros.bags.bag import IMAGE_TYPES
+    from hiseg_ros.bags.message_stream import MessageStream
+    from hiseg_ros.bags.pairing import Place, pair
+    from hiseg_ros.bags.recording import open_recording
+    from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
     from hiseg_ros.evaluation.pixels import NodeScores
     from hiseg_ros.evaluation.report import Report
+    from hiseg_ros.evaluation.train_ids import TrainIdWatch
     from hiseg_ros.taxonomy import load_mapping
 
-    taxonomy = read_taxonomy(options.root)
-    mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
-    places = [_places(options.root, t) for t in (options.labels_topic, options.ground_truth)]
-    pairing = pair(places[0], places[1])
-    scores, frames = NodeScores(mapping, taxonomy), 0
-    wanted = set(pairing.truth_of.values())
-    truth = {
-        number: ids
-        for number, (_, ids) in enumerate(read_images(options.root, options.ground_truth))
-        if number in wanted
-    }
-    labels_of = read_images(options.root, options.labels_topic)
-    for number, (_, labels) in enumerate(tqdm(labels_of, 'evaluating', unit='frame')):
-        if number in pairing.truth_of and (not options.limit or frames < options.limit):
-            scores.add(
-                _one_byte(truth[pairing.truth_of[number]], options.ground_truth),
-                _one_byte(labels, options.labels_topic),
+    recording = open_recording(options.root)
+    topics = (options.labels_topic, options.ground_truth)
+    for name in topics:
+        if not recording.topic(name).is_image:
+            raise BagError(
+                f'Topic {name} of {options.root} has the type '
+                f'{recording.topic(name).message_type}; expected one of '
+                f'{", ".join(IMAGE_TYPES)}: choose an image topic.'
             )
-            frames += 1
+    taxonomy = _recorded_taxonomy(recording)
+    mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
+    places: dict[str, list[Place]] = {name: [] for name in topics}
+    first = MessageStream([recording], topics)
+    for message in first:
+        data = message.raw.data
+        stamp_ns = read_stamp_ns(data) if is_plain_cdr(data) else None
+        places[message.raw.topic].append(Place(stamp_ns, message.raw.time_ns, hash(data)))
+    pairing = pair(places[options.labels_topic], places[options.ground_truth])
+    damages = [str(damage) for damage in first.damages]
+    scores, frames, watch = NodeScores(mapping, taxonomy), 0, TrainIdWatch(mapping)
+    wanted = set(pairing.truth_of.values())
+    truth: dict[int, NDArray[np.uint8] | None] = {}
+    for number, message in enumerate(MessageStream([recording], [options.ground_truth])):
+        if number in wanted:
+            truth[number] = _ids(message, damages)
+    labels_of = MessageStream([recording], [options.labels_topic])
+    for number, message in enumerate(tqdm(labels_of, 'evaluating', unit='frame')):
+        if number in pairing.truth_of and (not options.limit or frames < options.limit):
+            true_ids, labels = truth[pairing.truth_of[number]], _ids(message, damages)
+            if true_ids is not None and labels is not None:
+                watch.add(true_ids)
+                scores.add(true_ids, labels)
+                frames += 1
+    watch.finish()
     if not frames:
+        why = f' ({damages[0]})' if damages else ''
         raise BagError(
             f'No image of {options.labels_topic} in {options.root} has the stamp of one of the '
-            f'{len(places[1])} images of {options.ground_truth}, or stamps and recording times do '
-            'not tell which; expected the same stamps.'
+            f'{len(places[options.ground_truth])} images of {options.ground_truth}, or stamps and '
+            f'recording times do not tell which{why}; expected the same stamps.'
         )
     facts = {
         'recording': options.root.name,
-        'frames': f'{frames} of {len(places[1])} with ground truth',
+        'frames': f'{frames} of {len(places[options.ground_truth])} with ground truth',
         'taxonomy': f'{taxonomy.name} {taxonomy.version}',
     }
     if pairing.by_time:
@@ -275,9 +276,45 @@ def _recording(options: argparse.Namespace) -> Any:
         facts,
         {
             'frames': frames,
-            'ground_truth_frames': len(places[1]),
+            'ground_truth_frames': len(places[options.ground_truth]),
             **({'paired_by_time': len(pairing.by_time)} if pairing.by_time else {}),
             **scores.summary(),
             'hierarchy': scores.hierarchy(),
+            **({'damages': damages} if damages else {}),
         },
+    )
+
+
+def _ids(message: StreamMessage, damages: list[str]) -> NDArray[np.uint8] | None:
+    """Return the label ids of a message; of a damaged one note that and return None.
+
+    Raises:
+        BagError: It is a whole image, but none of label ids.
+    """
+    from hiseg_ros.images.image_message import values_of
+    from hiseg_ros.replay.truth import one_byte
+
+    try:
+        values = values_of(message.decode())
+    except ImageError as error:
+        damages.append(str(message.damage(str(error))))
+        return None
+    return one_byte(values, message.raw.topic)
+
+
+def _recorded_taxonomy(recording: Recording) -> Taxonomy:
+    """Return the label tree that the recorded node published.
+
+    Raises:
+        BagError: The recording has none.
+    """
+    from hiseg_ros.bags.message_stream import MessageStream
+    from hiseg_ros.messages.codec import decode_taxonomy
+
+    topic = recording.topic('/segmentation/taxonomy')
+    for message in MessageStream([recording], [topic.name]):
+        return decode_taxonomy(message.decode())
+    raise BagError(
+        f'The recording {recording.path} has no message on {topic.name}; expected the latched '
+        'label tree of the node: record from before the first frame on.'
     )

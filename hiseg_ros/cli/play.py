@@ -8,15 +8,18 @@ import argparse
 import itertools
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiseg_ros.bags.bag import Bag, Topic
-from hiseg_ros.bags.camera_topic import choose_image_topic, companions
+from hiseg_ros.bags.bag import Topic
+from hiseg_ros.bags.cameras import choose_from, companions
 from hiseg_ros.bags.footage import CAMERA_TOPIC
+from hiseg_ros.bags.message_stream import Damage, MessageStream
 from hiseg_ros.bags.raw_message import RawMessage
+from hiseg_ros.bags.recording import Recording, open_recording
+from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import add_pace, repeated
 from hiseg_ros.errors import BagError
@@ -29,8 +32,8 @@ CAMERA_INFO_TOPIC = f'{CAMERA_TOPIC.rpartition("/")[0]}/camera_info'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('bag', type=Path, help='rosbag2: a folder, or one .mcap or .db3 file')
-    parser.add_argument('--topic', help='image topic (default: the first in the bag)')
+    parser.add_argument('bag', type=Path, help='bag: a folder, or one .mcap, .db3 or .bag file')
+    parser.add_argument('--topic', help='image topic (default: the first with colour images)')
     add_pace(parser)
     parser.add_argument(
         '--seconds', type=positive, metavar='S', help='replay only the first S seconds'
@@ -83,17 +86,21 @@ def until(messages: Iterator[RawMessage], seconds: float | None) -> Iterator[Raw
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Replay until the end or until asked to stop."""
-    with Bag(options.bag) as bag:
-        camera, _ = choose_image_topic(bag, options.topic)
-        topics = {topic.name: topic for topic in (camera, *companions(bag, camera))}
-        names = {name: live_name(topic, camera) for name, topic in topics.items()}
-        if options.list:
-            for name, topic in topics.items():
-                print(f'{name} -> {names[name]} ({topic.message_type}, {topic.count} messages)')
-            return
-        _play(options, bag, camera, topics, names)
+def run(options: argparse.Namespace) -> int:
+    """Replay until the end or until asked to stop; return 0, or 3 where the bag is damaged."""
+    recording = open_recording(options.bag)
+    choice = choose_from([recording], [options.topic] if options.topic else []).only_best()
+    camera = recording.topic(choice.best.topic)
+    followers = companions(recording.topics, choice.best)
+    topics = {topic.name: topic for topic in (camera, *followers)}
+    names = {name: live_name(topic, camera) for name, topic in topics.items()}
+    if options.list:
+        for name, topic in topics.items():
+            print(f'{name} -> {names[name]} ({topic.message_type}, {topic.count} messages)')
+        return 0
+    if not options.child and (text := choice.left_out_text()):
+        print(text, flush=True)
+    return _play(options, recording, camera, topics, names)
 
 
 def live_name(topic: Topic, camera: Topic) -> str:
@@ -105,23 +112,35 @@ def live_name(topic: Topic, camera: Topic) -> str:
 
 def _play(
     options: argparse.Namespace,
-    bag: Bag,
+    recording: Recording,
     camera: Topic,
     topics: Mapping[str, Topic],
     names: Mapping[str, str],
-) -> None:
+) -> int:
     from hiseg_ros.ros.harness.bag_player import Subscribers, Track
     from hiseg_ros.ros.harness.child_process import stop_requested
     from hiseg_ros.ros.harness.playback import PlayPlan, play_bag
 
+    damages: list[Damage] = []
+
     def messages() -> Iterator[RawMessage]:
-        return until(bag.raw(topics), options.seconds)
+        stream = MessageStream([recording], topics)
+        yield from until((message.raw for message in stream), options.seconds)
+        damages.extend(stream.damages)
 
     first = next(messages(), None)
     if first is None:
-        raise BagError(f'The bag {bag.path} holds no message of {camera.name}; expected some.')
+        raise BagError(
+            f'The bag {recording.path} holds no message of {camera.name}; expected some.'
+        )
     stop = stop_requested() if options.child else stop_on_signal()
-    tell = tell_parent if options.child else tell_user
+
+    def tell(event: str, played: Played) -> None:
+        if options.child:
+            tell_parent(event, played, damages)
+        else:
+            tell_user(event, played)
+
     plan = PlayPlan(
         camera.name,
         {name: Track(names[name], topic.message_type) for name, topic in topics.items()},
@@ -133,6 +152,7 @@ def _play(
         stays=options.child,
     )
     play_bag((messages() for _ in repeated(options.loop)), plan, stop, tell)
+    return 0 if options.child else tell_damages(damages)
 
 
 def stop_on_signal() -> threading.Event:
@@ -143,11 +163,20 @@ def stop_on_signal() -> threading.Event:
     return stop
 
 
-def tell_parent(event: str, played: Played) -> None:
-    """Report an event to the parent process as a line of JSON."""
+def tell_parent(event: str, played: Played, damages: Iterable[Damage] = ()) -> None:
+    """Report an event to the parent process as a line of JSON, the damages at the end."""
     from hiseg_ros.ros.harness.child_process import report
 
-    report(event, **asdict(played))
+    more = {'damages': list(dict.fromkeys(map(str, damages)))} if event == 'played' else {}
+    report(event, **asdict(played), **more)
+
+
+def restamped_text(count: int) -> str:
+    """Return a sentence on images that were restamped under a simulated clock."""
+    return (
+        f'{count} images had a stamp that does not go on from the one before (zero, repeated, '
+        'earlier): they got their recording time.'
+    )
 
 
 def tell_user(event: str, played: Played) -> None:
@@ -157,6 +186,8 @@ def tell_user(event: str, played: Played) -> None:
     elif event == 'played':
         times = 'once' if played.rounds == 1 else f'{played.rounds} times'
         print(f'Replayed {times}, {played.frames} images in all.', flush=True)
+        if played.restamped:
+            print(restamped_text(played.restamped), flush=True)
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hiseg_ros.datasets.registry import Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.images.file import visible
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.webp')
 
@@ -100,7 +101,9 @@ def _images(folder: Path, count: int) -> list[Path]:
     """Return up to `count` image files, spread evenly over a folder."""
     if not folder.is_dir():
         raise ConfigError(f'--calibration {folder} is not a folder; expected one with images.')
-    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(
+        path for path in visible(folder.rglob('*')) if path.suffix.lower() in IMAGE_SUFFIXES
+    )
     if count < 2 or len(files) < 2:
         raise ConfigError(
             f'--calibration {folder} has {len(files)} images, and --images is {count}; expected '

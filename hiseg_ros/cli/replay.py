@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hiseg_ros import __version__
+from hiseg_ros.cli.shared.damages import DAMAGED
+from hiseg_ros.cli.shared.numbers import bit_depth
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.images.bit_depth import BitDepth
 
 PARTS = ('camera', 'levels', 'overlay', 'probabilities')
-
-DAMAGED = 3
-"""Exit code where a recording is damaged and everything readable was replayed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs='+',
         metavar='BAG',
-        help='rosbag2: a folder, or one .mcap or .db3 file; several are merged by time',
+        help='bag: a folder, or one .mcap, .db3 or .bag file; several are merged by time',
     )
     parser.add_argument(
         '--output',
@@ -71,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: %(default)s)',
     )
     parser.add_argument(
+        '--bit-depth',
+        type=bit_depth,
+        metavar='BITS',
+        help="bits of the sensor, 8 to 16, whose images have 16-bit samples, or 'auto' "
+        '(default: measured)',
+    )
+    parser.add_argument(
         '--omit',
         action='append',
         default=[],
@@ -96,18 +105,14 @@ def run(options: argparse.Namespace) -> int:
             '--mapping is given without ground truth; expected --ground-truth or --labels too.'
         )
 
-    from hiseg_ros.bags.camera_content import first_encodings
-    from hiseg_ros.bags.cameras import choose_cameras
+    from hiseg_ros.bags.cameras import choose_from
     from hiseg_ros.bags.recording import open_recording
 
     recordings = [open_recording(path) for path in options.bags]
-    topics = [topic for recording in recordings for topic in recording.topics]
-    encodings = {} if options.topic else first_encodings(recordings)
-    cameras = choose_cameras(topics, options.topic, options.ground_truth, encodings)
-    taken = {options.ground_truth, *(camera.topic for camera in cameras)}
-    left = [topic for topic in encodings if topic not in taken]
-    if left:
-        print(f'Not replayed: {", ".join(left)}; choose topics with --topic.')
+    choice = choose_from(recordings, options.topic, options.ground_truth)
+    cameras = choice.cameras
+    if choice.left_out:
+        print(choice.left_out_text())
     if len(cameras) > 1 and options.mapping:
         names = ', '.join(camera.topic for camera in cameras)
         raise ConfigError(
@@ -152,7 +157,15 @@ def _replay(
         truth = TruthTopic(recordings, options.ground_truth, cameras[0].topic)
     elif options.labels:
         truth = TruthFolder(options.labels, frames)
-    plan = ReplayPlan(recordings, cameras, truth, mapping, frozenset(options.omit), facts=facts)
+    plan = ReplayPlan(
+        recordings,
+        cameras,
+        truth,
+        mapping,
+        frozenset(options.omit),
+        options.bit_depth,
+        facts=facts,
+    )
     replay = Replay(engine, plan, folder)
     for camera in cameras:
         print(f'{camera.topic} -> {camera.node} ({camera.count} images)')
@@ -194,6 +207,7 @@ def _facts(
         'labels_sha256': folder_digest(options.labels) if options.labels else None,
         'mapping': None if mapping is None else mapping_facts(mapping),
         'omit': sorted(set(options.omit)),
+        **({'bit_depth': options.bit_depth} if options.bit_depth else {}),
     }
 
 
@@ -208,6 +222,8 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
         write_report(output)
     for camera in metrics['cameras']:
         print(f'{camera["topic"]}: {camera["frames"]} frames, {_quality(camera)}')
+        if depth := camera.get('bit_depth'):
+            print(f'{camera["topic"]}: {_depth(**depth)}')
     for live in metrics.get('live') or ():
         late = live['latency_ms' if live['is_one_clock'] else 'behind_image_ms']
         print(
@@ -240,6 +256,12 @@ def _report(metrics: dict[str, Any], output: Path) -> int:
     if metrics['damages'] > 10:
         print(f'... and {metrics["damages"] - 10} more, see metrics.json.')
     return DAMAGED if metrics['damages'] else 0
+
+
+def _depth(bits: int, measured: bool, largest: int) -> str:
+    depth = BitDepth(None if measured else bits)
+    depth.shift_of(np.array([largest], np.uint16))
+    return depth.text()
 
 
 def _quality(camera: dict[str, Any]) -> str:

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.errors import BagError, ConfigError
 
 if TYPE_CHECKING:
     from hiseg_ros.reports.label_video import Footage
     from hiseg_ros.viewer.cameras import SeenCamera
-
-DAMAGED = 3
-"""Exit code where the recording is damaged and everything readable is in the video."""
 
 MAX_ROWS = 2160
 
@@ -92,13 +90,19 @@ def run(options: argparse.Namespace) -> int:
     with tqdm(
         total=known.frames, unit='frame', desc='writing the video', dynamic_ncols=True
     ) as bar:
+        notes: list[str] = []
         frames, damages = write_label_video(
-            options.output, footage, style, on_frame=lambda: bar.update(), known=known
+            options.output,
+            footage,
+            style,
+            on_frame=lambda: bar.update(),
+            known=known,
+            on_note=notes.append,
         )
+    for note in notes:
+        print(note)
     print(f'{frames} frames at {known.rate_hz:.1f} Hz: {options.output}')
-    for damage in damages[:10]:
-        print(f'Damage in {damage}')
-    return DAMAGED if damages else 0
+    return tell_damages(damages)
 
 
 def find_footage(path: Path, topic: str | None) -> Footage:

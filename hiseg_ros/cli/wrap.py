@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='LABEL=NODE',
-        help='node of the taxonomy for a label, may be repeated (default: by the mapping)',
+        help="node of the taxonomy for a label, or for 'unlabeled', may be repeated (default: by "
+        'the mapping; the root for channels without a label)',
     )
     meaning.add_argument(
         '--softmax',

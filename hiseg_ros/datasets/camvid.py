@@ -10,6 +10,7 @@ from pathlib import Path
 from hiseg_ros.datasets.file_checks import check_names
 from hiseg_ros.datasets.paired_files import Pair, PairedFiles
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import in_any_form
 
 LARGEST_ID = 11
 
@@ -54,7 +55,7 @@ class CamVid(PairedFiles):
                 'images/ and labels/.'
             )
         pairs: list[Pair] = []
-        for number, line in enumerate(listing.read_text('utf-8', 'replace').splitlines(), 1):
+        for number, line in enumerate(listing.read_text('utf-8-sig', 'replace').splitlines(), 1):
             parts = line.split()
             if len(parts) != 2:
                 raise DatasetError(
@@ -62,7 +63,8 @@ class CamVid(PairedFiles):
                 )
             name = Path(parts[0]).name
             if (not keep or name.startswith(keep)) and not name.startswith(leave):
-                pairs.append(Pair(Path(name).stem, root / parts[0], root / parts[1]))
+                files = [in_any_form(root / part) for part in parts]
+                pairs.append(Pair(Path(name).stem, *files))
         if not pairs:
             raise DatasetError(
                 f'{listing} leaves no image with drives={list(keep)} and '

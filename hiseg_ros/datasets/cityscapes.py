@@ -10,6 +10,7 @@ from pathlib import Path
 from hiseg_ros.datasets.file_checks import check_names
 from hiseg_ros.datasets.paired_files import PairedFiles, pair_files
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import visible
 
 LARGEST_ID = 33
 """Largest labelId. License plates have the id -1 and are not in the label files: the tool that
@@ -65,7 +66,7 @@ class Cityscapes(PairedFiles):
                 )
         # Of both folders, so that a city without images or without labels is noticed.
         halves = [root / 'leftImg8bit' / split, root / truth / split]
-        there = sorted({path.name for half in halves for path in half.iterdir()})
+        there = sorted({path.name for half in halves for path in visible(half.iterdir())})
         unknown = sorted(set(keep + leave) - set(there))
         if unknown:
             raise DatasetError(

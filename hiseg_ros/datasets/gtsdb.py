@@ -16,6 +16,7 @@ from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.datasets.sign_boxes import box_label_ids, read_boxes
 from hiseg_ros.datasets.sign_types import OUTSIDE_ALL_BOXES, TYPE_COUNT
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import visible
 from hiseg_ros.types import UNLABELED, ImageSize
 
 TEST_NUMBERS = range(600, 900)
@@ -91,8 +92,12 @@ class Gtsdb:
     def _image_files(self) -> dict[str, Path]:
         """Return the images by number as written, the publisher's format first."""
         found = [
-            *self.root.glob('*.ppm'),
-            *(path for path in self.root.glob('images/*') if path.suffix in IMAGE_ENDINGS),
+            *visible(self.root.glob('*.ppm')),
+            *(
+                path
+                for path in visible(self.root.glob('images/*'))
+                if path.suffix in IMAGE_ENDINGS
+            ),
         ]
         return {path.stem: path for path in reversed(found) if path.stem.isdecimal()}
 

@@ -59,6 +59,16 @@ def image_size(path: Path) -> ImageSize:
         return file.image_size(path)
 
 
+def is_turned(path: Path) -> bool:
+    """Return whether the EXIF orientation of an image turns it by a quarter.
+
+    Raises:
+        DatasetError: See the ImageError of `hiseg_ros.images.file.is_turned`.
+    """
+    with _dataset_fault():
+        return file.is_turned(path)
+
+
 @contextmanager
 def _dataset_fault() -> Iterator[None]:
     try:

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hiseg_ros.datasets.file_checks import check_each, spread
-from hiseg_ros.datasets.image_files import image_size
+from hiseg_ros.datasets.image_files import image_size, is_turned
 from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import visible
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,24 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
 
 
 def _by_stars(root: Path, pattern: str) -> dict[tuple[str, ...], Path]:
-    """Return the files that match a pattern, by the texts that its stars match."""
+    """Return the files that match a pattern, by the texts that its stars match.
+
+    Raises:
+        DatasetError: Two files differ only in the Unicode form of their names.
+    """
     shape = re.compile('([^/]*)'.join(re.escape(part) for part in pattern.split('*')))
-    found = {}
-    for path in root.glob(pattern):
+    found: dict[tuple[str, ...], Path] = {}
+    for path in visible(root.glob(pattern)):
         match = shape.fullmatch(path.relative_to(root).as_posix())
         if match:
-            found[match.groups()] = path
+            # Systems write the same accented name in two forms (NFC and NFD).
+            stars = tuple(unicodedata.normalize('NFC', star) for star in match.groups())
+            if stars in found:
+                raise DatasetError(
+                    f'{found[stars]} and {path} have the same name in two Unicode forms; expected '
+                    'one of them: remove the other.'
+                )
+            found[stars] = path
     return found
 
 
@@ -133,6 +146,12 @@ def _check(pair: Pair) -> None:
 
 
 def _differ(pair: Pair, labels: Sequence[int], image: Sequence[int]) -> str:
+    if tuple(labels) == tuple(image)[::-1] and is_turned(pair.image):
+        return (
+            f'{pair.labels} has size {tuple(labels)}; expected {tuple(image)}, since the EXIF '
+            f'orientation of {pair.image} turns the image by a quarter and the labels were drawn '
+            'on the unturned one: turn the label file as well, or remove the orientation.'
+        )
     return (
         f'{pair.labels} has size {tuple(labels)}; expected {tuple(image)} as its image '
         f'{pair.image}: take both from the same release.'

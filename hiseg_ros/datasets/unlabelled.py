@@ -12,6 +12,7 @@ from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import IMAGE_ENDINGS, image_size
 from hiseg_ros.datasets.sample import Sample, read_image
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import visible
 from hiseg_ros.types import UNLABELED
 
 
@@ -41,7 +42,9 @@ class UnlabelledImages:
         self.root = Path(root)
         self.mapping_name = mapping
         found = sorted(
-            path for path in self.root.glob(images) if path.suffix.lower() in IMAGE_ENDINGS
+            path
+            for path in visible(self.root.glob(images))
+            if path.suffix.lower() in IMAGE_ENDINGS
         )
         if not found:
             raise DatasetError(

@@ -14,6 +14,7 @@ from hiseg_ros.datasets.mixtures import RelativeBox, WeakLabels, weak_labels
 from hiseg_ros.datasets.open_images import Classes, read_boxes, read_tags
 from hiseg_ros.datasets.sample import Box, Sample, read_image
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.images.file import visible
 
 LABEL_SOURCES = ('both', 'boxes', 'tags')
 
@@ -144,7 +145,7 @@ def _images(root: Path, split: str) -> dict[str, Path]:
     files = {
         path.stem: path
         for folder in (f'{split}/*', f'{split}_?/*')
-        for path in root.glob(folder)
+        for path in visible(root.glob(folder))
         if path.suffix.lower() in IMAGE_ENDINGS
     }
     if not files:

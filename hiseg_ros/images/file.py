@@ -10,8 +10,10 @@ with a segmentation fault on a file name that is no valid text.
 from __future__ import annotations
 
 import io
+import logging
 import os
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,8 +24,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hiseg_ros.errors import ImageError, reason_of
+from hiseg_ros.images.bit_depth import BITS, BitDepth
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
 from hiseg_ros.types import ImageSize, RgbImage
+
+_log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 2**30
 """Largest image file."""
@@ -38,8 +43,42 @@ _ORIENTATION = 0x0112
 _TAIL_BYTES = 1 << 16
 
 
+def visible(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield paths but those of hidden files, such as ._x.png, which macOS writes beside x.png."""
+    return (path for path in paths if not path.name.startswith('.'))
+
+
+def in_any_form(path: Path) -> Path:
+    """Return a path, or that of the file whose name has another Unicode form (NFC, NFD)."""
+    if os.path.lexists(path):
+        return path
+    try:
+        beside = list(path.parent.iterdir())
+    except OSError:
+        return path
+    wanted = unicodedata.normalize('NFC', path.name)
+    return next((p for p in beside if unicodedata.normalize('NFC', p.name) == wanted), path)
+
+
+def is_turned(path: Path) -> bool:
+    """Return whether the EXIF orientation of an image turns it by a quarter.
+
+    Raises:
+        ImageError: The file is missing or no image, or claims too many pixels.
+    """
+    with _opened(path, 'readable image') as image:
+        return image.format in _TURNED and _is_quarter(image)
+
+
+def _is_quarter(image: Image.Image) -> bool:
+    return image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+
+
 def read_image(path: Path) -> RgbImage:
     """Read an image file, turned as its EXIF orientation says.
+
+    Of a PNG with 16 bits for each colour the bit depth is measured, and a depth of less than 16
+    is said in the log.
 
     Returns:
         (H, W, 3) uint8, red first.
@@ -54,12 +93,40 @@ def read_image(path: Path) -> RgbImage:
                 f'{path} is an image of mode {image.mode!r}; expected one byte a colour: '
                 'convert it.'
             )
+        if image.format == 'PNG' and _is_wide_color(image):
+            return _narrowed(path)
         turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
         return np.array(turned.convert('RGB'))
 
 
+def _is_wide_color(image: Image.Image) -> bool:
+    """Return whether an open PNG has 16 bits for each colour, of which Pillow takes the high 8."""
+    return ';16' in _packing(image) and image.mode in ('RGB', 'RGBA')
+
+
+def _packing(image: Image.Image) -> str:
+    """Return how the pixels of an open file are packed, in Pillow's words; '' if unknown."""
+    tiles = getattr(image, 'tile', None)
+    return str(tiles[0][3]) if tiles else ''
+
+
+def _narrowed(path: Path) -> RgbImage:
+    """Return a colour PNG of 16 bits as (H, W, 3) uint8, stretched by its measured depth."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:
+        raise ValueError('OpenCV gives no image')
+    depth = BitDepth()
+    rgb = depth.to_bytes(pixels[..., ::-1])
+    if depth.bits != BITS[-1]:
+        _log.warning('%s: %s', path, depth.text())
+    return np.ascontiguousarray(rgb)
+
+
 def read_ids(path: Path) -> NDArray[Any]:
     """Read the values of an image file as they are stored; a palette gives its indices.
+
+    Values of less than a byte are kept, too: 0 and 1 of a PNG with one bit, not 0 and 255.
 
     Returns:
         (H, W) or (H, W, channels), of the type that the file has.
@@ -69,7 +136,20 @@ def read_ids(path: Path) -> NDArray[Any]:
             pixels.
     """
     with _opened(path, 'readable label file', whole=True) as image:
-        return np.array(image)
+        return stored_values(image)
+
+
+def stored_values(image: Image.Image) -> NDArray[Any]:
+    """Return the values of an open image as they are stored, see `read_ids`.
+
+    Pillow stretches grey values of 2 and 4 bits to a byte.
+    """
+    packing = _packing(image)
+    values = np.array(image)
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    bits = {'L;2': 2, 'L;4': 4}.get(packing)
+    return values if bits is None else values // (255 // (2**bits - 1))
 
 
 def read_label_ids(path: Path) -> NDArray[np.uint8]:
@@ -102,7 +182,7 @@ def image_size(path: Path) -> ImageSize:
         width, height = image.size
         if not _ends_as_it_should(path, image):
             image.load()  # a file that looks cut short may only have something appended
-        if image.format in _TURNED and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8):
+        if image.format in _TURNED and _is_quarter(image):
             return width, height
         return height, width
 

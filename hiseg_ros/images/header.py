@@ -50,6 +50,8 @@ class ImageHeader:
     """Fewest bytes that an image of this size can be compressed to."""
     has_palette: bool = False
     """Whether its values are indices of a palette."""
+    sample_bits: int = 8
+    """Bits of one value: 1, 2, 4, 8 or 16."""
 
 
 def check_size(height: int, width: int, what: str) -> None:
@@ -202,7 +204,7 @@ def _png_header(name: bytes, data: bytes | memoryview, position: int, length: in
     width, height, depth, color_type = struct.unpack_from('>IIBB', data, position)
     row_bytes = width * _PNG_CHANNELS.get(color_type, 1) * depth // 8
     smallest = height * row_bytes // _LARGEST_DEFLATE_RATIO
-    return ImageHeader('PNG', height, width, color_type == 0, smallest, color_type == 3)
+    return ImageHeader('PNG', height, width, color_type == 0, smallest, color_type == 3, depth)
 
 
 def _no_png_header(size: int) -> ImageError:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hiseg_ros.errors import ImageError
+from hiseg_ros.images.bit_depth import BitDepth
+from hiseg_ros.images.file import stored_values
 from hiseg_ros.images.header import MAX_PIXELS, ImageHeader, check_claim, check_size
 from hiseg_ros.types import RgbImage
 
@@ -95,12 +97,19 @@ def _encodings() -> dict[str, Encoding]:
     }
 
 
+_ALIGNMENTS = (4, 8, 16, 32, 64, 128)
+"""Numbers that the rows of a plane are rounded up to a multiple of."""
+
 ENCODINGS = _encodings()
 """Encodings by their names in sensor_msgs/image_encodings."""
 
 
-def rgb_of(message: Any) -> RgbImage:
+def rgb_of(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs Image or CompressedImage.
+
+    Args:
+        message: The message.
+        depth: Bits of the camera's 16-bit samples; None measures those of this image alone.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous; not to be written to.
@@ -108,16 +117,17 @@ def rgb_of(message: Any) -> RgbImage:
     Raises:
         ImageError: See `decode_image` and `decode_compressed`.
     """
-    return decode_compressed(message) if hasattr(message, 'format') else decode_image(message)
+    decode = decode_compressed if hasattr(message, 'format') else decode_image
+    return decode(message, depth)
 
 
 def values_of(message: Any) -> Values:
     """Return the values of a label image, or of another sensor_msgs Image or CompressedImage.
 
     Returns:
-        (H, W) uint8 or uint16 of one channel with every value kept, of a palette PNG its indices,
-        as `read_ids` of a file; else (H, W, 3) uint8, red first; contiguous, not to be written
-        to.
+        (H, W) uint8 or uint16 of one channel with every value kept, of a PNG as `read_ids` of a
+        file: the indices of a palette, and values of less than a byte as they are stored; else
+        (H, W, 3) uint8, red first; contiguous, not to be written to.
 
     Raises:
         ImageError: See `decode_image` and `decode_compressed`.
@@ -126,7 +136,8 @@ def values_of(message: Any) -> Values:
         return _decompressed(message, keep_values=True)
     encoding, data, rows = _checked(message)
     if not encoding.is_gray:
-        return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+        samples = _samples(data, encoding, rows, message, BitDepth())
+        return _to_rgb(samples, encoding.conversion)
     order = '>' if message.is_bigendian else '<'
     values: NDArray[Any] = np.ndarray(
         (message.height, message.width),
@@ -137,11 +148,15 @@ def values_of(message: Any) -> Values:
     return np.ascontiguousarray(values, values.dtype.newbyteorder('='))
 
 
-def decode_image(message: Any) -> RgbImage:
+def decode_image(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs/msg/Image.
 
-    Of 16-bit samples the high byte is taken. The YUV encodings are BT.601 with limited range, as
-    in OpenCV and cv_bridge.
+    16-bit samples become bytes by their bit depth: of 16 bits the high byte is taken. The YUV
+    encodings are BT.601 with limited range, as in OpenCV and cv_bridge.
+
+    Args:
+        message: The message.
+        depth: Bits of the camera's 16-bit samples; None measures those of this image alone.
 
     Returns:
         (H, W, 3) uint8, red first, contiguous; for rgb8 without row padding a view of the
@@ -152,7 +167,8 @@ def decode_image(message: Any) -> RgbImage:
             even, the step is too small, or the data ends early.
     """
     encoding, data, rows = _checked(message)
-    return _to_rgb(_samples(data, encoding, rows, message), encoding.conversion)
+    samples = _samples(data, encoding, rows, message, depth or BitDepth())
+    return _to_rgb(samples, encoding.conversion)
 
 
 def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
@@ -197,7 +213,7 @@ def _checked(message: Any) -> tuple[Encoding, NDArray[np.uint8], int]:
     return encoding, data, rows
 
 
-def decode_compressed(message: Any) -> RgbImage:
+def decode_compressed(message: Any, depth: BitDepth | None = None) -> RgbImage:
     """Return the image of a sensor_msgs/msg/CompressedImage, a JPEG or PNG.
 
     The format string is read as image_transport reads it: 'bayer_rggb8; jpeg compressed ' is a
@@ -205,26 +221,34 @@ def decode_compressed(message: Any) -> RgbImage:
     says 'compressed bgr8' there. An EXIF orientation is ignored, since camera_info has none.
     Bytes that changed inside a JPEG without ending it early cannot be detected.
 
+    Args:
+        message: The message.
+        depth: Bits of the samples of the camera's 16-bit PNGs; None measures those of this image
+            alone.
+
     Returns:
         (H, W, 3) uint8, red first, contiguous.
 
     Raises:
         ImageError: The data is no JPEG or PNG, is cut off or damaged, or claims too many pixels.
     """
-    return _decompressed(message)
+    return _decompressed(message, depth)
 
 
-def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
+def _decompressed(
+    message: Any, depth: BitDepth | None = None, *, keep_values: bool = False
+) -> Any:
     """Return the RGB image, or with `keep_values` the values where there is one channel."""
     data = bytes_of(message.data)
     header = check_claim(data.data)
     origin, separator, compression = message.format.partition(';')
-    if keep_values and header.has_palette:
-        return _indices(data, header, message.format)
+    if keep_values and (header.has_palette or (header.is_gray and header.sample_bits < 8)):
+        return _stored(data, header, message.format)
     is_bayer = header.is_gray and origin.startswith('bayer_') and origin in ENCODINGS
     has_values = keep_values and header.is_gray and not is_bayer
     flags = cv2.IMREAD_GRAYSCALE if header.is_gray else cv2.IMREAD_COLOR
-    flags |= cv2.IMREAD_ANYDEPTH if has_values else 0
+    is_wide = header.sample_bits == 16
+    flags |= cv2.IMREAD_ANYDEPTH if has_values or is_wide else 0
     try:
         pixels = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -233,6 +257,8 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
         raise _undecodable(header.kind, len(data), message.format, 'OpenCV gives no image')
     if has_values:
         return pixels
+    if is_wide:
+        pixels = (depth or BitDepth()).to_bytes(pixels)
     image = cast(NDArray[np.uint8], pixels)
     if is_bayer and min(image.shape) >= 3:
         return _to_rgb(image, ENCODINGS[origin].conversion)
@@ -243,15 +269,18 @@ def _decompressed(message: Any, *, keep_values: bool = False) -> Any:
     return _to_rgb(image, cv2.COLOR_BGR2RGB)
 
 
-def _indices(data: NDArray[np.uint8], header: ImageHeader, format_field: str) -> Any:
-    """Return the indices of a palette PNG, (H, W) uint8; OpenCV would give its colours."""
+def _stored(data: NDArray[np.uint8], header: ImageHeader, format_field: str) -> Any:
+    """Return the values of a PNG as they are stored, (H, W) uint8.
+
+    OpenCV would give the colours of a palette, and stretch values of less than a byte.
+    """
     try:
         with Image.open(io.BytesIO(data.tobytes()), formats=('PNG',)) as image:
-            indices = np.array(image)
+            indices = stored_values(image)
     except Exception as error:  # damaged bytes make Pillow raise anything
         raise _undecodable(header.kind, len(data), format_field, str(error)) from error
     if indices.shape != (header.height, header.width) or indices.dtype != np.uint8:
-        raise _undecodable(header.kind, len(data), format_field, 'Pillow gives no indices')
+        raise _undecodable(header.kind, len(data), format_field, 'Pillow gives no values')
     return indices
 
 
@@ -260,20 +289,48 @@ def _is_color(encoding: str) -> bool:
 
 
 def _samples(
-    data: NDArray[np.uint8], encoding: Encoding, rows: int, message: Any
+    data: NDArray[np.uint8], encoding: Encoding, rows: int, message: Any, depth: BitDepth
 ) -> NDArray[np.uint8]:
-    """Return a view of one byte of each sample: (rows, W) or (rows, W, channels)."""
+    """Return one byte of each sample: (rows, W) or (rows, W, channels)."""
     size = encoding.sample_bytes
+    if size == 2:
+        wide: NDArray[Any] = np.ndarray(
+            (rows, message.width, encoding.channels),
+            np.dtype(f'{">" if message.is_bigendian else "<"}u2'),
+            buffer=data,
+            strides=(message.step, encoding.channels * size, size),
+        )
+        if depth.shift_of(wide) < 8:
+            narrow = depth.to_bytes(wide)
+            return narrow[:, :, 0] if encoding.channels == 1 else narrow
     # Of two bytes the high one: the first where the camera is big-endian.
     offset = 1 if size == 2 and not message.is_bigendian else 0
+    gap = _gap(data, message) if encoding.has_chroma_plane else 0
     samples: NDArray[np.uint8] = np.ndarray(
-        (rows, message.width, encoding.channels),
+        (rows + gap, message.width, encoding.channels),
         np.uint8,
         buffer=data,
         offset=offset,
         strides=(message.step, encoding.channels * size, size),
     )
+    if gap:
+        height = message.height
+        samples = np.concatenate([samples[:height], samples[height + gap :]])
     return samples[:, :, 0] if encoding.channels == 1 else samples
+
+
+def _gap(data: NDArray[np.uint8], message: Any) -> int:
+    """Return the number of rows between the planes of brightness and chroma.
+
+    Video decoders align the planes, 1080 rows to 1088; how far is told by the number of all rows.
+    """
+    height, step = message.height, message.step
+    total, rest = divmod(len(data), step)
+    for multiple in _ALIGNMENTS:
+        aligned = -(-height // multiple) * multiple
+        if not rest and aligned > height and total in (aligned * 3 // 2, aligned + height // 2):
+            return int(aligned - height)
+    return 0
 
 
 def _to_rgb(pixels: NDArray[np.uint8], conversion: int | None) -> RgbImage:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hiseg_ros.bags.cameras import Camera
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.replay.camera_metrics import CameraMetrics
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
@@ -15,9 +18,16 @@ from hiseg_ros.types import ImageSize
 class CameraTrack:
     """Counters and metrics of one camera."""
 
-    def __init__(self, camera: Camera, taxonomy: Taxonomy) -> None:
-        """Start at zero."""
+    def __init__(self, camera: Camera, taxonomy: Taxonomy, bit_depth: int | None = None) -> None:
+        """Start at zero.
+
+        Args:
+            camera: The camera.
+            taxonomy: Tree of the labels.
+            bit_depth: Bits of its 16-bit samples; None measures them.
+        """
         self.camera = camera
+        self.bit_depth = BitDepth(bit_depth)
         self.metrics = CameraMetrics(taxonomy)
         self.received = 0
         self.unreadable = 0
@@ -51,11 +61,20 @@ class CameraTrack:
             'frames': frames,
             'unreadable': self.unreadable,
             'image_size': None if size is None else {'height': size[0], 'width': size[1]},
+            **self._depth(),
             'first_stamp_ns': self.first_ns,
             'last_stamp_ns': self.last_ns,
             'rate_hz': round((frames - 1) * 1e9 / span, 3) if span and frames > 1 else None,
             **self.metrics.summary(),
         }
+
+    def _depth(self) -> dict[str, Any]:
+        """Return the bit depth of a camera with 16-bit samples, nothing of another."""
+        depth = self.bit_depth
+        if not depth.text():
+            return {}
+        about = {'bits': depth.bits, 'measured': depth.is_measured, 'largest': depth.largest}
+        return {'bit_depth': about}
 
     def state(self) -> dict[str, Any]:
         """Return the state that a resumed run starts from."""
@@ -65,6 +84,7 @@ class CameraTrack:
             'unreadable': self.unreadable,
             'image_size': self.image_size,
             'stamps_ns': [self.first_ns, self.last_ns],
+            'largest_sample': self.bit_depth.largest,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -74,3 +94,5 @@ class CameraTrack:
         size = state['image_size']
         self.image_size = None if size is None else (size[0], size[1])
         self.first_ns, self.last_ns = state['stamps_ns']
+        if largest := state.get('largest_sample', 0):  # earlier versions had none
+            self.bit_depth.shift_of(np.array([largest], np.uint16))

@@ -10,6 +10,7 @@ from typing import Any
 
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError
+from hiseg_ros.images.file import visible
 
 WHOLE_BYTES = 256 * 2**20
 """Files up to this size are hashed as a whole, larger ones by samples."""
@@ -68,6 +69,6 @@ def folder_digest(folder: Path) -> str:
         BagError: One cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.glob('*.png')):
+    for path in sorted(visible(folder.glob('*.png'))):
         digest.update(f'{path.name} {file_digest(path)}\n'.encode())
     return digest.hexdigest()

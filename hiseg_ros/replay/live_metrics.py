@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.replay.summary import rate_hz
+from hiseg_ros.replay.summary import MAX_LATENCY_MS, rate_hz
 
 MAX_PIECES = 120
 """Most pieces of time that the metrics over time are computed for."""
-
-MAX_LATENCY_MS = 60_000
-"""A median latency above this, or below zero, means that stamps and recording times come from two
-clocks."""
 
 STEPS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Possible lengths of a piece; those of recordings of more than five days are longer."""

@@ -44,6 +44,8 @@ class ReplayPlan:
     """Mapping of the ground truth's label ids."""
     omit: frozenset[str] = frozenset()
     """Kinds of messages to leave out, some of `frame_messages.PARTS`."""
+    bit_depth: int | None = None
+    """Bits of the 16-bit samples of all cameras; None measures those of each."""
     part_frames: int = PART_FRAMES
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The inputs as plain values, for metrics.json."""
@@ -60,7 +62,9 @@ class Replay:
         """
         self._engine, self._plan, self._folder = engine, plan, folder
         self._watch = Stopwatch()
-        self._tracks = [CameraTrack(camera, engine.taxonomy) for camera in plan.cameras]
+        self._tracks = [
+            CameraTrack(camera, engine.taxonomy, plan.bit_depth) for camera in plan.cameras
+        ]
         self._topics = [topic for one in plan.recordings for topic in one.topics]
         infos = {topic.name for topic in self._topics if topic.message_type == CAMERA_INFO}
         truth = plan.truth
@@ -139,7 +143,7 @@ class Replay:
         try:
             with self._watch.stage('decode'):
                 image = decode(message.raw, track.camera.message_type)
-                rgb = rgb_of(image)
+                rgb = rgb_of(image, track.bit_depth)
             with self._watch.stage('segment'):
                 segmentation = self._engine.segment(rgb)
         except ImageError as error:

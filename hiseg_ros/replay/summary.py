@@ -19,6 +19,11 @@ STAGES = ('queue', 'decode', 'preprocess', 'network', 'decision', 'messages', 'p
 """Stages that are summarised; fields of FrameStats with the suffix _ms."""
 
 
+MAX_LATENCY_MS = 60_000
+"""A median latency above this, or below zero, means that stamps and recording times come from two
+clocks."""
+
+
 @dataclass(frozen=True)
 class FrameRecord:
     """Stamp and arrival of one message."""
@@ -73,6 +78,23 @@ def read_run(path: Path, camera_topic: str, node: str = '/segmentation') -> Run:
     return Run(camera, labels_of, stats, image_size, counts)
 
 
+def latencies_ms(run: Run) -> tuple[dict[int, float], bool]:
+    """Return the latency of each label image in ms by stamp, and whether it counts from the stamp.
+
+    Where the stamps come from another clock than the recording times, it counts from the arrival
+    of the image at the recorder.
+    """
+    from_stamp = {r.stamp_ns: (r.received_ns - r.stamp_ns) / 1e6 for r in run.labels}
+    if not from_stamp or 0 <= float(np.median(list(from_stamp.values()))) <= MAX_LATENCY_MS:
+        return from_stamp, True
+    arrived = {record.stamp_ns: record.received_ns for record in run.camera}
+    return {
+        record.stamp_ns: (record.received_ns - arrived[record.stamp_ns]) / 1e6
+        for record in run.labels
+        if record.stamp_ns in arrived
+    }, False
+
+
 def summarize(run: Run) -> dict[str, Any]:
     """Return the summary of a run.
 
@@ -80,8 +102,9 @@ def summarize(run: Run) -> dict[str, Any]:
     labels or statistics, and `frames_dropped` the others. `images_not_recorded` and
     `labels_not_recorded` count the messages that the recorder missed. `latency_ms` is the time
     from an image's stamp, set when it was published, to the arrival of its labels at another
-    process; `node_latency_ms` is measured by the node, to its last publish. Rates are frames per
-    second between the first and last stamp.
+    process; `node_latency_ms` is measured by the node, to its last publish. Where stamps are of
+    another clock (`is_one_clock`), the first counts from the arrival of the image, and the second
+    is not known. Rates are frames per second between the first and last stamp.
 
     Raises:
         BagError: No image was recorded.
@@ -93,8 +116,9 @@ def summarize(run: Run) -> dict[str, Any]:
         raise BagError('The recording has no camera images; expected at least one: run it again.')
     # On an overloaded machine the recorder may miss an image that the node has seen.
     published = camera | processed
-    latency = [(record.received_ns - record.stamp_ns) / 1e6 for record in run.labels]
-    own = [float(stats.latency_ms) for stats in run.stats]
+    latencies, is_one_clock = latencies_ms(run)
+    latency = list(latencies.values())
+    own = [float(stats.latency_ms) for stats in run.stats if is_one_clock]
     size = run.image_size
     return {
         'frames_published': len(published),
@@ -102,6 +126,7 @@ def summarize(run: Run) -> dict[str, Any]:
         'frames_dropped': len(published) - len(processed),
         'images_not_recorded': len(processed - camera),
         'labels_not_recorded': len(processed - labelled),
+        'is_one_clock': is_one_clock,
         'latency_ms': percentiles(latency),
         'node_latency_ms': percentiles(own),
         'rate_hz': rate_hz(sorted(processed)),
@@ -140,6 +165,7 @@ def table(summary: Mapping[str, Any]) -> str:
     def number(value: float | None, unit: str) -> str:
         return 'none' if value is None else f'{value:.1f} {unit}'
 
+    since = '' if summary.get('is_one_clock', True) else ' from arrival'
     rows = [
         ('image size', 'none' if size is None else f'{size["width"]} x {size["height"]}'),
         ('frames published', f'{summary["frames_published"]}'),
@@ -147,8 +173,8 @@ def table(summary: Mapping[str, Any]) -> str:
         ('frames dropped', f'{summary["frames_dropped"]}'),
         ('camera rate', number(summary['input_rate_hz'], 'Hz')),
         ('label rate', number(summary['rate_hz'], 'Hz')),
-        ('latency, median', number(latency['median'], 'ms')),
-        ('latency, 95 %', number(latency['p95'], 'ms')),
+        (f'latency{since}, median', number(latency['median'], 'ms')),
+        (f'latency{since}, 95 %', number(latency['p95'], 'ms')),
         ('device', summary['device'] or 'unknown'),
     ]
     width = max(len(name) for name, _ in rows)

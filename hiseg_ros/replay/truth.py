@@ -21,6 +21,7 @@ from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns, with_stamp
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import read_ids
+from hiseg_ros.images.file import visible
 from hiseg_ros.images.image_message import values_of
 from hiseg_ros.taxonomy import Mapping
 
@@ -177,7 +178,7 @@ class TruthFolder:
         Raises:
             ConfigError: There are no files, or neither their names nor their number fits.
         """
-        files = sorted(folder.glob('*.png'))
+        files = sorted(visible(folder.glob('*.png')))
         self._by_stamp: dict[int, Path] = {}
         self._in_order: list[Path] = []
         if files and all(p.stem.isdigit() and int(p.stem) >= FIRST_STAMP_NS for p in files):
@@ -224,9 +225,9 @@ def one_byte(pixels: NDArray[Any], where: str) -> NDArray[np.uint8]:
     """
     if pixels.ndim != 2 or pixels.max(initial=0) > 255:
         raise BagError(
-            f'A ground truth of {where} has shape {pixels.shape} and values up to '
-            f'{pixels.max(initial=0)}; expected one channel of label ids from 0 to 255: name '
-            'another topic or folder.'
+            f'A label image of {where} has shape {pixels.shape} and values up to '
+            f'{pixels.max(initial=0)}; expected one channel of ids from 0 to 255: name another '
+            'topic or folder.'
         )
     return pixels.astype(np.uint8, copy=False)
 

@@ -12,6 +12,7 @@ from hiseg_ros.evaluation.confusion import Confusion, mean
 from hiseg_ros.evaluation.hierarchy import NodeCounts
 from hiseg_ros.evaluation.levels import level_groups, merge_labels, merge_nodes
 from hiseg_ros.evaluation.pixels import PixelScores
+from hiseg_ros.evaluation.train_ids import TrainIdWatch
 from hiseg_ros.replay.truth import Truth, check_label_ids
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import Segmentation
@@ -25,6 +26,7 @@ class TruthScores:
         self.mapping, self._taxonomy = mapping, taxonomy
         self.frames_without = 0
         self._all = PixelScores(mapping, taxonomy)
+        self._watch = TrainIdWatch(mapping)
         self._groups = [
             level_groups(mapping, taxonomy, level) for level in range(1, taxonomy.depth + 1)
         ]
@@ -34,12 +36,14 @@ class TruthScores:
 
         Raises:
             BagError: The ground truth has a label id that the mapping does not know.
+            DatasetError: It has trainIds of Cityscapes instead of labelIds.
             ImageError: The ground truth differs from the image in size.
         """
         if truth is None:
             self.frames_without += 1
             return None
         check_label_ids(truth.label_ids, self.mapping, 'the recording')
+        self._watch.add(truth.label_ids)
         predicted = self._all.add(truth.label_ids, segmentation.labels, segmentation.probabilities)
         one = NodeCounts(self.mapping, self._taxonomy)
         one.add(truth.label_ids, segmentation.labels)
@@ -55,7 +59,12 @@ class TruthScores:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return the metrics of `PixelScores.summary`, with a confusion matrix at every level."""
+        """Return the metrics of `PixelScores.summary`, with a confusion matrix at every level.
+
+        Raises:
+            DatasetError: The ground truth has trainIds of Cityscapes instead of labelIds.
+        """
+        self._watch.finish()
         scores = self._all.summary()
         node_counts, summed_counts = self._all.nodes.counts.counts, self._all.summed.counts
         for row, groups in zip(scores['nodes']['by_level'], self._groups, strict=True):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from hiseg_ros.bags.bag import read_images, read_taxonomy
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 from hiseg_ros.images import write_image
-from hiseg_ros.replay.summary import Run
+from hiseg_ros.replay.summary import Run, latencies_ms
+from hiseg_ros.reports.film_clock import MAX_GAP_S
 from hiseg_ros.reports.video import VideoWriter, with_strip
 from hiseg_ros.visualization import (
     PlacedName,
@@ -51,11 +53,15 @@ def write_video(
         ConfigError: The video cannot be written.
     """
     stats = {header_stamp_ns(message): message for message in run.stats}
-    arrival = {record.stamp_ns: record.received_ns for record in run.labels}
+    latencies, _ = latencies_ms(run)
     position = {record.stamp_ns: i for i, record in enumerate(run.camera, start=1)}
     stamps = sorted(position)
-    span_s = (stamps[-1] - stamps[0]) / 1e9 if stamps else 0.0
-    rate_hz = (len(stamps) - 1) / span_s if span_s > 0 else 15.0
+    steps = [
+        later - earlier
+        for earlier, later in pairwise(stamps)
+        if later - earlier <= MAX_GAP_S * 1e9
+    ]
+    rate_hz = len(steps) / (sum(steps) / 1e9) if steps else 15.0
     taxonomy = read_taxonomy(recording, node)
     labels = read_images(recording, f'{node}/labels')
     current, names = next(labels, None), tuple[PlacedName, ...]()
@@ -69,8 +75,8 @@ def write_video(
                 names = place_names(ids, taxonomy, names)
                 image = draw_names(image, names, taxonomy)
             text = f'frame {position.get(stamp_ns, 0)} of {len(stamps)}'
-            if stamp_ns in arrival:
-                text += f'   latency {(arrival[stamp_ns] - stamp_ns) / 1e6:.0f} ms'
+            if stamp_ns in latencies:
+                text += f'   latency {latencies[stamp_ns]:.0f} ms'
             if stamp_ns in stats:
                 text += _stages(stats[stamp_ns])
             video.write(with_strip(image, text), stamp_ns)

@@ -14,10 +14,12 @@ from hiseg_ros.bags.bag import Topic
 from hiseg_ros.bags.message_stream import Damage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError
+from hiseg_ros.reports.film_clock import MAX_GAP_S, FilmClock, step_ns
 from hiseg_ros.reports.labelled_frames import (
     LabelledFrame,
     label_images,
     labelled_frames,
+    pairs_of,
     stream_of,
 )
 from hiseg_ros.reports.video import VideoWriter, with_strip
@@ -75,6 +77,8 @@ class LabelSurvey:
     rate_hz: float
     shares: dict[int, float]
     """Share of all pixels in [0, 1] by node id."""
+    is_paired_by_stamp: bool = True
+    """Whether every label image has a stamp of its own."""
 
 
 def survey(footage: Footage) -> LabelSurvey:
@@ -83,22 +87,31 @@ def survey(footage: Footage) -> LabelSurvey:
     Raises:
         BagError: The recording has no labels.
     """
-    counts, frames, first_ns, last_ns = np.zeros(256), 0, 0, 0
+    counts, frames, steps = np.zeros(256), 0, list[int]()
+    stamps: set[int] = set()
+    before = 0, 0
     stream = stream_of(footage.recording, footage.labels)
-    for stamp_ns, labels in label_images(stream):
+    for now, labels in label_images(stream):
         counts += np.bincount(labels.ravel(), minlength=256) / labels.size
-        first_ns, last_ns = first_ns or stamp_ns, stamp_ns
-        frames += 1
+        step = step_ns(before, now)[0] if frames else None
+        if step is not None and step <= MAX_GAP_S * 1e9:
+            steps.append(step)
+        stamps.add(now[0])
+        before, frames = now, frames + 1
     if not frames:
         raise BagError(
             f'The recording {footage.recording.path} has no readable labels on '
             f'{footage.labels.name}; expected one image for each processed image: replay or '
             'record it again.'
         )
-    span_s = (last_ns - first_ns) / 1e9
-    rate_hz = (frames - 1) / span_s if span_s > 0 else 15.0
+    rate_hz = len(steps) / (sum(steps) / 1e9) if steps else 15.0
     shares = counts[: len(footage.taxonomy)] / frames
-    return LabelSurvey(frames, rate_hz, {int(i): float(shares[i]) for i in np.flatnonzero(shares)})
+    return LabelSurvey(
+        frames,
+        rate_hz,
+        {int(i): float(shares[i]) for i in np.flatnonzero(shares)},
+        len(stamps) == frames and 0 not in stamps,
+    )
 
 
 def write_label_video(
@@ -108,11 +121,12 @@ def write_label_video(
     *,
     on_frame: Callable[[], object] = lambda: None,
     known: LabelSurvey | None = None,
+    on_note: Callable[[str], object] = lambda note: None,
 ) -> tuple[int, list[Damage]]:
     """Write a video of the recorded labels over their images.
 
-    Frames keep their distance in time; where the node dropped an image, the one before it is
-    shown longer.
+    Frames keep their distance in time, see `FilmClock`; where the node dropped an image, the one
+    before it is shown longer.
 
     Args:
         path: The video; ends in .mp4.
@@ -120,6 +134,7 @@ def write_label_video(
         style: Appearance of the video; None for the defaults.
         on_frame: Called after each frame, in the calling thread.
         known: Result of `survey` for this footage, if it was called before.
+        on_note: Called at the end with each sentence on times that are not as in the recording.
 
     Returns:
         The number of frames written, and the damages of the recording.
@@ -140,19 +155,21 @@ def write_label_video(
     common = sorted(known.shares, key=lambda node_id: (-known.shares[node_id], node_id))
     common = [node_id for node_id in common if known.shares[node_id] >= LEGEND_SHARE]
     stream = stream_of(footage.recording, footage.image, footage.labels)
+    pairs = None
+    if not known.is_paired_by_stamp:
+        pairs = pairs_of(footage.recording, footage.image, footage.labels)
     names: tuple[PlacedName, ...] = ()
-    first_ns = None
+    clock = FilmClock(known.rate_hz)
     with VideoWriter(path, known.rate_hz) as video:
-        for frame in labelled_frames(stream, footage.image, footage.labels):
-            first_ns = frame.stamp_ns if first_ns is None else first_ns
+        for frame in labelled_frames(stream, footage.image, footage.labels, pairs):
             image, names = compose(frame, footage, style, names)
             if style.legend:
                 strip = legend_strip(footage.taxonomy, common, image.shape[1])
                 image = np.concatenate([image, strip])
-            seconds = (frame.stamp_ns - first_ns) / 1e9
+            seconds = clock.at(frame.stamp_ns, frame.time_ns) / 1e9
             text = f'{footage.image.name}   {seconds:.2f} s'
             text += f'   frame {video.frames + 1} of {known.frames}'
-            video.write(with_strip(image, text), frame.stamp_ns)
+            video.write(with_strip(image, text), frame.stamp_ns, frame.time_ns)
             on_frame()
     if not video.frames:
         path.unlink(missing_ok=True)
@@ -161,6 +178,8 @@ def write_label_video(
             f'labels on {footage.labels.name}; expected the camera that these labels belong to: '
             'choose another with --topic.'
         )
+    for note in video.notes:
+        on_note(note)
     return video.frames, stream.damages
 
 

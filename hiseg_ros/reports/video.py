@@ -17,6 +17,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from hiseg_ros.errors import ConfigError, HisegError
+from hiseg_ros.reports.film_clock import FilmClock
 from hiseg_ros.types import RgbImage
 
 TICKS_PER_S = 90_000
@@ -48,8 +49,8 @@ def with_strip(rgb: RgbImage, text: str) -> RgbImage:
 class VideoWriter:
     """Writes RGB frames with their stamps; use as a context manager.
 
-    Frames keep their distance in time: instead of a frame that the node dropped, the one before
-    it is shown longer. Odd sizes are padded to even ones, which H.264 needs.
+    Frames keep their distance in time, see `FilmClock`: instead of a frame that the node dropped,
+    the one before it is shown longer. Odd sizes are padded to even ones, which H.264 needs.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
@@ -70,7 +71,7 @@ class VideoWriter:
         self.path = path
         self.rate_hz = Fraction(rate_hz).limit_denominator(1001)
         self.frames = 0
-        self._first_ns = 0
+        self._clock = FilmClock(rate_hz)
         self._last_pts = -1
         self._stream: VideoStream | None = None
         try:
@@ -78,25 +79,30 @@ class VideoWriter:
         except (OSError, av.error.FFmpegError) as error:
             raise self._failed(error) from error
 
-    def write(self, rgb: RgbImage, stamp_ns: int) -> None:
+    @property
+    def notes(self) -> list[str]:
+        """What is not timed as in the recording, in a sentence each."""
+        return self._clock.notes
+
+    def write(self, rgb: RgbImage, stamp_ns: int, time_ns: int = 0) -> None:
         """Add a frame, later than the one before.
 
         Args:
             rgb: (H, W, 3) uint8; the first frame sets the size of the video.
             stamp_ns: Header stamp of the image.
+            time_ns: Its recording time, for images without a good stamp; 0 where unknown.
 
         Raises:
             ConfigError: The file cannot be written.
         """
         try:
             if self._stream is None:
-                self._first_ns = stamp_ns
                 self._stream = self._open_stream(
                     rgb.shape[0] + rgb.shape[0] % 2, rgb.shape[1] + rgb.shape[1] % 2
                 )
             rgb = _fitted(rgb, self._stream.height, self._stream.width)
             frame = av.VideoFrame.from_ndarray(rgb, format='rgb24')
-            pts = round((stamp_ns - self._first_ns) * TICKS_PER_S / 1e9)
+            pts = round(self._clock.at(stamp_ns, time_ns) * TICKS_PER_S / 1e9)
             frame.pts = self._last_pts = max(pts, self._last_pts + 1)
             frame.time_base = Fraction(1, TICKS_PER_S)
             self._file.mux(self._stream.encode(frame))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.images.bit_depth import BITS
 from hiseg_ros.regions import MIN_PROBABILITY
 from hiseg_ros.rotation import ROTATIONS
 from hiseg_ros.types import ImageSize
@@ -170,6 +171,14 @@ class NodeParameters:
         'raw subscribes to image (sensor_msgs/Image), compressed to image/compressed '
         '(sensor_msgs/CompressedImage, JPEG or PNG).',
         choices=('raw', 'compressed'),
+    )
+    bit_depth: int = _parameter(
+        0,
+        'Bits of the sensor, 8 to 16, for images with 16-bit samples (mono16, bayer_rggb16, ...), '
+        'whose values are in the low bits; 0 measures them by the largest value so far.',
+        low=0,
+        high=16,
+        choices=('0', *map(str, BITS)),
     )
     image_reliability: str = _parameter(
         'auto',

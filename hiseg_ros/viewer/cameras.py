@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from hiseg_ros.bags.bag import Topic
-from hiseg_ros.bags.cameras import choose_cameras
+from hiseg_ros.bags.cameras import choose_from
 from hiseg_ros.bags.message_stream import MessageStream
 from hiseg_ros.bags.node_results import TAXONOMY, result_places
 from hiseg_ros.bags.recording import Recording
@@ -147,7 +147,7 @@ def _images(
     decide: /front/image_raw belongs to /front/segmentation.
     """
     try:
-        images = [camera.topic for camera in choose_cameras(topics.values())]
+        images = [camera.topic for camera in choose_from([recording]).cameras]
     except BagError:
         return {}  # no images were recorded
     labels = {f'{node}/labels': node for node in nodes}

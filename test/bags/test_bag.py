@@ -12,8 +12,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hiseg_ros.bags.bag import Bag, read_images, read_taxonomy
-from hiseg_ros.bags.camera_topic import choose_image_topic, companions
+from hiseg_ros.bags.cameras import choose_from, companions
 from hiseg_ros.bags.footage import EPOCH_NS, Frame, write_camera_bag
+from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.errors import BagError, ImageError
 
 SIZE = (24, 37)
@@ -107,8 +108,8 @@ def test_a_topic_of_numbers_is_no_image_topic(tmp_path: Path) -> None:
         writer.add_connection('/speed', 'std_msgs/msg/Float32', typestore=types)
     with pytest.raises(BagError, match='std_msgs/msg/Float32'):
         list(read_images(tmp_path / 'bag', '/speed'))
-    with Bag(tmp_path / 'bag') as bag, pytest.raises(BagError, match='no images to replay'):
-        choose_image_topic(bag)
+    with pytest.raises(BagError, match='no camera'):
+        choose_from([open_recording(tmp_path / 'bag')])
 
 
 def test_a_missing_topic_is_answered_with_those_there_are(tmp_path: Path) -> None:
@@ -125,16 +126,14 @@ def test_a_bag_without_a_label_tree_says_so(tmp_path: Path) -> None:
 
 def test_the_camera_is_chosen_before_the_ground_truth(tmp_path: Path) -> None:
     write_camera_bag(tmp_path / 'bag', images(2), 10.0)
-    with Bag(tmp_path / 'bag') as bag:
-        camera, others = choose_image_topic(bag)
-        assert camera.name == '/camera/image_raw/compressed'
-        assert others == ()
-        assert [topic.name for topic in companions(bag, camera)] == [
-            '/ground_truth/node_ids/compressed'
-        ]
-        wished, others = choose_image_topic(bag, '/ground_truth/node_ids/compressed')
-        assert wished.name == '/ground_truth/node_ids/compressed'
-        assert [topic.name for topic in others] == ['/camera/image_raw/compressed']
+    truth = '/ground_truth/node_ids/compressed'
+    recording = open_recording(tmp_path / 'bag')
+    choice = choose_from([recording])
+    assert choice.best.topic == '/camera/image_raw/compressed'
+    assert choice.cameras == (choice.best,)
+    assert dict(choice.left_out) == {truth: 'ground truth'}
+    assert [topic.name for topic in companions(recording.topics, choice.best)] == [truth]
+    assert choose_from([recording], [truth]).best.topic == truth
 
 
 def damaged(path: Path, how: str) -> Path:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -12,12 +14,16 @@ from typing import Any
 
 import pytest
 import yaml
-from replay_support import CAMERA, TRUTH, write_drive
+from replay_support import CAMERA, TRUTH, mapping, replay, tree, write_drive
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from hiseg_ros.bags.bag import Bag
-from hiseg_ros.bags.cameras import choose_cameras
+from hiseg_ros.bags.cameras import choose_cameras, choose_from
+from hiseg_ros.bags.compression import zstd
+from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.bags.message_stream import MessageStream
 from hiseg_ros.bags.recording import open_recording
+from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import BagError
 
 FRAMES = 8
@@ -285,3 +291,216 @@ def test_a_log_is_checked_as_its_bag_is(tmp_path: Path) -> None:
     (bag / 'whole.db3-wal').write_bytes((tmp_path / 'log').read_bytes())
     with pytest.raises(BagError, match='plain tables'):
         Bag(bag)
+
+
+def order(path: Path) -> list[int]:
+    """Return the recording times of a recording as it is read."""
+    recording = open_recording(path)
+    stream = MessageStream([recording], [topic.name for topic in recording.topics])
+    times = [message.raw.time_ns for message in stream]
+    assert stream.damages == []
+    return times
+
+
+def shifted_files(path: Path, storage: str, starts_s: list[float]) -> Path:
+    """Write a recording whose files start at these times, in the order of metadata.yaml."""
+    bag = in_files(path, storage)
+    for number, start_s in enumerate(starts_s):
+        file = next(bag.glob(f'bag_{number}.*'))
+        with Bag(file) as source:
+            rows = [(m.topic, m.time_ns, m.data) for m in source.raw()]
+        file.unlink()
+        plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
+        with Writer(path / f'new_{number}', version=8, storage_plugin=plugin) as writer:
+            of = {
+                name: writer.add_connection(
+                    name, 'sensor_msgs/msg/CompressedImage', typestore=node_types()
+                )
+                for name in (CAMERA, TRUTH)
+            }
+            for topic, time_ns, data in rows:
+                writer.write(of[topic], time_ns + round(start_s * 1e9), data)
+        next((path / f'new_{number}').glob('new_*')).rename(file)
+    return bag
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('starts_s', [[2, 1, 0], [0, 0.25, 0.5], [0, 2, 1], [0.33, 0, 5]])
+def test_files_are_read_in_the_order_of_time(
+    tmp_path: Path, storage: str, starts_s: list[float]
+) -> None:
+    """Also where they overlap or are listed in another order; nothing is lost."""
+    times = order(shifted_files(tmp_path, storage, starts_s))
+    assert len(times) == 6 * FRAMES
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_packed_files_are_read_in_the_order_of_time(tmp_path: Path, storage: str) -> None:
+    """As metadata.yaml tells it, since they are not unpacked for that."""
+    bag = shifted_files(tmp_path, storage, [4, 2, 0])
+    files = sorted(bag.glob('bag_*'))
+
+    def packed(about: dict[str, Any]) -> None:
+        about['compression_format'], about['compression_mode'] = 'zstd', 'FILE'
+        about['relative_file_paths'] = [f'{file.name}.zstd' for file in files]
+        about['files'] = []
+        for file in files:
+            with Bag(file) as source:
+                first, last = source.span_ns or (0, 0)
+            entry = {
+                'path': f'{file.name}.zstd',
+                'starting_time': {'nanoseconds_since_epoch': first},
+                'duration': {'nanoseconds': last - first},
+                'message_count': 2 * FRAMES,
+            }
+            about['files'].append(entry)
+
+    change_metadata(bag, packed)
+    for file in files:
+        file.with_name(f'{file.name}.zstd').write_bytes(zstd.compress(file.read_bytes()))
+        file.unlink()
+    times = order(bag)
+    assert len(times) == 6 * FRAMES and times == sorted(times)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_packed_bag_that_was_unpacked_by_hand_is_read(tmp_path: Path, storage: str) -> None:
+    """Its metadata.yaml still names the packed file, and some counts are zero."""
+    bag = write_drive(tmp_path / 'bag', FRAMES, storage=storage)
+
+    def packed(about: dict[str, Any]) -> None:
+        [name] = about['relative_file_paths']
+        about['relative_file_paths'] = [f'{name}.zstd']
+        about['compression_format'], about['compression_mode'] = 'zstd', 'FILE'
+
+    change_metadata(bag, packed)
+    assert read(bag) == (ALL, [])
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('is_packed', [False, True])
+def test_counts_of_zero_hide_no_camera(tmp_path: Path, storage: str, is_packed: bool) -> None:
+    """A recorder that was killed leaves them; the files are counted."""
+    bag = write_drive(tmp_path / 'bag', FRAMES, storage=storage)
+
+    def zero(about: dict[str, Any]) -> None:
+        about['message_count'] = 0
+        for entry in about['topics_with_message_count']:
+            entry['message_count'] = 0
+
+    change_metadata(bag, zero)
+    if is_packed:
+        file = next(bag.glob('bag.*'))
+        file.with_name(f'{file.name}.zstd').write_bytes(zstd.compress(file.read_bytes()))
+        file.unlink()
+    found, [reason] = read(bag)
+    assert found == ALL and f'counts 0 messages on {CAMERA}, {FRAMES} were read' in reason
+    assert choose_from([open_recording(bag)]).best.count == FRAMES
+
+
+@pytest.mark.parametrize('identifier', ['', 'my_plugin', None])
+def test_the_storage_identifier_does_not_matter(tmp_path: Path, identifier: str | None) -> None:
+    """The files tell what they are, to all commands."""
+    bag = write_drive(tmp_path / 'bag', FRAMES)
+    change_metadata(bag, lambda about: about.update(storage_identifier=identifier))
+    assert read(bag) == (ALL, [])
+    assert main(['play', str(bag), '--list']) == 0
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_renamed_file_and_files_of_macos(tmp_path: Path, storage: str) -> None:
+    """The file beside metadata.yaml is read, with a word; ._ files are none."""
+    bag = write_drive(tmp_path / 'bag', FRAMES, storage=storage)
+    file = next(bag.glob('bag.*'))
+    (bag / f'._{file.name}').write_bytes(b'Mac OS X        ')
+    assert read(bag) == (ALL, [])
+    file.rename(bag / f'drive in rain{file.suffix}')
+    found, [reason] = read(bag)
+    assert found == ALL
+    assert f'names bag{file.suffix}, which is missing; drive in rain{file.suffix}' in reason
+    (bag / 'metadata.yaml').unlink()
+    found, [reason] = read(bag)
+    assert found == ALL and 'is missing' in reason
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_difference_in_one_file_does_not_end_the_others(tmp_path: Path, storage: str) -> None:
+    """Counted by the file itself, or damaged by nobody: all later files are read."""
+    bag = in_files(tmp_path, storage)
+    change_metadata(
+        bag,
+        lambda about: about['topics_with_message_count'].__delitem__(0),
+    )
+    found, [reason] = read(bag)
+    assert found == {CAMERA: 3 * FRAMES, TRUTH: 3 * FRAMES}
+    assert f'counts 0 messages on {CAMERA}, {3 * FRAMES} were read' in reason
+
+
+@pytest.mark.needs('ros')
+@pytest.mark.parametrize('change', ['fewer', 'unlisted', 'sound'])
+def test_play_reads_everything_and_says_differences(
+    tmp_path: Path,
+    change: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With numbers and exit code 3; the parent of a player is told."""
+    from hiseg_ros.ros.harness import playback
+
+    bag = write_drive(tmp_path / 'bag', FRAMES)
+
+    def other(about: dict[str, Any]) -> None:
+        if change == 'fewer':
+            about['topics_with_message_count'][0]['message_count'] = 3
+        elif change == 'unlisted':
+            del about['topics_with_message_count'][0]
+
+    change_metadata(bag, other)
+    played: Counter[str] = Counter()
+
+    def play(rounds: Any, plan: Any, stop: Any, tell: Any) -> None:
+        for messages in rounds:
+            played.update(message.topic for message in messages)
+        tell('played', playback.Played(frames=FRAMES, rounds=1))
+
+    monkeypatch.setattr(playback, 'play_bag', play)
+    expected = 0 if change == 'sound' else 3
+    said = {'fewer': 'counts 3', 'unlisted': 'counts 0', 'sound': 'Replayed once'}[change]
+    assert main(['play', str(bag)]) == expected
+    assert said in capsys.readouterr().out
+    assert played == ALL
+    monkeypatch.setattr('sys.stdin', open(os.devnull))  # noqa: SIM115  closed at the end
+    assert main(['play', str(bag), '--child']) == 0
+    [event] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(event['damages']) == (change != 'sound')
+
+
+@pytest.mark.needs('torch')
+def test_evaluate_reads_everything_and_says_differences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3, the numbers on standard error, and the same scores."""
+    source, output = write_drive(tmp_path / 'bag', FRAMES), tmp_path / 'out'
+    replay(source, output, truth=TRUTH)
+    bag, file = output / 'replay.mcap', tmp_path / 'mapping.yaml'
+    rows = [
+        {'id': label.label_id, 'name': label.name, 'nodes': [label.name]}
+        for label in mapping(tree()).labels
+    ]
+    file.write_text(yaml.safe_dump({'name': 'drawn', 'labels': rows, 'unlabeled': [255]}))
+    command = ['evaluate', '--dataset', 'recording', '--root', str(bag)]
+    command += ['--mapping', str(file), '--ground-truth', TRUTH]
+    assert main(command) == 0
+    whole = json.loads(capsys.readouterr().out)
+
+    def without_truth(about: dict[str, Any]) -> None:
+        rows = about['topics_with_message_count']
+        rows[:] = [row for row in rows if row['topic_metadata']['name'] != TRUTH]
+
+    change_metadata(bag, without_truth)
+    assert main(command) == 3
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert f'counts 0 messages on {TRUTH}, {FRAMES} were read' in said.err
+    assert len(found.pop('damages')) == 1 and found == whole

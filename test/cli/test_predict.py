@@ -264,10 +264,10 @@ def test_evaluate_on_gtsdb_counts_every_box(
 
 def test_ground_truth_beyond_a_byte_is_refused_instead_of_wrapped() -> None:
     """A 16-bit id of 256 must not pass for label 0."""
-    from hiseg_ros.cli.evaluate import _one_byte
     from hiseg_ros.errors import BagError
+    from hiseg_ros.replay.truth import one_byte
 
     ids = np.array([[0, 255]], np.uint16)
-    assert _one_byte(ids, '/truth').dtype == np.uint8
+    assert one_byte(ids, '/truth').dtype == np.uint8
     with pytest.raises(BagError, match='values up to 256'):
-        _one_byte(ids + np.uint16(1), '/truth')
+        one_byte(ids + np.uint16(1), '/truth')

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images import read_ids
+from hiseg_ros.images import read_ids, read_label_ids
 from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.replay.truth import Truth, TruthFolder, TruthTopic
 
@@ -59,6 +61,38 @@ def test_a_topic_and_a_file_give_the_indices(
     np.testing.assert_array_equal(read_ids(tmp_path / 'labels.png'), labels)
     np.testing.assert_array_equal(values_of(compressed(png)), labels)
     np.testing.assert_array_equal(rgb_of(compressed(png)), tree().palette[labels])
+
+
+def grey_png(labels: np.ndarray, bits: int) -> bytes:
+    """Return label ids as a grey PNG with so many bits for each pixel."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        crc = struct.pack('>I', zlib.crc32(name + body))
+        return struct.pack('>I', len(body)) + name + body + crc
+
+    height, width = labels.shape
+    shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
+    packed = (labels.reshape(height, -1, 8 // bits) << shifts).sum(2).astype(np.uint8)
+    rows = b''.join(b'\0' + row.tobytes() for row in packed)
+    head = struct.pack('>IIBBBBB', width, height, bits, 0, 0, 0, 0)
+    parts = [chunk(b'IHDR', head), chunk(b'IDAT', zlib.compress(rows)), chunk(b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(parts)
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_grey_of_less_than_a_byte_keeps_its_ids(tmp_path: Path, bits: int) -> None:
+    """From every reader; decoders stretch it to 0 to 255. As an image it stays stretched."""
+    labels = ids(2**bits if bits < 8 else 20)
+    (tmp_path / 'a.png').write_bytes(png := grey_png(labels, bits))
+    np.testing.assert_array_equal(read_ids(tmp_path / 'a.png'), labels)
+    assert read_ids(tmp_path / 'a.png').dtype == np.uint8
+    np.testing.assert_array_equal(read_label_ids(tmp_path / 'a.png'), labels)
+    np.testing.assert_array_equal(values_of(compressed(png)), labels)
+    found = TruthFolder(tmp_path, 1).at(0, STAMP, STAMP)
+    assert isinstance(found, Truth)
+    np.testing.assert_array_equal(found.label_ids, labels)
+    stretched = labels * (255 // (2**bits - 1))
+    np.testing.assert_array_equal(rgb_of(compressed(png))[..., 0], stretched)
 
 
 def test_truth_is_read_from_folder_and_topic(tmp_path: Path) -> None:

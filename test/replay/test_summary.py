@@ -48,6 +48,20 @@ def a_run(**changes: Any) -> Run:
     return Run(**{**fields, **changes})
 
 
+def test_stamps_of_another_clock_give_no_latency_of_years() -> None:
+    """It counts from the arrival of the image, and the node's own is not known."""
+    years = 1_600_000_000_000 * MS
+    run = a_run()
+    late = [FrameRecord(r.stamp_ns, r.received_ns + years) for r in run.labels]
+    camera = [FrameRecord(r.stamp_ns, r.received_ns + years) for r in run.camera]
+    summary = summarize(a_run(labels=late, camera=camera))
+    assert not summary['is_one_clock'] and summarize(run)['is_one_clock']
+    assert summary['latency_ms'] == {'median': 31.0, 'p95': 32.8}
+    assert summary['node_latency_ms'] == {'median': None, 'p95': None}
+    assert 'latency from arrival, median' in table(summary)
+    assert 'from arrival' not in table(summarize(run))
+
+
 def test_frames_are_counted_and_latency_runs_from_stamp_to_arrival() -> None:
     summary = summarize(a_run())
     assert summary['frames_published'] == 10

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from random_trees import named_tree
 
-from hiseg_ros.bags.cameras import choose_cameras
+from hiseg_ros.bags.cameras import choose_from
 from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.replay.replay_folder import ReplayFolder
@@ -120,8 +120,7 @@ def replay(
 
     engine = engine or ColourEngine()
     recordings = [open_recording(path) for path in ([bags] if isinstance(bags, Path) else bags)]
-    found = [topic for recording in recordings for topic in recording.topics]
-    cameras = choose_cameras(found, topics, truth)
+    cameras = choose_from(recordings, topics, truth).cameras
     plan = ReplayPlan(recordings, cameras, part_frames=part_frames, facts={'name': 'test'})
     if truth is not None:
         source = TruthTopic(recordings, truth, cameras[0].topic)

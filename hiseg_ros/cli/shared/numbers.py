@@ -45,6 +45,19 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
+def bit_depth(text: str) -> int | None:
+    """Return a number of bits from 8 to 16, None for 'auto'.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is anything else.
+    """
+    if text == 'auto':
+        return None
+    if not text.isascii() or not text.isdecimal() or not 8 <= int(text) <= 16:
+        raise argparse.ArgumentTypeError(f"must be 8 to 16 or 'auto', not {text!r}")
+    return int(text)
+
+
 def image_size(text: str) -> ImageSize:
     """Return (H, W) in pixels of a text such as '512x1024'.
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping, without_a
 from hiseg_ros.yaml_file import read_yaml
 
 UNLABELED_NAME = 'unlabeled'
-"""Name of a channel without a label; its probability is given to the root."""
+"""Name of a channel without a label; its probability is given to the root, or to the node that
+--node names for it."""
 
 ROOT = 0
 
@@ -133,9 +135,11 @@ def _by_label_id(mapping: Mapping, path: Path) -> ClassOrder:
 
 
 def _listed(path: Path, mapping: Mapping) -> Order:
-    """Return the labels in a text file."""
+    """Return the labels in a text file, in UTF-8 or, where a byte-order mark says so, UTF-16."""
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        data = path.read_bytes()
+        is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        lines = data.decode('utf-16' if is_wide else 'utf-8-sig').splitlines()
     except (OSError, ValueError) as problem:
         raise ConfigError(
             f'--classes {path} cannot be read ({problem}); expected a text file with the name of '
@@ -169,7 +173,7 @@ def flat_classes(
     Args:
         order: Labels of the channels.
         taxonomy: The tree.
-        nodes: Names of nodes by names of labels, which replace this choice.
+        nodes: Names of nodes by names of labels, or 'unlabeled', which replace this choice.
 
     Raises:
         ConfigError: There are fewer than two classes, a name is unknown, or two classes have the
@@ -179,7 +183,7 @@ def flat_classes(
     channels: dict[Label | None, list[int]] = {}
     for channel, label in enumerate(order.labels):
         channels.setdefault(label, []).append(channel)
-    known = {label.name.casefold() for label in channels if label is not None}
+    known = {UNLABELED_NAME if label is None else label.name.casefold() for label in channels}
     for key, name in given.items():
         if key not in known:
             raise ConfigError(
@@ -196,7 +200,9 @@ def flat_classes(
     classes = []
     for label, places in channels.items():
         if label is None:
-            name, label_id, node, leaves = UNLABELED_NAME, None, ROOT, taxonomy.leaves
+            wanted = given.get(UNLABELED_NAME)
+            node = taxonomy.node_id(wanted) if wanted else ROOT
+            name, label_id, leaves = UNLABELED_NAME, None, taxonomy.leaves
         else:
             name, label_id, leaves = label.name, label.label_id, label.leaves
             wanted = given.get(name.casefold())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from hiseg_ros.bags.message_types import MessageTypes
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.stamps import read_stamp_ns
 from hiseg_ros.errors import BagError, HisegError, reason_of
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.images.image_message import rgb_of, values_of
 from hiseg_ros.replay.truth import WINDOW_S
 from hiseg_ros.types import LabelImage, RgbImage
@@ -49,13 +51,18 @@ class FrameSource:
     is read once, and most of it not at all.
     """
 
-    def __init__(self, bag: Path) -> None:
+    def __init__(self, bag: Path, bit_depths: Mapping[str, int] | None = None) -> None:
         """Open the bag.
+
+        Args:
+            bag: The new bag.
+            bit_depths: Bits of 16-bit samples by camera topic, as the replay measured them.
 
         Raises:
             BagError: The bag is damaged.
         """
         self._path, self._types = bag, MessageTypes()
+        self._depths = {name: BitDepth(bits) for name, bits in (bit_depths or {}).items()}
         try:
             self._reader = Reader(bag)
             self._reader.open()
@@ -138,7 +145,10 @@ class FrameSource:
                 if read_stamp_ns(message.data) == stamp_ns:
                     is_camera = connection.topic == camera
                     image = self._types.decode(connection.msgtype, connection.msgdef, message.data)
-                    found[connection.topic] = rgb_of(image) if is_camera else values_of(image)
+                    depth = self._depths.get(connection.topic)
+                    found[connection.topic] = (
+                        rgb_of(image, depth) if is_camera else values_of(image)
+                    )
         except HisegError:
             raise
         except Exception as error:  # a damaged bag makes the reader raise anything

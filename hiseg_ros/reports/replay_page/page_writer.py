@@ -133,7 +133,8 @@ def _cameras(
     metrics = results.metrics
     count = len(metrics['cameras'])
     cameras, signs = [], []
-    with FrameSource(results.bag) as source:
+    depths = {c['topic']: c['bit_depth']['bits'] for c in metrics['cameras'] if 'bit_depth' in c}
+    with FrameSource(results.bag, depths) as source:
         for number, (camera, table) in enumerate(
             zip(metrics['cameras'], results.tables, strict=True)
         ):

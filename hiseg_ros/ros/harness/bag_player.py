@@ -90,6 +90,8 @@ class Played:
     """When that image was published, by this machine's clock."""
     rounds: int = 0
     """How often the recording was started."""
+    restamped: int = 0
+    """Images that got their recording time as stamp under a simulated clock."""
 
 
 class BagPlayer(Node):
@@ -100,7 +102,9 @@ class BagPlayer(Node):
     of the image with the same recorded stamp, and are published right after it.
 
     Under a simulated clock: messages are not changed, and /clock follows their recording times; it
-    jumps back when the recording starts again.
+    jumps back when the recording starts again. Only an image whose stamp does not go on from the
+    one before, such as zero, gets its recording time as stamp, and its companions with it: nobody
+    could tell it from others.
     """
 
     def __init__(
@@ -135,6 +139,7 @@ class BagPlayer(Node):
         if is_simulated:
             self._clock_publisher = self.create_publisher(self._clock_class, CLOCK_TOPIC, 1)
         self._new_stamp_of: dict[int, int] = {}
+        self._last_stamp_ns = 0
         self._waiting: list[tuple[int, TimedMessage]] = []
         self._played = Played()
 
@@ -211,6 +216,7 @@ class BagPlayer(Node):
                 break
             self._new_stamp_of.clear()
             self._waiting.clear()
+            self._last_stamp_ns = 0
             self._played = replace(self._played, rounds=self._played.rounds + 1)
             pause_s = self._play_round(messages, rate, stop, on_progress)
             on_progress(self._played)
@@ -262,8 +268,7 @@ class BagPlayer(Node):
     def _publish_image(self, message: TimedMessage) -> None:
         old, now_ns = read_stamp_ns(message.data), time.time_ns()
         if self._clock_publisher is not None:
-            self._publishers_of[self._camera].publish(message.data)
-            self._count(old, now_ns)
+            self._publish_as_recorded(message, old, now_ns)
             return
         self._publishers_of[self._camera].publish(with_stamp(message.data, now_ns))
         self._count(now_ns, now_ns)
@@ -275,6 +280,18 @@ class BagPlayer(Node):
         for companion in ready:
             self._publish_companion(companion)
 
+    def _publish_as_recorded(self, message: TimedMessage, old: int, now_ns: int) -> None:
+        """Publish an image under a simulated clock, with its stamp if that goes on."""
+        stamp_ns, data = old, message.data
+        if old <= self._last_stamp_ns:
+            stamp_ns = max(message.time_ns, self._last_stamp_ns + 1)
+            data = with_stamp(data, stamp_ns)
+            self._new_stamp_of[old] = stamp_ns
+            self._played = replace(self._played, restamped=self._played.restamped + 1)
+        self._last_stamp_ns = stamp_ns
+        self._publishers_of[self._camera].publish(data)
+        self._count(stamp_ns, now_ns)
+
     def _count(self, stamp_ns: int, time_ns: int) -> None:
         frames = self._played.frames + 1
         self._played = replace(
@@ -282,11 +299,12 @@ class BagPlayer(Node):
         )
 
     def _publish_companion(self, message: TimedMessage) -> None:
-        if self._clock_publisher is not None:
-            self._publishers_of[message.topic].publish(message.data)
-            return
         old = read_stamp_ns(message.data)
         new = self._new_stamp_of.get(old)
+        if self._clock_publisher is not None:
+            data = message.data if new is None else with_stamp(message.data, new)
+            self._publishers_of[message.topic].publish(data)
+            return
         if new is None:
             self._waiting = [*self._waiting[-MAX_WAITING + 1 :], (old, message)]
         else:

@@ -65,6 +65,10 @@ class Progress:
     processed: int = 0
     rounds: int = 0
     """How often the player has started the recording."""
+    damages: tuple[str, ...] = ()
+    """Damages of the recording, known when it is played."""
+    restamped: int = 0
+    """Images that got their recording time as stamp."""
 
 
 @dataclass
@@ -73,6 +77,8 @@ class _State:
     published: int = 0
     processed: int = 0
     rounds: int = 0
+    damages: tuple[str, ...] = ()
+    restamped: int = 0
     last_published: tuple[int, int] = (0, 0)
     """Stamp of the last image, and when it was published by this machine's clock, in ns."""
     last_processed: tuple[int, int] = (0, 0)
@@ -159,7 +165,14 @@ class _Run:
     def progress(self) -> Progress:
         """Progress of the run."""
         state = self._state
-        return Progress(state.phase, state.published, state.processed, state.rounds)
+        return Progress(
+            state.phase,
+            state.published,
+            state.processed,
+            state.rounds,
+            state.damages,
+            state.restamped,
+        )
 
     def until_played(self) -> None:
         try:
@@ -224,6 +237,8 @@ class _Run:
             state.published, state.rounds = int(event['frames']), int(event['rounds'])
             if kind == 'played':
                 state.played, state.phase = True, 'waiting for the last frame'
+                state.damages = tuple(map(str, event.get('damages', ())))
+                state.restamped = int(event.get('restamped', 0))
                 state.last_published = int(event['last_stamp_ns']), int(event['last_time_ns'])
         elif kind == 'recorded':
             state.recorded = True

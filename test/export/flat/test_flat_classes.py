@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,40 @@ def test_lists_that_do_not_fit_are_refused(
         flat_classes(ClassOrders('cityscapes', street, path).usual, street)
     with pytest.raises(ConfigError, match='--classes and --label-ids'):
         ClassOrders('cityscapes', street, path, by_label_id=True)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'])
+def test_a_byte_order_mark_is_no_part_of_a_name(
+    street: Taxonomy, tmp_path: Path, encoding: str
+) -> None:
+    """Editors of other systems write one, and their own ends of lines."""
+    path = tmp_path / 'classes.txt'
+    mark = codecs.BOM_UTF16_LE if encoding == 'utf-16-le' else b''
+    path.write_bytes(mark + 'sky\r\nunlabeled\r\nroad\r\n'.encode(encoding))
+    classes = flat_classes(ClassOrders('cityscapes', street, path).usual, street)
+    assert [one.name for one in classes] == ['sky', 'unlabeled', 'road']
+
+
+def test_a_binary_mask_takes_the_node_that_it_is_advised_to_name(
+    street: Taxonomy, tmp_path: Path
+) -> None:
+    """For each of the two that have the root, a channel without a label and the label."""
+    root = street.nodes[0].name
+    file = tmp_path / 'mask.yaml'
+    file.write_text(
+        f'name: mask\nunlabeled: [255]\nlabels:\n  - {{id: 1, name: all, nodes: [{root}]}}\n'
+    )
+    order = ClassOrders(file, street, by_label_id=True).usual
+    with pytest.raises(ConfigError, match=r"--node '(.*)=NODE'") as caught:
+        flat_classes(order, street)
+    [advised] = re.findall(r"--node '(.*)=NODE'", str(caught.value))
+    for name in {advised, 'unlabeled', 'all'}:
+        classes = flat_classes(order, street, {name: 'Sky'})
+        nodes = {one.name: street.nodes[one.node_id].name for one in classes}
+        assert nodes == {'unlabeled': root, 'all': root, name: 'Sky'}
+
+
+def test_unlabeled_is_no_name_where_all_channels_have_a_label(street: Taxonomy) -> None:
+    """It is refused like any other that is not there."""
+    with pytest.raises(ConfigError, match="names the label 'unlabeled'"):
+        flat_classes(ClassOrders('camvid', street).usual, street, {'unlabeled': 'Sky'})

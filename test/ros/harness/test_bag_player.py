@@ -200,6 +200,37 @@ def test_under_a_simulated_clock_messages_stay_as_they_were_recorded(graph: Grap
     assert len(set(times)) > 15  # it does not stand still between the images
 
 
+@pytest.mark.parametrize(
+    ('stamps', 'restamped'),
+    [
+        ([0, 0, 0, 0], 4),
+        ([RECORDED_NS] * 4, 3),
+        ([RECORDED_NS, RECORDED_NS + 1, 0, RECORDED_NS + 3 * PERIOD_NS], 1),
+        ([7, 8, 5, 6], 2),
+        ([7, 8, 9, 10], 0),
+    ],
+)
+def test_under_a_simulated_clock_images_without_a_stamp_of_their_own_get_one(
+    graph: Graph, stamps: list[int], restamped: int
+) -> None:
+    """Their recording time, and their companions with them; others stay as they are."""
+    messages = []
+    for number, stamp_ns in enumerate(stamps):
+        for topic in ('/image', '/truth'):
+            data = compressed(stamp_ns, bytes([number]))
+            messages.append(Message(topic, RECORDED_NS + number * PERIOD_NS, data))
+    images, truths, played = play(graph, [messages], is_simulated=True)
+    assert played.restamped == restamped
+    found = [stamp_of(image) for image in images]
+    assert found == sorted(set(found)) and found[0] > 0
+    kept = [stamp for stamp, old in zip(found, stamps, strict=True) if stamp == old]
+    assert len(kept) == len(stamps) - restamped
+    assert [(bytes(t.data), stamp_of(t)) for t in truths] == [
+        (bytes(i.data), stamp_of(i)) for i in images
+    ]
+    assert played.last_stamp_ns == found[-1]
+
+
 def test_the_simulated_clock_jumps_back_before_the_first_image_of_a_round(graph: Graph) -> None:
     """So that a node forgets what it holds, and not what comes."""
     from rosgraph_msgs.msg import Clock

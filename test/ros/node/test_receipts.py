@@ -15,6 +15,7 @@ import pytest
 from receipts import check_one_fate, health_and_receipt
 
 from hiseg_ros.errors import DeviceError, DeviceMemoryError, ImageError
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ def fake_camera_and_frame(faults: Faults, number: int) -> tuple[Any, Any]:
         publishers=Publishers(faults, number),
         subscriptions=subscriptions,
         image_size=None,
+        bit_depth=BitDepth(),
+        say_bit_depth=lambda: None,
     )
     return camera, Frame(message, Time(nanoseconds=5), 0.0, receipt)
 
@@ -199,7 +202,7 @@ def broken_decoding(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     decode_image, current = frame_stages.decode_image, [Faults()]
 
-    def decode(message: Any) -> RgbImage:
+    def decode(message: Any, depth: Any) -> RgbImage:
         current[0].visit('decode', message.height - 1)
         return decode_image(message)
 
