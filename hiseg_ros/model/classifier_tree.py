@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoder import convolution
+from hiseg_ros.model.decoders.layers import convolution
 from hiseg_ros.taxonomy import Taxonomy
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.model.decoders.registry import DECODERS
 
 HEADS = ('conditional', 'leaf')
-DECODERS = ('fusion', 'projection', 'summed', 'summed_detail', 'summed_fine')
 BRANCHES = ('pointwise', 'bottleneck')
 
 MAX_CHANNELS = 2048
@@ -53,7 +53,7 @@ class NetworkConfig:
         """
         for key, value, known in (
             ('head', self.head, HEADS),
-            ('decoder', self.decoder, DECODERS),
+            ('decoder', self.decoder, tuple(DECODERS)),
             ('branch', self.branch, BRANCHES),
             ('output_stride', self.output_stride, (8, 16, 32)),
         ):

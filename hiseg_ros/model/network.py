@@ -12,21 +12,9 @@ from torch import nn
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
-from hiseg_ros.model.summed_decoder import (
-    SummedDecoder,
-    SummedDetailDecoder,
-    SummedFineDecoder,
-)
+from hiseg_ros.model.decoders.build import build_decoder
 from hiseg_ros.taxonomy import Taxonomy
 
-_DECODERS = {
-    'fusion': FusionDecoder,
-    'projection': ProjectionDecoder,
-    'summed': SummedDecoder,
-    'summed_detail': SummedDetailDecoder,
-    'summed_fine': SummedFineDecoder,
-}
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
 
 
@@ -42,8 +30,8 @@ class HierarchicalNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = TimmBackbone(config.backbone, config.output_stride)
-        self.decoder = _DECODERS[config.decoder](
-            self.backbone.channels, self.backbone.strides, config.channels
+        self.decoder = build_decoder(
+            config.decoder, self.backbone.channels, self.backbone.strides, config.channels
         )
         self.head = _HEADS[config.head](taxonomy, config)
         leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()

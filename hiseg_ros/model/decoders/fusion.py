@@ -1,0 +1,48 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Decoder `fusion`: all strides merged from coarse to fine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+
+from hiseg_ros.model.decoders.layers import convolution, resize, separable
+
+
+class FusionDecoder(nn.Module):
+    """All strides merged from coarse to fine, with pooled context on the coarsest."""
+
+    def __init__(self, in_channels: Sequence[int], strides: Sequence[int], channels: int) -> None:
+        """Build for a backbone's channels and strides, finest first."""
+        super().__init__()
+        self.stride = strides[0]
+        wide = 2 * channels
+        self.top = convolution(in_channels[-1], wide)
+        self.context = nn.ModuleList(
+            [separable(wide, wide, 5), nn.Sequential(nn.Conv2d(wide, wide, 1), nn.Sigmoid())]
+        )
+        laterals, merges = [], []
+        previous = wide
+        for index in range(len(in_channels) - 2, -1, -1):
+            out = channels if index == 0 else wide
+            laterals.append(convolution(in_channels[index], out))
+            merges.append(nn.ModuleList([convolution(previous, out), separable(out, out)]))
+            previous = out
+        self.laterals = nn.ModuleList(laterals)
+        self.merges = nn.ModuleList(merges)
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Return (N, channels, H / stride, W / stride)."""
+        top = self.top(features[-1])
+        local, gate = self.context
+        merged: torch.Tensor = local(top) * gate(top.mean((2, 3), keepdim=True)) + top
+        for lateral, merge, fine in zip(
+            self.laterals, self.merges, reversed(features[:-1]), strict=True
+        ):
+            narrow, smooth = cast(nn.ModuleList, merge)
+            merged = smooth(resize(narrow(merged), fine.shape[-2:]) + lateral(fine))
+        return merged
