@@ -27,6 +27,9 @@ class HeadOutput:
     """One (N, K, h, w) float32 per classifier in the order of `Taxonomy.classifiers`: logarithms
     of each child's probability given its parent. None from a head without such classifiers."""
 
+    edge_logits: torch.Tensor | None = None
+    """(N, 1, h, w) logits of outlines of segments, from a decoder that predicts them."""
+
 
 def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:
     """Return the (L, V - 1) float matrix of the steps from the root to each leaf.
