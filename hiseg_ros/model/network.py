@@ -54,6 +54,11 @@ class HierarchicalNetwork(nn.Module):
         """Image pixels per grid cell along each side."""
         return cast(int, self.decoder.stride)
 
+    @property
+    def reads_points(self) -> bool:
+        """Whether `output_at` computes single points without the whole grid."""
+        return isinstance(self.decoder, PointDecoder)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities.
 

@@ -16,6 +16,7 @@ from hiseg_ros.datasets import DATASETS, dataset_entry
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.checks import check_crop
+from hiseg_ros.model.decoders.registry import DECODERS
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import named_or_path
 from hiseg_ros.training.config.loss import LossConfig
@@ -301,13 +302,20 @@ class TrainingConfig:
         multiple = self.preprocessing.multiple
         is_file_name = re.fullmatch(r'\w[\w.-]*', self.name) is not None
         require('name', self.name, is_file_name, 'a file name of letters, digits and _ . -')
-        self.loss.check_head(self.network.head)
         starts = [item.from_epoch for item in self.datasets.values()]
         require('from_epoch', starts, 0 in starts, 'a dataset that is there from epoch 0')
         fits = all(side % multiple == 0 for side in self.crop)
         require('crop', list(self.crop), fits, f'multiples of {multiple}')
         network = self.network
         check_crop(network.decoder, network.decoder_options, network.output_stride, self.crop)
+        self.loss.check_network(network, self.crop)
+        single = self.loss.points > 0 and DECODERS[network.decoder].reads_points
+        if single and self.teacher is not None:
+            raise ConfigError(
+                f'The run has a teacher, and decoder {network.decoder!r} with loss.points has '
+                'single points, not the cells that a teacher speaks of; expected one of the two: '
+                'remove teacher, or set points: 0.'
+            )
         self._check_norms()
         # The average of the weights begins after the warm-up: without further steps it would be
         # the random numbers of the start.

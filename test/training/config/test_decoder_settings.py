@@ -14,7 +14,8 @@ import pytest
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.registry import DECODERS
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.experiment import DatasetConfig, TeacherConfig, TrainingConfig
+from hiseg_ros.training.config.loss import LossConfig
 
 DRAWN = {'drawn': DatasetConfig('drawn', 'drawn', 2)}
 
@@ -135,6 +136,70 @@ def test_a_batch_with_one_value_for_a_norm_is_refused() -> None:
         replace(run, datasets=later)
     with pytest.raises(ConfigError, match='A batch of a dataset with its own norms has one image'):
         replace(run, datasets=two, dataset_norm=True)
+
+
+@pytest.mark.parametrize(
+    ('decoder', 'network', 'loss', 'words'),
+    [
+        (
+            'fusion',
+            {},
+            {'points': 81921},
+            'points is 81921, and a crop of 256x320 has 81920 pixels; expected at most as many',
+        ),
+        (
+            'pixelnet',
+            {'branch': 'bottleneck'},
+            {'points': 9},
+            "branch is 'bottleneck', which looks at neighbours, and decoder 'pixelnet' with loss",
+        ),
+        (
+            'deeplabv3plus',
+            {'output_stride': 16},
+            {'edge_weight': 20.0},
+            r"edge_weight is 20.0 with the decoder 'deeplabv3plus'; .*\(\['gscnn'\]\), or 0",
+        ),
+        ('fusion', {}, {'edge_attention_weight': 1}, "attention_weight is 1 with .*'fusion'"),
+        (
+            'pixelnet',
+            {},
+            {'points': 9, 'dual_task_weight': 1.0},
+            "dual_task_weight is 1.0, and decoder 'pixelnet' with loss.points computes single",
+        ),
+    ],
+)
+def test_a_loss_that_does_not_go_with_a_network_is_refused(
+    decoder: str, network: dict[str, Any], loss: dict[str, Any], words: str
+) -> None:
+    """One sentence, from an experiment's settings alone."""
+    run = run_of(decoder, **network)
+    with pytest.raises(ConfigError, match=words):
+        replace(run, loss=LossConfig(**loss))
+    replace(run, loss=LossConfig(points=81920 if decoder == 'fusion' else 0))
+
+
+def test_points_and_a_teacher_go_together_but_for_single_points() -> None:
+    """A teacher speaks of the cells of a grid."""
+    teacher = TeacherConfig('x.safetensors', 'cityscapes_teacher')
+    loss = LossConfig(points=100)
+    replace(run_of('fusion'), loss=loss, teacher=teacher)
+    with pytest.raises(ConfigError, match="a teacher, and decoder 'pixelnet' with loss.points"):
+        replace(run_of('pixelnet'), loss=loss, teacher=teacher)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'words'),
+    [
+        ({'points': -1}, 'points is -1; expected a number of at least 0'),
+        ({'points': 2.5}, 'points is 2.5'),
+        ({'points_drawn': 'per_class'}, "points_drawn is 'per_class'; .* where points is 0"),
+        ({'points': 5, 'points_drawn': 'all'}, "points_drawn is 'all'"),
+        ({'edge_weight': -1}, 'edge_weight is -1'),
+    ],
+)
+def test_settings_of_points_and_outlines_are_checked(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        LossConfig(**settings)
 
 
 def test_the_page_has_a_row_for_every_decoder() -> None:
