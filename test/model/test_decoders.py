@@ -290,6 +290,22 @@ def test_pixelnet_reads_at_cell_centres_what_it_computes_for_the_grid() -> None:
     torch.testing.assert_close(sampled.reshape(dense.shape), dense, rtol=1e-6, atol=1e-6)
 
 
+def test_half_precision_does_not_move_a_point() -> None:
+    """Under autocast a place is read where it is: bfloat16 would round it to the next pixel."""
+    channels, strides = PYRAMIDS[0]
+    decoder = built('pixelnet', channels, strides)
+    size = (512, 512)
+    columns = torch.linspace(-1, 1, size[1] // 4).expand(1, 8, size[0] // 4, -1)
+    features = pyramid(channels, strides, size)[0](None)
+    features[0] = 4 * columns
+    places = torch.rand(1, 200, 2) * 1.9 - 0.95
+    with torch.inference_mode():
+        expected = decoder.at_places(features, places)
+        with torch.autocast('cpu', torch.bfloat16):
+            found = decoder.at_places([feature.bfloat16() for feature in features], places)
+    assert (found - expected).abs().mean() < 0.01 * expected.abs().mean()
+
+
 def test_bins_are_torchs_adaptive_pooling() -> None:
     """Sizes that are multiples of the number of bins, others, and smaller ones."""
     for bins in (1, 2, 3, 6):

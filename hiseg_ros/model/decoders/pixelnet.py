@@ -19,6 +19,13 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from hiseg_ros.model.decoders.layers import resize
 
 
+def _at_places(level: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return (N, C, 1, P) of features (N, C, h, w), interpolated linearly at places (N, P, 2)."""
+    # In half precision a place would be rounded to the next pixel or further.
+    values = level.to(places.dtype)
+    return F.grid_sample(values, places[:, None], padding_mode='border', align_corners=False)
+
+
 class PixelNetDecoder(nn.Module):
     """An MLP of three layers on hypercolumns, at stride 4 or at any points."""
 
@@ -69,14 +76,7 @@ class PixelNetDecoder(nn.Module):
             (N, channels, 1, P).
         """
         parts = [
-            layer(
-                F.grid_sample(
-                    level,
-                    places[:, None].to(level.dtype),
-                    padding_mode='border',
-                    align_corners=False,
-                )
-            )
+            layer(_at_places(level, places))
             for layer, level in zip(self.first, features, strict=True)
         ]
         return self._rest(parts)
