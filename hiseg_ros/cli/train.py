@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from hiseg_ros.cli.shared.training_packages import training_packages
+from hiseg_ros.model.decoders.checks import check_exportable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='resume a run although its settings were others',
     )
     parser.add_argument(
+        '--exportable',
+        action='store_true',
+        help='refuse a network that `hiseg export` cannot write, before training it',
+    )
+    parser.add_argument(
         '--backbone-weights',
         metavar='FILE',
         help="file with the backbone's weights in timm's names, instead of downloading those that "
@@ -48,6 +54,8 @@ def run(options: argparse.Namespace) -> None:
         from hiseg_ros.training.config.experiment import load_training_config
 
     config = load_training_config(options.experiment)  # errors come before the slow imports
+    if options.exportable:
+        check_exportable(config.network.decoder, config.network.decoder_options)
     with training_packages():
         from hiseg_ros.training.run.train import train
     # The trainer's advice to its programmers: nothing that a user could act on.

@@ -24,6 +24,7 @@ from hiseg_ros.inference.model_file import EXPORTED_PROGRAM, ONNX, read_info
 from hiseg_ros.inference.open_model import BACKENDS
 from hiseg_ros.interfaces import Backend
 from hiseg_ros.model.checkpoint import Checkpoint
+from hiseg_ros.model.decoders.checks import check_exportable
 from hiseg_ros.model.info import INFO_KEY, dump_info
 from hiseg_ros.types import ImageSize, RgbImage
 
@@ -73,9 +74,10 @@ def export_network(checkpoint: Checkpoint, output: Path, size: ImageSize | None 
 
     Raises:
         CheckpointError: The tensors do not fit the network.
-        ConfigError: Size or suffix are not supported, the file cannot be written, or the package
-            onnx is missing.
+        ConfigError: Size or suffix are not supported, the decoder cannot be exported, the file
+            cannot be written, or the package onnx is missing.
     """
+    check_exportable(checkpoint.network.decoder, checkpoint.network.decoder_options)
     multiple = checkpoint.preprocessing.multiple
     if size is not None and (min(size) < multiple or size[0] % multiple or size[1] % multiple):
         raise ConfigError(

@@ -12,6 +12,7 @@ from torch import nn
 
 from hiseg_ros.inference.exported_graph import LARGEST_LOGIT
 from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.decoders.build import decoded
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
@@ -65,7 +66,7 @@ class ExportedNetwork(nn.Module):
             (N, V, h / stride, w / stride) float32.
         """
         images = ((rgb.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
-        nodes: torch.Tensor = self.head(self.decoder(self.backbone(images)))
+        nodes: torch.Tensor = self.head(decoded(self.backbone, self.decoder, images))
         return nodes
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info, parse_info
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
@@ -49,7 +50,9 @@ class Checkpoint:
 
         Raises:
             CheckpointError: The tensors do not fit the network that the info block describes.
+            ConfigError: The package of its decoder is not installed.
         """
+        check_package(self.network.decoder)
         try:
             network = HierarchicalNetwork(self.network, self.taxonomy)
             network.load_state_dict(dict(self.state))

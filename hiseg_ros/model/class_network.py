@@ -22,8 +22,9 @@ from torch import nn
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import LeafHead
+from hiseg_ros.model.decoders.summed import SummedDecoder
+from hiseg_ros.model.decoders.summed_detail import SummedDetailDecoder
 from hiseg_ros.model.network import HierarchicalNetwork
-from hiseg_ros.model.summed_decoder import SummedDecoder, SummedDetailDecoder
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 
 CHANNELS = 128

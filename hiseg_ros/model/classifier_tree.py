@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoder import convolution
+from hiseg_ros.model.decoders.layers import convolution
 from hiseg_ros.taxonomy import Taxonomy
 
 
@@ -26,6 +26,9 @@ class HeadOutput:
     conditional_log_probabilities: tuple[torch.Tensor, ...] | None = None
     """One (N, K, h, w) float32 per classifier in the order of `Taxonomy.classifiers`: logarithms
     of each child's probability given its parent. None from a head without such classifiers."""
+
+    edge_logits: torch.Tensor | None = None
+    """(N, 1, h, w) logits of outlines of segments, from a decoder that predicts them."""
 
 
 def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:

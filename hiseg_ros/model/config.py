@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.model.decoders.checks import check_decoder
+from hiseg_ros.model.decoders.registry import DECODERS
 
 HEADS = ('conditional', 'leaf')
-DECODERS = ('fusion', 'projection', 'summed', 'summed_detail', 'summed_fine')
 BRANCHES = ('pointwise', 'bottleneck')
 
 MAX_CHANNELS = 2048
@@ -30,7 +33,8 @@ class NetworkConfig:
     """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018;
     'summed': strides from 8 on projected and added at stride 8, as in EfficientViT;
     'summed_detail': this and a second path at stride 8 that sees stride 4, for small signs;
-    'summed_fine': as 'summed', and on to stride 4."""
+    'summed_fine': as 'summed', and on to stride 4; the networks of the field by their names are
+    in docs/networks.md."""
 
     channels: int = 64
     """Channels of the decoder's output; a third of them are the second path of
@@ -45,15 +49,19 @@ class NetworkConfig:
     branch_channels: int = 16
     """Least channels of a pointwise branch; one with many children gets 1.5 for each child."""
 
+    decoder_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Options of the decoder that are not to have their defaults, such as upsampling: nearest."""
+
     def __post_init__(self) -> None:
         """Check the choices.
 
         Raises:
-            ConfigError: A choice is unknown, or a size is not a positive whole number.
+            ConfigError: A choice is unknown, a size is not a positive whole number, or the
+                decoder cannot have its options, backbone or output stride.
         """
         for key, value, known in (
             ('head', self.head, HEADS),
-            ('decoder', self.decoder, DECODERS),
+            ('decoder', self.decoder, tuple(DECODERS)),
             ('branch', self.branch, BRANCHES),
             ('output_stride', self.output_stride, (8, 16, 32)),
         ):
@@ -72,3 +80,22 @@ class NetworkConfig:
                     f'Network setting {key} is {size!r}; expected a positive whole number, at '
                     f'most {MAX_CHANNELS}.'
                 )
+        if not isinstance(self.decoder_options, Mapping):
+            raise ConfigError(
+                f'Network setting decoder_options is {self.decoder_options!r}; expected names of '
+                'options with their values.'
+            )
+        # Lists come from YAML and JSON; as tuples they compare equal to those of code.
+        options = {
+            str(key): tuple(value) if isinstance(value, list) else value
+            for key, value in self.decoder_options.items()
+        }
+        object.__setattr__(self, 'decoder_options', options)
+        check_decoder(self.decoder, options, self.backbone, self.output_stride)
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings by name; options only if there are some, for earlier readers."""
+        values = asdict(self)
+        if not self.decoder_options:
+            del values['decoder_options']
+        return values

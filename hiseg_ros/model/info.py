@@ -51,7 +51,7 @@ def dump_info(info: ModelInfo) -> str:
     return json.dumps(
         {
             'format': FORMAT,
-            'network': asdict(info.network) if info.network else None,
+            'network': info.network.values() if info.network else None,
             'preprocessing': asdict(info.preprocessing),
             'taxonomy': dump_taxonomy(info.taxonomy),
             'taxonomy_digest': info.taxonomy.digest,

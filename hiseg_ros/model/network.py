@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -12,21 +13,15 @@ from torch import nn
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoder import FusionDecoder, ProjectionDecoder
-from hiseg_ros.model.summed_decoder import (
-    SummedDecoder,
-    SummedDetailDecoder,
-    SummedFineDecoder,
+from hiseg_ros.model.decoders.build import (
+    EdgeDecoder,
+    PointDecoder,
+    build_decoder,
+    decoded,
+    decoder_input,
 )
 from hiseg_ros.taxonomy import Taxonomy
 
-_DECODERS = {
-    'fusion': FusionDecoder,
-    'projection': ProjectionDecoder,
-    'summed': SummedDecoder,
-    'summed_detail': SummedDetailDecoder,
-    'summed_fine': SummedFineDecoder,
-}
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
 
 
@@ -37,13 +32,17 @@ class HierarchicalNetwork(nn.Module):
         """Build the network with random weights.
 
         Raises:
-            ConfigError: The backbone cannot be built.
+            ConfigError: The backbone or the decoder cannot be built.
         """
         super().__init__()
         self.config = config
         self.backbone = TimmBackbone(config.backbone, config.output_stride)
-        self.decoder = _DECODERS[config.decoder](
-            self.backbone.channels, self.backbone.strides, config.channels
+        self.decoder = build_decoder(
+            config.decoder,
+            self.backbone.channels,
+            self.backbone.strides,
+            config.channels,
+            config.decoder_options,
         )
         self.head = _HEADS[config.head](taxonomy, config)
         leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()
@@ -55,6 +54,11 @@ class HierarchicalNetwork(nn.Module):
         """Image pixels per grid cell along each side."""
         return cast(int, self.decoder.stride)
 
+    @property
+    def reads_points(self) -> bool:
+        """Whether `output_at` computes single points without the whole grid."""
+        return isinstance(self.decoder, PointDecoder)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities.
 
@@ -64,18 +68,41 @@ class HierarchicalNetwork(nn.Module):
         Returns:
             (N, L, H / stride, W / stride) float32; sums to 1 over L.
         """
-        features = self.decoder(self.backbone(images))
+        features = decoded(self.backbone, self.decoder, images)
         leaf_probabilities: torch.Tensor = self.head(features)
         return leaf_probabilities
 
     def head_output(self, images: torch.Tensor) -> HeadOutput:
-        """Return what losses read: `forward` and, where the head has them, its factors.
+        """Return what losses read: `forward` and, where the parts have them, factors and outlines.
 
         Args:
             images: As for `forward`.
         """
         head = cast(ConditionalHead | LeafHead, self.head)
-        return head.head_output(self.decoder(self.backbone(images)))
+        features = decoder_input(self.backbone, self.decoder, images)
+        if isinstance(self.decoder, EdgeDecoder):
+            decoded_features, edge_logits = self.decoder.with_edges(features)
+            return replace(head.head_output(decoded_features), edge_logits=edge_logits)
+        return head.head_output(self.decoder(features))
+
+    def output_at(self, images: torch.Tensor, places: torch.Tensor) -> HeadOutput:
+        """Return what losses read at some points only, by a decoder that reads single points.
+
+        Args:
+            images: As for `forward`.
+            places: (N, P, 2) float: x and y of points, -1 and 1 being the edges of the image.
+
+        Returns:
+            As `head_output`, on a grid of (1, P) cells, one for each point.
+
+        Raises:
+            TypeError: The decoder computes whole grids only.
+        """
+        if not isinstance(self.decoder, PointDecoder):
+            raise TypeError(f'Decoder {self.config.decoder!r} reads no single points.')
+        head = cast(ConditionalHead | LeafHead, self.head)
+        features = decoder_input(self.backbone, self.decoder, images)
+        return head.head_output(self.decoder.at_places(features, places))
 
     def node_probabilities(self, leaf_probabilities: torch.Tensor) -> torch.Tensor:
         """Return (N, V, h, w): parents as sums of the leaves below them."""

@@ -13,7 +13,8 @@ import torch
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoder import FusionDecoder, resize
+from hiseg_ros.model.decoders.fusion import FusionDecoder
+from hiseg_ros.model.decoders.layers import resize
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy

@@ -22,6 +22,7 @@ NEEDS = {
     'ros': ('rclpy', 'hiseg_ros.msg', 'sensor_msgs.msg'),
     'torch': ('torch', 'timm', 'torchmetrics'),
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
+    'networks': ('torch', 'segmentation_models_pytorch'),
     'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
     'view': ('rerun',),

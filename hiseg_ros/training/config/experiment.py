@@ -15,6 +15,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, Valida
 from hiseg_ros.datasets import DATASETS, dataset_entry
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
+from hiseg_ros.model.decoders.checks import check_crop
+from hiseg_ros.model.decoders.registry import DECODERS
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import named_or_path
 from hiseg_ros.training.config.loss import LossConfig
@@ -300,11 +302,21 @@ class TrainingConfig:
         multiple = self.preprocessing.multiple
         is_file_name = re.fullmatch(r'\w[\w.-]*', self.name) is not None
         require('name', self.name, is_file_name, 'a file name of letters, digits and _ . -')
-        self.loss.check_head(self.network.head)
         starts = [item.from_epoch for item in self.datasets.values()]
         require('from_epoch', starts, 0 in starts, 'a dataset that is there from epoch 0')
         fits = all(side % multiple == 0 for side in self.crop)
         require('crop', list(self.crop), fits, f'multiples of {multiple}')
+        network = self.network
+        check_crop(network.decoder, network.decoder_options, network.output_stride, self.crop)
+        self.loss.check_network(network, self.crop)
+        single = self.loss.points > 0 and DECODERS[network.decoder].reads_points
+        if single and self.teacher is not None:
+            raise ConfigError(
+                f'The run has a teacher, and decoder {network.decoder!r} with loss.points has '
+                'single points, not the cells that a teacher speaks of; expected one of the two: '
+                'remove teacher, or set points: 0.'
+            )
+        self._check_norms()
         # The average of the weights begins after the warm-up: without further steps it would be
         # the random numbers of the start.
         expected = f'less than the {self.steps} steps of the run'
@@ -323,6 +335,24 @@ class TrainingConfig:
         require('validation.dataset', measured, fits, f'one of the datasets {names}')
         fits = self.final_weights == 'last' or self.validation_set is not None
         require('final_weights', self.final_weights, fits, "'last' where there is no validation")
+
+    def _check_norms(self) -> None:
+        """Check that batch norms of the last features have more than one value to norm.
+
+        Raises:
+            ConfigError: They have one.
+        """
+        shares = [item.share for item in self.datasets.values() if item.from_epoch == 0]
+        images = min(shares) if self.dataset_norm else sum(shares)
+        stride = self.network.output_stride
+        cells = (self.crop[0] // stride) * (self.crop[1] // stride)
+        if images * cells == 1:
+            norm = 'of a dataset with its own norms ' if self.dataset_norm else ''
+            raise ConfigError(
+                f'A batch {norm}has one image, and its crop of {self.crop[0]}x{self.crop[1]} one '
+                f'cell at stride {stride}; expected at least two values for a batch norm: raise '
+                'share or enlarge crop.'
+            )
 
     @property
     def validation_set(self) -> ValidationConfig | None:

@@ -26,6 +26,8 @@ from hiseg_ros.training.data.data_module import ValidationItem
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.distributed import sum_over_processes
 from hiseg_ros.training.losses import build_loss
+from hiseg_ros.training.losses.edges import EdgeLoss
+from hiseg_ros.training.losses.points import draw_points, output_at
 from hiseg_ros.training.losses.teacher_loss import TeacherLoss
 from hiseg_ros.training.run.optimization import (
     build_optimizer,
@@ -63,6 +65,7 @@ class SegmentationModule(lightning.LightningModule):
         freeze_parts(self.network, config)
         self.network.to(memory_format=torch.channels_last)
         self.loss = build_loss(config.loss, table, taxonomy, config.network.head)
+        self.edge_loss = EdgeLoss(config.loss, table) if config.loss.has_edges else None
         self.teacher_loss: TeacherLoss | None = None
         if teacher is not None:
             factors = [item.teacher_weight for item in config.datasets.values()]
@@ -93,9 +96,12 @@ class SegmentationModule(lightning.LightningModule):
         """Return the loss of a batch."""
         images, targets, dataset_index = batch
         inputs = self.config.preprocessing.normalize(images)
-        with dataset_norms_for(self.network, dataset_index):
-            output = self.network.head_output(inputs.contiguous(memory_format=torch.channels_last))
-        loss: torch.Tensor = self.loss(output, targets, dataset_index, self.dataset_weights)
+        output, learnt, learnt_targets = self._outputs(inputs, targets, dataset_index)
+        loss: torch.Tensor = self.loss(learnt, learnt_targets, dataset_index, self.dataset_weights)
+        if self.edge_loss is not None:
+            terms = self.edge_loss(output, targets, dataset_index, self.dataset_weights)
+            self.log_dict(terms, sync_dist=True)
+            loss = loss + torch.stack(list(terms.values())).sum()
         if self.teacher_loss is not None:
             taught = self._taught(inputs, output, targets, dataset_index)
             self.log('teacher_loss', taught, sync_dist=True)
@@ -103,6 +109,32 @@ class SegmentationModule(lightning.LightningModule):
         self._check_finite(loss, dataset_index)
         self.log('loss', loss, prog_bar=True, sync_dist=True)
         return loss
+
+    def _outputs(
+        self, inputs: torch.Tensor, targets: torch.Tensor, dataset_index: torch.Tensor
+    ) -> tuple[HeadOutput, HeadOutput, torch.Tensor]:
+        """Return what the network says, and what the loss learns from: that or its points.
+
+        Args:
+            inputs: (N, 3, H, W) normalised.
+            targets: (N, H, W) integer label set ids; -1 = unlabeled.
+            dataset_index: (N,) dataset of each image.
+
+        Returns:
+            The output; the part that the loss reads, and its targets.
+        """
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        count, network = self.config.loss.points, self.network
+        points = draw_points(targets, count, self.config.loss.points_drawn) if count else None
+        with dataset_norms_for(network, dataset_index):
+            if points is None:
+                output = network.head_output(inputs)
+                return output, output, targets
+            if network.reads_points:
+                output = network.output_at(inputs, points.places)
+                return output, output, points.targets
+            output = network.head_output(inputs)
+        return output, output_at(output, points.places), points.targets
 
     def _taught(
         self,

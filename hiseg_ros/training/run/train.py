@@ -28,6 +28,7 @@ from hiseg_ros.allocator import TRAINING, keep_freed_memory
 from hiseg_ros.errors import CheckpointError, DeviceError
 from hiseg_ros.model.backbone import IMAGENET
 from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
@@ -86,6 +87,7 @@ def train(
         HisegError: The configuration, a dataset or the run folder cannot be used.
         KeyboardInterrupt: The user interrupted the run; the text says how to resume it.
     """
+    check_package(config.network.decoder)
     if accelerator == 'gpu' and not torch.cuda.is_available():
         raise DeviceError("Accelerator 'gpu' was asked for; expected a CUDA device: use 'cpu'.")
     weights = run_dir / f'{config.name}.safetensors'
