@@ -107,6 +107,9 @@ class Layout:
     """Which label files to take; ends the sentence that refuses others."""
     stars: str = ''
     """Regular expression of the text of the last star; files with another text are left alone."""
+    unequal: tuple[str, ...] = ()
+    """Texts of the last star of pairs that are published with different sizes: they are left out
+    where they are; any other such pair is an error."""
     size: ImageSize | None = None
     """(height, width) of the published images, None where they differ."""
     ids: IdFamily = IdFamily.NONE
@@ -144,6 +147,7 @@ def read_layout(name_or_path: str) -> Layout:
         splits={name: _split(splits.keys(name)) for name in splits.data},
         hint=layout.text('hint'),
         stars=_expression(layout),
+        unequal=layout.texts('unequal'),
         size=_size(layout),
         ids=layout.one_of('ids', IdFamily, IdFamily.NONE),
         void=layout.number('void', 255),

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hiseg_ros.datasets.dataset_labels import DatasetLabels
+from hiseg_ros.datasets.image_files import image_size
 from hiseg_ros.datasets.layout import Layout, Place, SplitRule
 from hiseg_ros.datasets.paired_files import Pair, filled, pair_files, texts_of_stars
 from hiseg_ros.errors import DatasetError
@@ -77,7 +78,14 @@ def find_pairs(root: Path, layout: Layout, place: Place, split: str) -> list[Pai
             stars=layout.stars,
         )
     rule = split_rule(root, layout, split)
-    return [pair for pair in pairs if _is_in(root, pair, rule)]
+    return [
+        pair
+        for pair in pairs
+        if _is_in(root, pair, rule)
+        and not (
+            pair.stars[-1] in layout.unequal and image_size(pair.image) != image_size(pair.labels)
+        )
+    ]
 
 
 def begins(pair: Pair, starts: tuple[str, ...]) -> bool:

@@ -55,7 +55,7 @@ class Result:
     damaged: int
     """Images that could not be decoded, of the query and the sources."""
     distance: DomainDistance | None
-    """Between the images of the query and those of the sources, where both are enough."""
+    """Between the images of the query and those of the other sources, where both are enough."""
     no_distance: str = ''
     """Why there is no distance."""
 
@@ -152,8 +152,8 @@ def _nearest(collection: Collection, query: Features, place: int, request: Reque
 
 def _distance(query: Features, searched: Sequence[Features]) -> tuple[DomainDistance | None, str]:
     others = [source for source in searched if source.path.resolve() != query.path.resolve()]
-    if len(others) < len(searched):
-        return None, 'the query is among the images that are searched: one domain'
+    if not others:
+        return None, 'nothing but the query is searched: one domain'
     count = sum(map(len, others))
     if min(len(query), count) < LEAST:
         return None, f'{len(query)} and {count} images; domains need at least {LEAST} each'

@@ -426,6 +426,18 @@ def test_files_of_converters_are_left_alone(copy: Any) -> None:
         open_dataset('gta5', root)
 
 
+def test_pairs_that_are_published_with_different_sizes_are_left_out(copy: Any) -> None:
+    """Two of GTA5, where they are; any other is an error."""
+    root = copy('gta5')
+    for name in ('15188', '17707'):
+        write_image(root / f'images/{name}.png', size=SIZE)
+        shutil.copy(root / 'labels/00001.png', root / f'labels/{name}.png')
+        if name == '15188':
+            assert len(open_dataset('gta5', root)) == 4
+    with pytest.raises(DatasetError, match=r'17707.png has size \(96, 192\); expected \(24, 40\)'):
+        open_dataset('gta5', root)
+
+
 def test_a_list_of_names_is_needed_and_its_files_are(copy: Any) -> None:
     root = copy('voc')
     write_image(root / 'JPEGImages/2012_999999.jpg')  # has no labels, and is in no list

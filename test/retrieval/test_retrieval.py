@@ -300,11 +300,25 @@ def test_a_retrieval_finds_its_colours_and_says_how_far_the_domains_are(
     assert facts['domains']['images'] == [20, 24]
 
 
+def test_a_query_may_be_searched_beside_another_domain(bag: Path, tmp_path: Path) -> None:
+    """Images of both domains are found; the distance is that to the other one."""
+    blues = write_folder(tmp_path / 'blues', [(20, 20, 170 + n) for n in range(12)])
+    request = Request(open_source(bag), [open_source(bag), open_source(blues)], 16, apart_s=0)
+    result = retrieve(request, MeanColour(), 'colours', tmp_path / 'kept')
+    sources = {match.source for found in result.found for match in found.matches}
+    assert sources == {0, 1}
+    assert result.distance is not None
+    assert result.distance.images == (20, 12)
+
+
 def test_one_domain_and_few_images_have_no_distance(bag: Path, tmp_path: Path) -> None:
     image = tmp_path / 'one.png'
     cv2.imwrite(str(image), coloured(20, 20, 190))
     source = open_source(bag)
-    for query, reason in ((source, 'the query is among'), (open_source(image), '1 and 20 images')):
+    for query, reason in (
+        (source, 'nothing but the query'),
+        (open_source(image), '1 and 20 images'),
+    ):
         request = Request(query, [source], count=2, apart_s=0)
         result = retrieve(request, MeanColour(), 'colours', tmp_path / 'kept')
         assert result.distance is None
