@@ -27,6 +27,9 @@ Colours = tuple[tuple[tuple[int, int, int], int], ...]
 UNKNOWN = 254
 """In a table of colours: no label has the colour. Label ids end at 199."""
 
+FARTHEST = 100_000
+"""Largest coordinate of a polygon's corner in pixels."""
+
 SHOWN = 3
 """Number of wrong values that an error names."""
 
@@ -347,8 +350,12 @@ def _categories_of_files(data: Any) -> dict[str, dict[int, int]]:
 
 def _polygons(data: Any) -> tuple[ImageSize, list[tuple[str, list[tuple[float, float]]]]]:
     size = int(data['imgHeight']), int(data['imgWidth'])
-    return size, [
+    polygons = [
         (str(one['label']), [(float(x), float(y)) for x, y in one['polygon']])
         for one in data['objects']
         if not one.get('deleted') and len(one['polygon']) >= 3
     ]
+    # Corners may lie outside the image, but not anywhere: drawing takes time for each row.
+    if not all(abs(x) < FARTHEST and abs(y) < FARTHEST for _, one in polygons for x, y in one):
+        raise ValueError(f'a corner is {FARTHEST} pixels away or more')
+    return size, polygons

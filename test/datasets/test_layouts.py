@@ -320,6 +320,16 @@ def test_polygons_are_as_downloaded(copy: Any) -> None:
         (json.dumps({**good, 'imgHeight': 10**6, 'imgWidth': 10**6}), 'claims 1000000x1000000'),
         (json.dumps({'objects': []}), "no file of polygons .*'imgHeight'"),
         ('{"imgHeight"', 'no file of polygons'),
+        (
+            json.dumps({**good, 'objects': [{'label': 'car', 'polygon': [[0, 1e9], *corners]}]}),
+            'no file of polygons .*100000 pixels away',
+        ),
+        (
+            json.dumps(
+                {**good, 'objects': [{'label': 'car', 'polygon': [[0, np.nan], *corners]}]}
+            ),
+            'no file of polygons',
+        ),
     ):
         path.write_text(text)
         with pytest.raises(DatasetError, match=message):
