@@ -31,7 +31,7 @@ LAYERS = (
     'training.losses',
     'training.data',
     'training training.config',
-    'ros.soak | datasets | replay',
+    'ros.soak | datasets | replay | retrieval',
     'ros.benchmark | ros.node',
     'ros.consumers',
     'ros.messages',

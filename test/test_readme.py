@@ -210,6 +210,15 @@ def video(place: Place, command: str) -> None:
     assert (place.folder / 'street.mp4').stat().st_size > 0
 
 
+def retrieve(place: Place, command: str) -> None:
+    """The images of a bag are found and shown."""
+    shutil.copy(place.folder / 'street.jpg', place.folder / 'image.jpg')
+    (place.folder / 'bag').rename(place.folder / 'BAG')
+    kept = ['--model', str(place.model), '--cache', str(place.folder / 'kept')]
+    assert 'BAG  16000000' in place.hiseg(command, *kept)
+    assert (place.folder / 'found/retrieval.html').stat().st_size > 0
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -242,6 +251,7 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg evaluate': evaluate,
     'hiseg replay': replay,
     'hiseg video': video,
+    'hiseg retrieve': retrieve,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

@@ -31,6 +31,7 @@ VERBS = {
     'replay': 'segment recordings into a new bag, with metrics and a report',
     'video': 'write the labels of a recording as an MP4 with names and a legend',
     'report': 'write the report of a finished replay again',
+    'retrieve': 'find images of recordings and folders that look like a query',
     'view': 'show a recording with its results in Rerun',
 }
 

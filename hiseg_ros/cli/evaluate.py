@@ -51,7 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "training; drawn: 'val' draws scenes of its own",
     )
     parser.add_argument(
-        '--drive', action='append', default=[], help='camvid: only files with this prefix'
+        '--drive',
+        action='append',
+        default=[],
+        help='only files with this prefix; where folders of drives, cities or kinds of weather '
+        "are in a dataset's layout, also those",
+    )
+    parser.add_argument(
+        '--layout',
+        help='of --dataset folder: a name in config/layouts or a YAML file, in place of '
+        'images/*.jpg and labels/*.png',
     )
     parser.add_argument(
         '--limit', type=int, default=0, metavar='N', help='only the first N images (0: all)'

@@ -31,11 +31,18 @@ class DatasetLabels:
 
     mapping_name: str
     labels: tuple[DatasetLabel, ...]
+    unlabeled_ids: tuple[int, ...] = ()
 
     @property
     def name_of_label_id(self) -> dict[int, str]:
         """The names of the labels by label id."""
         return {label.label_id: label.name for label in self.labels}
+
+    @property
+    def known_ids(self) -> frozenset[int]:
+        """All ids that a file of bytes may have; an id of -1 is 255 there."""
+        ids = (*(label.label_id for label in self.labels), *self.unlabeled_ids)
+        return frozenset(label_id % 256 for label_id in ids)
 
 
 def read_dataset_labels(mapping: str) -> DatasetLabels:
@@ -62,6 +69,7 @@ def read_dataset_labels(mapping: str) -> DatasetLabels:
                 )
                 for row in data['labels']
             ),
+            tuple(int(label_id) for label_id in data.get('unlabeled', [])),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise MappingError(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,14 +31,14 @@ def _write_cityscapes(folder: Path, split: str, number: int, scene: DrawnScene) 
     name = f'drawn_{number:06d}_000019'  # Cityscapes labels the 20th frame of each sequence
     path = folder / f'leftImg8bit/{split}/drawn/{name}_leftImg8bit.png'
     label_file = folder / f'gtFine/{split}/drawn/{name}_gtFine_labelIds.png'
-    _save(path, _encoded('.png', scene.rgb[..., ::-1]))
-    _save(label_file, _encoded('.png', label_ids_of_leaves('cityscapes', 0)[scene.labels]))
+    save_file(path, encoded('.png', scene.rgb[..., ::-1]))
+    save_file(label_file, encoded('.png', label_ids_of_leaves('cityscapes', 0)[scene.labels]))
     return []
 
 
 def _write_vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> list[str]:
     name, split = f'drawn_{number:06d}', VISTAS_SPLITS[split]
-    _save(folder / f'{split}/images/{name}.jpg', _encoded('.jpg', scene.rgb[..., ::-1]))
+    save_file(folder / f'{split}/images/{name}.jpg', encoded('.jpg', scene.rgb[..., ::-1]))
     labels = Image.fromarray(label_ids_of_leaves('vistas', len(vistas_labels()) - 1)[scene.labels])
     labels.putpalette(np.array([label['color'] for label in vistas_labels()], np.uint8).tobytes())
     path = folder / f'{split}/v1.2/labels/{name}.png'
@@ -49,7 +50,7 @@ def _write_vistas(folder: Path, split: str, number: int, scene: DrawnScene) -> l
 def _write_gtsdb(folder: Path, _split: str, number: int, scene: DrawnScene) -> list[str]:
     height, width = scene.labels.shape
     header = f'P6\n{width} {height}\n255\n'.encode()
-    _save(folder / f'FullIJCNN2013/{number:05d}.ppm', header + scene.rgb.tobytes())
+    save_file(folder / f'FullIJCNN2013/{number:05d}.ppm', header + scene.rgb.tobytes())
     return [
         f'{number:05d}.ppm;{box.x1};{box.y1};{box.x2 - 1};{box.y2 - 1};'
         f'{SIGN_TYPES.index(box.name)}\n'
@@ -72,7 +73,7 @@ def _write_vistas_config(folder: Path, _lines: list[str]) -> None:
         },
         'labels': vistas_labels(),
     }
-    _save(folder / 'config_v1.2.json', json.dumps(config, indent=2).encode())
+    save_file(folder / 'config_v1.2.json', json.dumps(config, indent=2).encode())
 
 
 def _write_gtsdb_boxes(folder: Path, lines: list[str]) -> None:
@@ -81,7 +82,7 @@ def _write_gtsdb_boxes(folder: Path, lines: list[str]) -> None:
             f'The scenes in {folder} show no sign of the 43 types; expected at least one: draw '
             'more scenes or larger ones.'
         )
-    _save(folder / 'FullIJCNN2013' / 'gt.txt', ''.join(lines).encode())
+    save_file(folder / 'FullIJCNN2013' / 'gt.txt', ''.join(lines).encode())
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,15 @@ def vistas_labels() -> tuple[dict[str, object], ...]:
     return (*entries, {**void, 'instances': False, 'evaluate': False})
 
 
-def _encoded(ending: str, image: NDArray[np.uint8]) -> bytes:
-    """Return the bytes of a file of one channel, or of three with blue first."""
+def encoded(ending: str, image: NDArray[Any]) -> bytes:
+    """Return the bytes of a file of one channel, or of three with blue first, 8 or 16 bits."""
     written, data = cv2.imencode(ending, np.ascontiguousarray(image))
     if not written:
         raise DatasetError(f'A drawn scene cannot be encoded as {ending}.')
     return data.tobytes()
 
 
-def _save(path: Path, content: bytes) -> None:
+def save_file(path: Path, content: bytes) -> None:
+    """Write a file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

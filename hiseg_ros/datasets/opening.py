@@ -9,6 +9,7 @@ from collections.abc import Mapping as MappingABC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiseg_ros.datasets.layout import read_layout
 from hiseg_ros.datasets.registry import dataset_entry
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
@@ -25,13 +26,19 @@ def mapping_of(
     Args:
         kind: Name of the dataset, one of DATASETS.
         taxonomy: The tree.
-        options: Options of the dataset; `mapping` names another mapping than the dataset's own.
+        options: Options of the dataset; `mapping` names another mapping than the dataset's own,
+            a layout brings its own.
 
     Raises:
-        ConfigError: There is no such dataset, or it needs a mapping and none is given.
+        ConfigError: There is no such dataset, it needs a mapping and none is given, or its layout
+            cannot be read.
         MappingError: The mapping does not fit the taxonomy.
     """
-    name = (options or {}).get('mapping', dataset_entry(kind).mapping)
+    entry, given = dataset_entry(kind), options or {}
+    own = entry.mapping
+    if entry.layout_option and given.get(entry.layout_option):
+        own = read_layout(str(given[entry.layout_option])).mapping
+    name = given.get('mapping', own)
     if not isinstance(name, str) or not name:
         raise ConfigError(
             f'A dataset of kind {kind!r} has the mapping {name!r}; expected the option mapping '

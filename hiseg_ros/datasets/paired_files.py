@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hiseg_ros.datasets.encodings import LabelReader, PlainLabels
 from hiseg_ros.datasets.file_checks import check_each, spread
 from hiseg_ros.datasets.image_files import image_size, is_turned
-from hiseg_ros.datasets.sample import Sample, read_image, read_label_ids
+from hiseg_ros.datasets.sample import Sample, read_image
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.images.file import visible
 
@@ -24,28 +28,38 @@ class Pair:
     name: str
     image: Path
     labels: Path
+    stars: tuple[str, ...] = ()
+    """Texts that the * of the patterns stand for."""
 
 
 class PairedFiles:
-    """Images with a one-byte label file each."""
+    """Images with a label file each."""
 
     mapping_name = ''
 
-    def __init__(self, pairs: Sequence[Pair], limit: int = 0, largest_id: int = 255) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        limit: int = 0,
+        largest_id: int = 255,
+        reader: LabelReader | None = None,
+    ) -> None:
         """Take the pairs of files and check each.
 
         Args:
             pairs: All of the dataset.
             limit: Number of pairs to take, evenly spread; 0 takes all.
             largest_id: Largest label id but 255 that the files of this dataset have.
+            reader: Reads the label files; None for one byte a pixel.
 
         Raises:
             DatasetError: The limit is not a number of images, a file is missing or cut short, or
                 the two of a pair differ in size.
         """
         self._largest_id = largest_id
+        self._reader = reader or PlainLabels()
         self._pairs = spread(pairs, limit)
-        check_each(self._pairs, _check)
+        check_each(self._pairs, self._check)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -59,9 +73,14 @@ class PairedFiles:
                 unknown to the dataset.
         """
         pair = self._pairs[index]
-        image, label_ids = read_image(pair.image), read_label_ids(pair.labels)
+        image, label_ids = read_image(pair.image), self._reader.read(pair.labels)
         if image.shape[:2] != label_ids.shape:
             raise DatasetError(_differ(pair, label_ids.shape, image.shape[:2]))
+        self._check_ids(pair, label_ids)
+        return Sample(pair.name, image, label_ids)
+
+    def _check_ids(self, pair: Pair, label_ids: NDArray[np.uint8]) -> None:
+        """Raise a DatasetError for a label id that the dataset does not have."""
         wrong = label_ids[(label_ids > self._largest_id) & (label_ids != 255)]
         if wrong.size:
             raise DatasetError(
@@ -69,10 +88,22 @@ class PairedFiles:
                 f'or 255, as in mapping {self.mapping_name!r}: take the label files of this '
                 'release.'
             )
-        return Sample(pair.name, image, label_ids)
+
+    def _check(self, pair: Pair) -> None:
+        image, labels = image_size(pair.image), self._reader.size(pair.labels)
+        if labels is not None and image != labels:
+            raise DatasetError(_differ(pair, labels, image))
 
 
-def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
+def pair_files(
+    root: Path,
+    images: str,
+    labels: str,
+    what: str,
+    *,
+    more_images: Sequence[str] = (),
+    stars: str = '',
+) -> list[Pair]:
     """Return images with their label files, sorted by path.
 
     Args:
@@ -80,6 +111,8 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
         images: Path of the images below it; each * stands for any text but a slash.
         labels: Path of the label files, with as many *.
         what: The folder in words, for error messages.
+        more_images: Further paths of images, such as those with another ending.
+        stars: Regular expression of the text of the last *; files with another are left alone.
 
     Raises:
         DatasetError: There is no image, or a file lacks its partner.
@@ -89,7 +122,9 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
             f'Images {images!r} and label files {labels!r} of {root} have other numbers of *; '
             'expected as many in both, each for the same text.'
         )
-    image_files, label_files = _by_stars(root, images), _by_stars(root, labels)
+    image_files, label_files = _by_stars(root, images, stars), _by_stars(root, labels, stars)
+    for pattern in more_images:
+        image_files |= _by_stars(root, pattern, stars)
     if not image_files:
         raise DatasetError(
             f'{root} has no file {images}; expected {what} with {images} and {labels}.'
@@ -100,31 +135,30 @@ def pair_files(root: Path, images: str, labels: str, what: str) -> list[Pair]:
     ):
         alone = sorted(set(found) - set(others))
         if alone:
-            expected = root / _filled(pattern, alone[0])
+            expected = root / filled(pattern, alone[0])
             raise DatasetError(
                 f'{expected} is missing, the partner of {found[alone[0]]} ({len(alone)} of '
                 f'{len(found)} files have none); expected pairs: complete {what} or remove what '
                 'is left over.'
             )
     return [
-        Pair('_'.join(stars), image_files[stars], label_files[stars])
-        for stars in sorted(image_files)
+        Pair('_'.join(texts), image_files[texts], label_files[texts], texts)
+        for texts in sorted(image_files)
     ]
 
 
-def _by_stars(root: Path, pattern: str) -> dict[tuple[str, ...], Path]:
+def _by_stars(root: Path, pattern: str, last: str = '') -> dict[tuple[str, ...], Path]:
     """Return the files that match a pattern, by the texts that its stars match.
 
     Raises:
         DatasetError: Two files differ only in the Unicode form of their names.
     """
-    shape = re.compile('([^/]*)'.join(re.escape(part) for part in pattern.split('*')))
     found: dict[tuple[str, ...], Path] = {}
     for path in visible(root.glob(pattern)):
-        match = shape.fullmatch(path.relative_to(root).as_posix())
-        if match:
+        stars = texts_of_stars(pattern, path.relative_to(root).as_posix())
+        if stars is not None and (not last or re.fullmatch(last, stars[-1])):
             # Systems write the same accented name in two forms (NFC and NFD).
-            stars = tuple(unicodedata.normalize('NFC', star) for star in match.groups())
+            stars = tuple(unicodedata.normalize('NFC', star) for star in stars)
             if stars in found:
                 raise DatasetError(
                     f'{found[stars]} and {path} have the same name in two Unicode forms; expected '
@@ -134,15 +168,17 @@ def _by_stars(root: Path, pattern: str) -> dict[tuple[str, ...], Path]:
     return found
 
 
-def _filled(pattern: str, stars: Sequence[str]) -> str:
+def texts_of_stars(pattern: str, path: str) -> tuple[str, ...] | None:
+    """Return the texts that the stars of a pattern stand for in a path; None if it differs."""
+    shape = '([^/]*)'.join(re.escape(part) for part in pattern.split('*'))
+    match = re.fullmatch(shape, path)
+    return match.groups() if match else None
+
+
+def filled(pattern: str, stars: Sequence[str]) -> str:
+    """Return a pattern with texts in place of its stars."""
     parts = pattern.split('*')
     return parts[0] + ''.join(star + part for star, part in zip(stars, parts[1:], strict=True))
-
-
-def _check(pair: Pair) -> None:
-    image, labels = image_size(pair.image), image_size(pair.labels)
-    if image != labels:
-        raise DatasetError(_differ(pair, labels, image))
 
 
 def _differ(pair: Pair, labels: Sequence[int], image: Sequence[int]) -> str:

@@ -73,16 +73,40 @@ class DatasetEntry:
     drawn_format: str = ''
     """Module below hiseg_ros.datasets and DrawnFormat in it: how `hiseg synthesize` writes drawn
     scenes as this dataset; empty where it does not."""
+    layout: str = ''
+    """Name in config/layouts, which the loader and the drawn format get; empty for none."""
+    layout_option: str = ''
+    """Loader option that names a layout; `hiseg evaluate --layout` sets it."""
 
     def load_loader(self) -> Callable[..., SegmentationDataset]:
         """Import and return the loader."""
-        loader: Callable[..., SegmentationDataset] = _imported(self.loader)
-        return loader
+        loader = _imported(self.loader)
+        if self.layout:
+            loader = loader(self.layout, self.mapping)
+        found: Callable[..., SegmentationDataset] = loader
+        return found
 
     def load_drawn_format(self) -> DrawnFormat:
         """Import and return how drawn scenes are written as this dataset, where they are."""
-        written: DrawnFormat = _imported(self.drawn_format)
-        return written
+        written = _imported(self.drawn_format)
+        if self.layout:
+            written = written(self.layout)
+        found: DrawnFormat = written
+        return found
+
+
+def _with_layout(layout: str, mapping: str) -> DatasetEntry:
+    """Return the entry of a dataset whose files a layout describes."""
+    return DatasetEntry(
+        loader='folder:LayoutLoader',
+        mapping=mapping,
+        measure=Measure.PIXELS,
+        splits={name: {'split': name} for name in ('train', 'val')},
+        kept_out='val',
+        drives=DriveOptions(keep='only', leave_out='without'),
+        drawn_format='drawn_layouts:layout_format',
+        layout=layout,
+    )
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -144,7 +168,24 @@ DATASETS: dict[str, DatasetEntry] = {
     'unlabelled': DatasetEntry(
         loader='unlabelled:UnlabelledImages', mapping='cityscapes_labelids'
     ),
-    'folder': DatasetEntry(loader='folder:LabelledFolder', measure=Measure.PIXELS),
+    'folder': DatasetEntry(
+        loader='folder:LabelledFolder', measure=Measure.PIXELS, layout_option='layout'
+    ),
+    'gta5': _with_layout('gta5', 'gta5'),
+    'synthia': _with_layout('synthia', 'synthia'),
+    'kitti': _with_layout('kitti', 'cityscapes'),
+    'bdd100k': _with_layout('bdd100k', 'cityscapes_trainids'),
+    'idd': _with_layout('idd', 'idd'),
+    'acdc': _with_layout('acdc', 'cityscapes_labelids'),
+    'wilddash_2': _with_layout('wilddash_2', 'wilddash_2'),
+    'vistas_2': _with_layout('vistas_2', 'vistas_2'),
+    'ade20k': _with_layout('ade20k', 'ade20k'),
+    'coco_stuff': _with_layout('coco_stuff', 'coco_stuff'),
+    'voc': _with_layout('voc', 'voc'),
+    'a2d2': _with_layout('a2d2', 'a2d2'),
+    'vkitti_2': _with_layout('vkitti_2', 'vkitti_2'),
+    'urbansyn': _with_layout('urbansyn', 'cityscapes_trainids'),
+    'camvid_32': _with_layout('camvid_32', 'camvid_32'),
 }
 """By the name of the dataset: the `kind` of an experiment's datasets, `--dataset`, `--format`."""
 

@@ -128,10 +128,15 @@ def mean(values: NDArray[np.float64]) -> float:
 
 
 def row_of_label_id(mapping: Mapping) -> NDArray[np.int64]:
-    """Return the (256,) table from label id to position among the evaluated labels, else -1."""
+    """Return the (256,) table from label id to position among the evaluated labels, else -1.
+
+    A label that counts as another has the position of that one.
+    """
     table = np.full(256, -1, np.int64)
     for index, label in enumerate(mapping.evaluated_labels):
         table[label.label_id] = index
+    for label_id, counted in mapping.counted_as:
+        table[label_id] = table[counted]
     return table
 
 

@@ -12,9 +12,11 @@ from hiseg_ros.taxonomy import Label, Mapping
 
 def mapping_facts(mapping: Mapping) -> dict[str, Any]:
     """Return a mapping as plain values, with a digest of the whole mapping."""
+    # Mappings without such pairs keep the digest that earlier versions wrote.
+    pairs = repr(mapping.counted_as) if mapping.counted_as else ''
     return {
         'name': mapping.name,
-        'sha256': hashlib.sha256(repr(mapping).encode()).hexdigest(),
+        'sha256': hashlib.sha256((repr(mapping) + pairs).encode()).hexdigest(),
         'labels': [
             {
                 'label_id': label.label_id,
@@ -25,6 +27,7 @@ def mapping_facts(mapping: Mapping) -> dict[str, Any]:
             for label in mapping.labels
         ],
         'unlabeled_ids': list(mapping.unlabeled_ids),
+        **({'counted_as': [list(pair) for pair in mapping.counted_as]} if pairs else {}),
     }
 
 
@@ -38,4 +41,5 @@ def mapping_of(facts: dict[str, Any]) -> Mapping:
         Label(row['label_id'], row['name'], tuple(row['leaves']), row['evaluated'])
         for row in facts['labels']
     )
-    return Mapping(facts['name'], labels, tuple(facts['unlabeled_ids']))
+    counted_as = tuple((label_id, counted) for label_id, counted in facts.get('counted_as', []))
+    return Mapping(facts['name'], labels, tuple(facts['unlabeled_ids']), counted_as=counted_as)

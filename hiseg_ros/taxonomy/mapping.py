@@ -8,7 +8,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as short_repr
 from typing import Any
@@ -25,7 +25,7 @@ from hiseg_ros.yaml_file import read_yaml
 LARGEST_LABEL_ID = 2**31 - 1
 """Largest absolute value of a label id: ids are stored as 32-bit integers."""
 
-OPTIONAL_LABEL_KEYS = ('without', 'evaluated', 'shape', 'published_as')
+OPTIONAL_LABEL_KEYS = ('without', 'evaluated', 'counted_as', 'shape', 'published_as')
 """Keys of a label beside id, name and nodes. The last two are for the loader of the dataset: the
 outline of the label in its boxes, and its name in the publisher's files."""
 
@@ -55,6 +55,9 @@ class Mapping:
     """Label ids of pixels without a label; they give no gradient and are not evaluated."""
     from_boxes: bool = False
     """Whether pixels get their labels from boxes or image tags instead of outlines."""
+    counted_as: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    """Pairs of a label id and the evaluated label id that its pixels count for in a measurement:
+    a label of a kind of thing, such as 'palm', counts for the label of the thing, 'vegetation'."""
 
     @property
     def evaluated_labels(self) -> tuple[Label, ...]:
@@ -182,7 +185,13 @@ def _read(path: Path, taxonomy: Taxonomy) -> Mapping:
         raise MappingError(
             f'Mapping {path} has from_boxes: {short_repr(from_boxes)}; expected true or false.'
         )
-    return Mapping(data['name'], labels, tuple(unlabeled), from_boxes)
+    return Mapping(
+        data['name'],
+        labels,
+        tuple(unlabeled),
+        from_boxes,
+        _counted_as(data['labels'], labels, path),
+    )
 
 
 def _is_id(value: object) -> bool:
@@ -229,7 +238,12 @@ def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: P
         raise MappingError(
             f'{where} has evaluated: {short_repr(evaluated)}; expected true or false.'
         )
-    for key in ('shape', 'published_as'):
+    if 'counted_as' in row and 'evaluated' in row:
+        raise MappingError(
+            f'{where} has both counted_as and evaluated; expected one of them: pixels of a label '
+            'that is counted as another are evaluated there.'
+        )
+    for key in ('counted_as', 'shape', 'published_as'):
         if not isinstance(row.get(key, ''), str):
             raise MappingError(
                 f'{where} has {key}: {short_repr(row[key])}; expected a text: put it in quotes.'
@@ -249,7 +263,27 @@ def _parse_label(row: Any, optional: frozenset[str], taxonomy: Taxonomy, path: P
             f'{where} allows no leaf of taxonomy {taxonomy.name!r}; expected at least one: check '
             'nodes and without.'
         )
-    return Label(row['id'], name, tuple(sorted(allowed)), evaluated)
+    return Label(row['id'], name, tuple(sorted(allowed)), evaluated and 'counted_as' not in row)
+
+
+def _counted_as(
+    rows: Sequence[Any], labels: Sequence[Label], path: Path
+) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of label ids of the rows with the key counted_as."""
+    evaluated = {label.name: label for label in labels if label.evaluated}
+    pairs = []
+    for row, label in zip(rows, labels, strict=True):
+        if 'counted_as' not in row:
+            continue
+        other = evaluated.get(row['counted_as'])
+        if other is None or not set(label.leaves) <= set(other.leaves):
+            raise MappingError(
+                f'Label {label.name!r} of mapping {path} has counted_as: '
+                f'{short_repr(row["counted_as"])}; expected the name of an evaluated label that '
+                'allows all of its leaves.'
+            )
+        pairs.append((label.label_id, other.label_id))
+    return tuple(pairs)
 
 
 def _known(

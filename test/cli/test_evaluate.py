@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from hiseg_ros.cli.__main__ import main
+from hiseg_ros.datasets import drawn_export
+from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 
 pytestmark = pytest.mark.needs('torch')
 
@@ -127,6 +129,31 @@ def test_a_folder_of_images_is_measured_with_the_mapping_that_is_named(
     assert json.loads(capsys.readouterr().out)['summed'] == expected['summed']
 
 
+def test_a_dataset_with_a_layout_is_measured_by_its_name_and_by_its_layout(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Drawn, written and measured without a download; a condition can be chosen."""
+    monkeypatch.setattr(
+        drawn_export,
+        '_draw_all',
+        lambda jobs: [line for job in jobs for line in drawn_export.draw_and_write(job)],
+    )
+    root = tmp_path / 'acdc'
+    write_drawn_scenes('acdc', root, 2, (96, 192))
+    assert evaluate(tiny_checkpoint, root, dataset='acdc') == 0
+    expected = json.loads(capsys.readouterr().out)
+    assert expected['images'] == 1
+    assert expected['summed']['pixels']['road'] > 0
+    for dataset, more in (('folder', ['--layout', 'acdc']), ('acdc', ['--drive', 'fog'])):
+        assert evaluate(tiny_checkpoint, root, *more, dataset=dataset) == 0
+        assert json.loads(capsys.readouterr().out)['summed'] == expected['summed']
+    assert evaluate(tiny_checkpoint, root, '--drive', 'night', dataset='acdc') == 2
+    assert "leaves no image with split='val', only=['night']" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('dataset', 'more', 'words'),
     [
@@ -140,6 +167,10 @@ def test_a_folder_of_images_is_measured_with_the_mapping_that_is_named(
         ('camvid', ['--threshold', '2'], 'threshold is 2'),
         ('camvid', ['--mapping', 'nowhere'], 'nowhere'),
         ('folder', [], 'needs --mapping'),
+        ('folder', ['--layout', 'nowhere'], 'nowhere.yaml does not exist'),
+        ('folder', ['--layout', 'kitti'], 'expected KITTI semantic with training/image_2/'),
+        ('kitti', [], 'expected KITTI semantic with training/image_2/*_10.png and training/seman'),
+        ('camvid', ['--layout', 'kitti'], '--layout is given for camvid; expected it for folder'),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(

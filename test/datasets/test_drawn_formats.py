@@ -22,7 +22,7 @@ from hiseg_ros.datasets.drawn_export import (
 )
 from hiseg_ros.datasets.drawn_formats import label_ids_of_leaves, vistas_labels
 from hiseg_ros.datasets.gtsdb import TEST_NUMBERS
-from hiseg_ros.datasets.registry import names_of_drawn_formats
+from hiseg_ros.datasets.registry import DATASETS, names_of_drawn_formats
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene, draw_scene
 from hiseg_ros.datasets.sign_types import OUTSIDE_ALL_BOXES
 from hiseg_ros.errors import ConfigError, DatasetError
@@ -31,6 +31,9 @@ from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 SIZE = (128, 256)
 COUNT = 3
 """Number 0 goes to val."""
+
+FORMATS_IN_CODE = tuple(name for name in names_of_drawn_formats() if not DATASETS[name].layout)
+"""Formats that no file in config/layouts describes: test_layouts.py tests those."""
 
 drawn = cache(draw_scene)
 
@@ -42,12 +45,12 @@ def draw_here(jobs: list[drawn_export.SceneJob]) -> list[str]:
 
 @pytest.fixture(scope='module')
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return a folder of three scenes in each format."""
+    """Return a folder of three scenes in each format that has code of its own."""
     folders = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn_export, '_draw_all', draw_here)
         patch.setattr(drawn_export, 'draw_scene', drawn)
-        for layout in names_of_drawn_formats():
+        for layout in FORMATS_IN_CODE:
             folders[layout] = tmp_path_factory.mktemp('written') / layout
             counts = write_drawn_scenes(layout, folders[layout], COUNT, SIZE)
             assert counts == {'train': 2, 'val': 1}
@@ -194,7 +197,7 @@ def test_a_folder_in_use_and_values_of_no_use_are_refused(tmp_path: Path) -> Non
     with pytest.raises(DatasetError, match='cannot be written'):
         write_drawn_scenes('vistas', tmp_path / 'file' / 'below', 2, SIZE)
     for change, message in (
-        ({'layout': 'kitti'}, "format is 'kitti'; expected one of"),
+        ({'layout': 'kitty'}, "format is 'kitty'; expected one of"),
         ({'count': 1}, 'scenes is 1; expected at least 2'),
         ({'count': 0, 'split': 'val'}, 'scenes is 0; expected at least 1'),
         ({'size': (16, 320)}, r'size is \(16, 320\)'),

@@ -105,7 +105,7 @@ STREET = np.repeat([0, 0, 0, 1, 2, 2, 8, 10, 13, 255, 0, 2], 8).reshape(12, 8).T
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 5])
-@pytest.mark.parametrize('mapping', ['cityscapes', 'cityscapes_19'])
+@pytest.mark.parametrize('mapping', ['cityscapes', 'cityscapes_labelids'])
 def test_train_ids_are_noticed_where_label_ids_are_expected(mapping: str, count: int) -> None:
     """At the third image, or at the end."""
     watch = TrainIdWatch(load_mapping(mapping, load_taxonomy('street')))

@@ -67,11 +67,12 @@ def test_an_entry_has_the_mapping_of_its_loader_and_can_be_measured_as_it_says(n
 
 
 def test_drawn_formats_have_seeds_of_their_own() -> None:
-    assert names_of_drawn_formats() == ('cityscapes', 'vistas', 'gtsdb')
+    with_layouts = tuple(name for name, entry in DATASETS.items() if entry.layout)
+    assert names_of_drawn_formats() == ('cityscapes', 'vistas', 'gtsdb', *with_layouts)
     formats = [DATASETS[name].load_drawn_format() for name in names_of_drawn_formats()]
     assert all(isinstance(one, DrawnFormat) for one in formats)
     # The seeds decide the scenes: they stay what they were.
-    assert [one.seed for one in formats] == [0, 1, 2]
+    assert [one.seed for one in formats] == list(range(18))
 
 
 def test_the_page_lists_every_dataset_with_its_options() -> None:
@@ -88,10 +89,10 @@ def test_the_page_lists_every_dataset_with_its_options() -> None:
 def test_open_dataset_says_which_options_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"kind cityscapes has options .*'splt'.*'split', 'cit"):
         open_dataset('cityscapes', tmp_path, {'splt': 'val'})
-    with pytest.raises(ConfigError, match=r"kind of dataset is 'kitti'; expected one of \['camv"):
-        open_dataset('kitti', tmp_path)
-    with pytest.raises(ConfigError, match='kitti'):
-        mapping_of('kitti', load_taxonomy('street'))
+    with pytest.raises(ConfigError, match=r"kind of dataset is 'kitty'; expected one of \['camv"):
+        open_dataset('kitty', tmp_path)
+    with pytest.raises(ConfigError, match='kitty'):
+        mapping_of('kitty', load_taxonomy('street'))
     write_image(tmp_path / 'images/a.jpg')
     write_labels(tmp_path / 'labels/a.png', 3)
     assert len(open_dataset('folder', tmp_path, {'mapping': 'camvid', 'limit': 1})) == 1
@@ -195,5 +196,5 @@ def test_a_name_outside_the_registry_is_found(source: str) -> None:
 
 
 def test_an_unknown_dataset_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"is 'kitti'; expected one of \['camvid', 'cityscapes'"):
-        dataset_entry('kitti')
+    with pytest.raises(ConfigError, match=r"is 'kitty'; expected one of \['camvid', 'cityscapes'"):
+        dataset_entry('kitty')

@@ -31,6 +31,17 @@ MAPPING = Mapping(
 IDS = [0, 5, 7]
 
 
+def test_pixels_of_a_kind_count_for_the_thing() -> None:
+    """Truth 3 counts as 5; without the pair it is left out."""
+    truth = np.array([[5, 3, 3, 0]], np.uint8)
+    predicted = np.array([[5, 5, 0, 0]])
+    kinds = Mapping(MAPPING.name, MAPPING.labels, MAPPING.unlabeled_ids, counted_as=((3, 5),))
+    for mapping, expected in ((MAPPING, [1, 1]), (kinds, [1 / 2, 2 / 3])):
+        confusion = Confusion(mapping)
+        confusion.add(truth, predicted)
+        assert confusion.iou()[:2].tolist() == pytest.approx(expected)
+
+
 def reference(truth: np.ndarray, predicted: np.ndarray) -> tuple[list[float], float]:
     """Return IoU per evaluated label and pixel accuracy, set by set."""
     valid = np.isin(truth, IDS)

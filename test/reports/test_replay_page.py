@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,9 @@ def test_labels_come_back_from_the_facts_as_they_were() -> None:
     """By way of JSON."""
     known = mapping(tree())
     assert mapping_of(json.loads(json.dumps(mapping_facts(known)))) == known
+    kinds = replace(known, counted_as=((1, known.labels[0].label_id),))
+    assert mapping_of(json.loads(json.dumps(mapping_facts(kinds)))) == kinds
+    assert mapping_facts(kinds)['sha256'] != mapping_facts(known)['sha256']
 
 
 def table(miou: np.ndarray, step_s: float = 0.1) -> FrameTable:

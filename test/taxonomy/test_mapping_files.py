@@ -54,6 +54,13 @@ FAULTS = [
     (faulty('[Sky]', '[sky]'), "Label 'sky' .* names 'sky'; expected a node of taxonomy 'street'"),
     (faulty('[Parking]', '[Park]'), "Label 'road' .* names 'Park'; expected a node of taxonomy"),
     (faulty('[Sky]', '[Sky], evaluated: 0'), 'has evaluated: 0; expected true or false'),
+    (faulty('[Sky]', '[Sky], counted_as: []'), r'has counted_as: \[\]; expected a text'),
+    (faulty('[Sky]', '[Sky], counted_as: air'), "has counted_as: 'air'; expected the name of an"),
+    (faulty('[Sky]', '[Sky], counted_as: road'), "has counted_as: 'road'; expected the name of"),
+    (
+        faulty('[Sky]', '[Sky], counted_as: road, evaluated: true'),
+        'has both counted_as and evaluated; expected one of them',
+    ),
     (faulty('[Sky]', '[Sky], shape: 1'), 'has shape: 1; expected a text: put it in quotes'),
     (faulty('[Sky]', '[Sky], published_as: []'), r'has published_as: \[\]; expected a text'),
     (faulty('id: 4', 'id: 3'), r'has the label ids \[3\] more than once; expected each once'),
@@ -124,6 +131,17 @@ def test_a_label_that_only_trains_is_no_result(tmp_path: Path) -> None:
     assert set(mapping.label_id_of_node_id(tree).tolist()) == {-1, 3}
 
 
+def test_a_kind_of_thing_counts_as_the_thing(tmp_path: Path) -> None:
+    """It trains what it says and is measured as the other label, whose name the scores have."""
+    tree = shipped('street')
+    paint = 'nodes: [Marking], counted_as: road'
+    mapping = load(tmp_path, GOOD.replace('nodes: [Sky]', paint))
+    assert [label.name for label in mapping.evaluated_labels] == ['road']
+    assert mapping.counted_as == ((4, 3),)
+    assert mapping.labels[1].leaves == tuple(sorted(tree.leaves_below(tree.node_id('Marking'))))
+    assert mapping.label_id_of_node_id(tree)[tree.node_id('Marking')] == 3
+
+
 def test_a_node_in_two_labels_counts_for_none(tmp_path: Path) -> None:
     tree = shipped('street')
     table = load(tmp_path, GOOD.replace('[Sky]', '[Sky, Road]')).label_id_of_node_id(tree)
@@ -142,8 +160,9 @@ def test_a_label_id_that_does_not_fit_the_table_is_refused(tmp_path: Path) -> No
 
 def test_a_missing_name_is_refused_with_the_names_there_are() -> None:
     names = (
-        'autoware, camvid, cityscapes, cityscapes_19, cityscapes_labelids, cityscapes_teacher, '
-        'cityscapes_trainids, drawn, gtsdb, nav2, openimages, vistas'
+        'a2d2, ade20k, autoware, camvid, camvid_32, cityscapes, cityscapes_19, '
+        'cityscapes_labelids, cityscapes_teacher, cityscapes_trainids, coco_stuff, drawn, gta5, '
+        'gtsdb, idd, nav2, openimages, synthia, vistas, vistas_2, vkitti_2, voc, wilddash_2'
     )
     with pytest.raises(MappingError, match=rf'does not exist; .*{names}'):
         load_mapping('kitti', shipped('street'))

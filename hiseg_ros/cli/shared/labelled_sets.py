@@ -40,14 +40,25 @@ def loader_options(options: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(
             f'--drive is given for {kind}; expected it for {", ".join(with_drives)} only.'
         )
-    if not entry.mapping and not options.mapping:
-        raise ConfigError(f'--dataset {kind} needs --mapping: what the label ids mean.')
+    layout = getattr(options, 'layout', None)
+    if layout and not entry.layout_option:
+        with_layouts = [name for name, other in DATASETS.items() if other.layout_option]
+        raise ConfigError(
+            f'--layout is given for {kind}; expected it for {", ".join(with_layouts)} only.'
+        )
+    if not entry.mapping and not options.mapping and not layout:
+        raise ConfigError(
+            f'--dataset {kind} needs --mapping: what the label ids mean'
+            f'{", or --layout" if entry.layout_option else ""}.'
+        )
     if entry.splits and options.split not in entry.splits:
         raise ConfigError(
             f'--split is {options.split!r}; expected one of {", ".join(entry.splits)} for {kind}.'
         )
     arguments = dict(entry.splits[options.split]) if entry.splits else {}
-    if not entry.mapping:
+    if layout:
+        arguments |= {entry.layout_option: layout, 'split': options.split}
+    elif not entry.mapping:
         arguments['mapping'] = options.mapping
     if entry.drives:
         arguments[entry.drives.keep] = options.drive
@@ -60,8 +71,8 @@ def mapping_of_options(options: argparse.Namespace, taxonomy: Taxonomy) -> Mappi
     """Return what the label ids mean: the mapping of --mapping, or the dataset's own."""
     from hiseg_ros.datasets import mapping_of
 
-    given = {'mapping': options.mapping} if options.mapping else None
-    return mapping_of(options.dataset, taxonomy, given)
+    given = {'mapping': options.mapping, 'layout': getattr(options, 'layout', None)}
+    return mapping_of(options.dataset, taxonomy, {key: one for key, one in given.items() if one})
 
 
 def samples_of(dataset: Any, options: argparse.Namespace, names: list[str]) -> Iterator[Any]:

@@ -63,7 +63,7 @@ class ClassOrders:
         classes: Path | None = None,
         by_label_id: bool = False,
     ) -> None:
-        """Read the mapping, and those in its folder that are named NAME_NUMBER after it.
+        """Read the mapping, and those in its folder named after it with their number of labels.
 
         Args:
             mapping_name: As in `load_mapping`.
@@ -112,8 +112,14 @@ def _in_order(mapping: Mapping, path: Path, taxonomy: Taxonomy) -> list[ClassOrd
         for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}'))
         if other.stem.removeprefix(f'{path.stem}_').isdecimal()
     ]
-    targets = map(without_alias, beside)
-    sources = [(load_mapping(target, taxonomy), target) for target in targets]
+    sources = []
+    for other in beside:
+        target = without_alias(other)
+        part = load_mapping(target, taxonomy)
+        # Another number is a version (vistas_2), a larger one another dataset (camvid_32).
+        number = int(other.stem.removeprefix(f'{path.stem}_'))
+        if number == len(part.evaluated_labels) < len(mapping.labels):
+            sources.append((part, target))
     whole: list[ClassOrder] = []
     for one, source in [*sources, (mapping, path)]:
         for labels in dict.fromkeys([one.evaluated_labels, one.labels]):
