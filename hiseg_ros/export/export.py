@@ -21,6 +21,7 @@ from hiseg_ros.export.graph import ExportedNetwork
 from hiseg_ros.inference.exported_graph import INPUT, OUTPUT
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.inference.model_file import EXPORTED_PROGRAM, ONNX, read_info
+from hiseg_ros.inference.onnx_digest import add_digest
 from hiseg_ros.inference.open_model import BACKENDS
 from hiseg_ros.interfaces import Backend
 from hiseg_ros.model.checkpoint import Checkpoint
@@ -142,6 +143,7 @@ def _write_onnx(network: ExportedNetwork, output: Path, size: ImageSize | None, 
     model = onnx.load(output)
     onnx.helper.set_model_props(model, {INFO_KEY: info})
     onnx.save(model, output)
+    add_digest(output)
 
 
 def _write_program(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.inference.model_file import ONNX, kind_of, read_info
+from hiseg_ros.inference.onnx_digest import add_digest
 from hiseg_ros.model.info import INFO_KEY, QUANTIZATION, ModelInfo, dump_info
 
 FIRST_CONVOLUTIONS = 3
@@ -169,5 +170,6 @@ def _write(model: Any, output: Path, info: ModelInfo) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, output)
+        add_digest(output)
     except OSError as problem:
         raise ConfigError(f'--output {output} cannot be written: {problem}.') from problem

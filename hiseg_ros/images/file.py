@@ -25,7 +25,14 @@ from PIL import Image, ImageOps
 
 from hiseg_ros.errors import ImageError, reason_of
 from hiseg_ros.images.bit_depth import BITS, BitDepth
-from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE, check_claim, check_size
+from hiseg_ros.images.header import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    WEBP_HEADER_BYTES,
+    check_claim,
+    check_size,
+    check_webp,
+)
 from hiseg_ros.types import ImageSize, RgbImage
 
 _log = logging.getLogger(__name__)
@@ -249,10 +256,13 @@ def _opened(path: Path, what: str, *, whole: bool = False) -> Iterator[Image.Ima
 
 @contextmanager
 def _content(path: Path, whole: bool) -> Iterator[BinaryIO]:
-    if not whole:
-        with path.open('rb') as file:
+    with path.open('rb') as file:
+        # Pillow allocates the whole canvas of a WebP before it tells its size.
+        check_webp(file.read(WEBP_HEADER_BYTES))
+        file.seek(0)
+        if not whole:
             yield file
-        return
+            return
     data = path.read_bytes()
     if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
         check_claim(data)

@@ -31,6 +31,9 @@ all memory."""
 MAX_SCANS = 64
 """Most scans of a progressive JPEG, which has about ten: each costs a pass over all pixels."""
 
+WEBP_HEADER_BYTES = 30
+"""Bytes of a WebP file that hold its size."""
+
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Deflate cannot shrink data further than this.
 _LARGEST_DEFLATE_RATIO = 1032
@@ -114,6 +117,29 @@ def read_header(data: bytes | memoryview) -> ImageHeader:
         'expected a JPEG or PNG (ff d8 ff or 89 50 4e 47): subscribe to a topic of '
         'image_transport "compressed", not "compressedDepth" or "theora".'
     )
+
+
+def check_webp(data: bytes) -> None:
+    """Check the size that a WebP claims; other data pass.
+
+    Args:
+        data: The first WEBP_HEADER_BYTES of a file.
+
+    Raises:
+        ImageError: It claims more than MAX_PIXELS.
+    """
+    if data[:4] != b'RIFF' or data[8:12] != b'WEBP' or len(data) < WEBP_HEADER_BYTES:
+        return
+    kind = data[12:16]
+    if kind == b'VP8X':
+        width, height = (1 + int.from_bytes(data[i : i + 3], 'little') for i in (24, 27))
+    elif kind == b'VP8L':
+        bits = int.from_bytes(data[21:25], 'little')
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from('<HH', data, 26))
+    if width * height > MAX_PIXELS:
+        check_size(height, width, 'A WebP')
 
 
 def _read_jpeg(data: bytes | memoryview) -> ImageHeader:

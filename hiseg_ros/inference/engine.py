@@ -25,6 +25,10 @@ from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wante
 MAX_INPUT_PIXELS = 16_000_000
 """Largest input of the network; a long and narrow image or a large input height may exceed it."""
 
+MAX_ASPECT = 32
+"""Largest ratio of an image's sides; that of wide panoramas is 8. The network's input would grow
+with it: one of a row of 100,000 pixels takes more than a gigabyte and many seconds."""
+
 
 class Engine:
     """A network that is ready to segment images on one device. Used by one thread at a time."""
@@ -125,8 +129,8 @@ class Engine:
             wanted: The results to compute.
 
         Raises:
-            ImageError: The array has another shape or type, no pixels, or too many, or the
-                network's input would be too large.
+            ImageError: The array has another shape or type, no pixels, or too many, is too narrow,
+                or the network's input would be too large.
             DeviceMemoryError: The device has too little free memory.
             DeviceError: The device failed.
             RuntimeError: The engine is closed.
@@ -227,6 +231,12 @@ class Engine:
             raise ImageError(
                 f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected at most '
                 f'{MAX_PIXELS} in all.'
+            )
+        if max(rgb.shape[:2]) > MAX_ASPECT * min(rgb.shape[:2]):
+            raise ImageError(
+                f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected the longer side '
+                f'to be at most {MAX_ASPECT} times the shorter: crop it, or correct what the '
+                'camera driver announces.'
             )
         height, width = self._backend.input_size((rgb.shape[0], rgb.shape[1]))
         if height * width > MAX_INPUT_PIXELS:

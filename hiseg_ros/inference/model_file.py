@@ -9,14 +9,13 @@ import zipfile
 from pathlib import Path
 
 from hiseg_ros.errors import CheckpointError
-from hiseg_ros.inference.onnx_bytes import fields_of, refuse_outside_data
+from hiseg_ros.inference.onnx_bytes import fields_of
+from hiseg_ros.inference.onnx_digest import METADATA_FIELD, check_onnx, check_outside
+from hiseg_ros.model.digest import read_header
 from hiseg_ros.model.info import INFO_KEY, ModelInfo, parse_info
 
 SAFETENSORS, ONNX, EXPORTED_PROGRAM = '.safetensors', '.onnx', '.pt2'
 SUFFIXES = (SAFETENSORS, ONNX, EXPORTED_PROGRAM)
-
-METADATA_FIELD = 14
-"""Number of the field `metadata_props` in the ModelProto of the ONNX format."""
 
 MAX_INFO_BYTES = 16_000_000
 """Largest info block; a file that claims more was not written by this project."""
@@ -56,11 +55,14 @@ def kind_of(path: Path) -> str:
 def read_info(path: Path) -> ModelInfo:
     """Return the info block of a model file; nothing in the file is executed.
 
+    An ONNX file is read whole, so its digest is checked too; weights have `check_safetensors`.
+
     Args:
         path: A .safetensors, .onnx or .pt2 file.
 
     Raises:
-        CheckpointError: The file is missing, of another kind, damaged, or has no info block.
+        CheckpointError: The file is missing, of another kind, damaged, has another digest than it
+            states, or no info block.
     """
     kind = kind_of(path)
     try:
@@ -82,14 +84,13 @@ def read_info(path: Path) -> ModelInfo:
 
 def _of_safetensors(path: Path) -> str | None:
     """Return the block of a safetensors file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework='numpy') as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as problem:
-        raise ValueError(str(problem)) from problem
-    return metadata.get(INFO_KEY)
+    with path.open('rb') as file:
+        header, _ = read_header(file)
+    metadata = header.get('__metadata__')
+    text = metadata.get(INFO_KEY) if isinstance(metadata, dict) else None
+    if text is not None and not isinstance(text, str):
+        raise ValueError('an info block that is no text')
+    return text
 
 
 def _of_program(path: Path) -> str | None:
@@ -115,10 +116,10 @@ def _of_archive(path: Path) -> str | None:
 
 def _of_onnx(path: Path) -> str | None:
     """Return the block of an ONNX file."""
-    content = path.read_bytes()
-    refuse_outside_data(content, path)
+    content = memoryview(path.read_bytes())
+    check_outside(content, path)
     is_model = False
-    for number, value in fields_of(memoryview(content)):
+    for number, value in fields_of(content):
         is_model = True
         if number != METADATA_FIELD or value is None:
             continue
@@ -127,6 +128,7 @@ def _of_onnx(path: Path) -> str | None:
             text_bytes = entry.get(2, b'')
             if len(text_bytes) > MAX_INFO_BYTES:
                 raise ValueError(f'an info block of {len(text_bytes)} bytes')
+            check_onnx(content, path)
             return text_bytes.decode()
     if not is_model:
         raise ValueError('it is empty')

@@ -42,8 +42,14 @@ def refuse_outside_data(content: bytes, path: Path) -> None:
     Raises:
         ValueError: It refers to such a file, or its bytes are damaged.
     """
+    outside_files(memoryview(content), path)
+
+
+def outside_files(content: memoryview, path: Path) -> list[Path]:
+    """Return the files in which a network keeps numbers; arguments and errors as above."""
     folder = path.resolve().parent
-    for name in dict.fromkeys(_locations(memoryview(content), 'model', 0)):
+    found = []
+    for name in dict.fromkeys(_locations(content, 'model', 0)):
         try:
             place = (folder / name).resolve()
             is_inside = not Path(name).is_absolute() and place.is_relative_to(folder)
@@ -51,6 +57,8 @@ def refuse_outside_data(content: bytes, path: Path) -> None:
             is_inside = False
         if not is_inside:
             raise ValueError(f'it refers to the file {name!r}, which is not in its own folder')
+        found.append(place)
+    return found
 
 
 def _locations(message: memoryview, kind: str, depth: int) -> Iterator[str]:
@@ -78,8 +86,15 @@ def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
     Raises:
         ValueError: The bytes are damaged or not a protocol buffer.
     """
+    for number, value, _, _ in placed_fields(message):
+        yield number, value
+
+
+def placed_fields(message: memoryview) -> Iterator[tuple[int, memoryview | None, int, int]]:
+    """Yield what `fields_of` does, and where each field begins and ends."""
     position = 0
     while position < len(message):
+        begin = position
         key, position = _varint(message, position)
         number, wire = key >> 3, key & 7
         value = None
@@ -93,7 +108,7 @@ def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
             position += 8 if wire == 1 else 4
         if wire not in (0, 1, 2, 5) or number == 0 or position > len(message):
             raise ValueError('its bytes are damaged or of another format')
-        yield number, value
+        yield number, value, begin, position
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

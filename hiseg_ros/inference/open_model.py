@@ -7,13 +7,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.decisions import SparseDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
 from hiseg_ros.inference.plane_decision import FlatDecision
 from hiseg_ros.inference.processor import has_int8
 from hiseg_ros.interfaces import Backend, Decision
+from hiseg_ros.model.digest import check_safetensors
 from hiseg_ros.model.info import ModelInfo
 from hiseg_ros.resources import default_model
 
@@ -219,6 +220,12 @@ def _of_weights(
         'eager' if backend == 'auto' else backend,
         'float32' if precision == 'auto' else precision,
     )
+    # Before torch is imported, which takes half a gigabyte for good.
+    if read_info(path).network is None:
+        raise CheckpointError(
+            f'The info block of {path} names no network; expected one written by `hiseg train`.'
+        )
+    check_safetensors(path)
     # Imported now: what 'auto' means depends on the device that torch finds.
     from hiseg_ros.inference.weights import open_weights
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.checks import check_package
+from hiseg_ros.model.digest import check_safetensors, with_digest
 from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info, parse_info
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
@@ -75,7 +76,7 @@ def save_checkpoint(
     card: Mapping[str, Any],
     half: bool = True,
 ) -> None:
-    """Write weights and info block.
+    """Write weights, info block and digest.
 
     Args:
         path: File to write.
@@ -91,7 +92,7 @@ def save_checkpoint(
         for name, tensor in network.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, metadata={INFO_KEY: dump_info(info)})
+    path.write_bytes(with_digest(save(state, {INFO_KEY: dump_info(info)})))
 
 
 def _halved(tensor: torch.Tensor) -> torch.Tensor:
@@ -105,8 +106,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """Read a weights file; nothing in it is executed.
 
     Raises:
-        CheckpointError: Missing, not safetensors, without info block, or with one that is damaged
-            or of a newer format.
+        CheckpointError: Missing, not safetensors, with another digest than it states, without info
+            block, or with one that is damaged or of a newer format.
     """
     path = Path(path)
     if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
@@ -114,6 +115,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f'Weights {path} do not exist; expected a .safetensors file written by `hiseg train`: '
             'check the path or leave it out for the shipped weights.'
         )
+    check_safetensors(path)
     try:
         with safe_open(path, framework='pt') as file:
             metadata = file.metadata() or {}

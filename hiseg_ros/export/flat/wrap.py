@@ -26,6 +26,7 @@ from hiseg_ros.export.flat.reference import FlatReference, Meaning, Tensors, mea
 from hiseg_ros.export.flat.verification import Expected, FlatAgreement, verify_flat
 from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.model_file import ONNX
+from hiseg_ros.inference.onnx_digest import add_digest
 from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
@@ -270,6 +271,7 @@ def _save_and_verify(
         with tempfile.TemporaryDirectory(dir=output.parent, prefix='.wrap_') as folder:
             path = Path(folder) / f'unverified{ONNX}'
             onnx.save(model, path)
+            add_digest(path)
             verified = verify_flat(path, output, classes, planes, expected)
             os.replace(path, output)
     except OSError as problem:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, reason_of
+from hiseg_ros.inference.backends.compiled_sizes import CompiledSizes
 from hiseg_ros.inference.backends.exported import ExportedBackend
-from hiseg_ros.inference.backends.last_used import LastUsed
 from hiseg_ros.inference.exported_graph import LARGEST_LOGIT, LOGITS
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.taxonomy import Taxonomy
@@ -34,8 +34,19 @@ from openvino import opset13  # noqa: E402
 
 MAX_SIZES = 6
 """Input sizes that stay compiled: with a fixed size OpenVINO plans memory and layouts ahead and is
-a third faster than with an open one. Cameras of so many sizes may share an engine; with one more
-every image would wait for a compilation, which takes longer than the network."""
+a third faster than with an open one. Cameras of so many sizes may share an engine."""
+
+MAX_KEPT_PIXELS = 4 * 2**20
+"""Pixels of all input sizes that stay compiled; each costs OpenVINO about 200 bytes. A larger size
+is compiled for one image and dropped at the next."""
+
+FIRST_SIZES = 2
+"""Input sizes that are compiled at their first image. The next ones run with open sides, with the
+same results up to rounding, and are compiled when they come again: compiling takes longer than the network, and
+a camera may change its size with every image."""
+
+IDLE_IMAGES = 50
+"""Images for which a compiled size must not have been used before another one replaces it."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
@@ -96,13 +107,33 @@ class OpenVinoBackend(ExportedBackend):
         self.precision = precision
         self._core = core
         self._model, self._tree = _without_tree(model, taxonomy)
-        self._requests: LastUsed[Any] = LastUsed(MAX_SIZES)
+        self._sizes = CompiledSizes(MAX_SIZES, FIRST_SIZES, MAX_KEPT_PIXELS, IDLE_IMAGES)
+        self._requests: dict[tuple[int, ...], Any] = {}
+        self._open_request: Any = None
+        self._large_request: Any = None
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        request = self._requests.get(images.shape, lambda: self.request(images.shape))
+        request = self._request_for(images.shape)
         # The results stay in the request's memory: they are large, and mostly read once.
         results = request.infer([images], share_inputs=True, share_outputs=True)
         return self.planes([result[0] for result in results.values()])
+
+    def _request_for(self, shape: tuple[int, ...]) -> Any:
+        """Return the compiled request of a shape, that of open sides, or one for this image."""
+        self._large_request = None
+        use = self._sizes.use_of(shape)
+        for other in use.dropped:
+            del self._requests[other]
+        if use.how == 'compiled':
+            if shape not in self._requests:
+                self._requests[shape] = self.request(shape)
+            return self._requests[shape]
+        if use.how == 'large':
+            self._large_request = self.request(shape)
+            return self._large_request
+        if self._open_request is None:
+            self._open_request = self._compiled(self._model, {})
+        return self._open_request
 
     def planes(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the (V, h, w) node probabilities for a request's results; until the next call."""
@@ -117,12 +148,16 @@ class OpenVinoBackend(ExportedBackend):
         """
         model = self._model.clone()
         model.reshape({0: list(shape)})
+        return self._compiled(model, settings)
+
+    def _compiled(self, model: Any, settings: dict[str, Any]) -> Any:
         settings = {**settings_of(self.precision), **settings}
         return self._core.compile_model(model, 'CPU', settings).create_infer_request()
 
     def _free(self) -> None:
         self._model = None
         self._requests.clear()
+        self._open_request = self._large_request = None
         self._tree = None
 
 

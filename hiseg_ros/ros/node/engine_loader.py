@@ -93,9 +93,11 @@ def load_warmed_up(
     """
     loaded = make_engine(parameters)
     try:
-        for size in sizes:
+        for index, size in enumerate(sizes):
             black = np.zeros((*size, 3), np.uint8)
-            loaded.engine.segment(black)
+            # Backends compile for the first sizes at once, for later ones at their second image.
+            for _ in range(1 if index < 2 else 2):
+                loaded.engine.segment(black)
             if loaded.engine.batch_pays:
                 for count in range(2, len(parameters.cameras) + 1):
                     for _ in loaded.engine.segment_batch([black] * count, [EVERYTHING] * count):

@@ -29,6 +29,7 @@ from hiseg_ros.ros.node.guarded_node import GuardedNode
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.program import run_program
 from hiseg_ros.ros.node.session import EngineFactory, Session
+from hiseg_ros.ros.node.thread_errors import release_frames
 from hiseg_ros.srv import LoadModel
 from hiseg_ros.threads import limit_spinning
 
@@ -283,6 +284,8 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
                 self.get_logger().error(_trace(error))
             response.message = f'Nothing has changed: {" ".join(str(error).split())}'
             self.get_logger().error(response.message)
+            release_frames(error)
+            give_back()
             return response
         response.success = True
         response.message = f'The node runs {self._health.facts.get("model", request.model)}.'

@@ -26,3 +26,18 @@ def report_error(error: BaseException, on_error: OnError, while_doing: str) -> N
         on_error(error)
     except Exception:
         traceback.print_exc()  # the node is being destroyed: nobody else hears of it
+
+
+def release_frames(error: BaseException) -> None:
+    """Free what the functions that an exception has left refer to; its trace can still be printed.
+
+    A file that was read, or a network that was half built, would stay in memory for as long as
+    the exception does, and that is part of cycles.
+    """
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        others = (one.__cause__, one.__context__)
+        waiting += [other for other in others if other is not None and id(other) not in seen]

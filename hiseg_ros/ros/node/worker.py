@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.node.engine_loader import LoadedEngine
 from hiseg_ros.ros.node.frame_slots import FrameSlots
-from hiseg_ros.ros.node.thread_errors import OnError, report_error
+from hiseg_ros.ros.node.thread_errors import OnError, release_frames, report_error
 
 K = TypeVar('K', bound=Hashable)
 T = TypeVar('T')
@@ -69,7 +69,10 @@ class Worker(Generic[K, T]):
             target=self._run, args=(make_engine, made), name='hiseg_worker', daemon=True
         )
         self._thread.start()
-        return made.result()
+        try:
+            return made.result()
+        finally:
+            del made
 
     def begin(self) -> None:
         """Start to take frames."""
@@ -99,7 +102,9 @@ class Worker(Generic[K, T]):
         try:
             loaded = make_engine()
         except BaseException as error:
+            release_frames(error)
             made.set_exception(error)
+            del made  # or the exception, which refers to this frame, would keep itself
             return
         engine = loaded.engine
         made.set_result(loaded)
