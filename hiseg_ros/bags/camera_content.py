@@ -33,6 +33,7 @@ _ENOUGH = 64
 _MEASURED = re.compile(r'(8S|16S|32S|32F|64F)C\d*$')
 _WIDE = ('16UC1', 'mono16')
 _TRANSPORTS = ('compresseddepth', 'zstd', 'theora', 'ffmpeg', 'h264', 'h265', 'hevc', 'av1')
+_TRANSPORT_ENDS = tuple(f'/{name}' for name in _TRANSPORTS)
 _MEASURED_NAMES = ('depth', 'disparity', 'confidence', 'range_image')
 _LABEL_NAMES = (
     'label', 'mask', 'segment', 'semantic', 'instance', 'panoptic', 'class_', 'classes',
@@ -125,7 +126,7 @@ def info_topic(topic: str) -> str:
 
 def base_topic(topic: str) -> str:
     """Return the topic of the raw images that a topic of compressed images belongs to."""
-    return topic.removesuffix('/compressed')
+    return topic.removesuffix('/compressed').removesuffix('/ffmpeg').removesuffix('/foxglove')
 
 
 def _first_messages(recording: Recording) -> Iterator[tuple[str, Any]]:
@@ -171,11 +172,12 @@ def _of_message(topic: str, message: Any) -> Look:
     if any(word in encoding.lower() for word in _TRANSPORTS):
         is_depth = 'compresseddepth' in encoding.lower()
         return Look(Kind.MEASURED if is_depth else Kind.UNREADABLE, encoding)
-    if topic.lower().endswith(tuple(f'/{word}' for word in _TRANSPORTS)):
+    is_compressed = hasattr(message, 'format')
+    is_jpeg = 'jpeg' in encoding.lower()  # also of a video whose frames were converted
+    if is_compressed and not is_jpeg and topic.lower().endswith(_TRANSPORT_ENDS):
         return Look(Kind.UNREADABLE, encoding)
     if _MEASURED.match(origin):
         return Look(Kind.MEASURED, encoding)
-    is_compressed = hasattr(message, 'format')
     if is_compressed:
         head = bytes(bytes_of(message.data)[:32])
         if not head.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):

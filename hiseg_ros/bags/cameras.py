@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hiseg_ros.bags.bag import IMAGE_TYPES, Topic
 from hiseg_ros.bags.camera_content import Kind, Look, base_topic, info_topic, look_at
+from hiseg_ros.bags.converted import VIDEO_TYPES
 from hiseg_ros.bags.message_types import is_foreign
 from hiseg_ros.bags.node_results import NODE, node_namespaces
 from hiseg_ros.bags.recording import Recording
@@ -144,7 +145,11 @@ def _reasons(
     topics = list(topics)
     nodes = node_namespaces(topics)
     names = list(dict.fromkeys(topic.name for topic in topics if topic.is_image and topic.count))
-    reasons: dict[str, str] = {}
+    reasons = {
+        topic.name: 'a video, for which PyAV is needed: pip install av'
+        for topic in topics
+        if topic.message_type in VIDEO_TYPES
+    }
     for name in names:
         look = looks.get(name)
         # Colour images are a camera's, whatever the name: simulators publish theirs so.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
@@ -34,6 +34,11 @@ class Definitions:
         for connection in connections:
             if connection.msgdef.format != MessageDefinitionFormat.NONE:
                 self._defined[connection.msgtype] = connection.msgdef
+
+    def assume(self, definitions: Mapping[str, MessageDefinition]) -> None:
+        """Take definitions by type, where the recording has none."""
+        for message_type, definition in definitions.items():
+            self._defined.setdefault(message_type, definition)
 
     def decode(self, message: RawMessage) -> Any:
         """Return a message as an object with the fields of its type.

@@ -25,6 +25,7 @@ from rosbags.interfaces import (
 )
 
 from hiseg_ros.bags.compression import chunk_bytes
+from hiseg_ros.bags.foxglove import DEFINITIONS, PROTOBUF_TYPES, cdr_of
 from hiseg_ros.bags.message_types import foreign_type, full_type, is_foreign
 from hiseg_ros.bags.ros1 import Ros1Types, as_ros2
 
@@ -71,7 +72,8 @@ beginning of a piece, which is unpacked when it is reached."""
 class McapFile:
     """An open MCAP file. Connections of other encodings are listed and have no messages.
 
-    Their message type is followed by the encoding: 'foxglove.Log (protobuf)'.
+    Their message type is followed by the encoding: 'foxglove.Log (protobuf)'. Foxglove's image
+    messages in Protobuf are those of foxglove_msgs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,6 +92,7 @@ class McapFile:
         self._found: dict[int, Connection] = {}
         self._ros1_schemas: dict[int, _Schema] = {}
         self._ros1 = Ros1Types()
+        self._protobuf: set[int] = set()
         self._counts: Counter[int] | None = None
         self.start_time = self.end_time = 0
         try:
@@ -127,6 +130,8 @@ class McapFile:
             if channel in self._ros1_schemas:
                 text = self._ros1_schemas[channel].text
                 data = self._ros1.to_cdr(connection.msgtype, text, data)
+            elif channel in self._protobuf:
+                data = cdr_of(connection.msgtype, data)
             yield connection, time_ns, data
 
     def close(self) -> None:
@@ -193,6 +198,10 @@ class McapFile:
         if encoding == _ROS1:
             self._ros1_schemas[number] = schema
             connection = as_ros2(connection, self)
+        elif encoding == 'protobuf' and schema.name in PROTOBUF_TYPES:
+            kind_of_ros = PROTOBUF_TYPES[schema.name]
+            self._protobuf.add(number)
+            connection = connection._replace(msgtype=kind_of_ros, msgdef=DEFINITIONS[kind_of_ros])
         elif encoding != 'cdr':
             about = encoding or schema.encoding or 'no encoding'
             connection = connection._replace(

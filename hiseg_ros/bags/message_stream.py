@@ -7,17 +7,19 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Connection
 
+from hiseg_ros.bags.converted import Converter
 from hiseg_ros.bags.definitions import Definitions
+from hiseg_ros.bags.foxglove import DEFINITIONS
 from hiseg_ros.bags.message_types import is_foreign
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording, read_file
-from hiseg_ros.errors import BagError
+from hiseg_ros.errors import BagError, ImageError
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,35 @@ class MessageStream:
 
     def _of(self, recording: Recording) -> Iterator[StreamMessage]:
         definitions = Definitions((t.name, t.message_type) for t in recording.topics)
+        recorded = Definitions(recording.converted.items())
+        recorded.assume(DEFINITIONS)
+        converters = {
+            name: Converter(kind)
+            for name, kind in recording.converted.items()
+            if name in self._topics
+        }
         found: Counter[str] = Counter()
+        ends: list[Damage] = []
         for paths in recording.groups():
-            ends: list[Damage] = []
-            files = [self._of_file(recording, path, definitions, found, ends) for path in paths]
-            yield from files[0] if len(files) == 1 else heapq.merge(*files, key=_time_ns)
+            both = (definitions, recorded)
+            files = [self._of_file(recording, path, both, found, ends) for path in paths]
+            for message in files[0] if len(files) == 1 else heapq.merge(*files, key=_time_ns):
+                converter = converters.get(message.raw.topic)
+                if converter is None:
+                    yield message
+                else:
+                    yield from self._converted(message, recorded, converter)
             self.damages += ends
             if ends:
-                return
+                break
+        for topic, converter in converters.items():
+            yield from (_with_data(*one) for one in converter.rest())
+            if converter.lost:
+                why = f': {converter.first_error}' if converter.first_error else ''
+                reason = f'{converter.lost} packets of the video on {topic} gave no image{why}'
+                self.damages.append(Damage(recording.path.name, topic, 1, None, reason))
+        if ends:
+            return
         if recording.announced is not None and recording.fault is None:
             foreign = {t.name for t in recording.topics if is_foreign(t.message_type)}
             announced = {n: c for n, c in recording.announced.items() if n not in foreign}
@@ -123,7 +146,7 @@ class MessageStream:
         self,
         recording: Recording,
         path: Path,
-        definitions: Definitions,
+        definitions: tuple[Definitions, Definitions],
         found: Counter[str],
         ends: list[Damage],
     ) -> Iterator[StreamMessage]:
@@ -132,7 +155,8 @@ class MessageStream:
         held, here = Counter[str](), Counter[str]()
 
         def note(connections: Sequence[Connection]) -> None:
-            definitions.note(connections)
+            for one in definitions:
+                one.note(connections)
             for connection in connections:
                 if not is_foreign(connection.msgtype):
                     held[connection.topic] += connection.msgcount
@@ -141,7 +165,7 @@ class MessageStream:
             for raw in read_file(path, self._topics, note):
                 number, time_ns = number + 1, raw.time_ns
                 here[raw.topic] += 1
-                yield StreamMessage(raw, recording.path.name, path.name, number, definitions)
+                yield StreamMessage(raw, recording.path.name, path.name, number, definitions[0])
         except BagError as error:
             ends.append(Damage(recording.path.name, path.name, number + 1, time_ns, str(error)))
             return
@@ -152,6 +176,19 @@ class MessageStream:
             self.damages.append(
                 Damage(recording.path.name, path.name, number + 1, time_ns, str(error))
             )
+
+    def _converted(
+        self, message: StreamMessage, recorded: Definitions, converter: Converter
+    ) -> Iterator[StreamMessage]:
+        """Yield the images that are complete with a message."""
+        try:
+            packet = recorded.decode(message.raw)
+        except ImageError as error:
+            self.damages.append(message.damage(str(error)))
+            return
+        # Without its data: what waits for its image must not fill the memory.
+        for one in converter.convert(packet, _with_data(message, b'')):
+            yield _with_data(*one)
 
     def _compare(
         self, found: Mapping[str, int], counted: Mapping[str, int], where: str = 'the file'
@@ -165,6 +202,11 @@ class MessageStream:
             count, said = found.get(topic, 0), counted.get(topic, 0)
             if count != said:
                 raise BagError(f'{where} counts {said} messages on {topic}, {count} were read')
+
+
+def _with_data(message: StreamMessage, data: bytes) -> StreamMessage:
+    """Return a message of the same time and place with other data."""
+    return replace(message, raw=replace(message.raw, data=data))
 
 
 def _time_ns(message: StreamMessage) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +21,7 @@ from rosbags.interfaces import Connection
 from hiseg_ros.bags.bag import Bag, Topic
 from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, SUFFIXES, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
+from hiseg_ros.bags.converted import converted_type
 from hiseg_ros.bags.message_types import full_type
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.ros1 import ROS1_SUFFIX
@@ -50,6 +51,8 @@ class Recording:
     """Number of messages by topic as metadata.yaml counts them, None without one."""
     spans: Mapping[Path, Span] = field(default_factory=dict)
     """Time of the first and last message of each file that tells it."""
+    converted: Mapping[str, str] = field(default_factory=dict)
+    """Recorded type of each topic whose messages are converted to images, see `converted`."""
 
     def topic(self, name: str) -> Topic:
         """Return a topic by name.
@@ -88,10 +91,26 @@ class Recording:
 
 
 def open_recording(path: Path) -> Recording:
-    """Find the files and topics of a recording.
+    """Find the files and topics of a recording; topics of videos become topics of images.
 
     Args:
         path: A rosbag2 folder, or one .mcap or .db3 file, with or without .zstd.
+
+    Raises:
+        BagError: There is no recording at this path.
+    """
+    recording = _opened(path)
+    converted = {t.name: t.message_type for t in recording.topics if _to_images(t) != t}
+    return replace(recording, topics=tuple(map(_to_images, recording.topics)), converted=converted)
+
+
+def _to_images(topic: Topic) -> Topic:
+    kind = converted_type(topic.message_type)
+    return topic if kind is None else replace(topic, message_type=kind)
+
+
+def _opened(path: Path) -> Recording:
+    """Find the files and topics of a recording.
 
     Raises:
         BagError: There is no recording at this path.

@@ -197,12 +197,12 @@ def test_sound_mcap_is_read_whole(tmp_path: Path, source: Path, form: Form, numb
 def test_a_camera_in_another_encoding_is_named(tmp_path: Path, source: Path) -> None:
     """With what can be done."""
     _, rows = sound(source)
-    definitions = schema(1, 'foxglove.CompressedImage', 'protobuf', b'\n\xff')
+    definitions = schema(1, 'acme.CameraImage', 'protobuf', b'\n\xff')
     definitions += channel(1, 1, '/front', 'protobuf') + channel(2, 1, '/rear', 'protobuf')
     path = tmp_path / 'drive.mcap'
     write_mcap(path, Form(), definitions, rows)
     with pytest.raises(
-        BagError, match=r'no camera.*/front \(foxglove.CompressedImage \(protobuf'
+        BagError, match=r'no camera.*/front \(acme.CameraImage \(protobuf'
     ) as caught:
         choose_from([open_recording(path)])
     assert 'not CDR' in str(caught.value)
