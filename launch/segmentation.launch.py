@@ -97,6 +97,19 @@ def generate_launch_description() -> LaunchDescription:
             'beside the camera topic.',
         ),
         DeclareLaunchArgument(
+            'points',
+            default_value='',
+            choices=['', 'none', 'depth', 'cloud'],
+            description='What ~/points are made from: a depth image that is aligned with the '
+            f'camera image, or an organised cloud ({FROM_FILE}, which is none).',
+        ),
+        DeclareLaunchArgument(
+            'depth_topic',
+            default_value='',
+            description='Topic of that depth image or cloud, named as image_topic; empty: '
+            'depth/image or depth/points.',
+        ),
+        DeclareLaunchArgument(
             'model',
             default_value='',
             description=f'Weights file ({FROM_FILE}, which is the shipped one).',
@@ -141,12 +154,16 @@ def start(context: LaunchContext) -> list[Action]:
         return str(LaunchConfiguration(name).perform(context))
 
     given: dict[str, Any] = {name: typed(name, value(name)) for name in PARAMETERS if value(name)}
+    if value('points'):
+        given['points.source'] = value('points')
     cameras = [name for name in re.split(r'[\s,\[\]]+', value('cameras')) if name]
     if cameras:
         given['cameras'] = cameras
     image = value('image_topic')
     camera_info = value('camera_info_topic') or beside(image, 'camera_info')
     remappings = [('image', image), ('camera_info', camera_info)]
+    if depth := value('depth_topic'):
+        remappings += [('depth/image', depth), ('depth/points', depth)]
     if cameras:
         remappings = [
             (f'{camera}/{name}', of_camera(topic, camera))

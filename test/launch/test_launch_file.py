@@ -57,7 +57,7 @@ def test_the_arguments_are_those_of_other_ros_2_packages_and_each_is_described()
     assert set(arguments) == {
         'namespace', 'params_file', 'use_sim_time', 'autostart', 'use_respawn', 'log_level',
         'rviz', 'rviz_config', 'image_topic', 'camera_info_topic', 'model', 'device',
-        'image_transport', 'threshold', 'fastdds_profile', 'cameras',
+        'image_transport', 'threshold', 'fastdds_profile', 'cameras', 'points', 'depth_topic',
     }  # fmt: skip
     for name, argument in arguments.items():
         assert len(argument.description) > 15, name
@@ -65,7 +65,7 @@ def test_the_arguments_are_those_of_other_ros_2_packages_and_each_is_described()
         assert argument.description.split(' Valid choices')[0].endswith('.'), name
         assert argument.default_value is not None, name
     for name in ('use_sim_time', 'autostart', 'use_respawn', 'rviz', 'log_level',
-                 'image_transport'):  # fmt: skip
+                 'image_transport', 'points'):  # fmt: skip
         assert arguments[name].choices, name
 
 

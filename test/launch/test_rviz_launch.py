@@ -61,3 +61,33 @@ def test_the_layout_is_led_to_the_camera_raw_and_compressed(
         '/camera/image_raw/compressed': f'{camera}/compressed',
         **{f'/segmentation/{name}': f'{results}/{name}' for name in module.RVIZ_TOPICS},
     }
+
+
+@pytest.mark.parametrize('cameras', ['', 'left,right'])
+def test_depth_is_led_to_the_points(cameras: str) -> None:
+    """Source and topic; with several cameras below each of them."""
+    from launch import LaunchContext
+    from launch.utilities import perform_substitutions
+
+    module, context = launch_file(), LaunchContext()
+    declared = module.generate_launch_description().get_launch_arguments()
+    values = {argument.name: '' for argument in declared} | {
+        'cameras': cameras, 'image_topic': 'color/image', 'points': 'depth',
+        'depth_topic': 'aligned_depth/image',
+    }  # fmt: skip
+    context.launch_configurations.update(values)
+    [node] = module.start(context)
+    found = {
+        perform_substitutions(context, list(source)): perform_substitutions(context, list(target))
+        for source, target in node._Node__remappings
+    }
+    assert found == {
+        f'{prefix}{source}': f'{prefix}{target}'
+        for prefix in (['left/', 'right/'] if cameras else [''])
+        for source, target in (
+            ('image', 'color/image'),
+            ('camera_info', 'color/camera_info'),
+            ('depth/image', 'aligned_depth/image'),
+            ('depth/points', 'aligned_depth/image'),
+        )
+    }

@@ -98,6 +98,24 @@ def test_the_page_gives_the_ids_that_the_label_sets_publish() -> None:
     }
 
 
+def test_the_page_on_taxonomies_gives_the_ids_of_every_mapping() -> None:
+    """docs/taxonomy.md: numbers of classes, and first and last id."""
+    page = Path(__file__).resolve().parents[2] / 'docs/taxonomy.md'
+    text = page.read_text(encoding='utf-8').partition('\n| mapping | ids |')[2]
+    rows = re.findall(r'^\| `(\w+)` \| (.*?) \|', text, re.M)
+    assert {'vistas', 'camvid', 'cityscapes', 'cityscapes_trainids', 'gtsdb'} <= {
+        n for n, _ in rows
+    }
+    for name, said in rows:
+        labels = mapped(name, shipped('street')).labels
+        scored = [label for label in labels if label.evaluated] or labels
+        ids = [label.label_id for label in scored]
+        for count in re.findall(r'(\d+) classes', said):
+            assert int(count) in (len(scored), len(labels)), name
+        for first, last in re.findall(r'(\d+) to (\d+)', said):
+            assert (int(first), int(last)) == (min(ids), max(ids)), name
+
+
 def test_cityscapes_labels_contain_the_papers_first_level_class() -> None:
     taxonomy = shipped('iv2018')
     labels = by_id(mapped('cityscapes', taxonomy))

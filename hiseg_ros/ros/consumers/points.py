@@ -226,6 +226,7 @@ class Points:
             # The cloud's coordinates are in its own frame, not necessarily the camera's.
             header = Header(stamp=header.stamp, frame_id=depth.header.frame_id)
         else:
+            self._check_frame(header.frame_id, depth.header.frame_id)
             columns, rows = self._rays_of(frame)
             xyz = points_of_depth(depth_in_metres(depth)[step, step], (columns[step], rows[step]))
         if frame.parameters.points_color == 'labels':
@@ -236,6 +237,16 @@ class Points:
             xyz, colors, frame.labels, frame.confidence, dense=frame.parameters.points_dense
         )
         return messages.points_message(header, points)
+
+    def _check_frame(self, image: str, depth: str) -> None:
+        """Warn where depth seems to be of another camera; points are published all the same."""
+        if image and depth and image != depth:
+            self._late.warn(
+                POINTS,
+                f'the depth image on {self.topic} has the frame {depth}, the camera image has '
+                f'{image}; expected one: if depth is not aligned with the image, ~/points are '
+                'wrong: choose the aligned topic',
+            )
 
     def _rays_of(self, frame: _Labelled) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return x / z of the columns and y / z of the rows; kept while camera_info stays."""

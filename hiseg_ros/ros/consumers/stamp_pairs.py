@@ -15,6 +15,9 @@ D = TypeVar('D')
 RESTART_NS = 1_000_000_000
 """A stamp further back than this means that the source has started over."""
 
+SAME_NS = 1_000
+"""Stamps that differ by no more are equal: some drivers keep them as floating-point numbers."""
+
 FRAMES_WITHOUT_DEPTH = 4
 """Most frames that wait while no depth has come yet."""
 
@@ -78,13 +81,13 @@ class StampPairs(Generic[F, D]):
         best = min(range(len(offsets)), key=offsets.__getitem__, default=None)
         is_final = (
             len(self._frames) > (self._most if self._has_depth else FRAMES_WITHOUT_DEPTH)
-            or (best is not None and offsets[best] == 0)
+            or (best is not None and offsets[best] <= SAME_NS)
             or (bool(self._depths) and self._depths[-1][0] > stamp_ns)
         )
         if not is_final:
             return None
         self._frames.popleft()
-        if best is None or offsets[best] > max_offset_ns:
+        if best is None or offsets[best] > max(max_offset_ns, SAME_NS):
             return Unpaired(stamp_ns, None if best is None else offsets[best])
         depth = self._depths[best][2]
         del self._depths[: best + 1]  # frames go on in time

@@ -118,10 +118,14 @@ class Rig:
         self.graph.until(lambda: self.points, 'points', meanwhile=lambda: self.send(make_depth))
 
     def of_number(self, messages: list[Any], number: int) -> Any:
-        """Return the message about an image."""
+        """Wait for the message about an image and return it."""
         from node_support import header
 
-        return next(m for m in messages if m.header.stamp == header(number).stamp)
+        stamp = header(number).stamp
+        return self.graph.until(
+            lambda: next((m for m in messages if m.header.stamp == stamp), None),
+            f'a message about image {number}',
+        )
 
 
 def test_points_are_the_labels_at_the_depth_of_their_pixels(graph: Graph) -> None:
@@ -134,11 +138,9 @@ def test_points_are_the_labels_at_the_depth_of_their_pixels(graph: Graph) -> Non
     reports = graph.collect(DiagnosticArray, '/diagnostics')
     rig.connect(depth_image)
     for late in (False, True):
-        count = len(rig.points)
         rig.send(depth_image, late=late)
-        graph.until(lambda count=count: len(rig.points) > count, f'points, depth late: {late}')
         number = rig.sent
-        message, image = rig.points[-1], random_image(number)
+        message, image = rig.of_number(rig.points, number), random_image(number)
         assert message.header == header(number)
         assert (message.height, message.width, message.is_dense) == (*SIZE, False)
         points = points_of(message)
@@ -163,10 +165,9 @@ def test_points_are_the_labels_at_the_depth_of_their_pixels(graph: Graph) -> Non
     # Live parameters: every second pixel, only where there is depth, in the labels' colours.
     values = {'points.stride': 2, 'points.dense': True, 'points.color': 'labels'}
     assert graph.set_parameters(values) == ''
-    count = len(rig.points)
     rig.send(depth_image)
-    graph.until(lambda: len(rig.points) > count, 'dense points')
-    message, depth = rig.points[-1], values_of(depth_image(rig.sent), '<u2')[::2, ::2] / 1e3
+    message = rig.of_number(rig.points, rig.sent)
+    depth = values_of(depth_image(rig.sent), '<u2')[::2, ::2] / 1e3
     assert (message.height, message.is_dense) == (1, True)
     points = points_of(message)[0]
     np.testing.assert_allclose(points['z'], depth[depth > 0], rtol=1e-6)

@@ -51,6 +51,11 @@ class Bench:
 
         return Header(stamp=Time(sec=1000 + self.number), frame_id='camera')
 
+    @staticmethod
+    def header_of_depth(header: Any) -> Any:
+        """Return the header of the depth, by default that of the image."""
+        return header
+
     def send(self, depth: Any, camera_info: Any = None) -> tuple[list[Any], list[str]]:
         """Send a frame with its depth; return what was published and warned of."""
         from hiseg_ros.ros.messages.product import Product
@@ -58,7 +63,7 @@ class Bench:
         self.number += 1
         self.published.clear()
         self.warnings.clear()
-        depth.header = self.header()
+        depth.header = self.header_of_depth(self.header())
         rng = np.random.default_rng(abs(self.number))
         labels, confidence = rng.integers(0, 256, (2, *SIZE), np.uint8)
         planes = NodeProbabilities(np.zeros((0, 0, 0), np.float32), SIZE)
@@ -179,3 +184,28 @@ def test_depth_without_a_calibration_and_images_without_a_stamp_are_said(
     assert np.isnan(np.frombuffer(bytes(message.data), '<f4').reshape(-1, 6)[:, :3]).all()
     one.number = -1001
     assert 'images have no stamp' in one.send(image, camera_info())[1][0]
+
+
+def test_depth_in_another_frame_is_published_with_a_warning(bench: Callable[[str], Bench]) -> None:
+    """It has the image's size, so nothing else tells that it is another camera's."""
+    from sensor_msgs.msg import Image
+
+    one = bench('depth')
+    image = Image(height=SIZE[0], width=SIZE[1], step=2 * SIZE[1], encoding='16UC1')
+    image.data = bytes(2 * SIZE[0] * SIZE[1])
+    for frame_id in ('camera', '', 'depth_camera'):
+
+        def with_frame(header: Any, frame_id: str = frame_id) -> Any:
+            header.frame_id = frame_id
+            return header
+
+        one.header_of_depth = with_frame  # type: ignore[assignment]
+        plain = one.send(image, camera_info())
+        deadline = time.monotonic() + 20.0
+        while not plain[0] and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        assert len(plain[0]) == 1
+        expected = ['has the frame depth_camera, the camera image has camera']
+        assert [text.partition(';')[0].split('/image ')[1] for text in plain[1]] == (
+            expected if frame_id == 'depth_camera' else []
+        )

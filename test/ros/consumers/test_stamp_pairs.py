@@ -61,6 +61,14 @@ def test_depth_may_be_faster_than_frames_and_late() -> None:
     assert queues.take(0) == ('c', 9)
 
 
+def test_stamps_that_differ_by_rounding_are_equal() -> None:
+    """A driver that computes with seconds in floating point."""
+    queues = pairs()
+    queues.add_depth(1_700_000_000 * S + 300, 'depth')
+    queues.add_frame(1_700_000_000 * S, 'frame')
+    assert queues.take(0) == ('frame', 'depth')
+
+
 def test_stamps_that_differ_are_refused_unless_the_limit_allows_it() -> None:
     """The offset is said; the nearest depth is taken, once no nearer one can come."""
     for limit, expected in ((0, unpaired(100 * MS, 4 * MS)), (5 * MS, ('frame', 'near'))):
