@@ -42,8 +42,8 @@ is compiled for one image and dropped at the next."""
 
 FIRST_SIZES = 2
 """Input sizes that are compiled at their first image. The next ones run with open sides, with the
-same results up to rounding, and are compiled when they come again: compiling takes longer than the network, and
-a camera may change its size with every image."""
+same results up to rounding, and are compiled when they come again: compiling takes longer than the
+network, and a camera may change its size with every image."""
 
 IDLE_IMAGES = 50
 """Images for which a compiled size must not have been used before another one replaces it."""
