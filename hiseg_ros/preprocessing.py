@@ -42,6 +42,11 @@ class Preprocessing:
     """Images whose shorter side is smaller are enlarged to this many pixels, at most to twice
     their size, so that objects of a few pixels span cells of the grid; 0 enlarges none."""
 
+    smallest_width: int = 0
+    """Images whose longer side is smaller are enlarged likewise until it has this many pixels; 0
+    enlarges none. Cameras of few pixels usually see as wide an angle as others, so this rule finds
+    them, and leaves alone wide images of little height."""
+
     multiple: int = 32
     """Both sides of the network input are multiples of this."""
 
@@ -73,6 +78,11 @@ class Preprocessing:
                 f'The preprocessing has smallest_height {smallest!r}; expected an integer '
                 f'from 0 to largest_height, {self.largest_height}.'
             )
+        if type(self.smallest_width) is not int or self.smallest_width < 0:
+            raise ConfigError(
+                f'The preprocessing has smallest_width {self.smallest_width!r}; expected an '
+                'integer of at least 0.'
+            )
         if self.multiple % COARSEST_STRIDE:
             raise ConfigError(
                 f'The preprocessing has multiple {self.multiple}; expected a multiple of '
@@ -87,8 +97,8 @@ class Preprocessing:
 
         Args:
             image_size: (height, width) in pixels.
-            input_height: Shorter side of the network input in pixels; 0 uses `largest_height` and
-                `smallest_height`.
+            input_height: Shorter side of the network input in pixels; 0 uses `largest_height`,
+                `smallest_height` and `smallest_width`.
 
         Raises:
             ConfigError: The input height is negative or below `multiple`.
@@ -99,7 +109,9 @@ class Preprocessing:
                 f'least {self.multiple} pixels.'
             )
         shorter = min(image_size)
-        enlarged = max(shorter, min(self.smallest_height, LARGEST_ENLARGEMENT * shorter))
+        by_width = round(self.smallest_width * shorter / max(image_size))
+        smallest = min(max(self.smallest_height, by_width), LARGEST_ENLARGEMENT * shorter)
+        enlarged = max(shorter, smallest)
         wanted = input_height or min(enlarged, self.largest_height)
         height, width = (
             max(self.multiple, round(side * wanted / shorter / self.multiple) * self.multiple)

@@ -68,6 +68,22 @@ def test_small_images_are_enlarged_where_the_weights_ask_for_it() -> None:
     assert rule.input_size((360, 480), 352) == (352, 480)
 
 
+def test_narrow_images_are_enlarged_where_the_weights_ask_for_it() -> None:
+    """Wide images of little height stay as they are."""
+    rule = Preprocessing(smallest_width=960)
+    assert rule.input_size((360, 480)) == (704, 960)  # 720 is 22.5 times 32: to the even multiple
+    assert rule.input_size((480, 360)) == (960, 704)
+    assert rule.input_size((360, 640)) == (544, 960)
+    assert rule.input_size((512, 1024)) == (512, 1024)
+    assert rule.input_size((375, 1242)) == (384, 1248)
+    assert rule.input_size((1080, 1920)) == (800, 1408)
+    assert rule.input_size((120, 160)) == (256, 320)  # at most twofold
+    assert rule.input_size((360, 480), 352) == (352, 480)
+    both = Preprocessing(smallest_width=960, smallest_height=600)
+    assert both.input_size((512, 1024)) == (608, 1216)  # the larger factor
+    assert both.input_size((360, 480)) == (704, 960)
+
+
 @pytest.mark.parametrize('input_height', [-32, -1, 1, 31])
 def test_an_input_height_below_the_multiple_is_refused(input_height: int) -> None:
     """The message says what was given and what is possible."""
@@ -139,6 +155,8 @@ def test_preparing_leaves_the_image_as_it_was() -> None:
         ({'largest_height': 0}, 'largest_height'),
         ({'smallest_height': 900}, 'smallest_height'),
         ({'smallest_height': -1}, 'smallest_height'),
+        ({'smallest_width': -1}, 'smallest_width'),
+        ({'smallest_width': 960.0}, 'smallest_width'),
         ({'multiple': 16}, 'multiple'),
     ],
 )
