@@ -47,7 +47,7 @@ LAYERS = (
     'visualization',
     'taxonomy',
     'images interfaces types resources yaml_file',
-    'errors threads allocator',
+    'errors threads allocator ending',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 

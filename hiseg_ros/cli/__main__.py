@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from hiseg_ros import __version__
+from hiseg_ros.ending import end_in_time
 from hiseg_ros.errors import HisegError, reason_of
 
 VERBS = {
@@ -45,6 +46,8 @@ EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code, mostly 0, or 2 with one line on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # as a program
+        end_in_time()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # The terminal's encoding may not have every character of a file name.

@@ -8,7 +8,6 @@ import argparse
 import importlib.util
 import json
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo and print its metrics; return 0, or 3 where the bag is damaged."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
     model = options.model or shipped_file('auto', options.device, 'auto')
     check_needs(model)
     output = prepare(options.output)

@@ -19,6 +19,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import SetBool
 
 from hiseg_ros.allocator import FRAMES, TRIM_PERIOD_S, give_back, keep_freed_memory
+from hiseg_ros.ending import end_in_time
 from hiseg_ros.errors import ConfigError, DeviceError, HisegError
 from hiseg_ros.ros.health.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.health.diagnostics import NodeHealth, total
@@ -334,6 +335,8 @@ def _trace(error: Exception) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code."""
+    if arguments is None:  # as a program
+        end_in_time()
     limit_spinning(os.environ)
     keep_freed_memory(FRAMES)
     return run_program(SegmentationNode, arguments)
