@@ -17,6 +17,7 @@ from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import FOREVER, add_pace
 from hiseg_ros.errors import BagError, CheckpointError, ConfigError
 from hiseg_ros.inference.open_model import shipped_file
+from hiseg_ros.output_files import output_file, output_folder
 
 if TYPE_CHECKING:
     from hiseg_ros.bags.cameras import Camera
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if text := choice.left_out_text():
         print(text)
     summary = replay(options, recording, camera, output, model, frames)
-    with (output / 'summary.json').open('w') as file:
+    with output_file(output / 'summary.json').open('w') as file:
         json.dump(summary, file, indent=2)
         file.write('\n')
 
@@ -141,7 +142,8 @@ def prepare(output: Path) -> Path:
         output.mkdir(parents=True, exist_ok=True)
         for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(IMAGES))):
             (output / name).unlink(missing_ok=True)
-        earlier = output / 'recording'
+        output_folder(output / 'logs')
+        earlier = output_folder(output / 'recording')
         if earlier.is_dir():
             foreign = {path.name for path in earlier.iterdir()} - RECORDING_FILES
             if foreign:

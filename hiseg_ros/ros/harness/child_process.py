@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import HisegError
+from hiseg_ros.output_files import output_file
 
 SHARED_MEMORY = Path('/dev/shm')
 EXIT_ERROR = 2
@@ -92,7 +93,7 @@ class ChildProcess:
         self.log = log
         self._events = events
         self._shared_memory: set[Path] = set()
-        with log.open('wb') as stream:
+        with output_file(log).open('wb') as stream:
             self._process = subprocess.Popen(
                 list(command),
                 env=dict(environment),
