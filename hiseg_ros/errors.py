@@ -2,12 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors that hiseg_ros raises: one family, one class per kind of faulty input."""
 
+from __future__ import annotations
+
+from hiseg_ros.plain_text import printable
+
 
 class HisegError(Exception):
     """Base of every error that hiseg_ros raises on purpose.
 
-    The message says what was found, what was expected and what to do.
+    The message says what was found, what was expected and what to do. Names in it that come from
+    elsewhere cannot steer a terminal.
     """
+
+    def __init__(self, *parts: object) -> None:
+        """Create the error; its texts are made printable."""
+        super().__init__(*(printable(p) if isinstance(p, str) else p for p in parts))
 
 
 class TaxonomyError(HisegError):

@@ -33,6 +33,9 @@ for _variable in ('OMP_NUM_THREADS', 'OPENCV_FOR_THREADS_NUM'):
 os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 sys.dont_write_bytecode = False
 
+# On a busy machine a program may take longer to end; test_ending.py tests the limit.
+os.environ.setdefault('HISEG_END_S', '20')
+
 # A job in the background of a script ignores Ctrl-C, and so would all that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

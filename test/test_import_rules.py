@@ -47,7 +47,9 @@ LAYERS = (
     'visualization',
     'taxonomy',
     'images interfaces types resources yaml_file',
-    'errors threads allocator',
+    'output_files',
+    'errors threads allocator ending',
+    'plain_text',
 )
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 

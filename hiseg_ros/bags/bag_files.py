@@ -28,6 +28,9 @@ MAX_METADATA = (8_000_000, 200_000)
 SUFFIXES = ('.mcap', '.db3', '.bag')
 """Suffixes of bag files; .bag is that of ROS 1."""
 
+MAX_FILES = 10_000
+"""Most files of a bag: a day in files of ten seconds. Looking for each takes time."""
+
 EXPECTED_BAG = 'expected a rosbag2 folder, or one .mcap, .db3 or .bag file'
 
 
@@ -43,6 +46,8 @@ def check_bag_path(path: Path, expected: str = EXPECTED_BAG) -> None:
     """
     if not os.path.exists(path):  # Path.exists raises on a name that is too long
         raise BagError(f'There is no bag at {path}; {expected}: check the path.')
+    if not (os.path.isfile(path) or os.path.isdir(path)):
+        raise BagError(f'{path} is neither a file nor a folder; {expected}: check the path.')
     if path.name.endswith('.bag.active'):
         raise BagError(
             f'{path} is a bag of ROS 1 whose recorder was killed; {expected}: finish it with '
@@ -68,7 +73,15 @@ def readable(path: Path, stack: ExitStack) -> Path:
     if path.is_dir():
         about = read_yaml(path / METADATA, 'File', BagError, *MAX_METADATA)
         facts = about['rosbag2_bagfile_information']
-        files = [path / Path(name).name for name in facts['relative_file_paths']]
+        names = facts['relative_file_paths']
+        if len(names) > MAX_FILES:
+            raise BagError(
+                f'{path / METADATA} names {len(names)} files; expected at most {MAX_FILES}.'
+            )
+        files = [path / Path(name).name for name in names]
+        for file in files:
+            if os.path.exists(file) and not os.path.isfile(file):
+                raise BagError(f'{file} is no file; {EXPECTED_BAG}: remove it.')
         if str(facts.get('compression_mode', '')).lower() == 'file':
             path = Path(stack.enter_context(TemporaryDirectory(prefix='hiseg_bag_')))
             files = unpacked_files(files, path)

@@ -19,7 +19,7 @@ from typing import Any
 from rosbags.interfaces import Connection
 
 from hiseg_ros.bags.bag import Bag, Topic
-from hiseg_ros.bags.bag_files import MAX_METADATA, METADATA, SUFFIXES, check_bag_path
+from hiseg_ros.bags.bag_files import MAX_FILES, MAX_METADATA, METADATA, SUFFIXES, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
 from hiseg_ros.bags.converted import converted_type
 from hiseg_ros.bags.message_types import full_type
@@ -148,6 +148,8 @@ def _described(folder: Path) -> Recording:
     about = read_yaml(folder / METADATA, 'File', BagError, *MAX_METADATA)[
         'rosbag2_bagfile_information'
     ]
+    if len(about['relative_file_paths']) > MAX_FILES:
+        raise ValueError(f'more than {MAX_FILES} files')
     named = tuple(_found(folder / Path(name).name) for name in about['relative_file_paths'])
     if not named:
         raise ValueError('no files')
@@ -255,7 +257,12 @@ def _contents(files: list[Path]) -> _Contents:
 
 def _is_bag_file(path: Path) -> bool:
     is_hidden = path.name.startswith('.')  # such as ._bag_0.mcap, which macOS writes
-    return not is_hidden and path.name.removesuffix(ZSTD_SUFFIX).endswith(SUFFIXES)
+    # A pipe of such a name would never be opened.
+    return (
+        (path.is_file() or not path.exists())
+        and not is_hidden
+        and path.name.removesuffix(ZSTD_SUFFIX).endswith(SUFFIXES)
+    )
 
 
 def _natural(path: Path) -> list[Any]:

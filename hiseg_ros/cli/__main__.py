@@ -10,9 +10,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 
 from hiseg_ros import __version__
+from hiseg_ros.ending import end_in_time
 from hiseg_ros.errors import HisegError, reason_of
+from hiseg_ros.plain_text import PlainStream
 
 VERBS = {
     'predict': 'segment images and write label images and overlays',
@@ -45,10 +48,20 @@ EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code, mostly 0, or 2 with one line on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # as a program
+        end_in_time()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # The terminal's encoding may not have every character of a file name.
             stream.reconfigure(errors='backslashreplace')
+    if arguments is None:
+        sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)  # type: ignore[assignment]
+        return _run(given)
+    with redirect_stdout(PlainStream(sys.stdout)), redirect_stderr(PlainStream(sys.stderr)):
+        return _run(given)
+
+
+def _run(given: Sequence[str]) -> int:
     parser = argparse.ArgumentParser('hiseg', description='Hierarchical segmentation of streets.')
     parser.add_argument('--version', action='version', version=f'hiseg {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)

@@ -8,7 +8,6 @@ import argparse
 import importlib.util
 import json
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import FOREVER, add_pace
 from hiseg_ros.errors import BagError, CheckpointError, ConfigError
 from hiseg_ros.inference.open_model import shipped_file
+from hiseg_ros.output_files import output_file, output_folder
 
 if TYPE_CHECKING:
     from hiseg_ros.bags.cameras import Camera
@@ -64,7 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo and print its metrics; return 0, or 3 where the bag is damaged."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children are ended too
     model = options.model or shipped_file('auto', options.device, 'auto')
     check_needs(model)
     output = prepare(options.output)
@@ -83,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if text := choice.left_out_text():
         print(text)
     summary = replay(options, recording, camera, output, model, frames)
-    with (output / 'summary.json').open('w') as file:
+    with output_file(output / 'summary.json').open('w') as file:
         json.dump(summary, file, indent=2)
         file.write('\n')
 
@@ -143,7 +142,8 @@ def prepare(output: Path) -> Path:
         output.mkdir(parents=True, exist_ok=True)
         for name in (*RESULTS, *(f'overlay_{i + 1}.png' for i in range(IMAGES))):
             (output / name).unlink(missing_ok=True)
-        earlier = output / 'recording'
+        output_folder(output / 'logs')
+        earlier = output_folder(output / 'recording')
         if earlier.is_dir():
             foreign = {path.name for path in earlier.iterdir()} - RECORDING_FILES
             if foreign:

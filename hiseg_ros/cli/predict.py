@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.output_files import output_file
 
 SUFFIX_LABELS = '_labels.png'
 SUFFIX_OVERLAY = '_overlay.png'
@@ -152,4 +153,4 @@ def run(options: argparse.Namespace) -> None:
         }
         for node in engine.taxonomy.nodes
     ]
-    (options.output / 'taxonomy.json').write_text(json.dumps(nodes, indent=1) + '\n')
+    output_file(options.output / 'taxonomy.json').write_text(json.dumps(nodes, indent=1) + '\n')

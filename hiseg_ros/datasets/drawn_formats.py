@@ -20,6 +20,7 @@ from hiseg_ros.datasets.dataset_labels import read_dataset_labels
 from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
 from hiseg_ros.datasets.vistas import SPLITS as VISTAS_SPLITS
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.types import UNLABELED, ImageSize
 
@@ -150,4 +151,4 @@ def encoded(ending: str, image: NDArray[Any]) -> bytes:
 def save_file(path: Path, content: bytes) -> None:
     """Write a file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    output_file(path).write_bytes(content)

@@ -14,6 +14,7 @@ import jinja2
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.best_and_worst import Image
+from hiseg_ros.output_files import output_file
 
 TEMPLATE = Path(__file__).with_name('report.html.j2')
 FILE_NAME = 'report.html'
@@ -68,7 +69,7 @@ def write_report(report: Report, folder: Path) -> Path:
     path = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(render_report(report), 'utf-8')
+        output_file(path).write_text(render_report(report), 'utf-8')
     except OSError as problem:
         raise ConfigError(
             f'The report {path} cannot be written ({problem}); expected a folder with the right '

@@ -33,6 +33,7 @@ from hiseg_ros.images.header import (
     check_size,
     check_webp,
 )
+from hiseg_ros.output_files import output_file
 from hiseg_ros.types import ImageSize, RgbImage
 
 _log = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
         options: As of `cv2.imwrite`.
 
     Raises:
+        ConfigError: The path is a symbolic link or another thing that is no plain file.
         ImageError: OpenCV writes no format with this suffix, or the file cannot be written.
     """
     plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
@@ -214,6 +216,7 @@ def write_image(path: Path, pixels: NDArray[Any], options: Sequence[int] = ()) -
         raise ImageError(
             f'{path} has the suffix {path.suffix!r}; expected an image, .png or .jpg.'
         )
+    output_file(path)
     try:
         path.write_bytes(data.tobytes())
     except OSError as problem:

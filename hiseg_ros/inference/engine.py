@@ -26,8 +26,11 @@ MAX_INPUT_PIXELS = 16_000_000
 """Largest input of the network; a long and narrow image or a large input height may exceed it."""
 
 MAX_ASPECT = 32
-"""Largest ratio of an image's sides; that of wide panoramas is 8. The network's input would grow
-with it: one of a row of 100,000 pixels takes more than a gigabyte and many seconds."""
+"""Largest ratio of the sides of an image with a large network input; that of wide panoramas is 8.
+A row of 100,000 pixels would take more than a gigabyte and many seconds."""
+
+MAX_NARROW_PIXELS = 2**18
+"""Largest network input of images that are narrower."""
 
 
 class Engine:
@@ -232,18 +235,19 @@ class Engine:
                 f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected at most '
                 f'{MAX_PIXELS} in all.'
             )
-        if max(rgb.shape[:2]) > MAX_ASPECT * min(rgb.shape[:2]):
-            raise ImageError(
-                f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected the longer side '
-                f'to be at most {MAX_ASPECT} times the shorter: crop it, or correct what the '
-                'camera driver announces.'
-            )
         height, width = self._backend.input_size((rgb.shape[0], rgb.shape[1]))
         if height * width > MAX_INPUT_PIXELS:
             raise ImageError(
                 f'The image of {rgb.shape[0]} x {rgb.shape[1]} pixels would become a network '
                 f'input of {height} x {width}; expected at most {MAX_INPUT_PIXELS} pixels: crop '
                 'the image or lower the input height.'
+            )
+        is_narrow = max(rgb.shape[:2]) > MAX_ASPECT * min(rgb.shape[:2])
+        if is_narrow and height * width > MAX_NARROW_PIXELS:
+            raise ImageError(
+                f'The image has {rgb.shape[0]} x {rgb.shape[1]} pixels; expected the longer side '
+                f'to be at most {MAX_ASPECT} times the shorter: crop it, or correct what the '
+                'camera driver announces.'
             )
 
     def close(self) -> None:

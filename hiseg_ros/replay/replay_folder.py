@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from hiseg_ros.bags.bag_part import metadata_text
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.scores_json import as_json
+from hiseg_ros.output_files import output_file, output_folder
 from hiseg_ros.replay.state_json import dumps, loads
 
 BAG, FRAMES, METRICS, TIMING, RUN, WORK = (
@@ -80,7 +81,7 @@ class ReplayFolder:
             )
 
     def _locked(self) -> TextIO:
-        lock = (self.work / 'lock').open('w')
+        lock = output_file(output_folder(self.work) / 'lock').open('w')
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -205,7 +206,7 @@ class ReplayFolder:
         self._write(f'{BAG}/metadata.yaml', metadata_text([part['about'] for part in parts]))
         scratch = self.work / 'all_frames.jsonl'
         try:
-            with scratch.open('wb') as target:
+            with output_file(scratch).open('wb') as target:
                 for number in range(len(parts)):
                     with self._lines(number).open('rb') as source:
                         shutil.copyfileobj(source, target)
@@ -229,7 +230,7 @@ class ReplayFolder:
         path = self.path / name
         scratch = self.work / f'{path.name}.tmp'
         try:
-            with scratch.open('w') as file:
+            with output_file(scratch).open('w') as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

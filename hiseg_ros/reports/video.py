@@ -17,6 +17,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from hiseg_ros.errors import ConfigError, HisegError
+from hiseg_ros.output_files import output_file
 from hiseg_ros.reports.film_clock import FilmClock
 from hiseg_ros.types import RgbImage
 
@@ -68,7 +69,7 @@ class VideoWriter:
                 f'PyAV {av.__version__} has no libx264, so no MP4 can be written; expected a '
                 'PyAV with H.264: install the wheel from PyPI (`pip install av`).'
             )
-        self.path = path
+        self.path = output_file(path)
         self.rate_hz = Fraction(rate_hz).limit_denominator(1001)
         self.frames = 0
         self._clock = FilmClock(rate_hz)

@@ -66,7 +66,7 @@ def test_every_way_to_run_an_input_gives_the_same_results() -> None:
 
     engine = Engine(default_model('.onnx'), device='cpu', backend='openvino')
     backend: Any = engine._backend
-    for size in ((1, 100_000), (100_000, 1), (2, 65), (33, 1), (16, 4096)):
+    for size in ((1, 100_000), (100_000, 1), (1, 20_000), (9000, 16)):
         with pytest.raises(ImageError, match='at most 32 times the shorter'):
             engine.segment(np.zeros((*size, 3), np.uint8))
     assert not backend._requests

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.report import grouped, percent
+from hiseg_ros.output_files import output_file
 from hiseg_ros.replay.replay_folder import WORK
 from hiseg_ros.replay.sign_tracks import MAX_MISSED
 from hiseg_ros.reports.replay_page.confusions import WAYS, confusions
@@ -62,7 +63,7 @@ def write_report(folder: Path, path: Path | None = None, *, with_timing: bool = 
     scratch = work / f'{path.name}.tmp'
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with scratch.open('w', encoding='utf-8') as file:
+        with output_file(scratch).open('w', encoding='utf-8') as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

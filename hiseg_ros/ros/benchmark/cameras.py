@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -33,6 +32,7 @@ from hiseg_ros.msg import FrameStats, ProbabilityMap
 from hiseg_ros.ros.harness.child_process import report, run_child
 from hiseg_ros.ros.harness.live_run import SEGMENTATION
 from hiseg_ros.ros.harness.spinning import spinning
+from hiseg_ros.ros.start import init_ros
 
 IN_FLIGHT = 2
 """Images of each camera without results while the fastest rate is measured: one is processed, one
@@ -230,7 +230,7 @@ def main() -> int:
     'seconds' of a run, 'node' (process id), 'patience_s'.
     """
     settings = json.loads(sys.argv[1])
-    rclpy.init()
+    init_ros()
     shown = list(np.load(settings['images']))
     cameras = Cameras(shown, settings['results'], settings['cameras'])
     with spinning(cameras):

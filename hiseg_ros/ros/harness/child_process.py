@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import HisegError
+from hiseg_ros.output_files import output_file
 
 SHARED_MEMORY = Path('/dev/shm')
 EXIT_ERROR = 2
@@ -92,7 +93,7 @@ class ChildProcess:
         self.log = log
         self._events = events
         self._shared_memory: set[Path] = set()
-        with log.open('wb') as stream:
+        with output_file(log).open('wb') as stream:
             self._process = subprocess.Popen(
                 list(command),
                 env=dict(environment),
@@ -156,6 +157,12 @@ class ChildProcess:
         self._reader.join(timeout_s)
         return code
 
+    def kill(self) -> None:
+        """Kill the process, if it still runs."""
+        if self.is_running:
+            self.note_shared_memory()
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def note_shared_memory(self) -> None:
         """Remember the files of Fast DDS that are open now, to remove them if it is killed."""
         self._shared_memory |= shared_memory_of(self._process.pid)
@@ -186,13 +193,24 @@ def shared_memory_of(process_id: int) -> frozenset[Path]:
     return frozenset(path for path in paths if path.parent == SHARED_MEMORY)
 
 
-def end_all(children: Sequence[ChildProcess]) -> None:
-    """End all processes of a ROS graph, and remove files that killed ones left in /dev/shm."""
+def end_all(children: Sequence[ChildProcess], patience_s: float | None = None) -> None:
+    """End all processes of a ROS graph, and remove files that killed ones left in /dev/shm.
+
+    Args:
+        children: The processes.
+        patience_s: How long to wait before all that still run are killed; None asks each of them
+            several times, for some seconds.
+    """
     for child in children:
         child.note_shared_memory()
     for child in children:
         child.request_stop()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + (5.0 if patience_s is None else patience_s)
+    if patience_s is not None:
+        while time.monotonic() < deadline and any(child.is_running for child in children):
+            time.sleep(0.02)
+        for child in children:
+            child.kill()
     for child in children:
         child.end(max(1.0, deadline - time.monotonic()))
     left = {path for child in children for path in child.shared_memory if path.exists()}

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hiseg_ros.ending import Terminated, take_time
 from hiseg_ros.errors import BagError, ConfigError, HisegError
 from hiseg_ros.ros.harness.child_process import ChildProcess, end_all
 from hiseg_ros.ros.harness.isolation import Isolation
@@ -24,6 +25,8 @@ STARTUP_S = 180.0
 STALL_S = 60.0
 """How long the node may take for its last frame before the run is aborted."""
 NOTE_PERIOD_S = 1.0
+INTERRUPTED_S = 1.0
+"""How long the processes may take to end after Ctrl-C."""
 
 NODE_PROGRAM = (
     'from hiseg_ros.ros.harness.child_process import interrupt_with_parent\n'
@@ -117,6 +120,9 @@ def run_live(plan: LivePlan, on_progress: Callable[[Progress], None]) -> Progres
             run.until_drained()
             run.until_recorded()
             return run.progress
+        except KeyboardInterrupt:
+            end_all(children, INTERRUPTED_S)
+            raise
         finally:
             end_all(children)
 
@@ -178,9 +184,11 @@ class _Run:
         try:
             while not self._state.played:
                 self._handle(0.2)
-        except KeyboardInterrupt:
-            if not (self._plan.is_endless and self._state.published):
+        except KeyboardInterrupt as request:
+            is_end = self._plan.is_endless and self._state.published
+            if isinstance(request, Terminated) or not is_end:
                 raise
+            take_time()  # for the rest of the recording, and what is made from it
             self._children[PLAYER].request_stop()
             while not self._state.played:
                 self._handle(0.2)

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from hiseg_ros.ros.harness.bag_player import BagPlayer, Played, Subscribers, TimedMessage, Track
+from hiseg_ros.ros.start import init_ros
 
 LINGER_S = 1.0
 """How long the last messages may take to their subscribers."""
@@ -56,7 +55,7 @@ def play_bag(
         BagError: A message is damaged.
         ConfigError: A node did not subscribe in time, or a message type is not installed.
     """
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the caller handles signals
+    init_ros(signal_handler_options=SignalHandlerOptions.NO)  # the caller handles signals
     try:
         player = BagPlayer(plan.camera, plan.tracks, is_simulated=plan.is_simulated)
         try:
@@ -69,7 +68,7 @@ def play_bag(
                 if plan.stays and not stop.is_set():
                     stop.wait()
                 else:
-                    time.sleep(LINGER_S)
+                    stop.wait(LINGER_S)
         finally:
             player.close()
     finally:

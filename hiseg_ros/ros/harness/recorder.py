@@ -33,6 +33,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.harness.bag_sink import BagSink
 from hiseg_ros.ros.harness.child_process import report, run_child, stop_requested
 from hiseg_ros.ros.harness.message_definitions import message_class
+from hiseg_ros.ros.start import init_ros
 
 NODE_NAME = 'hiseg_recorder'
 DEPTH = 100
@@ -225,7 +226,7 @@ def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s:
 def record(arguments: argparse.Namespace) -> int:
     """Record until the standard input is closed; return the exit code."""
     stop = stop_requested()
-    rclpy.init()
+    init_ros()
     sink = BagSink(arguments.output)
     try:
         simulated = arguments.clock

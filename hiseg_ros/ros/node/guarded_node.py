@@ -16,6 +16,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
+from hiseg_ros.plain_text import printable
+
 LOG_PERIOD_S = 5.0
 """Least time between two warnings of refused requests and messages."""
 
@@ -51,7 +53,7 @@ class GuardedNode(Node):
         """
         if isinstance(reason, Exception) and not isinstance(reason, ValueError):
             reason = f'{type(reason).__name__}: {reason}'
-        text = f'refused what came on {source}: {" ".join(str(reason).split())}'
+        text = printable(f'refused what came on {source}: {" ".join(str(reason).split())}')
         self._on_refused(text)
         if self.context.ok():
             sentence = text[0].upper() + text[1:]

@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from hiseg_ros.ros.health.shared_memory import remove_dead_segments
 from hiseg_ros.ros.node.executor import NodeExecutor
+from hiseg_ros.ros.start import init_ros
 
 SIGNAL_PERIOD_S = 0.2
 
@@ -41,10 +42,7 @@ def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     removed = remove_dead_segments()  # room for this node, should it have been killed before
-    rclpy.init(
-        args=None if arguments is None else list(arguments),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
+    init_ros(arguments, signal_handler_options=SignalHandlerOptions.NO)
     node = make_node()
     if removed:
         node.get_logger().info(

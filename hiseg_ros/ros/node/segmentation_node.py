@@ -19,7 +19,9 @@ from rclpy.timer import Timer
 from std_srvs.srv import SetBool
 
 from hiseg_ros.allocator import FRAMES, TRIM_PERIOD_S, give_back, keep_freed_memory
+from hiseg_ros.ending import end_in_time
 from hiseg_ros.errors import ConfigError, DeviceError, HisegError
+from hiseg_ros.plain_text import printable
 from hiseg_ros.ros.health.camera_health import CameraHealth, Counters
 from hiseg_ros.ros.health.diagnostics import NodeHealth, total
 from hiseg_ros.ros.health.reporter import Reporter
@@ -163,7 +165,7 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
             self._report(error)
             return ERROR
         self._health.state = 'inactive'
-        facts = ', '.join(f'{key} {value}' for key, value in self._health.facts.items())
+        facts = printable(', '.join(f'{key} {value}' for key, value in self._health.facts.items()))
         self.get_logger().info(f'Configured: {facts}')
         return SUCCESS
 
@@ -282,7 +284,7 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         except Exception as error:
             if not isinstance(error, HisegError):
                 self.get_logger().error(_trace(error))
-            response.message = f'Nothing has changed: {" ".join(str(error).split())}'
+            response.message = printable(f'Nothing has changed: {" ".join(str(error).split())}')
             self.get_logger().error(response.message)
             release_frames(error)
             give_back()
@@ -329,11 +331,13 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
 
 
 def _trace(error: Exception) -> str:
-    return ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+    return printable(''.join(traceback.format_exception(type(error), error, error.__traceback__)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a shutdown of its context; return the exit code."""
+    if arguments is None:  # as a program
+        end_in_time()
     limit_spinning(os.environ)
     keep_freed_memory(FRAMES)
     return run_program(SegmentationNode, arguments)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hiseg_ros.output_files import output_file
 from hiseg_ros.ros.soak.run import Outcome
 
 LONG_S = 180.0
@@ -74,7 +75,7 @@ def draw(
     cores.set_xlim(0, outcome.seconds / unit_s)
     cores.set_xlabel(f'time ({unit})')
     figure.align_ylabels()
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    figure.savefig(output_file(path), dpi=DOTS_PER_INCH)
 
 
 def _mark(axes: Sequence[Any], times: Sequence[float]) -> None:

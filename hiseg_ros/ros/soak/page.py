@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros.benchmark.machine import describe_machine
+from hiseg_ros.output_files import output_file
 from hiseg_ros.ros.soak.figure import draw
 from hiseg_ros.ros.soak.run import Outcome
 
@@ -96,8 +97,8 @@ def write(outcome: Outcome, folder: Path) -> None:
         'latency': windows,
         'samples': [dataclasses.astuple(sample) for sample in outcome.samples],
     }
-    (folder / 'soak.json').write_text(json.dumps(content, indent=1) + '\n')
-    (folder / 'soak.md').write_text(_markdown(outcome, facts, machine))
+    output_file(folder / 'soak.json').write_text(json.dumps(content, indent=1) + '\n')
+    output_file(folder / 'soak.md').write_text(_markdown(outcome, facts, machine))
     draw(outcome, windows, folder / 'soak.png')
 
 

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import rclpy
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.harness.child_process import report, run_child
@@ -21,6 +20,7 @@ from hiseg_ros.ros.harness.spinning import spinning
 from hiseg_ros.ros.soak.faults import FAULTS
 from hiseg_ros.ros.soak.plan import SoakPlan
 from hiseg_ros.ros.soak.rig import Rig, UnexpectedError
+from hiseg_ros.ros.start import init_ros
 
 
 def run(rig: Rig) -> None:
@@ -50,7 +50,7 @@ def run(rig: Rig) -> None:
 def main() -> int:
     """Run until the time is over, then write the record."""
     plan, record = SoakPlan.of_json(sys.argv[1]), Path(sys.argv[3])
-    rclpy.init()
+    init_ros()
     with np.load(sys.argv[2]) as images:
         rig = Rig(plan, dict(images))
     try:

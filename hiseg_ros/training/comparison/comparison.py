@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.output_files import output_file
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.config.loss import LossKind
 
@@ -169,5 +170,5 @@ def _one(
 
 def _write_json(path: Path, value: Any) -> None:
     partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(value, indent=2) + '\n')
+    output_file(partial).write_text(json.dumps(value, indent=2) + '\n')
     partial.replace(path)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from hiseg_ros.output_files import output_file
 from hiseg_ros.training.comparison.comparison import Result, Variant
 
 
@@ -96,14 +97,14 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(axis='x', alpha=0.3)
     figure.suptitle('Mean over seeds (bars) and each seed (dots)', fontsize=10)
-    figure.savefig(path, dpi=130)
+    figure.savefig(output_file(path), dpi=130)
 
 
 def write_page(results: Sequence[Result], variants: Sequence[Variant], folder: Path) -> Path:
     """Write comparison.md with its figure, and return its path."""
     draw(results, variants, folder / 'comparison.png')
     page = folder / 'comparison.md'
-    page.write_text(
+    output_file(page).write_text(
         table(results, variants) + '\n![Scores by variant](comparison.png)\n', encoding='utf-8'
     )
     return page

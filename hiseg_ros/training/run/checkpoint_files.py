@@ -17,6 +17,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from safetensors import SafetensorError
 
 from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.output_files import output_file
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,7 +29,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(path.name + '.partial')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
+        write(output_file(partial))
         os.replace(partial, path)
     except (OSError, SafetensorError) as problem:
         reason = getattr(problem, 'strerror', None) or problem
@@ -65,7 +66,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
 
         def write(partial: Path) -> None:
-            with partial.open('wb') as file:
+            with output_file(partial).open('wb') as file:
                 file.write(buffer.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())  # else the rename may reach the disk before the content

@@ -23,6 +23,7 @@ import yaml
 from hiseg_ros import __version__
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.inference.processor import processor_name
+from hiseg_ros.output_files import output_file
 from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
 from hiseg_ros.training.run.checkpoint_files import replace_file
 
@@ -203,7 +204,7 @@ def merge_metrics(run_dir: Path) -> Path:
     path = run_dir / METRICS
 
     def write(partial: Path) -> None:
-        with partial.open('w', newline='') as file:
+        with output_file(partial).open('w', newline='') as file:
             table = csv.DictWriter(file, names, restval='', extrasaction='ignore')
             table.writeheader()
             table.writerows(kept)
