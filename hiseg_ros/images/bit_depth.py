@@ -63,8 +63,7 @@ class BitDepth:
 
     def to_bytes(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         """Return samples, uint16, as bytes of the same shape; beyond the depth they become 255."""
-        shifted = samples >> self.shift_of(samples)
-        return np.minimum(shifted, 255).astype(np.uint8)
+        return shifted_bytes(samples, self.shift_of(samples))
 
     def text(self) -> str:
         """Return in a few words which depth is used and why; '' without a 16-bit image."""
@@ -75,3 +74,8 @@ class BitDepth:
         beyond = self.largest >= 2**self.bits
         more = f', but values up to {self.largest} were found: brighter ones are clipped'
         return f'{self.bits} bits a sample, as given{more if beyond else ""}'
+
+
+def shifted_bytes(samples: NDArray[Any], shift: int) -> NDArray[np.uint8]:
+    """Return samples, uint16, shifted down to bytes of the same shape; at most 255."""
+    return np.minimum(samples >> shift, 255).astype(np.uint8)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hiseg_ros.errors import ImageError
-from hiseg_ros.images.bit_depth import BitDepth
+from hiseg_ros.images.bit_depth import BitDepth, shifted_bytes
 from hiseg_ros.images.file import stored_values
 from hiseg_ros.images.header import MAX_PIXELS, ImageHeader, check_claim, check_size
 from hiseg_ros.types import RgbImage
@@ -300,8 +300,8 @@ def _samples(
             buffer=data,
             strides=(message.step, encoding.channels * size, size),
         )
-        if depth.shift_of(wide) < 8:
-            narrow = depth.to_bytes(wide)
+        if (shift := depth.shift_of(wide)) < 8:
+            narrow = shifted_bytes(wide, shift)
             return narrow[:, :, 0] if encoding.channels == 1 else narrow
     # Of two bytes the high one: the first where the camera is big-endian.
     offset = 1 if size == 2 and not message.is_bigendian else 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.message_stream import StreamMessage
 from hiseg_ros.bags.stamps import header_stamp_ns
+from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.images.image_message import values_of
 from hiseg_ros.messages.codec import decode_probability_bytes
 from hiseg_ros.taxonomy import Taxonomy
@@ -63,6 +64,7 @@ class Scene:
         """
         self._stream, self._batches = stream, batches
         self._stamp_ns = 0
+        self._depths: dict[str, BitDepth] = {}
         self._logs: dict[str, Log] = {}
         for camera in cameras:
             self._stream.log(camera.node, annotation_context(camera.taxonomy), static=True)
@@ -109,7 +111,10 @@ class Scene:
             contents = np.asarray(message.data, np.uint8).tobytes()
             kind = 'image/png' if contents.startswith(b'\x89PNG') else 'image/jpeg'
         else:
-            contents, kind = jpeg(values_of(message)), 'image/jpeg'
+            pixels = values_of(message)
+            if pixels.dtype == np.uint16:
+                pixels = self._depths.setdefault(topic, BitDepth()).to_bytes(pixels)
+            contents, kind = jpeg(pixels), 'image/jpeg'
         self._stream.log(topic, rr.EncodedImage(contents=contents, media_type=kind))
 
     def _labels(self, path: str, message: Any) -> None:
