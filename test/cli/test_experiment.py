@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 import yaml
 
@@ -86,6 +87,70 @@ def test_a_bad_argument_ends_with_one_sentence(
     assert main([*command, '--output', str(tmp_path / 'runs'), *extra]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert message in said[-1]
+
+
+def small_networks(folder: Path) -> Path:
+    """Write the drawn comparison of networks with a budget of two steps; return the file."""
+    data = yaml.safe_load(named_or_path('networks_drawn', 'experiments').read_text())
+    data |= {'name': 'small', 'crop': [64, 64], 'steps': 2, 'steps_per_epoch': 2}
+    data |= {'warmup_steps': 1, 'workers': 0, 'threads': 1, 'precision': '32-true'}
+    data['network'] |= {'backbone': 'mobilenetv4_conv_small_035', 'channels': 16}
+    data['datasets']['cityscapes']['share'] = 2
+    path = folder / 'networks.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_networks_are_trained_measured_timed_and_drawn(
+    trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be exported has no time, and a second call trains nothing."""
+    output = tmp_path / 'runs'
+    command = ['experiment', 'networks', '--base', str(small_networks(tmp_path)), '--quick']
+    command += ['--steps', '2', '--data', str(trio), '--output', str(output)]
+    for name in ('fusion', 'fcn8', 'fusion_unpool'):
+        command += ['--only', name]
+    command += ['--accelerator', 'cpu', '--limit', '1']
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    results = json.loads((output / 'results.json').read_text())
+    assert [row['variant'] for row in results] == ['fusion', 'fcn8', 'fusion_unpool']
+    assert all('cityscapes: mIoU' in row['scores'] for row in results)
+    page = (output / 'comparison.md').read_text()
+    rows = {
+        cells[1].strip(): cells for line in page.splitlines() if (cells := line.split('|'))[1:]
+    }
+    assert float(rows['fusion'][5]) == 1
+    assert float(rows['fcn8'][5]) > 0
+    assert rows['fusion_unpool'][4:6] == [' - ', ' - ']
+    assert float(rows['fcn8'][2]) > 0 and float(rows['fcn8'][3]) > 0
+    assert '**Kinds of upsampling in the decoder fusion**' in said
+    assert 'which gaps are more than chance is not said' in page
+    for name in ('comparison.png', 'strip.jpg'):
+        drawn = cv2.imread(str(output / name))
+        assert min(drawn.shape[:2]) > 50 and drawn.std() > 5
+    weights = output / 'fcn8_1' / 'fcn8.safetensors'
+    written = weights.stat().st_mtime_ns
+    assert main(command) == 0
+    assert weights.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['networks', '--only', 'vgg'], r"no variants ['vgg']; expected some of ['fusion', 'fcn"),
+        (['heterogeneous', '--quick'], '--quick was given with heterogeneous; expected'),
+        (['networks', '--only', 'deeplabv3'], "'deeplabv3' has an atrous rate of 9"),
+    ],
+)
+def test_what_a_comparison_of_networks_cannot_have_is_said_before_training(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = str(small_networks(tmp_path))
+    command = ['experiment', *arguments, '--base', base, '--data', str(tmp_path)]
+    assert main([*command, '--output', str(tmp_path / 'runs')]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'runs').exists()
 
 
 def test_a_missing_data_set_is_said_before_anything_is_trained(

@@ -8,8 +8,9 @@ import gc
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,23 +122,62 @@ def compare(
         ConfigError: A variant does not exist, or the folder has results of other settings.
         HisegError: As `train` and `score`.
     """
-    known = variants(list(base.datasets))
-    unknown = set(only) - {variant.name for variant in known}
-    if unknown:
-        raise ConfigError(
-            f'There are no variants {sorted(unknown)}; expected some of '
-            f'{[variant.name for variant in known]}.'
-        )
-    chosen = [variant for variant in known if not only or variant.name in only]
+    configs = {
+        variant.name: partial(variant_config, base, variant)
+        for variant in variants(list(base.datasets))
+    }
+    return train_and_score(configs, seeds, folder, train, score, only, measured_on)
+
+
+def train_and_score(
+    configs: Mapping[str, Callable[[int], TrainingConfig]],
+    seeds: Sequence[int],
+    folder: Path,
+    train: Trainer,
+    score: Scorer,
+    only: Sequence[str] = (),
+    measured_on: str = 'all images',
+) -> list[Result]:
+    """Train and score every variant of a comparison with every seed, as `compare`.
+
+    Args:
+        configs: By name of the variant: its settings for a seed.
+        seeds: Seeds of the training runs of each variant.
+        folder: Gets a run folder for each run, and results.json.
+        train: Trains in a run folder and returns the weights file.
+        score: Measures weights.
+        only: Names of the variants to run; empty runs all.
+        measured_on: Images that `score` uses, in words; other scores are not taken from disk.
+
+    Raises:
+        ConfigError: A variant does not exist, or the folder has results of other settings.
+        HisegError: As `train` and `score`.
+    """
+    check_names(only, configs)
     results = []
     for seed in seeds:
-        for variant in chosen:
-            run_dir = folder / f'{variant.name}_{seed}'
-            config = variant_config(base, variant, seed)
+        for name, configured in configs.items():
+            if only and name not in only:
+                continue
+            run_dir = folder / f'{name}_{seed}'
+            config = configured(seed)
             key = f'{config!r} measured on {measured_on}'
             results.append(_one(config, key, run_dir, train, score))
             _write_json(folder / 'results.json', [asdict(result) for result in results])
     return results
+
+
+def check_names(names: Sequence[str], known: Iterable[str]) -> None:
+    """Check that there are variants of these names.
+
+    Raises:
+        ConfigError: There are not.
+    """
+    unknown = set(names) - set(known)
+    if unknown:
+        raise ConfigError(
+            f'There are no variants {sorted(unknown)}; expected some of {list(known)}.'
+        )
 
 
 def _one(

@@ -36,12 +36,13 @@ def table(results: Sequence[Result], variants: Sequence[Variant]) -> str:
         minutes = [result.minutes for result in results if result.variant == variant.name]
         if not minutes:
             continue
-        cells = [_cell(values_of(results, variant.name, name)) for name in names]
+        cells = [cell(values_of(results, variant.name, name)) for name in names]
         lines.append('| ' + ' | '.join([variant.title, *cells, f'{mean(minutes):.1f}']) + ' |')
     return '\n'.join(lines) + '\n'
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float]) -> str:
+    """Return mean and sample standard deviation of shares in percent, '-' where there are none."""
     if not values:
         return '-'
     text = f'{100 * mean(values):.1f}'

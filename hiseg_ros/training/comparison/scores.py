@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,12 @@ def _open(name: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
 
 
 def score_weights(
-    weights: Path, tests: list[TestSet], *, limit: int = 0, device: str = 'auto'
+    weights: Path,
+    tests: list[TestSet],
+    *,
+    limit: int = 0,
+    device: str = 'auto',
+    labels: Collection[str] = (),
 ) -> dict[str, float]:
     """Measure one network on every test set.
 
@@ -76,6 +81,7 @@ def score_weights(
         tests: Test sets.
         limit: Number of images of each test set, evenly spread; 0 takes all.
         device: Device of the engine.
+        labels: Pixel labels whose own IoU is wanted too, in lower case; those that a test set has.
 
     Returns:
         By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and
@@ -90,15 +96,23 @@ def score_weights(
         if dataset_entry(test.kind).measure is Measure.SIGNS:
             scores |= _sign_scores(engine, test, indices)
         else:
-            scores[f'{test.name}: mIoU'] = _pixel_score(engine, test, indices)
+            scores |= _pixel_scores(engine, test, indices, labels)
     return scores
 
 
-def _pixel_score(engine: Engine, test: TestSet, indices: Iterable[int]) -> float:
+def _pixel_scores(
+    engine: Engine, test: TestSet, indices: Iterable[int], labels: Collection[str]
+) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, sample.label_ids) for sample in samples)
-    return float(evaluate_pixels(engine, pairs, mapping)['summed']['miou'])
+    summary = evaluate_pixels(engine, pairs, mapping)['summed']
+    of_labels = {
+        f'{test.name}: {name}': float(value)
+        for name, value in summary['iou'].items()
+        if name.lower() in labels and value is not None
+    }
+    return {f'{test.name}: mIoU': float(summary['miou']), **of_labels}
 
 
 def _sign_scores(engine: Engine, test: TestSet, indices: Iterable[int]) -> dict[str, float]:
