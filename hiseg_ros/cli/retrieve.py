@@ -111,6 +111,9 @@ def run(options: argparse.Namespace) -> None:
         options.every,
         options.apart,
     )
+    for source in (request.query, *sources):
+        if source.note:
+            print(source.note)
     if options.output:
         _make(options.output)  # before the first image rather than after the last
     from hiseg_ros.retrieval.features import FeatureNetwork, Kind
@@ -142,6 +145,8 @@ def run(options: argparse.Namespace) -> None:
             )
         if result.damaged:
             print(f'  {result.damaged} images cannot be decoded and are left out')
+    for damage in dict.fromkeys(d for source in (request.query, *sources) for d in source.damages):
+        print(f'Damage in {damage}')
     if options.output:
         content = [result.as_json(request) for result in results]
         (options.output / 'retrieval.json').write_text(json.dumps(content, indent=2) + '\n')

@@ -63,8 +63,8 @@ class CamVid(PairedFiles):
                 )
             name = Path(parts[0]).name
             if (not keep or name.startswith(keep)) and not name.startswith(leave):
-                files = [in_any_form(root / part) for part in parts]
-                pairs.append(Pair(Path(name).stem, *files))
+                image, labels = (in_any_form(root / part) for part in parts)
+                pairs.append(Pair(Path(name).stem, image, labels))
         if not pairs:
             raise DatasetError(
                 f'{listing} leaves no image with drives={list(keep)} and '

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hiseg_ros.bags.bag import Bag
 from hiseg_ros.bags.bag_files import METADATA
-from hiseg_ros.bags.camera_topic import choose_image_topic
+from hiseg_ros.bags.cameras import choose_from
+from hiseg_ros.bags.message_stream import MessageStream
+from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.images import read_image
 from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.types import RgbImage
 
-BAG_ENDINGS = ('.mcap', '.db3')
+ANOTHER_CAMERA = 'another camera'
+
+BAG_ENDINGS = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
 
 IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.ppm', '.webp', '.bmp')
 
@@ -41,6 +44,12 @@ class Source(Protocol):
     """Images in a fixed order."""
 
     path: Path
+    note: str
+    """What was chosen where there was a choice; else empty."""
+
+    @property
+    def damages(self) -> tuple[str, ...]:
+        """Damage that was found when the images were read last, one sentence each."""
 
     @property
     def identity(self) -> str:
@@ -61,6 +70,9 @@ class Source(Protocol):
 
 class FileSource:
     """An image file, or all image files in a folder and below, in the order of their paths."""
+
+    note = ''
+    damages: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         """Find the files.
@@ -102,46 +114,63 @@ class FileSource:
 
 
 class BagSource:
-    """The images of one camera topic of a bag, in the order of recording."""
+    """The images of one camera of a recording, in the order of recording."""
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        """Choose the topic.
+        """Choose the camera.
 
         Args:
-            path: A rosbag2 folder or file.
-            topic: Name of the topic; None for the first camera.
+            path: A recording: a rosbag2 folder, or a file of it.
+            topic: Name of its topic; None for the best camera, colour before grey.
 
         Raises:
-            BagError: The path is no bag, or it has no such topic or no images.
+            BagError: The path is no recording, or it has no such topic or no camera.
         """
         self.path = path
-        with Bag(path) as bag:
-            self._topic, _ = choose_image_topic(bag, topic)
+        self._recording = open_recording(path)
+        choice = choose_from([self._recording], [topic] if topic else []).only_best()
+        self._camera = choice.best
+        self._damages: tuple[str, ...] = ()
+        others = [name for name in choice.left_out if choice.left_out[name] == ANOTHER_CAMERA]
+        self.note = (
+            f'{path}: camera {self._camera.topic}, not {", ".join(others)}; choose with --topic'
+            if others
+            else ''
+        )
 
     @property
     def identity(self) -> str:
         """See `Source`."""
-        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        return f'{self._topic.name}\n{_identity([file for file in files if file.is_file()])}'
+        files = [file for file in self._recording.files if file.is_file()]
+        return f'{self._camera.topic}\n{_identity(files)}'
 
     @property
     def count(self) -> int:
+        """See `Source`; a damaged recording holds fewer."""
+        return self._camera.count
+
+    @property
+    def damages(self) -> tuple[str, ...]:
         """See `Source`."""
-        return self._topic.count
+        return self._damages
 
     def frames(self, first: int = 0, wanted: Set[int] | None = None) -> Iterator[Frame]:
-        """See `Source`; raises a BagError where the bag is damaged."""
-        with Bag(self.path) as bag:
-            for number, message in enumerate(bag.raw([self._topic.name])):
-                if number < first or (wanted is not None and number not in wanted):
-                    continue
-                stamp = read_stamp_ns(message.data) if is_plain_cdr(message.data) else None
-                time_ns = stamp or message.time_ns
-                try:
-                    rgb = rgb_of(bag.decode(message))
-                except ImageError:
-                    rgb = None
-                yield Frame(number, f'{time_ns / 1e9:.3f} s', time_ns, rgb)
+        """See `Source`."""
+        if wanted is not None and not wanted:
+            return
+        stream = MessageStream([self._recording], [self._camera.topic])
+        for number, message in enumerate(stream):
+            if number < first or (wanted is not None and number not in wanted):
+                continue
+            data = message.raw.data
+            stamp = read_stamp_ns(data) if is_plain_cdr(data) else None
+            time_ns = stamp or message.raw.time_ns
+            try:
+                rgb = rgb_of(message.decode())
+            except ImageError:
+                rgb = None
+            yield Frame(number, f'{time_ns / 1e9:.3f} s', time_ns, rgb)
+        self._damages = tuple(map(str, stream.damages))
 
 
 def open_source(path: Path, topic: str | None = None) -> Source:
