@@ -8,7 +8,14 @@ import time
 from typing import Any
 
 from hiseg_ros.interfaces import Backend, Decision
-from hiseg_ros.types import EVERYTHING, NodeProbabilities, RgbImage, Segmentation, Wanted
+from hiseg_ros.types import (
+    EVERYTHING,
+    ImageSize,
+    NodeProbabilities,
+    RgbImage,
+    Segmentation,
+    Wanted,
+)
 
 
 def segment(
@@ -35,6 +42,7 @@ def segment(
     network_s = time.perf_counter() - prepared
     return decided(
         nodes, rgb, decision, threshold, wanted,
+        input_size=backend.input_size((rgb.shape[0], rgb.shape[1])),
         preprocess_s=prepared - started, network_s=network_s,
     )  # fmt: skip
 
@@ -46,6 +54,7 @@ def decided(
     threshold: float,
     wanted: Wanted,
     *,
+    input_size: ImageSize,
     preprocess_s: float,
     network_s: float,
 ) -> Segmentation:
@@ -57,6 +66,7 @@ def decided(
         decision: As for `segment`.
         threshold: As for `segment`.
         wanted: As for `segment`.
+        input_size: (h, w) of the network's input, in pixels.
         preprocess_s: Seconds that the preprocessing took.
         network_s: Seconds that the network took.
     """
@@ -73,4 +83,5 @@ def decided(
             'network': 1e3 * network_s,
             'decision': 1e3 * decision_s,
         },
+        input_size,
     )

@@ -72,6 +72,9 @@ class Segmentation:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Time of the stages 'preprocess', 'network' and 'decision' in milliseconds."""
 
+    input_size: ImageSize = (0, 0)
+    """(h, w) of the network's input in pixels; (0, 0) where unknown."""
+
 
 @dataclass(frozen=True)
 class SubclassMask:

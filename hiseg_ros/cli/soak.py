@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from hiseg_ros.cli.shared.numbers import positive
+from hiseg_ros.cli.shared.numbers import input_height, positive
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import RgbImage
 
@@ -44,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='auto', help="as the node's parameter")
     parser.add_argument('--precision', default='auto', help="as the node's parameter")
     parser.add_argument(
-        '--input-height', type=int, default=0, metavar='H', help="as the node's parameter"
+        '--input-height',
+        type=input_height,
+        default='auto',
+        metavar='H',
+        help="as the node's parameter (default: auto)",
     )
 
 

@@ -56,7 +56,7 @@ def segment_batch(
     for number, rgb in enumerate(rgbs):
         size = backend.input_size((rgb.shape[0], rgb.shape[1]))
         numbers_of_size.setdefault(size, []).append(number)
-    for numbers in numbers_of_size.values():
+    for input_size, numbers in numbers_of_size.items():
         if len(numbers) == 1 or not isinstance(backend, BatchBackend):
             for number in numbers:
                 yield (
@@ -77,5 +77,5 @@ def segment_batch(
         for place, number in enumerate(numbers):
             yield number, decided(
                 nodes_of_images[place], rgbs[number], decision, threshold, wanted[number],
-                preprocess_s=preprocess_s[place], network_s=network_s,
+                input_size=input_size, preprocess_s=preprocess_s[place], network_s=network_s,
             )  # fmt: skip

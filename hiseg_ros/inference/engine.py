@@ -18,6 +18,7 @@ from hiseg_ros.inference.batch import BatchBackend, segment_batch
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.open_model import open_backend, shipped_file
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
+from hiseg_ros.inference.scaled_input import InputScale, ScalableInput
 from hiseg_ros.interfaces import Backend
 from hiseg_ros.pipeline import segment
 from hiseg_ros.types import EVERYTHING, ImageSize, RgbImage, Segmentation, Wanted
@@ -215,6 +216,22 @@ class Engine:
         if not isinstance(self._backend, ReducibleBackend):
             return False
         return self._backend.reduce(is_reduced)
+
+    def scale_input(self, scale: InputScale) -> bool:
+        """Run the network at another input size from the next image on.
+
+        Labels and confidence keep the size of the image.
+
+        Returns:
+            False where the input size is fixed, so that nothing changes.
+        """
+        if not isinstance(self._backend, ScalableInput):
+            return False
+        return self._backend.scale_input(scale)
+
+    def input_size(self, image_size: ImageSize) -> ImageSize:
+        """Return the network's input size (h, w) for an image size (H, W)."""
+        return self._backend.input_size(image_size)
 
     def _check(self, rgb: RgbImage) -> None:
         """Check an image.

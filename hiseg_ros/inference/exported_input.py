@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.inference.reduced_input import reduced_height
+from hiseg_ros.inference.scaled_input import USUAL, InputScale
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize
 
@@ -29,15 +30,20 @@ class ExportedInput:
     is_reduced: bool = False
     """Whether the device is short of memory; see `reduced_input`."""
 
+    scale: InputScale = USUAL
+    """Of the input where images come faster than the network runs; see `scaled_input`."""
+
     def size(self, image_size: ImageSize) -> ImageSize:
         """Return the network's input size for an image size."""
         if self.fixed:
             return self.fixed
-        usual = self.preprocessing.input_size(image_size, self.input_height)
-        if not self.is_reduced:
-            return usual
-        height = reduced_height(usual, self.preprocessing.multiple)
-        return self.preprocessing.input_size(image_size, height)
+        rule = self.preprocessing
+        size = rule.input_size(image_size, self.input_height)
+        if (height := self.scale.height(size, rule.multiple)) < min(size):
+            size = rule.input_size(image_size, height)
+        if self.is_reduced:
+            size = rule.input_size(image_size, reduced_height(size, rule.multiple))
+        return size
 
     def of_file(self, path: Path, shape: Sequence[object], is_bytes: bool) -> ExportedInput:
         """Return the rule for a file.

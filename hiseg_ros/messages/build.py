@@ -380,6 +380,7 @@ class MessageBuilder:
         times_ms: Mapping[str, float],
         counters: Mapping[str, int],
         image_size: ImageSize,
+        input_size: ImageSize = (0, 0),
         batch_size: int = 1,
         device: str = '',
         backend: str = '',
@@ -392,6 +393,7 @@ class MessageBuilder:
             counters: Counts by name, any of `COUNTERS`, over all frames of the camera so far, this
                 one included; the others become 0.
             image_size: (H, W) of the camera image.
+            input_size: (h, w) of the network's input; (0, 0) where unknown.
             batch_size: Number of images that went through the network together.
             device: Device of the network; empty where unknown.
             backend: Backend of the network; empty where unknown.
@@ -410,6 +412,8 @@ class MessageBuilder:
             batch_size=batch_size,
             image_height=image_size[0],
             image_width=image_size[1],
+            input_height=input_size[0],
+            input_width=input_size[1],
             device=device,
             backend=backend,
         )

@@ -109,6 +109,11 @@ def frame_messages(
         'stats',
         # Without times: measured ones would differ between replays of the same recording.
         messages.frame_stats_message(
-            header, times_ms={}, counters=result.counters, image_size=size, device=result.device
+            header,
+            times_ms={},
+            counters=result.counters,
+            image_size=size,
+            input_size=result.segmentation.input_size,
+            device=result.device,
         ),
     )

@@ -24,6 +24,9 @@ Value = str | int | float | bool | list[str] | list[int]
 
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
 
+AUTO = 'auto'
+"""Value of input_height that lets the node choose."""
+
 _CAMERA = re.compile(r'[A-Za-z]\w*(/[A-Za-z]\w*)*', re.ASCII)
 """Camera names that can be part of a topic."""
 
@@ -41,6 +44,8 @@ class Rule:
     pattern: str = ''
     live: bool = False
     """Whether it may change while the node is configured."""
+    word: str = ''
+    """Text that is accepted in place of a number; '' for none."""
 
 
 def _parameter(
@@ -52,8 +57,9 @@ def _parameter(
     choices: tuple[str, ...] = (),
     pattern: str = '',
     live: bool = False,
+    word: str = '',
 ) -> T:
-    rule = Rule(description, low, high, choices, pattern, live)
+    rule = Rule(description, low, high, choices, pattern, live, word)
     return field(default=default, metadata={'rule': rule})
 
 
@@ -103,11 +109,28 @@ class NodeParameters:
         'shipped one; auto takes the fastest.',
         choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
-    input_height: int = _parameter(
-        0,
-        'Shorter side of the network input in pixels; 0 for the size set in the weights.',
+    input_height: int | str = _parameter(
+        AUTO,
+        'Shorter side of the network input in pixels. auto follows the cameras: of a few sizes '
+        'from the one set in the weights down to input_height_min, the largest with which every '
+        'image is processed in time. A number fixes it; 0 fixes the size set in the weights.',
         low=0,
         high=4096,
+        word=AUTO,
+    )
+    input_height_min: int = _parameter(
+        256,
+        'Shorter side of the network input in pixels that input_height auto does not go below.',
+        low=32,
+        high=4096,
+    )
+    target_rate: float = _parameter(
+        0.0,
+        'Images per second of each camera that input_height auto makes time for, where fewer than '
+        'the camera sends are enough; 0 for all that it sends.',
+        low=0.0,
+        high=1000.0,
+        live=True,
     )
     image_sizes: tuple[str, ...] = _parameter(
         ('',),
@@ -360,18 +383,27 @@ def check(name: str, value: object) -> Value | tuple[str, ...] | tuple[int, ...]
         return _CHECKS.get(name, _mapping_names)(name, value)
     if isinstance(default, float) and type(value) is int:
         value = float(value)
-    if type(value) is not type(default):
-        expected = _KINDS[type(default)]
+    kind: type = int if rule.word else type(default)
+    if rule.word and value == rule.word:
+        return rule.word
+    if type(value) is not kind:
+        expected = _KINDS[kind]
     elif rule.choices and not re.fullmatch(rule.pattern or '|'.join(rule.choices), str(value)):
         expected = f'one of {", ".join(rule.choices)}'
     elif rule.low is not None and not rule.low <= float(str(value)) <= float(str(rule.high)):
         expected = f'a value from {rule.low:g} to {rule.high:g}'
     else:
-        return value
+        return value  # type: ignore[return-value]
+    expected = f'{rule.word} or {expected}' if rule.word else expected
     raise ConfigError(
         f'Parameter {name} is {value!r}; expected {expected}: correct it in the parameter file '
         'or with `ros2 param set`.'
     )
+
+
+def fixed_height(parameters: NodeParameters) -> int:
+    """Return the input height for the engine: the fixed one, or 0 for the weights' rule."""
+    return 0 if isinstance(parameters.input_height, str) else parameters.input_height
 
 
 def sizes_of(parameters: NodeParameters) -> tuple[ImageSize, ...]:

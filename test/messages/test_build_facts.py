@@ -148,6 +148,7 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
             times_ms=times_ms,
             counters={**counters, 'received': 2**40},
             image_size=IMAGE_SIZE,
+            input_size=(352, 704),
             batch_size=4,
             device='cpu',
             backend='eager',
@@ -164,6 +165,7 @@ def test_frame_stats_hold_the_times_given_and_nan_for_the_others(
     assert received.lost == 11
     assert received.batch_size == 4
     assert (received.image_height, received.image_width) == IMAGE_SIZE
+    assert (received.input_height, received.input_width) == (352, 704)
     assert (received.device, received.backend) == ('cpu', 'eager')
 
 

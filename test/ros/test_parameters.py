@@ -82,7 +82,7 @@ def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> 
             continue
         if isinstance(default, float):
             assert len(descriptor.floating_point_range) == 1
-        elif isinstance(default, int):
+        elif isinstance(default, int) or name == 'input_height':
             assert len(descriptor.integer_range) == 1
         elif name not in free_text:
             assert 'one of' in descriptor.additional_constraints
@@ -139,6 +139,22 @@ def test_rotation_is_one_number_or_one_for_each_camera(
     assert [rotation_of(values, camera) for camera in cameras] == expected
 
 
+@pytest.mark.parametrize('value', ['auto', 0, 512, 4096])
+def test_the_input_height_is_a_number_or_auto(make_store: Any, value: Any) -> None:
+    from hiseg_ros.ros.parameters import fixed_height
+
+    node, store = make_store({'input_height': value})
+    assert store.validated().input_height == value
+    assert node.get_parameter('input_height').value == value
+    assert fixed_height(store.values) == (0 if value == 'auto' else value)
+    for other in (64, 'auto'):  # of another type than the one before
+        assert set_parameter(node, 'input_height', other).successful
+        assert store.values.input_height == other
+    refused = set_parameter(node, 'input_height', 'large')
+    assert not refused.successful and 'expected auto or a whole number' in refused.reason
+    assert store.values.input_height == 'auto'
+
+
 def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) -> None:
     _, store = make_store({'threshold': 1})
     assert store.validated().threshold == 1.0
@@ -156,6 +172,12 @@ def test_a_whole_number_is_a_float_where_a_float_is_expected(make_store: Any) ->
         ('image_sizes', ['0x1024'], 'a list of heights and widths'),
         ('image_sizes', ['99999x1024'], 'a list of heights and widths'),
         ('max_batch', 65, 'a value from 0 to 64'),
+        ('input_height', 'small', 'auto or a whole number'),
+        ('input_height', 448.0, 'auto or a whole number'),
+        ('input_height', 4097, 'auto or a value from 0 to 4096'),
+        ('input_height', True, 'auto or a whole number'),
+        ('input_height_min', 'auto', 'a whole number'),
+        ('target_rate', -1.0, 'a value from 0 to 1000'),
         ('image_transport', 'theora', 'one of raw, compressed'),
         ('device', 'gpu', 'one of auto, cpu, cuda, cuda:N'),
         ('device', 'cuda:', 'one of auto, cpu, cuda, cuda:N'),

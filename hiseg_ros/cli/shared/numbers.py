@@ -58,6 +58,19 @@ def bit_depth(text: str) -> int | None:
     return int(text)
 
 
+def input_height(text: str) -> int | str:
+    """Return an input height of the node: an integer of at least 0, or 'auto'.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is anything else.
+    """
+    if text == 'auto':
+        return text
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'must be auto or an integer of at least 0, not {text!r}')
+    return int(text)
+
+
 def image_size(text: str) -> ImageSize:
     """Return (H, W) in pixels of a text such as '512x1024'.
 

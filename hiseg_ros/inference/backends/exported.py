@@ -15,6 +15,7 @@ from hiseg_ros.errors import CheckpointError, HisegError, reason_of
 from hiseg_ros.inference.backends.camera_image import network_bytes
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.exported_input import ExportedInput
+from hiseg_ros.inference.scaled_input import InputScale
 from hiseg_ros.types import ImageSize, RgbImage
 
 
@@ -45,6 +46,11 @@ class ExportedBackend(ABC):
     def reduce(self, is_reduced: bool) -> bool:
         """Use a smaller input from the next image on, or no longer; False where it is fixed."""
         self._inputs = replace(self._inputs, is_reduced=is_reduced)
+        return self._inputs.fixed is None
+
+    def scale_input(self, scale: InputScale) -> bool:
+        """Use another input size from the next image on; False where it is fixed."""
+        self._inputs = replace(self._inputs, scale=scale)
         return self._inputs.fixed is None
 
     def prepare(self, rgb: RgbImage) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 from openvino import opset13  # noqa: E402
 
-MAX_SIZES = 6
+MAX_SIZES = 12
 """Input sizes that stay compiled: with a fixed size OpenVINO plans memory and layouts ahead and is
 a third faster than with an open one. Cameras of so many sizes may share an engine."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 
 from hiseg_ros.inference.reduced_input import reduced_height
+from hiseg_ros.inference.scaled_input import USUAL
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize
 
@@ -27,6 +28,8 @@ class Preparation:
         self.preprocessing = preprocessing
         self.is_reduced = False
         """Whether the input is reduced because memory is short; may be set between images."""
+        self.scale = USUAL
+        """Scale of the input; may be set between images."""
         self._device = device
         self._input_height = input_height
 
@@ -36,10 +39,14 @@ class Preparation:
 
     def height(self, image_size: ImageSize) -> int:
         """Return the shorter side of the network's input in pixels; 0 for the weights' rule."""
-        if not self.is_reduced:
-            return self._input_height
-        usual = self.preprocessing.input_size(image_size, self._input_height)
-        return reduced_height(usual, self.preprocessing.multiple)
+        height, rule = self._input_height, self.preprocessing
+        if self.scale != USUAL:
+            usual = rule.input_size(image_size, height)
+            scaled = self.scale.height(usual, rule.multiple)
+            height = scaled if scaled < min(usual) else height
+        if self.is_reduced:
+            height = reduced_height(rule.input_size(image_size, height), rule.multiple)
+        return height
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return (1, 3, h, w) float32 on the device.

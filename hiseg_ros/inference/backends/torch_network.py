@@ -12,6 +12,7 @@ from hiseg_ros.inference.backends.cuda_graph import GraphStep, empty_cache
 from hiseg_ros.inference.backends.preparation import Preparation
 from hiseg_ros.inference.backends.staging import Staging
 from hiseg_ros.inference.backends.torch_step import Step
+from hiseg_ros.inference.scaled_input import InputScale
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.types import ImageSize, RgbImage
 
@@ -78,6 +79,18 @@ class TorchBackend:
         if is_reduced != self._preparation.is_reduced:
             self._preparation.is_reduced = is_reduced
             self.free_cache()  # graphs of the other size would keep their memory
+        return True
+
+    def scale_input(self, scale: InputScale) -> bool:
+        """Use another input size from the next image on.
+
+        Graphs of the other sizes are kept, up to `cuda_graph.MAX_GRAPHS` of them.
+        """
+        if scale != self._preparation.scale:
+            self._preparation.scale = scale
+            if isinstance(self._prepare, GraphStep):
+                # Recorded by the size of the image alone, with the input size of that time.
+                self._prepare.clear()
         return True
 
     def free_cache(self) -> None:

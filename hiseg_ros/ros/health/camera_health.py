@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from hiseg_ros.ros.health.arrival_rate import ArrivalRate
 from hiseg_ros.ros.health.stamps import FUTURE, OVERTAKEN, StampWatch
 
 WINDOW = 60
@@ -128,6 +129,7 @@ class CameraHealth:
         self._counters = Counters()
         self._done: deque[float] = deque(maxlen=WINDOW)
         self._latency_ms: deque[float] = deque(maxlen=WINDOW)
+        self._arrivals = ArrivalRate(self.now)
         self._stamps = StampWatch()
         self._last_image = -math.inf
         self._active_since = self.now()
@@ -139,6 +141,7 @@ class CameraHealth:
         """Forget rate, latency and stamps, as after the clock jumped back."""
         with self._lock:
             self._done.clear()
+            self._arrivals.forget()
             self._latency_ms.clear()
             self._stamps.forget()
             self._active_since = self.now()
@@ -156,6 +159,7 @@ class CameraHealth:
         with self._lock:
             self._count('received')
             self._last_image = self.now()
+            self._arrivals.arrived()
             found = self._stamps.see(stamp_ns, now_ns)
             if found == FUTURE:
                 ahead_s = (stamp_ns - now_ns) / 1e9
@@ -213,6 +217,7 @@ class CameraHealth:
         """Count images that were published and never received, without a warning."""
         with self._lock:
             self._count('lost', count)
+            self._arrivals.missed(count)
 
     def lost(self, count: int) -> None:
         """Count images that the middleware reports as lost on their way, and warn of it.
@@ -222,6 +227,7 @@ class CameraHealth:
         """
         with self._lock:
             self._count('lost', count)
+            self._arrivals.missed(count)
             self._note('lost', f'messages of {self.topic} were lost on their way')
 
     def warn(self, kind: str, reason: str) -> None:
@@ -280,6 +286,12 @@ class CameraHealth:
             span_s = self._done[-1] - self._done[0]
             return (len(self._done) - 1) / span_s if span_s > 0.0 else 0.0
 
+    @property
+    def arrival_hz(self) -> float:
+        """Images per second that the camera sends, lost ones included; 0 where it sends none."""
+        with self._lock:
+            return self._arrivals.hz
+
     def condition(self, is_expected: bool, timeout_s: float) -> tuple[bytes, str]:
         """Return the diagnostic level, OK, WARN or STALE, and its sentence.
 
@@ -307,6 +319,7 @@ class CameraHealth:
             counters, stamps = self._counters, self._stamps.counts
         return {
             'rate [Hz]': f'{self.rate_hz:.1f}',
+            'camera rate [Hz]': f'{self.arrival_hz:.1f}',
             'latency median [ms]': f'{latency[len(latency) // 2]:.1f}' if latency else 'none',
             'latency max [ms]': f'{latency[-1]:.1f}' if latency else 'none',
             **{label: str(getattr(counters, name)) for name, label in LABELS.items()},

@@ -26,6 +26,8 @@ class NodeHealth:
     """Whether it takes images while active; see ~/set_enabled."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Model, device, backend, precision, taxonomy and image topic of the session."""
+    live_facts: Callable[[], Mapping[str, str]] = dict
+    """Returns what changes while the session runs, such as the size of the network's input."""
     warnings: dict[str, str] = field(default_factory=dict)
     """Problems of the node's surroundings now, by kind; '' for none."""
     last_error: str = ''
@@ -92,8 +94,8 @@ class NodeHealth:
             level, text = DiagnosticStatus.ERROR, self.fatal
         if self.last_error or 'last error' not in values:
             values['last error'] = self.last_error or 'none'
-        model = self.facts.get('model', '')
-        found = [_status(f'{name}: segmentation', level, text, {**values, **self.facts}, model)]
+        model, facts = self.facts.get('model', ''), {**self.facts, **self.live_facts()}
+        found = [_status(f'{name}: segmentation', level, text, {**values, **facts}, model)]
         for camera, health in named.items():
             level, text = health.condition(is_working, image_timeout_s)
             if level == DiagnosticStatus.OK and not is_working:

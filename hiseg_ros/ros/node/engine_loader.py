@@ -12,7 +12,8 @@ import numpy as np
 
 from hiseg_ros.errors import ConfigError, TaxonomyError
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
-from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.ros.node.input_chooser import warm_up_sizes
+from hiseg_ros.ros.parameters import NodeParameters, fixed_height
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.types import EVERYTHING, ImageSize
 
@@ -48,7 +49,7 @@ def load_engine(parameters: NodeParameters) -> LoadedEngine:
         # The engine knows which of the shipped files fits device and backend.
         Path(parameters.model).expanduser() if parameters.model else None,
         device=parameters.device,
-        input_height=parameters.input_height,
+        input_height=fixed_height(parameters),
         threshold=parameters.threshold,
         backend=parameters.backend,
         precision=parameters.precision,
@@ -81,7 +82,8 @@ def load_warmed_up(
     """Load an engine and warm it up, so that it is known to work before the first frame.
 
     It segments black images of each size, and batches of all cameras where batches pay: backends
-    that compile for an input size do so here.
+    that compile for an input size do so here, with input_height auto for each size that the node
+    may choose.
 
     Args:
         make_engine: Makes the engine.
@@ -98,6 +100,7 @@ def load_warmed_up(
             # Backends compile for the first sizes at once, for later ones at their second image.
             for _ in range(1 if index < 2 else 2):
                 loaded.engine.segment(black)
+            warm_up_sizes(loaded.engine, black, parameters)
             if loaded.engine.batch_pays:
                 for count in range(2, len(parameters.cameras) + 1):
                     for _ in loaded.engine.segment_batch([black] * count, [EVERYTHING] * count):

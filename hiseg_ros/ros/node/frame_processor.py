@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from time import perf_counter
 
 from rclpy.node import Node
 
@@ -17,6 +18,7 @@ from hiseg_ros.ros.node.camera import Camera
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_stages import DecodedFrame, SegmentedFrame, decode
 from hiseg_ros.ros.node.frame_stats import latency_ms, stage_times_ms, stats_message
+from hiseg_ros.ros.node.input_chooser import InputChooser
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.publish_thread import PublishThread
 from hiseg_ros.ros.node.publishers import STATS
@@ -37,6 +39,7 @@ class FrameProcessor:
         store: ParameterStore,
         publish_thread: PublishThread,
         is_waiting: Callable[[], bool],
+        chooser: InputChooser,
     ) -> None:
         """Keep what every frame needs.
 
@@ -45,11 +48,13 @@ class FrameProcessor:
             store: The node's parameters.
             publish_thread: Publishes beside the network.
             is_waiting: Returns whether another frame waits to be segmented.
+            chooser: Makes the network's input follow the time that frames take.
         """
         self._node = node
         self._store = store
         self._publish_thread = publish_thread
         self._is_waiting = is_waiting
+        self._chooser = chooser
         self._segmenter = RetryingSegmenter(on_limit=self._warn)
 
     def process(self, engine: SegmentationEngine, frames: Sequence[tuple[Camera, Frame]]) -> None:
@@ -58,9 +63,18 @@ class FrameProcessor:
         Called in the worker thread.
         """
         with all_held(frame.receipt for _, frame in frames):
+            started, done = perf_counter(), []
             decoded = self._decode(frames)
             for segmented in self._segment(engine, decoded):
                 self._publish(segmented)
+                done.append(segmented)
+        if not self._segmenter.limit_text:
+            self._chooser.measured(
+                engine,
+                [(f.decoded.camera.name, f.image_size, f.input_size) for f in done],
+                busy_s=perf_counter() - started,
+                network_s=sum(f.network_s for f in done),
+            )
 
     def _decode(self, frames: Sequence[tuple[Camera, Frame]]) -> list[DecodedFrame]:
         """Return the frames that somebody waits for; drop those that nobody wants or can read."""

@@ -17,7 +17,7 @@ from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.publishers import needed_results
 from hiseg_ros.ros.parameters import NodeParameters, rotation_of
 from hiseg_ros.rotation import turned_back, upright
-from hiseg_ros.types import RgbImage
+from hiseg_ros.types import ImageSize, RgbImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,22 @@ class SegmentedFrame:
     """Where the network ran, such as 'cuda:0'."""
     backend: str
     """Such as 'eager'."""
+
+    @property
+    def image_size(self) -> ImageSize:
+        """(H, W) of the camera image."""
+        return (self.decoded.rgb.shape[0], self.decoded.rgb.shape[1])
+
+    @property
+    def input_size(self) -> ImageSize:
+        """(h, w) of the network's input."""
+        return self.result.segmentation.input_size
+
+    @property
+    def network_s(self) -> float:
+        """The frame's share of the time in the network, in seconds."""
+        timings_ms = self.result.segmentation.timings_ms
+        return timings_ms.get('network', 0.0) / self.result.batch_size / 1e3
 
     @property
     def product(self) -> Product:

@@ -33,6 +33,9 @@ def descriptor(name: str) -> ParameterDescriptor:
     constraints += (
         'takes effect on the next frame' if rule.live else 'can be set while unconfigured'
     )
+    if rule.word:  # a number or a text
+        message.additional_constraints = f'{rule.word} or a number; {constraints}'
+        message.dynamic_typing = True
     message.additional_constraints = constraints
     if rule.low is not None and rule.high is not None:
         if isinstance(default, float):

@@ -65,13 +65,13 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
             engine_factory: Makes the engine from the parameters; called in the worker thread.
             node_arguments: For rclpy's Node: context, namespace, parameter_overrides, ...
         """
-        self._health = NodeHealth()
+        self._session: Session | None = None
+        self._health = NodeHealth(live_facts=self._input_facts)
         GuardedNode.__init__(self, NODE_NAME, self._health.refused, **node_arguments)
         slow = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=slow)
         self.guard_services()
         self._engine_factory = engine_factory
-        self._session: Session | None = None
         self._bond: Bond | None = None
         self._enable_lock = threading.Lock()
         self._device_lost = False
@@ -119,6 +119,10 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         # Read once: transitions run in another thread.
         session = self._session
         return {} if session is None else session.health
+
+    def _input_facts(self) -> Mapping[str, str]:
+        session = self._session
+        return {} if session is None else session.input_facts
 
     def is_slow(self, entity: object) -> bool:
         """Return whether an entity's callback may take long; see NodeExecutor."""

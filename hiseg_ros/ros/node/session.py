@@ -17,6 +17,7 @@ from hiseg_ros.ros.node.engine_loader import LoadedEngine, load_warmed_up
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_processor import FrameProcessor
 from hiseg_ros.ros.node.frame_slots import FrameSlots
+from hiseg_ros.ros.node.input_chooser import InputChooser
 from hiseg_ros.ros.node.parameter_store import ParameterStore
 from hiseg_ros.ros.node.publish_thread import PublishThread
 from hiseg_ros.ros.node.taxonomy_publishers import TaxonomyPublishers
@@ -54,8 +55,13 @@ class Session:
         self._on_error = on_error
         self._slots: FrameSlots[Camera, Frame] = FrameSlots()
         self._publish_thread = PublishThread(on_error)
+        self._chooser = InputChooser(
+            lambda: store.values,
+            lambda: {name: health.arrival_hz for name, health in self.health.items()},
+            node.get_logger().info,
+        )
         self._processor = FrameProcessor(
-            node, store, self._publish_thread, lambda: self._slots.is_waiting
+            node, store, self._publish_thread, lambda: self._slots.is_waiting, self._chooser
         )
         self._worker = self._new_worker()
         self._cameras: tuple[Camera, ...] = ()
@@ -104,6 +110,11 @@ class Session:
         topics = ', '.join(camera.subscriptions.image_topic for camera in self._cameras)
         facts = {} if self._loaded is None else self._loaded.facts
         return {**facts, 'image topic': topics}
+
+    @property
+    def input_facts(self) -> Mapping[str, str]:
+        """Size of the network's input and how it follows the load, as shown in diagnostics."""
+        return self._chooser.facts
 
     @property
     def health(self) -> Mapping[str, CameraHealth]:

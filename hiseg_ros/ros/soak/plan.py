@@ -49,7 +49,7 @@ class SoakPlan:
     backend: str = 'auto'
     device: str = 'auto'
     precision: str = 'auto'
-    input_height: int = 0
+    input_height: int | str = 'auto'
     image_timeout_s: float = 1.5
     """Seconds without an image after which the node reports a camera as STALE."""
     patience_s: float = 30.0
