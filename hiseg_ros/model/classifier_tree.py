@@ -146,7 +146,7 @@ class NodeHead(ConditionalHead):
         logits = super().conditional_logits(features)
         with torch.autocast(features.device.type, enabled=False):
             side_by_side = torch.cat([values.float() for values in logits], 1)
-            scores = F.logsigmoid(side_by_side).split(self.counts, 1)
+            scores = torch.split(F.logsigmoid(side_by_side), list(self.counts), 1)
             conditional = tuple(values.log_softmax(1) for values in scores)
             leaves = torch.einsum('lc,nchw->nlhw', self.paths, torch.cat(conditional, 1)).exp()
         return HeadOutput(leaves, conditional, side_by_side)
