@@ -7,7 +7,9 @@ ros2 launch hiseg_ros replay.launch.py bag:=path/to/bag loop:=forever rviz:=true
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 from launch import LaunchContext, LaunchDescription
@@ -24,9 +26,14 @@ from launch.actions import (
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import (
+    PythonLaunchDescriptionSource,
+    get_launch_description_from_python_launch_file,
+)
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
 from launch_ros.substitutions import ExecutableInPackage
+
+from hiseg_ros.nearest_name import unknown_arguments
 
 NODE_NAME = 'segmentation'
 CAMERA = '/camera/image_raw'
@@ -79,7 +86,21 @@ def generate_launch_description() -> LaunchDescription:
             ('use_sim_time', LaunchConfiguration('clock')),
         ],
     )
-    return LaunchDescription([*arguments, OpaqueFunction(function=start_player), node])
+    beside = os.path.join(os.path.dirname(__file__), 'segmentation.launch.py')
+    of_node = get_launch_description_from_python_launch_file(beside).get_launch_arguments()
+    names = [argument.name for argument in (*arguments, *of_node)]
+    check = OpaqueFunction(function=check_arguments, args=[names])
+    return LaunchDescription([*arguments, check, OpaqueFunction(function=start_player), node])
+
+
+def check_arguments(context: LaunchContext, names: list[str]) -> None:
+    """Check that all given arguments exist, here or in the node's launch file.
+
+    Raises:
+        RuntimeError: They do not.
+    """
+    if fault := unknown_arguments(sys.argv, 'replay.launch.py', names):
+        raise RuntimeError(fault)
 
 
 def start_player(context: LaunchContext) -> list[Action]:

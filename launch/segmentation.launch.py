@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import Any
 
 import yaml
@@ -19,6 +20,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from hiseg_ros.nearest_name import unknown_arguments
 
 NODE_NAME = 'segmentation'
 FROM_FILE = 'empty: as params_file says'
@@ -144,7 +147,23 @@ def generate_launch_description() -> LaunchDescription:
             'needs one, too.',
         ),
     ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=start)])
+    names = [argument.name for argument in arguments]
+    check = OpaqueFunction(function=check_arguments, args=[names])
+    return LaunchDescription([*arguments, check, OpaqueFunction(function=start)])
+
+
+def check_arguments(context: LaunchContext, names: list[str]) -> None:
+    """Check that all given arguments exist, and the parameter file.
+
+    Raises:
+        RuntimeError: They do not.
+    """
+    fault = unknown_arguments(sys.argv, 'segmentation.launch.py', names)
+    path = str(LaunchConfiguration('params_file').perform(context))
+    if not fault and not os.path.isfile(path):
+        fault = f'The params_file {path!r} does not exist; expected a YAML file: check the path.'
+    if fault:
+        raise RuntimeError(fault)
 
 
 def start(context: LaunchContext) -> list[Action]:

@@ -47,7 +47,7 @@ LAYERS = (
     'visualization',
     'taxonomy',
     'images interfaces types resources yaml_file',
-    'output_files',
+    'output_files nearest_name',
     'errors threads allocator ending',
     'plain_text',
 )

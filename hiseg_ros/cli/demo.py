@@ -204,7 +204,7 @@ def replay(
         def show(progress: Progress) -> None:
             bar.set_postfix(processed=progress.processed, refresh=False)
             bar.update(progress.published - bar.n)
-            if progress.phase not in phases:
+            if progress.phase not in phases[-1:]:
                 phases.append(progress.phase)
                 bar.set_description(progress.phase)
 

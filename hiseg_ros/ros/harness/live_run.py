@@ -239,7 +239,9 @@ class _Run:
             raise self._failed(source, str(event['message']))
         if kind == 'ended' and not self._may_end(source):
             raise self._died(source, int(event['code']))
-        if kind == 'playing':
+        if kind == 'waiting' and not state.published:
+            state.phase = f'waiting for {event["waits_for"]}'
+        elif kind == 'playing':
             state.phase = 'replaying'
         elif kind in ('progress', 'played') and source == PLAYER:
             state.published, state.rounds = int(event['frames']), int(event['rounds'])

@@ -39,6 +39,9 @@ NODE_NAME = 'hiseg_recorder'
 DEPTH = 100
 """Queue of each subscription; enough for a disk that stalls for seconds."""
 
+RESPONSE_S = 5.0
+"""How long a response to a request may take; then the request is sent again."""
+
 REPORT_PERIOD_S = 0.2
 DISCOVERY_PERIOD_S = 0.2
 QUIET = 3
@@ -197,14 +200,25 @@ def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s:
     client = node.create_client(GetState, f'{target}/get_state')
     deadline = time.monotonic() + timeout_s
     unconfigured = 0
+    waits_for = f'the service {client.srv_name}'
+    report('waiting', waits_for=waits_for)
     while time.monotonic() < deadline and not stop.is_set():
         if not client.wait_for_service(0.2):
             continue
         answer = client.call_async(GetState.Request())
-        while not (answer.done() or stop.is_set()) and time.monotonic() < deadline:
+        # A response that the node could not send in time never comes: another one is asked for.
+        asked_until = min(deadline, time.monotonic() + RESPONSE_S)
+        while not (answer.done() or stop.is_set()) and time.monotonic() < asked_until:
             rclpy.spin_once(node, timeout_sec=0.1)
         if not answer.done():
-            break
+            client.remove_pending_request(answer)
+            waits_for = f'a response of {client.srv_name}, which has been asked again'
+            report('waiting', waits_for=waits_for)
+            continue
+        now = f'{target} to become active; it is {answer.result().current_state.label}'
+        if now != waits_for:
+            waits_for = now
+            report('waiting', waits_for=waits_for)
         state = answer.result().current_state.id
         if state == State.PRIMARY_STATE_ACTIVE:
             node.destroy_client(client)
@@ -218,8 +232,8 @@ def wait_until_active(node: Node, target: str, stop: threading.Event, timeout_s:
     if stop.is_set():
         return False
     raise ConfigError(
-        f'The node {target} was not active after {timeout_s:.0f} s; expected it to load its '
-        'weights by then: see its log.'
+        f'The node {target} was not active after {timeout_s:.0f} s, waiting for {waits_for}; '
+        'expected it to load its weights by then: see its log.'
     )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +19,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.nearest_name import expected_name
 from hiseg_ros.ros.parameters import ATTRIBUTE_OF_NAME, DEFAULTS, RULES, NodeParameters, check
+from hiseg_ros.ros.params_files import unused_files
 
 # Names that ROS itself gives to every node; a parameter file may set them.
 _NAMES_OF_ROS = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
@@ -51,7 +54,8 @@ class ParameterStore:
     """Declares the parameters on a node, validates every change and keeps a snapshot.
 
     A bad value in a parameter file does not end the process: the default is declared instead, and
-    `validated` raises the error until the parameter is set to a valid value.
+    `validated` raises the error until the parameter is set to a valid value. It always raises
+    where a name was mistyped, since nobody knows which parameter has its default by mistake.
     """
 
     def __init__(self, node: Node, *, is_configured: Callable[[], bool]) -> None:
@@ -81,6 +85,12 @@ class ParameterStore:
             node.declare_parameter(name, value, descriptor(name), ignore_override=True)
         self._values = NodeParameters(**{ATTRIBUTE_OF_NAME[n]: v for n, v in values.items()})  # type: ignore[arg-type]
         self.unknown_names = _unknown_names(getattr(node, '_parameter_overrides', {}))
+        self._start_faults = [
+            f'There is no parameter {name!r}; expected {expected_name(name, RULES)}: correct its '
+            'name in the parameter file or on the command line, then start the node again.'
+            for name in self.unknown_names
+        ]
+        self._start_faults += unused_files(sys.argv, node.get_fully_qualified_name())
         node.add_on_set_parameters_callback(self._on_set)
 
     @property
@@ -92,10 +102,11 @@ class ParameterStore:
         """Return the values.
 
         Raises:
-            ConfigError: The parameter file gave a value that cannot be used.
+            ConfigError: The parameter file gave a value that cannot be used, has a name that no
+                parameter has, or holds nothing for this node.
         """
-        if self._faults:
-            raise ConfigError(' '.join(self._faults.values()))
+        if faults := [*self._start_faults, *self._faults.values()]:
+            raise ConfigError(' '.join(faults))
         return self._values
 
     def adopt(self, name: str, value: str) -> None:

@@ -76,11 +76,6 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         self._enable_lock = threading.Lock()
         self._device_lost = False
         self._store = ParameterStore(self, is_configured=lambda: self._session is not None)
-        for name in self._store.unknown_names:
-            self.get_logger().warning(
-                f'Parameter {name} was given, which this node does not have; expected one of '
-                f'`ros2 param list {self.get_fully_qualified_name()}`: correct its name.'
-            )
         self._reporter = Reporter(
             self,
             self._health,
