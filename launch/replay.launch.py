@@ -38,13 +38,15 @@ from hiseg_ros.nearest_name import unknown_arguments
 NODE_NAME = 'segmentation'
 CAMERA = '/camera/image_raw'
 FOREVER = 'forever'
+DAMAGED = 3
+"""Exit code of `hiseg play` where the recording is damaged and what is readable was replayed."""
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch arguments, the player, and the node with its own arguments."""
     arguments = [
         DeclareLaunchArgument(
-            'bag', description='rosbag2 to replay: a folder, or one .mcap or .db3 file.'
+            'bag', description='Bag to replay: a folder, or one .mcap, .db3 or .bag file.'
         ),
         DeclareLaunchArgument(
             'topic',
@@ -149,8 +151,11 @@ def pace(value: Callable[[str], str]) -> list[str]:
 
 
 def after_player(event: ProcessExited, at_end: str) -> list[Action]:
-    """Return what follows: nothing, or the end of the launch."""
-    if event.returncode:
+    """Return what follows: nothing, or the end of the launch.
+
+    A damaged recording was replayed as far as it can be read; the player has said so.
+    """
+    if event.returncode not in (0, DAMAGED):
         reason = f'the recording could not be replayed (exit code {event.returncode})'
         return [EmitEvent(event=Shutdown(reason=reason))]
     if at_end == 'shutdown':

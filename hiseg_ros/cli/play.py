@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -97,9 +98,11 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         for name, topic in topics.items():
             print(f'{name} -> {names[name]} ({topic.message_type}, {topic.count} messages)')
-        return 0
     if not options.child and (text := choice.left_out_text()):
-        print(text, flush=True)
+        # Beside the list, which programs read.
+        print(text, flush=True, file=sys.stderr if options.list else sys.stdout)
+    if options.list:
+        return 0
     return _play(options, recording, camera, topics, names)
 
 

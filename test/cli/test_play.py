@@ -24,7 +24,9 @@ def test_a_list_says_where_each_topic_is_replayed(
     frames = [Frame(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))] * 3
     write_camera_bag(tmp_path / 'bag', frames, 10.0, compressed=compressed)
     assert main(['play', str(tmp_path / 'bag'), '--list']) == 0
-    camera, truth = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    camera, truth = said.out.splitlines()
+    assert 'Not replayed: /ground_truth/' in said.err
     kind, suffix = ('CompressedImage', '/compressed') if compressed else ('Image', '')
     topic = f'/camera/image_raw{suffix}'
     assert camera == f'{topic} -> {topic} (sensor_msgs/msg/{kind}, 3 messages)'

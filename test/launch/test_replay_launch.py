@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +51,21 @@ def python_path(environment: dict[str, str]) -> str:
     """Return the search path for modules with the checkout in front of what is installed."""
     others = environment.get('PYTHONPATH', '')
     return f'{ROOT}:{others}' if others else str(ROOT)
+
+
+@pytest.mark.parametrize(
+    ('code', 'at_end', 'ends'),
+    [(0, 'stay', False), (3, 'stay', False), (0, 'shutdown', True), (3, 'shutdown', True),
+     (2, 'stay', True), (-9, 'stay', True)],
+)  # fmt: skip
+def test_a_damaged_recording_ends_as_a_sound_one(code: int, at_end: str, ends: bool) -> None:
+    """Its player has replayed what can be read, and said what is damaged."""
+    after_player = runpy.run_path(str(LAUNCH_FILE))['after_player']
+    actions = after_player(SimpleNamespace(returncode=code), at_end)
+    assert bool(actions) == ends
+    if ends:
+        reason = actions[0].event.reason
+        assert ('could not be replayed' in reason) == (code not in (0, 3))
 
 
 def test_the_arguments_are_described() -> None:
