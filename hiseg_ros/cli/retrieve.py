@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help='least seconds between two images that are found in one bag (default: %(default)s)',
     )
-    parser.add_argument('--topic', help='camera topic of the bags (default: the first camera)')
+    parser.add_argument('--topic', help='camera topic of the bags (default: the best camera)')
     parser.add_argument(
         '--model',
         nargs='+',
