@@ -63,18 +63,16 @@ class FrameProcessor:
         Called in the worker thread.
         """
         with all_held(frame.receipt for _, frame in frames):
-            started, done = perf_counter(), []
+            started, sizes, network_s = perf_counter(), [], 0.0
             decoded = self._decode(frames)
             for segmented in self._segment(engine, decoded):
                 self._publish(segmented)
-                done.append(segmented)
+                camera = segmented.decoded.camera.name
+                sizes.append((camera, segmented.image_size, segmented.input_size))
+                network_s += segmented.network_s
         if not self._segmenter.limit_text:
-            self._chooser.measured(
-                engine,
-                [(f.decoded.camera.name, f.image_size, f.input_size) for f in done],
-                busy_s=perf_counter() - started,
-                network_s=sum(f.network_s for f in done),
-            )
+            busy_s = perf_counter() - started
+            self._chooser.measured(engine, sizes, busy_s=busy_s, network_s=network_s)
 
     def _decode(self, frames: Sequence[tuple[Camera, Frame]]) -> list[DecodedFrame]:
         """Return the frames that somebody waits for; drop those that nobody wants or can read."""

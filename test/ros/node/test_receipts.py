@@ -131,6 +131,7 @@ class Run:
         self, faults: Faults, cameras: int, *, overlap: bool = True, is_waiting: bool = True
     ) -> None:
         from hiseg_ros.ros.node.frame_processor import FrameProcessor
+        from hiseg_ros.ros.node.input_chooser import InputChooser
         from hiseg_ros.ros.node.publish_thread import PublishThread
         from hiseg_ros.ros.parameters import NodeParameters
 
@@ -140,8 +141,9 @@ class Run:
         if faults.place == 'hand over':
             self.publish_thread.close()
         store: Any = SimpleNamespace(values=NodeParameters(overlap=overlap))
+        chooser = InputChooser(lambda: store.values, dict, self.reported.append)  # type: ignore[arg-type]
         self.processor = FrameProcessor(
-            fake_node(), store, self.publish_thread, lambda: is_waiting
+            fake_node(), store, self.publish_thread, lambda: is_waiting, chooser
         )
         pairs: list[Any] = [fake_camera_and_frame(faults, number) for number in range(cameras)]
         self.frames = pairs
@@ -185,6 +187,7 @@ def fake_camera_and_frame(faults: Faults, number: int) -> tuple[Any, Any]:
     message = image_message(np.zeros((number + 1, 1, 3), np.uint8), number)
     subscriptions = SimpleNamespace(image_topic=f'/image_{number}', camera_info=None)
     camera = SimpleNamespace(
+        name=f'camera_{number}',
         health=health,
         publishers=Publishers(faults, number),
         subscriptions=subscriptions,
