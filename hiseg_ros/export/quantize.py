@@ -129,8 +129,10 @@ def add_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def float_nodes(graph: Any) -> list[str]:
     """Return the names of a graph's nodes that stay in float.
 
-    These are the first convolutions with everything before them, and the last convolutions, the
-    logits, with everything after them.
+    These are the first convolutions with everything before them, the last convolutions, the
+    logits, with everything after them, and attention: products of activations, with the
+    convolutions that make their factors. A sum over all positions of an image has a range that
+    eight bits cannot divide.
     """
     nodes = list(graph.node)
     maker = {output: index for index, node in enumerate(nodes) for output in node.output}
@@ -143,13 +145,42 @@ def float_nodes(graph: Any) -> list[str]:
         for source in sources[index]:
             is_followed[source] |= is_convolution[index] or is_followed[index]
     first = [index for index, is_one in enumerate(is_convolution) if is_one][:FIRST_CONVOLUTIONS]
+    in_attention = _attention(nodes, sources, is_convolution, follows)
     return [
         node.name
         for index, node in enumerate(nodes)
         if index in first
+        or index in in_attention
         or not is_followed[index]
         or not (follows[index] or is_convolution[index])
     ]
+
+
+def _attention(
+    nodes: Sequence[Any],
+    sources: Sequence[Sequence[int]],
+    is_convolution: Sequence[bool],
+    follows: Sequence[bool],
+) -> set[int]:
+    """Return the positions of products of activations, and of all nodes around them.
+
+    Before a product that is down to and with the convolutions that make its factors, after it up
+    to the next convolution.
+    """
+    products = {
+        index
+        for index, node in enumerate(nodes)
+        if node.op_type == 'MatMul' and sum(follows[source] for source in sources[index]) == 2
+    }
+    before, after = set(products), set(products)
+    for index in reversed(range(len(nodes))):
+        if index in before and not is_convolution[index]:
+            before.update(source for source in sources[index] if follows[source])
+            before.update(source for source in sources[index] if is_convolution[source])
+    for index in range(len(nodes)):
+        if not is_convolution[index] and any(source in after for source in sources[index]):
+            after.add(index)
+    return before | after
 
 
 def _name_nodes(graph: Any) -> None:

@@ -142,6 +142,37 @@ def test_first_and_last_convolutions_stay_in_float() -> None:
     assert {'Sub', 'Exp', 'ReduceSum', 'Concat'} <= kinds
 
 
+def test_attention_stays_in_float() -> None:
+    """Products of activations, convolutions of their factors, all up to the next convolution."""
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info
+    chain = [('images', f'c{index}', f'c{index + 1}') for index in range(9)]
+    nodes = [helper.make_node('Conv', ['images', 'w'], ['c0'], 'c0')]
+    for _, before, after in chain[:4]:
+        nodes.append(helper.make_node('Conv', [before, 'w'], [after], after))
+    nodes += [
+        helper.make_node('Conv', ['c4', 'w'], ['query'], 'query'),
+        helper.make_node('Relu', ['query'], ['positive'], 'positive'),
+        helper.make_node('Conv', ['c4', 'w'], ['key'], 'key'),
+        helper.make_node('MatMul', ['positive', 'key'], ['product'], 'product'),
+        helper.make_node('Div', ['product', 'key'], ['share'], 'share'),
+        helper.make_node('Conv', ['share', 'w'], ['c5'], 'c5'),
+        helper.make_node('MatMul', ['c5', 'w'], ['linear'], 'linear'),
+        helper.make_node('Conv', ['linear', 'w'], ['c6'], 'c6'),
+        helper.make_node('Conv', ['c6', 'w'], ['logits'], 'logits'),
+    ]
+    unknown = [None] * 4
+    graph = helper.make_graph(
+        nodes, 'small', [value('images', TensorProto.FLOAT, unknown)],
+        [value('logits', TensorProto.FLOAT, unknown)],
+    )  # fmt: skip
+    kept = set(float_nodes(graph))
+    assert kept == {
+        'c0', 'c1', 'c2', 'query', 'positive', 'key', 'product', 'share', 'logits'
+    }  # fmt: skip
+
+
 def test_int8_needs_a_quantized_file(tiny_checkpoint: Path) -> None:
     """Neither weights nor a file in float32 run in it, and a quantized one in nothing else."""
     with pytest.raises(ConfigError, match='has weights in float32'):
