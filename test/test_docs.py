@@ -53,7 +53,8 @@ def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     assert (pixels[0], pixels[1] * 2**20) == (header.MAX_PIXELS, header.MAX_PIXELS)
     assert numbers('pixels of a network input') == [engine.MAX_INPUT_PIXELS]
     assert numbers('scans of a progressive JPEG') == [header.MAX_SCANS]
-    assert numbers('an image file; a model file') == [file.MAX_FILE_BYTES]
+    files = 'an image file; a model file; the files together that an `.onnx` keeps its numbers in'
+    assert numbers(files) == [file.MAX_FILE_BYTES]
     assert model_file.MAX_FILE_BYTES == file.MAX_FILE_BYTES
     yaml = numbers('a YAML file; values in it, aliases followed; digits of a number')
     assert yaml == [yaml_file.MAX_FILE_BYTES, yaml_file.MAX_VALUES, yaml_file.MAX_NUMBER_LENGTH]
