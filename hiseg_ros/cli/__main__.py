@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # The terminal's encoding may not have every character of a file name.
             stream.reconfigure(errors='backslashreplace')
     if arguments is None:
-        sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)
         return _run(given)
     with redirect_stdout(PlainStream(sys.stdout)), redirect_stderr(PlainStream(sys.stderr)):
         return _run(given)

@@ -126,8 +126,7 @@ def _ranges(header: dict[str, Any]) -> dict[str, tuple[int, int]]:
         if name == '__metadata__':
             continue
         offsets = entry.get('data_offsets') if isinstance(entry, dict) else None
-        is_pair = isinstance(offsets, list) and len(offsets) == 2
-        if not is_pair or not all(type(number) is int for number in offsets or ()):
+        if not isinstance(offsets, list) or [type(number) for number in offsets] != [int, int]:
             raise ValueError(f'the entry {name[:80]!r} of its header is no tensor')
         found[name] = (offsets[0], offsets[1])
     return found
