@@ -126,11 +126,9 @@ def _ranges(header: dict[str, Any]) -> dict[str, tuple[int, int]]:
         if name == '__metadata__':
             continue
         offsets = entry.get('data_offsets') if isinstance(entry, dict) else None
-        match offsets:
-            case [int(first), int(last)]:
-                found[name] = (first, last)
-            case _:
-                raise ValueError(f'the entry {name[:80]!r} of its header is no tensor')
+        if not isinstance(offsets, list) or [type(number) for number in offsets] != [int, int]:
+            raise ValueError(f'the entry {name[:80]!r} of its header is no tensor')
+        found[name] = (offsets[0], offsets[1])
     return found
 
 
