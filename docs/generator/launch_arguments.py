@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from generator.markdown import code, plain, table
@@ -16,9 +17,12 @@ def argument_table(path: Path) -> str:
     """Return the arguments of a launch file; called while `launch` is mocked."""
     declared: list[tuple[str, str, str]] = []
 
-    def declare(name: str, default_value: Any = None, description: str = '', **_: Any) -> None:
+    def declare(
+        name: str, default_value: Any = None, description: str = '', **_: Any
+    ) -> SimpleNamespace:
         default = "''" if default_value == '' else str(default_value or '')
         declared.append((code(name), code(default), plain(description)))
+        return SimpleNamespace(name=name)
 
     substitutions = importlib.import_module('launch.substitutions')
     stand_ins = {
