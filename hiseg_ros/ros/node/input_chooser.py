@@ -125,7 +125,8 @@ class InputChooser:
         assert self._controller is not None
         if cameras - watched:
             self._controller.forget()
-        limit_hz, rates_hz = parameters.target_rate or math.inf, self._rates_hz()
+        limits_hz = (parameters.target_rate, parameters.max_rate)
+        limit_hz, rates_hz = min(hz or math.inf for hz in limits_hz), self._rates_hz()
         demand_hz = sum(min(rates_hz.get(camera, 0.0), limit_hz) for camera in cameras)
         count = len(frames)
         change = self._controller.measured(busy_s / count, network_s / count, demand_hz)

@@ -159,6 +159,8 @@ def test_the_floor_is_respected() -> None:
 def test_a_target_rate_below_the_cameras_leaves_more_time() -> None:
     run, engine = Run(target_rate=5.0), SlowEngine(0.08)
     assert run.frames(engine, 100) == IMAGE
+    run = Run(max_rate=5.0)
+    assert run.frames(engine, 100) == IMAGE
     run = Run(target_rate=30.0)  # the camera sends 15
     assert run.frames(engine, 100) == (320, 640)
 
