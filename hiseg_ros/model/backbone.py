@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -131,9 +130,10 @@ class TimmBackbone(nn.Module):
         Raises:
             ConfigError: Not all of its tensors fit, or some are missing.
         """
-        # timm flattens the first two levels of names where it returns features.
-        named = {re.sub(r'^(stages|stem)\.(\w+)\.', r'\1_\2.', key): part[key] for key in part}
         wanted = self.model.state_dict()
+        # timm writes 'blocks_0' for 'blocks.0' where only features are asked for.
+        name_of = {name.replace('.', '_'): name for name in wanted}
+        named = {name_of.get(key.replace('.', '_'), key): tensor for key, tensor in part.items()}
         fits = [key for key in named if key in wanted and named[key].shape == wanted[key].shape]
         if not len(fits) == len(named) == len(wanted):
             raise ConfigError(

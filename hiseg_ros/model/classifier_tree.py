@@ -28,12 +28,12 @@ class HeadOutput:
     """One (N, K, h, w) float32 per classifier in the order of `Taxonomy.classifiers`: logarithms
     of each child's probability given its parent. None from a head without such classifiers."""
 
+    edge_logits: torch.Tensor | None = None
+    """(N, 1, h, w) logits of outlines of segments, from a decoder that predicts them."""
+
     node_logits: torch.Tensor | None = None
     """(N, V - 1, h, w) float32 logits of a score in (0, 1) for each node but the root, from a head
     that has one; the children of `Taxonomy.classifiers` side by side."""
-
-    edge_logits: torch.Tensor | None = None
-    """(N, 1, h, w) logits of outlines of segments, from a decoder that predicts them."""
 
 
 def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:
@@ -149,7 +149,7 @@ class NodeHead(ConditionalHead):
             scores = torch.split(F.logsigmoid(side_by_side), list(self.counts), 1)
             conditional = tuple(values.log_softmax(1) for values in scores)
             leaves = torch.einsum('lc,nchw->nlhw', self.paths, torch.cat(conditional, 1)).exp()
-        return HeadOutput(leaves, conditional, side_by_side)
+        return HeadOutput(leaves, conditional, node_logits=side_by_side)
 
 
 class LeafHead(nn.Module):

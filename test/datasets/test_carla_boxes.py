@@ -19,7 +19,7 @@ HEADER = 'split,image,class,xmin,ymin,xmax,ymax\n'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return two images of 40 x 24 pixels for training, one without a box, and one for tests."""
+    """Return images of 40 x 24 pixels: two for training, one of them without a box, one test."""
     for name in ('train/a.webp', 'train/b.webp', 'test/c.webp'):
         write_image(tmp_path / name)
     lines = [

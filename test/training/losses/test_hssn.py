@@ -34,7 +34,7 @@ def table_of(taxonomy: Taxonomy, *leaves: tuple[int, ...]) -> LabelTable:
 
 def of_scores(scores: torch.Tensor) -> HeadOutput:
     """Return a head's output with these (C, h, w) scores."""
-    return HeadOutput(torch.zeros(1, 1, *scores.shape[1:]), None, scores.logit()[None])
+    return HeadOutput(torch.zeros(1, 1, *scores.shape[1:]), node_logits=scores.logit()[None])
 
 
 def at_pixel(leaves: tuple[int, ...], *scores: float) -> float:
@@ -95,7 +95,7 @@ def test_value_and_gradient_equal_loops_over_random_trees() -> None:
         table = LabelTable(taxonomy, [Mapping('m', labels, ())])
         targets = torch.from_numpy(rng.integers(-1, 6, (1, 3, 4)))
         x = torch.from_numpy(rng.normal(0, 1.5, (len(taxonomy) - 1, 3, 4))).requires_grad_()
-        output = HeadOutput(x[None, :1], None, x[None])
+        output = HeadOutput(x[None, :1], node_logits=x[None])
         found = HssnLoss(table, taxonomy).double()(output, targets, ONE_DATASET, ONE.double())
         found.backward()
         assert x.grad is not None
@@ -139,7 +139,7 @@ def test_unknown_nodes_never_decide_a_known_one() -> None:
 
 def test_without_labelled_pixels_the_loss_is_0_and_gradients_exist() -> None:
     x = torch.zeros(1, 4, 2, 2, requires_grad=True)
-    output = HeadOutput(torch.zeros(1, 3, 2, 2), None, x)
+    output = HeadOutput(torch.zeros(1, 3, 2, 2), node_logits=x)
     nothing = torch.full((1, 2, 2), -1)
     loss = HssnLoss(table_of(TREE, (2,)), TREE)(output, nothing, ONE_DATASET, ONE)
     loss.backward()
