@@ -28,6 +28,12 @@ RESULTS = ('overlay.mp4', 'summary.json')
 RECORDING_FILES = frozenset({'recording.mcap', 'metadata.yaml', 'metadata.yaml.tmp'})
 IMAGES = 4
 
+LOOKED_AT = (
+    'labels', 'overlay/image', 'overlay/camera_info', 'traffic_signs', 'taxonomy', 'stats'
+)  # fmt: skip
+"""Results that are recorded by default: what video, images and the viewer show. Nobody subscribes
+to the others, so the node does not compute them: its rate is that of a usual robot."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -57,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='replay only the first S seconds; for the drawn drive, its length',
     )
     add_pace(parser)
+    parser.add_argument(
+        '--all-outputs',
+        action='store_true',
+        help='record confidence, levels and probabilities too, which takes time from the network',
+    )
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda:N (default: %(default)s)'
     )
@@ -190,6 +201,7 @@ def replay(
         further_topics=further,
         recording=recording,
         logs=output / 'logs',
+        results=() if options.all_outputs else LOOKED_AT,
         parameters=(
             ('model', json.dumps(str(model.resolve()))),
             ('device', json.dumps(options.device)),

@@ -51,6 +51,8 @@ class LivePlan:
     """Folder of the bag to write."""
     logs: Path
     """Folder for the logs of the processes."""
+    results: Sequence[str] = ()
+    """Topics of the node to record, below its name; all where there are none."""
     parameters: Sequence[tuple[str, str]] = ()
     """Parameters of the segmentation node, as YAML scalars."""
     is_simulated: bool = False
@@ -145,6 +147,8 @@ def _commands(plan: LivePlan) -> dict[str, list[str]]:
     recorder = [sys.executable, '-m', 'hiseg_ros.ros.harness.recorder']
     recorder += ['--output', str(plan.recording)]
     recorder += ['--node', SEGMENTATION, '--timeout', str(STARTUP_S), *clock]
+    for name in plan.results:
+        recorder += ['--result', name]
     for topic in (plan.camera_topic, info, '/diagnostics', *plan.further_topics):
         recorder += ['--topic', topic]
     player = [*plan.player, '--child', *clock, '--timeout', str(STARTUP_S)]

@@ -68,6 +68,7 @@ class Recorder(Node):
         further_topics: Sequence[str],
         sink: BagSink,
         *,
+        results: Sequence[str] = (),
         is_simulated: bool = False,
         context: Context | None = None,
     ) -> None:
@@ -77,6 +78,8 @@ class Recorder(Node):
             target: Fully qualified name of the node to record, such as /segmentation.
             further_topics: Topics of other nodes.
             sink: Writes the messages.
+            results: Names of the target's topics to record, below its own name; all where there
+                are none. The node does not compute what nobody subscribes to.
             is_simulated: Whether messages are recorded with the time of /clock. Messages after it
                 jumped back are counted but not recorded, so that stamps are unique.
             context: The ROS context; None for the default one.
@@ -101,6 +104,7 @@ class Recorder(Node):
             backwards, post_callback=self._on_time_jump
         )
         self._further = frozenset(further_topics)
+        self._results = {f'{target}/{name}' for name in results}
         self._quiet = 0
         self._sink = sink
 
@@ -121,7 +125,7 @@ class Recorder(Node):
         found: dict[str, str] = {}
         if (name, namespace or '/') in names:
             published = self.get_publisher_names_and_types_by_node(name, namespace or '/')
-            found = {t: types[0] for t, types in published if not t.endswith(_NOT_RECORDED)}
+            found = {t: types[0] for t, types in published if self._is_recorded(t)}
         self._quiet = 0 if not found or set(found) - set(self.counts) else self._quiet + 1
         if self._quiet >= QUIET:
             for topic, types in self.get_topic_names_and_types():
@@ -130,6 +134,12 @@ class Recorder(Node):
         for topic, message_type in found.items():
             if topic not in self.counts:
                 self._subscribe(topic, message_type)
+
+    def _is_recorded(self, topic: str) -> bool:
+        """Return whether to record a topic of the node."""
+        if topic.endswith(_NOT_RECORDED):
+            return False
+        return not self._results or topic in self._results or topic in self._further
 
     def _subscribe(self, topic: str, message_type: str) -> None:
         offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
@@ -244,7 +254,13 @@ def record(arguments: argparse.Namespace) -> int:
     sink = BagSink(arguments.output)
     try:
         simulated = arguments.clock
-        node = Recorder(arguments.node, arguments.topic, sink, is_simulated=simulated)
+        node = Recorder(
+            arguments.node,
+            arguments.topic,
+            sink,
+            results=arguments.result,
+            is_simulated=simulated,
+        )
         try:
             if wait_until_active(node, arguments.node, stop, arguments.timeout):
                 _spin(node, stop)
@@ -286,6 +302,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--output', type=Path, required=True, help='folder of the new bag')
     parser.add_argument('--node', required=True, help='name of the lifecycle node to record')
     parser.add_argument('--topic', action='append', default=[], help='a further topic')
+    parser.add_argument(
+        '--result', action='append', default=[], help='a topic of the node (default: all)'
+    )
     parser.add_argument('--timeout', type=float, default=120.0, help='seconds to wait for it')
     parser.add_argument('--clock', action='store_true', help='record the time of /clock')
     return record(parser.parse_args(arguments))

@@ -68,6 +68,7 @@ class FrameCounts:
     unwanted: int
     stopped: int
     memory: int
+    rate: int
     garbage: int
     """Malformed images among those that were sent."""
     results: int

@@ -33,6 +33,7 @@ CATEGORIES = {
     'unwanted': 'dropped unwanted',
     'stopped': 'dropped stopped',
     'memory': 'dropped memory',
+    'rate': 'dropped rate',
     'unexplained': '**unexplained**',
     'results': 'results that arrived',
 }

@@ -131,6 +131,7 @@ def demo(
     write_robot_bag(folder / 'bag')
     output = folder / 'output'
     command = demo_command(folder / 'bag', '--output', output, '--model', tiny_checkpoint)
+    command.append('--all-outputs')
     before = shared_memory()
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=500)
     assert result.returncode == 0, result.stderr + logs_of(output)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from hiseg_ros.bags.bag import Bag
+from hiseg_ros.cli.demo import LOOKED_AT
+
 pytestmark = pytest.mark.needs('ros')
 
 ABSENT = ('torch', 'torchvision', 'timm', 'torchmetrics', 'lightning', 'matplotlib', 'onnx')
@@ -82,6 +85,11 @@ def test_the_demo_runs_without_torch(
     summary = json.loads((output / 'summary.json').read_text())
     assert summary['frames_processed'] >= 1
     assert (output / 'overlay.mp4').stat().st_size > 0
+    with Bag(output / 'recording') as bag:
+        results = {topic.name for topic in bag.topics if topic.name.startswith('/segmentation/')}
+    looked_at = {f'/segmentation/{name}' for name in LOOKED_AT}
+    # The drive has no camera_info.
+    assert looked_at - {'/segmentation/overlay/camera_info'} <= results <= looked_at
 
 
 @pytest.mark.slow

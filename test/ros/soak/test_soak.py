@@ -96,7 +96,7 @@ def observations(**changes: Any) -> Any:
         'sent': [Sent(float(number), 1000 + number, number != 9) for number in range(1, 11)],
         'taken': [[1, 2, 3], [5, 7, 8, 9, 10]],
         'counters': {'received': 8, 'processed': 5, 'busy': 1, 'stale': 0, 'bad': 1,
-                     'unwanted': 0, 'stopped': 1, 'memory': 0, 'lost': 1},
+                     'unwanted': 0, 'stopped': 1, 'memory': 0, 'rate': 0, 'lost': 1},
         'results': [1001, 1002, 1005, 1008, 1010],
         'numbers': [1, 2, 3, 4, 5],
         'away': [(3.5, 4.5)],
