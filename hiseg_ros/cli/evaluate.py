@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dataset',
         required=True,
-        choices=(*names_measured_by(*Measure), RECORDING),
+        choices=(*names_measured_by(Measure.PIXELS, Measure.SIGNS), RECORDING),
         help="dataset in --root; 'folder': images/*.jpg with labels/*.png; 'recording': a bag "
         'with the labels of the node and the ground truth of its images',
     )

@@ -31,6 +31,8 @@ class Measure(Enum):
     """Label images: IoU and the like."""
     SIGNS = 'signs'
     """Boxes of sign types: found signs, and their types."""
+    BOXES = 'boxes'
+    """Boxes of other things: found boxes, and pixels that lie in one; comparisons measure them."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,13 @@ DATASETS: dict[str, DatasetEntry] = {
         drawn_format='drawn_formats:GTSDB',
     ),
     'weak': DatasetEntry(loader='weak:WeakImages', mapping='openimages'),
+    'carla_boxes': DatasetEntry(
+        loader='carla_boxes:CarlaBoxes',
+        mapping='carla_boxes',
+        measure=Measure.BOXES,
+        splits={name: {'split': name} for name in ('train', 'test')},
+        kept_out='test',
+    ),
     'drawn': DatasetEntry(
         loader='drawn:DrawnScenes',
         mapping='drawn',

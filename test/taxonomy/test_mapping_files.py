@@ -160,9 +160,10 @@ def test_a_label_id_that_does_not_fit_the_table_is_refused(tmp_path: Path) -> No
 
 def test_a_missing_name_is_refused_with_the_names_there_are() -> None:
     names = (
-        'a2d2, ade20k, autoware, camvid, camvid_32, cityscapes, cityscapes_19, '
-        'cityscapes_labelids, cityscapes_teacher, cityscapes_trainids, coco_stuff, drawn, gta5, '
-        'gtsdb, idd, nav2, openimages, synthia, vistas, vistas_2, vkitti_2, voc, wilddash_2'
+        'a2d2, ade20k, autoware, camvid, camvid_32, camvid_iv2018, carla_boxes, cityscapes, '
+        'cityscapes_19, cityscapes_labelids, cityscapes_teacher, cityscapes_trainids, '
+        'coco_stuff, drawn, gta5, gtsdb, idd, nav2, openimages, synthia, vistas, vistas_2, '
+        'vkitti_2, voc, wilddash_2'
     )
     with pytest.raises(MappingError, match=rf'does not exist; .*{names}'):
         load_mapping('kitti', shipped('street'))
