@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import cast
 
 import torch
 from torch import nn
 
 from hiseg_ros.inference.exported_graph import LARGEST_LOGIT
-from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead
+from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead, NodeHead
 from hiseg_ros.model.decoders.build import decoded
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
@@ -77,7 +78,11 @@ class ConditionalNodes(nn.Module):
         """Copy the head's weights into fewer and wider convolutions."""
         super().__init__()
         self.taxonomy = taxonomy
-        logits = [_centred(convolution) for convolution in head.logits]
+        # Scores are sigmoids, which are not free to move together as the logits of a softmax are.
+        self.has_scores = isinstance(head, NodeHead)
+        logits = [
+            cast(nn.Conv2d, one) if self.has_scores else _centred(one) for one in head.logits
+        ]
         if head.pointwise:
             packs = _packs(head.widths, PACKS)
             self.counts = [[head.counts[i] for i in pack] for pack in packs]
@@ -104,7 +109,8 @@ class ConditionalNodes(nn.Module):
         root = torch.ones_like(logits[0][:, :1])
         of_node, in_order = {ROOT: root}, [root]
         for parent, values in zip(self.taxonomy.classifiers, logits, strict=True):
-            odds = values.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).exp()
+            values = values.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+            odds = values.sigmoid() if self.has_scores else values.exp()
             children = odds * (of_node[parent] / odds.sum(1, keepdim=True))
             in_order.append(children)
             for row, child in enumerate(self.taxonomy.children(parent)):

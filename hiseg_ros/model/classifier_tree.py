@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.layers import convolution
@@ -29,6 +30,10 @@ class HeadOutput:
 
     edge_logits: torch.Tensor | None = None
     """(N, 1, h, w) logits of outlines of segments, from a decoder that predicts them."""
+
+    node_logits: torch.Tensor | None = None
+    """(N, V - 1, h, w) float32 logits of a score in (0, 1) for each node but the root, from a head
+    that has one; the children of `Taxonomy.classifiers` side by side."""
 
 
 def path_matrix(taxonomy: Taxonomy) -> torch.Tensor:
@@ -121,6 +126,30 @@ class ConditionalHead(nn.Module):
         """Return the columns of each classifier in `paths`."""
         ends = list(accumulate(self.counts))
         return [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
+
+
+class NodeHead(ConditionalHead):
+    """A score of its own for every node, as in HSSN (Li et al., CVPR 2022).
+
+    Scores are sigmoids. They become probabilities from the root down: a child's probability given
+    its parent is its share of the scores of its siblings, so that what a node's score says stands
+    also where labels teach nothing about its children.
+    """
+
+    def conditional_logits(self, features: torch.Tensor) -> list[torch.Tensor]:
+        """Return the logarithms of the scores, one (N, K, h, w) per classifier."""
+        logits = super().conditional_logits(features)
+        return [F.logsigmoid(values.float()) for values in logits]
+
+    def head_output(self, features: torch.Tensor) -> HeadOutput:
+        """Return leaf probabilities, what they are products of, and the logits of the scores."""
+        logits = super().conditional_logits(features)
+        with torch.autocast(features.device.type, enabled=False):
+            side_by_side = torch.cat([values.float() for values in logits], 1)
+            scores = torch.split(F.logsigmoid(side_by_side), list(self.counts), 1)
+            conditional = tuple(values.log_softmax(1) for values in scores)
+            leaves = torch.einsum('lc,nchw->nlhw', self.paths, torch.cat(conditional, 1)).exp()
+        return HeadOutput(leaves, conditional, node_logits=side_by_side)
 
 
 class LeafHead(nn.Module):

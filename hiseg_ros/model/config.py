@@ -12,7 +12,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.decoders.checks import check_decoder
 from hiseg_ros.model.decoders.registry import DECODERS
 
-HEADS = ('conditional', 'leaf')
+HEADS = ('conditional', 'leaf', 'nodes')
 BRANCHES = ('pointwise', 'bottleneck')
 
 MAX_CHANNELS = 2048
@@ -41,7 +41,8 @@ class NetworkConfig:
     'summed_detail'."""
 
     head: str = 'conditional'
-    """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves."""
+    """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves; 'nodes': a
+    sigmoid for each node, as in HSSN."""
 
     branch: str = 'pointwise'
     """A classifier's private layers: 'pointwise' 1x1 or the 'bottleneck' of IV 2018."""

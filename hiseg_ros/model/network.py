@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead
+from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead, NodeHead
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.build import (
     EdgeDecoder,
@@ -22,7 +22,7 @@ from hiseg_ros.model.decoders.build import (
 )
 from hiseg_ros.taxonomy import Taxonomy
 
-_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead}
+_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
 
 
 class HierarchicalNetwork(nn.Module):

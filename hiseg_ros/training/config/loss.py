@@ -15,12 +15,17 @@ from hiseg_ros.model.decoders.registry import DECODERS
 from hiseg_ros.training.config.settings import AtLeastZero, Count, require, settings
 from hiseg_ros.types import ImageSize
 
-LossKind = Literal['set', 'iv2018', 'flat']
+LossKind = Literal['set', 'iv2018', 'flat', 'hssn', 'heads']
 BoxGateKind = Literal['none', 'soft', 'hard']
 PointDraw = Literal['uniform', 'per_class']
 PUBLISHED_CLASSIFIER_WEIGHTS = (1.0, 0.1)
 
-_HEAD_OF_KIND = {'iv2018': 'conditional', 'flat': 'leaf'}
+_HEAD_OF_KIND = {
+    'iv2018': 'conditional',
+    'flat': 'leaf',
+    'hssn': 'nodes',
+    'heads': 'conditional',
+}
 """The only head that a loss goes with."""
 
 
@@ -30,7 +35,8 @@ class LossConfig:
 
     kind: LossKind = 'set'
     """'set': minus the log of the summed probability of the allowed leaves; 'iv2018': cross
-    entropy per classifier as published; 'flat': cross entropy over the leaves."""
+    entropy per classifier as published; 'flat': cross entropy over the leaves; 'hssn': the
+    tree-min loss of HSSN; 'heads': each dataset teaches its own classifier below the root."""
 
     box_gate: BoxGateKind = 'none'
     """Weight of the pixels of a box under `set`: 'none' 1, 'soft' the probability of its gate
@@ -147,7 +153,7 @@ class LossConfig:
                 f'{pixels} pixels; expected at most as many: lower it, or 0 for all pixels.'
             )
         single = self.points and entry.reads_points
-        if single and network.head == 'conditional' and network.branch == 'bottleneck':
+        if single and network.head != 'leaf' and network.branch == 'bottleneck':
             raise ConfigError(
                 f"Network setting branch is 'bottleneck', which looks at neighbours, and decoder "
                 f'{network.decoder!r} with loss.points computes single points; expected the '

@@ -11,6 +11,8 @@ from hiseg_ros.training.config.loss import LossConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.losses.box_gate import BoxGate
 from hiseg_ros.training.losses.flat import FlatLoss
+from hiseg_ros.training.losses.heads import HeadsLoss
+from hiseg_ros.training.losses.hssn import HssnLoss
 from hiseg_ros.training.losses.iv2018 import Iv2018Loss
 from hiseg_ros.training.losses.set_loss import SetLoss
 
@@ -33,6 +35,10 @@ def build_loss(config: LossConfig, table: LabelTable, taxonomy: Taxonomy, head: 
         return Iv2018Loss(table, taxonomy, config.classifier_weights, config.level_weights)
     if config.kind == 'flat':
         return FlatLoss(table, config.level_weights)
+    if config.kind == 'hssn':
+        return HssnLoss(table, taxonomy, config.level_weights)
+    if config.kind == 'heads':
+        return HeadsLoss(table, taxonomy, config.level_weights)
     has_gate = config.box_gate != 'none'
     gate = BoxGate(config.box_gate == 'soft', table, taxonomy) if has_gate else None
     return SetLoss(table, config.level_weights, gate)

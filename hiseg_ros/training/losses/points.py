@@ -96,4 +96,5 @@ def output_at(output: HeadOutput, places: torch.Tensor) -> HeadOutput:
         return HeadOutput(
             at_places(output.leaf_probabilities),
             conditional and tuple(at_places(values) for values in conditional),
+            node_logits=None if output.node_logits is None else at_places(output.node_logits),
         )
