@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 import timm
 import torch
+from safetensors import SafetensorError, safe_open
 from timm.models.efficientvit_mit import LiteMLA
 from torch import nn
 
@@ -88,7 +89,8 @@ class TimmBackbone(nn.Module):
 
         Args:
             source: 'imagenet' for timm's default weights of the model, or a file with a state in
-                timm's names (safetensors, or a PyTorch file of tensors; nothing is executed).
+                timm's names (safetensors, or a PyTorch file of tensors; nothing is executed). Of a
+                safetensors file of a whole network its `backbone.*` are taken, and nothing else.
 
         Raises:
             ConfigError: The weights cannot be had, or are of another model.
@@ -99,6 +101,10 @@ class TimmBackbone(nn.Module):
                 f'The backbone weights {source} do not exist; expected {IMAGENET!r} or a file '
                 f'with the weights of timm model {self.name!r}.'
             )
+        part = _backbone_part(Path(source)) if is_file else {}
+        if part:
+            self._load_part(part, Path(source))
+            return
         overlay = {'file': str(source)} if is_file else None
         try:
             donor: Any = timm.create_model(
@@ -117,3 +123,35 @@ class TimmBackbone(nn.Module):
                 f'The backbone weights {source} of {self.name!r} cannot be loaded '
                 f'({type(problem).__name__}: {reason}); expected {wanted}.'
             ) from problem
+
+    def _load_part(self, part: dict[str, torch.Tensor], source: Path) -> None:
+        """Load the backbone of a whole network.
+
+        Raises:
+            ConfigError: Not all of its tensors fit, or some are missing.
+        """
+        wanted = self.model.state_dict()
+        # timm writes 'blocks_0' for 'blocks.0' where only features are asked for.
+        name_of = {name.replace('.', '_'): name for name in wanted}
+        named = {name_of.get(key.replace('.', '_'), key): tensor for key, tensor in part.items()}
+        fits = [key for key in named if key in wanted and named[key].shape == wanted[key].shape]
+        if not len(fits) == len(named) == len(wanted):
+            raise ConfigError(
+                f'Of the {len(named)} backbone tensors of {source} {len(fits)} fit the '
+                f'{len(wanted)} of {self.name!r}; expected all of them: name the weights of this '
+                'timm model.'
+            )
+        self.model.load_state_dict({key: tensor.float() for key, tensor in named.items()})
+
+
+def _backbone_part(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors `backbone.*` of a safetensors file by the rest of their names.
+
+    Empty where there are none, or the file is another one.
+    """
+    try:
+        with safe_open(path, framework='pt') as file:
+            names = [name for name in file.keys() if name.startswith('backbone.')]  # noqa: SIM118
+            return {name.removeprefix('backbone.'): file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError):
+        return {}  # timm says what is wrong with it

@@ -59,6 +59,23 @@ def test_a_file_of_a_classifier_fills_the_backbone(
         assert torch.equal(tensor, found[0]), name
 
 
+def test_of_a_whole_networks_file_the_backbone_is_taken(tmp_path: Path) -> None:
+    """Bit by bit, whatever else is in it; one of another model is refused with numbers."""
+    path = tmp_path / 'network.safetensors'
+    torch.manual_seed(7)
+    donor = timm.create_model(NAME, features_only=True).state_dict()
+    whole = {f'backbone.{name}': tensor for name, tensor in donor.items()}
+    save_file({**whole, 'head.weight': torch.ones(3)}, path)
+    backbone = TimmBackbone(NAME)
+    backbone.load_pretrained(path)
+    assert all(torch.equal(backbone.model.state_dict()[name], donor[name]) for name in donor)
+    lost = next(name for name in whole if name.endswith('conv_stem.weight'))
+    save_file({name: tensor for name, tensor in whole.items() if name != lost}, path)
+    count = len(donor)
+    with pytest.raises(ConfigError, match=rf'Of the {count - 1} .* {count - 1} fit the {count} '):
+        backbone.load_pretrained(path)
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 

@@ -36,6 +36,9 @@ from hiseg_ros.training.config.settings import (
 )
 from hiseg_ros.yaml_file import read_yaml
 
+IMAGENET = 'imagenet'
+"""Value of `backbone_weights` that is no file: see hiseg_ros.model.backbone."""
+
 _Parts = TypeVar('_Parts', NetworkConfig, Preprocessing)
 
 
@@ -135,6 +138,10 @@ class DatasetConfig:
 
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the loader."""
+
+    mapping: str = ''
+    """What the labels mean, where that is not what the dataset's own mapping says: a name in
+    config/mappings or the path of a YAML file with the same label ids."""
 
     label_weights: dict[str, Number] = field(default_factory=dict)
     """Weight of a pixel by label name; 1 where not given."""
@@ -369,13 +376,16 @@ class TrainingConfig:
         """Return the run with its files where they lie on this machine.
 
         Args:
-            data: Folder against which relative folders of datasets and the weights of start and
-                teacher are resolved.
+            data: Folder against which relative folders of datasets, the weights of start and
+                teacher and the run's own file of backbone weights are resolved.
             backbone_weights: Replaces the run's own; None or empty keeps these.
         """
+        own = self.backbone_weights
+        if own and own != IMAGENET:
+            own = str(data / own)
         return replace(
             self,
-            backbone_weights=backbone_weights or self.backbone_weights,
+            backbone_weights=backbone_weights or own,
             start=self.start and replace(self.start, weights=str(data / self.start.weights)),
             teacher=self.teacher
             and replace(self.teacher, weights=str(data / self.teacher.weights)),

@@ -70,6 +70,24 @@ def _narrowings(
     }
 
 
+def _mapping(name: str, config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
+    """Return what the labels of a dataset mean, under the name by which its loader knows them.
+
+    Raises:
+        ConfigError: The dataset has no mapping of its own in whose place another could stand.
+        MappingError: The mapping cannot be read or does not fit the taxonomy.
+    """
+    if not config.mapping:
+        return mapping_of(config.kind, taxonomy, config.options)
+    own = dataset_entry(config.kind).mapping
+    if not own:
+        raise ConfigError(
+            f'Dataset {name} has the mapping {config.mapping!r} beside its options; expected it '
+            'in the options: a dataset of this kind has no mapping of its own.'
+        )
+    return replace(load_mapping(config.mapping, taxonomy), name=own)
+
+
 def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
     try:
         return open_dataset(config.kind, config.root, config.options)
@@ -176,10 +194,7 @@ class MixedData(lightning.LightningDataModule):
         """
         super().__init__()
         self.config = config
-        mappings = {
-            name: mapping_of(item.kind, taxonomy, item.options)
-            for name, item in config.datasets.items()
-        }
+        mappings = {name: _mapping(name, item, taxonomy) for name, item in config.datasets.items()}
         unique = {mapping.name: mapping for mapping in mappings.values()}
         narrowings = _narrowings(config, mappings, taxonomy)
         self.table = LabelTable(
