@@ -80,9 +80,9 @@ class ConditionalNodes(nn.Module):
         self.taxonomy = taxonomy
         # Scores are sigmoids, which are not free to move together as the logits of a softmax are.
         self.has_scores = isinstance(head, NodeHead)
-        logits = [cast(nn.Conv2d, one) for one in head.logits]
-        if not self.has_scores:
-            logits = [_centred(one) for one in logits]
+        logits = [
+            cast(nn.Conv2d, one) if self.has_scores else _centred(one) for one in head.logits
+        ]
         if head.pointwise:
             packs = _packs(head.widths, PACKS)
             self.counts = [[head.counts[i] for i in pack] for pack in packs]
