@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,19 @@ if TYPE_CHECKING:
     from hiseg_ros.training.config.experiment import TrainingConfig
     from hiseg_ros.types import RgbImage
 
-QUICK_STEPS = 300
-"""Steps of each run with --quick: enough to order strides, too few to order neighbours."""
+HETEROGENEOUS = 'heterogeneous'
+
+IMAGENET = 'imagenet'
+"""Backbone weights that are no file."""
+
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300}
+"""Steps of each run with --quick: of networks enough to order strides, too few to order
+neighbours; of joint training enough to see every part of the page."""
+
+QUICK_LIMIT = 10
+"""Images of each test set with --quick, for joint training."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'name',
         choices=['heterogeneous', 'networks'],
-        help='heterogeneous: flat, as published in 2018, set loss with either head, and each '
-        'dataset alone; networks: every decoder of docs/networks.md, with its cost',
+        help='heterogeneous: joint training in several ways against each dataset alone; networks: '
+        'every decoder of docs/networks.md, with its cost',
     )
     parser.add_argument(
         '--data',
@@ -44,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'no downloads)',
     )
     parser.add_argument(
-        '--seeds', type=int, help='training runs of each variant (default: 3; 1 with --quick)'
+        '--seeds',
+        type=int,
+        help='training runs of each variant (default: heterogeneous 2, networks 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -52,8 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--quick',
         action='store_true',
-        help=f'networks: {QUICK_STEPS} steps, one seed, and the block of networks alone, unless '
-        '--steps, --seeds or --only say otherwise',
+        help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
+        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
+        '--steps, --seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
         '--limit',
@@ -67,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='VARIANT',
         help='run only this variant; may be given several times',
+    )
+    parser.add_argument(
+        '--factor',
+        action='append',
+        default=[],
+        metavar='VARIANT=F',
+        help='heterogeneous: F times the steps for this variant (default: iv2018=2); may be given '
+        'several times',
     )
     parser.add_argument(
         '--output',
@@ -85,20 +107,25 @@ def run(options: argparse.Namespace) -> None:
         from hiseg_ros.training.config.experiment import load_training_config
 
     quick = options.quick
-    if quick and options.name != 'networks':
+    if options.factor and options.name != HETEROGENEOUS:
         raise ConfigError(
-            f'--quick was given with {options.name}; expected it with networks: use --steps and '
-            '--seeds.'
+            f'--factor was given with {options.name}; expected it with {HETEROGENEOUS}: use '
+            '--steps.'
         )
     if options.seeds is None:
-        options.seeds = 1 if quick else 3
+        options.seeds = 1 if quick else SEEDS[options.name]
+    if quick and options.name == HETEROGENEOUS:
+        options.limit = options.limit or QUICK_LIMIT
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
             raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
     base = load_training_config(options.base or options.name)
     base = base.with_paths(options.data, options.backbone_weights)
-    steps = options.steps or (QUICK_STEPS if quick else base.steps)
-    base = replace(base, steps=steps)
+    steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
+    warmup = base.warmup_steps
+    if options.name == HETEROGENEOUS:
+        warmup = min(warmup, warmup * steps // base.steps)
+    base = replace(base, steps=steps, warmup_steps=warmup)
     {'heterogeneous': _heterogeneous, 'networks': _networks}[options.name](options, base)
 
 
@@ -109,28 +136,90 @@ def _trainer(options: argparse.Namespace) -> Callable[[TrainingConfig, Path], Pa
 
 
 def _heterogeneous(options: argparse.Namespace, base: TrainingConfig) -> None:
-    """Compare ways to learn from several datasets."""
+    """Compare joint with separate training on several datasets."""
     with training_packages():
-        from hiseg_ros.training.comparison import comparison
-        from hiseg_ros.training.comparison import page as comparison_page
+        from hiseg_ros.training.comparison import comparison, heterogeneous_page, rows
         from hiseg_ros.training.comparison import scores as comparison_scores
 
         train = _trainer(options)
     folder = options.output or Path('runs') / base.name
+    base, start = _with_start(base, options.backbone_weights)
+    known = rows.comparison_rows(base.datasets, _factors(options.factor))
+    rows.check_rows(options.only, known)
     tests = comparison_scores.open_test_sets(base.datasets)
-    results = comparison.compare(
-        base,
+    configs = rows.configs_of(base, known, folder / 'trees')
+    results = comparison.train_and_score(
+        configs,
         range(1, options.seeds + 1),
         folder,
         train,
-        lambda weights: comparison_scores.score_weights(weights, tests, limit=options.limit),
+        lambda weights: comparison_scores.score_weights(
+            weights,
+            tests,
+            limit=options.limit,
+            labels=comparison_scores.ALL_LABELS,
+            tree=base.taxonomy,
+        ),
         options.only,
         measured_on=_measured_on(options),
     )
-    known = comparison.variants(list(base.datasets))
-    page = comparison_page.write_page(results, known, folder)
-    print(comparison_page.table(results, known))
+    trained = [row for row in known if any(one.variant == row.name for one in results)]
+    facts = heterogeneous_page.Facts(
+        known,
+        list(base.datasets),
+        {row.name: rows.exposure(configs[row.name](1)) for row in trained},
+        {row.name: _parameters(folder, row.name) for row in trained},
+        {test.name: test.source for test in tests},
+        _measured_on(options),
+        start,
+    )
+    page = heterogeneous_page.write_page(results, facts, folder)
+    print(heterogeneous_page.scores_table(results, facts))
+    print(heterogeneous_page.answers(results, facts))
     print(f'written: {page}')
+
+
+def _with_start(base: TrainingConfig, given: str | None) -> tuple[TrainingConfig, str]:
+    """Return the experiment, and in words what its backbone starts from.
+
+    The experiment's own file of weights may be missing: then it starts from random numbers, and a
+    sentence says so. A file that was asked for is taken as it is.
+    """
+    weights = base.backbone_weights
+    if weights and not given and weights != IMAGENET and not Path(weights).is_file():
+        print(
+            f'The backbone starts from random numbers, since {weights} does not exist; expected '
+            'the weights that the experiment names: put them there, or name others with '
+            '--backbone-weights.'
+        )
+        return replace(base, backbone_weights=''), 'random numbers'
+    return base, Path(weights).name if weights else 'random numbers'
+
+
+def _factors(given: Sequence[str]) -> dict[str, float]:
+    """Return the factors on the steps by row.
+
+    Raises:
+        ConfigError: A text is not a row and a number.
+    """
+    factors = {}
+    for text in given:
+        name, _, value = text.partition('=')
+        try:
+            factors[name] = float(value)
+        except ValueError as problem:
+            raise ConfigError(
+                f'--factor is {text!r}; expected a variant and a number, such as iv2018=3.'
+            ) from problem
+    return factors
+
+
+def _parameters(folder: Path, name: str) -> int:
+    """Return the number of parameters of a row's network."""
+    from hiseg_ros.model.checkpoint import load_checkpoint
+
+    weights = folder / f'{name}_1' / f'{name}.safetensors'
+    return sum(parameter.numel() for parameter in load_checkpoint(weights).build().parameters())
 
 
 def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:

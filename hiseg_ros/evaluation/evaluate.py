@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.evaluation.confusion import Confusion
 from hiseg_ros.evaluation.pixels import PixelScores
+from hiseg_ros.evaluation.segmenter import Segmenter
 from hiseg_ros.evaluation.sign_scores import ImageOutcome, SignScores
 from hiseg_ros.evaluation.signs import TrueSign
-from hiseg_ros.inference.engine import Engine
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.taxonomy import Mapping
 from hiseg_ros.types import RgbImage, Segmentation, SubclassMask
@@ -46,7 +46,7 @@ class SignImage:
 
 
 def evaluate_pixels(
-    engine: Engine,
+    engine: Segmenter,
     samples: Iterable[tuple[RgbImage, NDArray[np.uint8]]],
     mapping: Mapping,
     on_image: Callable[[PixelImage], object] | None = None,
@@ -86,7 +86,7 @@ def evaluate_pixels(
 
 
 def evaluate_signs(
-    engine: Engine,
+    engine: Segmenter,
     samples: Iterable[tuple[RgbImage, list[TrueSign]]],
     mapping: Mapping,
     on_image: Callable[[SignImage], object] | None = None,

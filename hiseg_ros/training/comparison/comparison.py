@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of IV 2018: one network and budget, several ways to use the datasets."""
+"""The runs of a comparison: trained, measured, resumed."""
 
 from __future__ import annotations
 
@@ -9,26 +9,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.training.config.experiment import TrainingConfig
-from hiseg_ros.training.config.loss import LossKind
 
-
-@dataclass(frozen=True)
-class Variant:
-    """One variant of the comparison."""
-
-    name: str
-    title: str
-    head: str
-    loss: LossKind
-    alone: str = ''
-    """Name of the only dataset, or empty for all together."""
+SCORES = 'scores.json'
 
 
 @dataclass(frozen=True)
@@ -43,89 +31,11 @@ class Result:
     """Training time."""
 
 
-def variants(dataset_names: Sequence[str], head: str = 'conditional') -> list[Variant]:
-    """Return the variants: four on all datasets, and one on each dataset alone.
-
-    Args:
-        dataset_names: Names of the experiment's datasets.
-        head: Head of the networks that are trained on one dataset alone.
-    """
-    title = {'conditional': 'conditional head', 'leaf': 'leaf head'}
-    return [
-        Variant('flat', 'flat: one softmax, ambiguous labels ignored', 'leaf', 'flat'),
-        Variant('iv2018', 'as published in 2018', 'conditional', 'iv2018'),
-        Variant('set_leaf', 'set loss, leaf head', 'leaf', 'set'),
-        Variant('set_conditional', 'set loss, conditional head', 'conditional', 'set'),
-        *(
-            Variant(f'alone_{name}', f'{name} alone, set loss, {title[head]}', head, 'set', name)
-            for name in dataset_names
-        ),
-    ]
-
-
-def variant_config(base: TrainingConfig, variant: Variant, seed: int) -> TrainingConfig:
-    """Return the settings of a variant: same network, batch size and steps as the base.
-
-    Raises:
-        ConfigError: The variant names a dataset that the experiment lacks.
-    """
-    datasets = dict(base.datasets)
-    if variant.alone:
-        if variant.alone not in datasets:
-            raise ConfigError(
-                f'Variant {variant.name} is of dataset {variant.alone!r}; expected one of '
-                f'{list(datasets)}.'
-            )
-        images = sum(item.share for item in datasets.values())
-        datasets = {variant.alone: replace(datasets[variant.alone], share=images)}
-    return replace(
-        base,
-        name=variant.name,
-        seed=seed,
-        network=replace(base.network, head=variant.head),
-        loss=base.loss.with_kind(variant.loss),
-        datasets=datasets,
-    )
-
-
 Trainer = Callable[[TrainingConfig, Path], Path]
 """Trains in a run folder and returns the weights file."""
 
 Scorer = Callable[[Path], dict[str, float]]
 """Measures a weights file and returns scores by name."""
-
-
-def compare(
-    base: TrainingConfig,
-    seeds: Sequence[int],
-    folder: Path,
-    train: Trainer,
-    score: Scorer,
-    only: Sequence[str] = (),
-    measured_on: str = 'all images',
-) -> list[Result]:
-    """Train and score every variant with every seed; finished runs are taken from disk.
-
-    Seeds are the outer loop, so an interrupted comparison has complete rounds.
-
-    Args:
-        base: The experiment; its head, loss, seed and name are replaced.
-        seeds: Seeds of the training runs of each variant.
-        folder: Gets a run folder for each run, and results.json.
-        train: Trains in a run folder and returns the weights file.
-        score: Measures weights.
-        only: Names of the variants to run; empty runs all.
-        measured_on: Images that `score` uses, in words; other scores are not taken from disk.
-
-    Raises:
-        ConfigError: A variant does not exist, or the folder has results of other settings.
-        HisegError: As `train` and `score`.
-    """
-    configs = {
-        variant.name: partial(variant_config, base, variant)
-        for variant in variants(list(base.datasets))
-    }
-    return train_and_score(configs, seeds, folder, train, score, only, measured_on)
 
 
 def train_and_score(
@@ -137,7 +47,10 @@ def train_and_score(
     only: Sequence[str] = (),
     measured_on: str = 'all images',
 ) -> list[Result]:
-    """Train and score every variant of a comparison with every seed, as `compare`.
+    """Train and score every variant of a comparison with every seed; what is done is not repeated.
+
+    Seeds are the outer loop, so an interrupted comparison has complete rounds. Before each run a
+    line says how many there are, and after the first one how long they will take.
 
     Args:
         configs: By name of the variant: its settings for a seed.
@@ -153,17 +66,50 @@ def train_and_score(
         HisegError: As `train` and `score`.
     """
     check_names(only, configs)
+    chosen = [configured for name, configured in configs.items() if not only or name in only]
+    runs = [configured(seed) for seed in seeds for configured in chosen]
+    pace = Pace([_pixels(config) for config in runs])
     results = []
-    for seed in seeds:
-        for name, configured in configs.items():
-            if only and name not in only:
-                continue
-            run_dir = folder / f'{name}_{seed}'
-            config = configured(seed)
-            key = f'{config!r} measured on {measured_on}'
-            results.append(_one(config, key, run_dir, train, score))
-            _write_json(folder / 'results.json', [asdict(result) for result in results])
+    for number, config in enumerate(runs):
+        run_dir = folder / f'{config.name}_{config.seed}'
+        key = f'{config!r} measured on {measured_on}'
+        result = _stored(config, key, run_dir)
+        if result is None:
+            print(f'run {number + 1} of {len(runs)}: {config.name}, seed {config.seed}', end='')
+            print(pace.left(number), flush=True)
+            started = time.monotonic()
+            result = _one(config, key, run_dir, train, score)
+            pace.add(number, time.monotonic() - started)
+        results.append(result)
+        _write_json(folder / 'results.json', [asdict(one) for one in results])
     return results
+
+
+class Pace:
+    """How long the runs that are left will take, from the time of those before them."""
+
+    def __init__(self, sizes: Sequence[float]) -> None:
+        """Take the size of each run, in any unit."""
+        self._sizes = sizes
+        self._seconds = self._done = 0.0
+
+    def add(self, number: int, seconds: float) -> None:
+        """Take the time of a run."""
+        self._seconds += seconds
+        self._done += self._sizes[number]
+
+    def left(self, number: int) -> str:
+        """Return in words the time from a run on, empty before the first one is done."""
+        if not self._done:
+            return ''
+        minutes = sum(self._sizes[number:]) * self._seconds / self._done / 60
+        return f'; about {minutes:.0f} min left'
+
+
+def _pixels(config: TrainingConfig) -> float:
+    """Return the pixels that a run sees, to which its time is about proportional."""
+    crops = config.steps * sum(item.share for item in config.datasets.values())
+    return float(crops * config.crop[0] * config.crop[1])
 
 
 def check_names(names: Sequence[str], known: Iterable[str]) -> None:
@@ -179,6 +125,24 @@ def check_names(names: Sequence[str], known: Iterable[str]) -> None:
         )
 
 
+def _stored(config: TrainingConfig, key: str, run_dir: Path) -> Result | None:
+    """Return the result of a finished run, None where it is not finished.
+
+    Raises:
+        ConfigError: The folder has the result of other settings.
+    """
+    done = run_dir / SCORES
+    if not done.is_file():
+        return None
+    stored = json.loads(done.read_text())
+    if stored['settings'] != key:
+        raise ConfigError(
+            f'{done} has the scores of other settings; expected those of this comparison: '
+            'choose another output folder or delete this one.'
+        )
+    return Result(config.name, config.seed, stored['scores'], stored['minutes'])
+
+
 def _one(
     config: TrainingConfig,
     key: str,
@@ -186,22 +150,13 @@ def _one(
     train: Trainer,
     score: Scorer,
 ) -> Result:
-    done = run_dir / 'scores.json'
-    if done.is_file():
-        stored = json.loads(done.read_text())
-        if stored['settings'] != key:
-            raise ConfigError(
-                f'{done} has the scores of other settings; expected those of this comparison: '
-                'choose another output folder or delete this one.'
-            )
-        return Result(config.name, config.seed, stored['scores'], stored['minutes'])
     started = time.monotonic()
     weights = train(config, run_dir)
     # Trainer and data form a reference cycle: without this, images of three runs stay in memory.
     gc.collect()
     minutes = (time.monotonic() - started) / 60
     scores = score(weights)
-    _write_json(done, {'settings': key, 'scores': scores, 'minutes': minutes})
+    _write_json(run_dir / SCORES, {'settings': key, 'scores': scores, 'minutes': minutes})
     # Checkpoints take ten times the space of the weights, and a finished run is not resumed.
     shutil.rmtree(run_dir / 'checkpoints', ignore_errors=True)
     return Result(config.name, config.seed, scores, minutes)

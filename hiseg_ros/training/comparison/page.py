@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Results of a comparison as a Markdown table and a figure."""
+"""What pages of comparisons share: cells of tables, and a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from hiseg_ros.training.comparison.comparison import Result, Variant
+from hiseg_ros.training.comparison.comparison import Result
+from hiseg_ros.training.comparison.rows import Row
 
 
 def score_names(results: Sequence[Result]) -> list[str]:
@@ -21,25 +22,6 @@ def values_of(results: Sequence[Result], variant: str, score: str) -> list[float
     return [r.scores[score] for r in results if r.variant == variant and score in r.scores]
 
 
-def table(results: Sequence[Result], variants: Sequence[Variant]) -> str:
-    """Return a Markdown table: a row per variant, mean and spread over the seeds in percent.
-
-    The spread is the sample standard deviation; it is left out where there is one seed.
-    """
-    names = score_names(results)
-    lines = [
-        '| ' + ' | '.join(['variant', *names, 'training min']) + ' |',
-        '|---' * (len(names) + 2) + '|',
-    ]
-    for variant in variants:
-        minutes = [result.minutes for result in results if result.variant == variant.name]
-        if not minutes:
-            continue
-        cells = [cell(values_of(results, variant.name, name)) for name in names]
-        lines.append('| ' + ' | '.join([variant.title, *cells, f'{mean(minutes):.1f}']) + ' |')
-    return '\n'.join(lines) + '\n'
-
-
 def cell(values: Sequence[float]) -> str:
     """Return mean and sample standard deviation of shares in percent, '-' where there are none."""
     if not values:
@@ -48,31 +30,33 @@ def cell(values: Sequence[float]) -> str:
     return text if len(values) == 1 else f'{text} ± {100 * stdev(values):.1f}'
 
 
-def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> None:
+def draw(results: Sequence[Result], rows: Sequence[Row], path: Path) -> None:
     """Draw a figure with one panel per score: a bar for the mean, a dot for each seed.
+
+    Networks of one dataset are grey, joint ones blue, joint ones without a dataset brown.
 
     Args:
         results: Of all runs.
-        variants: In the order of the bars.
+        rows: In the order of the bars.
         path: Image to write; its suffix selects the format.
     """
     from matplotlib.figure import Figure  # slow to import
 
     names = score_names(results)
-    present = [v for v in variants if any(result.variant == v.name for result in results)]
+    present = [row for row in rows if any(result.variant == row.name for result in results)]
     columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    size = (4.2 * columns, 0.9 + (0.9 + 0.36 * len(present)) * rows)
+    lines = -(-len(names) // columns)
+    size = (4.2 * columns, 0.9 + (0.9 + 0.36 * len(present)) * lines)
     figure = Figure(size, layout='constrained')
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
-        for position, variant in enumerate(present):
-            values = [100 * value for value in values_of(results, variant.name, name)]
+        for position, row in enumerate(present):
+            values = [100 * value for value in values_of(results, row.name, name)]
             if not values:
                 continue
-            color = '#8a8a8a' if variant.alone else '#2a6fbb'
+            color = '#8a8a8a' if row.only else '#c98a2b' if row.without else '#2a6fbb'
             axis.barh(position, mean(values), color=color, height=0.7)
             axis.plot(
                 values,
@@ -91,20 +75,10 @@ def draw(results: Sequence[Result], variants: Sequence[Variant], path: Path) -> 
                 fontsize=9,
             )
         axis.set_title(f'{name} (%)', fontsize=10)
-        axis.set_yticks(range(len(present)), [v.name for v in present])
+        axis.set_yticks(range(len(present)), [row.name for row in present])
         axis.set_xlim(left=0)
         axis.invert_yaxis() if axis is axes.flat[0] else None
         axis.spines[['top', 'right']].set_visible(False)
         axis.grid(axis='x', alpha=0.3)
     figure.suptitle('Mean over seeds (bars) and each seed (dots)', fontsize=10)
     figure.savefig(path, dpi=130)
-
-
-def write_page(results: Sequence[Result], variants: Sequence[Variant], folder: Path) -> Path:
-    """Write comparison.md with its figure, and return its path."""
-    draw(results, variants, folder / 'comparison.png')
-    page = folder / 'comparison.md'
-    page.write_text(
-        table(results, variants) + '\n![Scores by variant](comparison.png)\n', encoding='utf-8'
-    )
-    return page

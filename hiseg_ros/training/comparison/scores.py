@@ -17,8 +17,22 @@ from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.datasets.true_signs import true_signs
 from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
+from hiseg_ros.evaluation.segmenter import Segmenter
 from hiseg_ros.inference.engine import Engine
+from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.training.comparison.box_scores import (
+    BOXES_FOUND,
+    PIXELS_IN_BOXES,
+    evaluate_boxes,
+)
+from hiseg_ros.training.comparison.own_outputs import (
+    OwnOutputs,
+    has_outputs_for,
+    has_own_labels,
+)
 from hiseg_ros.training.config.experiment import DatasetConfig
+
+MIOU = 'mIoU'
 
 SIGN_SCORES = (
     ('recall', 'sign recall'),
@@ -26,6 +40,13 @@ SIGN_SCORES = (
     ('precision', 'region precision'),
 )
 """Keys of a summary of signs, and their titles."""
+
+HEADLINES = (MIOU, *(title for _, title in SIGN_SCORES), BOXES_FOUND, PIXELS_IN_BOXES)
+"""Scores of a whole test set; the others are those of single labels."""
+
+
+ALL_LABELS = 'all'
+"""In place of names of labels: every label's own score is wanted."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,8 @@ class TestSet:
     dataset: SegmentationDataset
     options: dict[str, Any]
     """Arguments of the loader."""
+    source: str = ''
+    """Name of the dataset in the experiment."""
 
 
 def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
@@ -52,18 +75,18 @@ def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
             continue
         given = config.options
         kept = {key: given[key] for key in entry.kept_out_options if key in given}
-        tests.append(_open(name, config, {**entry.splits[entry.kept_out], **kept}))
+        tests.append(_open(name, name, config, {**entry.splits[entry.kept_out], **kept}))
         drives = given.get(entry.drives.leave_out) if entry.drives else None
         if entry.drives and drives:
             # The drives are left out of the split that is trained on, where they are by default.
             held_out = {'split': given.get('split', 'train'), entry.drives.keep: drives}
-            tests.append(_open(f'{name} held-out drive', config, held_out))
+            tests.append(_open(f'{name} held-out drive', name, config, held_out))
     return tests
 
 
-def _open(name: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
+def _open(name: str, source: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
     dataset = open_dataset(config.kind, config.root, options)
-    return TestSet(name, config.kind, dataset, options)
+    return TestSet(name, config.kind, dataset, options, source)
 
 
 def score_weights(
@@ -73,6 +96,7 @@ def score_weights(
     limit: int = 0,
     device: str = 'auto',
     labels: Collection[str] = (),
+    tree: str = '',
 ) -> dict[str, float]:
     """Measure one network on every test set.
 
@@ -81,27 +105,53 @@ def score_weights(
         tests: Test sets.
         limit: Number of images of each test set, evenly spread; 0 takes all.
         device: Device of the engine.
-        labels: Pixel labels whose own IoU is wanted too, in lower case; those that a test set has.
+        labels: Labels whose own score is wanted too, in lower case, those that a test set has; or
+            ALL_LABELS.
+        tree: Taxonomy on which a network without common classes is measured; each test set by the
+            outputs of its own dataset, and those without outputs are left out.
 
     Returns:
         By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and
-        recall, type accuracy of found signs, both together and precision for boxes.
+        recall, type accuracy of found signs, both together and precision for boxes of signs; boxes
+        found and labelled pixels in boxes for other boxes.
     """
     engine = Engine(weights, device=device)
     scores: dict[str, float] = {}
     for test in tests:
+        measured = _measured(engine, test, tree)
+        if measured is None:
+            continue
         count = min(limit or len(test.dataset), len(test.dataset))
         chosen = np.linspace(0, len(test.dataset) - 1, count).round().astype(int).tolist()
         indices = tqdm(chosen, f'measuring on {test.name}', unit='image', leave=False)
-        if dataset_entry(test.kind).measure is Measure.SIGNS:
-            scores |= _sign_scores(engine, test, indices)
+        measure = dataset_entry(test.kind).measure
+        if measure is Measure.SIGNS:
+            scores |= _sign_scores(measured, test, indices, labels)
+        elif measure is Measure.BOXES:
+            scores |= _box_scores(measured, test, indices, labels)
         else:
-            scores |= _pixel_scores(engine, test, indices, labels)
+            scores |= _pixel_scores(measured, test, indices, labels)
+    engine.close()
     return scores
 
 
+def _measured(engine: Engine, test: TestSet, tree: str) -> Segmenter | None:
+    """Return what is measured on a test set; None where the network has no outputs for it."""
+    if not has_own_labels(engine):
+        return engine
+    taxonomy = load_taxonomy(tree)
+    mapping = mapping_of(test.kind, taxonomy, test.options)
+    if not has_outputs_for(engine, test.source, mapping):
+        return None
+    return OwnOutputs(engine, test.source, mapping, taxonomy)
+
+
+def _is_wanted(label: str, labels: Collection[str]) -> bool:
+    return labels == ALL_LABELS or label.lower() in labels
+
+
 def _pixel_scores(
-    engine: Engine, test: TestSet, indices: Iterable[int], labels: Collection[str]
+    engine: Segmenter, test: TestSet, indices: Iterable[int], labels: Collection[str]
 ) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
@@ -110,14 +160,39 @@ def _pixel_scores(
     of_labels = {
         f'{test.name}: {name}': float(value)
         for name, value in summary['iou'].items()
-        if name.lower() in labels and value is not None
+        if _is_wanted(name, labels) and value is not None
     }
-    return {f'{test.name}: mIoU': float(summary['miou']), **of_labels}
+    return {f'{test.name}: {MIOU}': float(summary['miou']), **of_labels}
 
 
-def _sign_scores(engine: Engine, test: TestSet, indices: Iterable[int]) -> dict[str, float]:
+def _sign_scores(
+    engine: Segmenter, test: TestSet, indices: Iterable[int], labels: Collection[str]
+) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, true_signs(sample.boxes, mapping)) for sample in samples)
     summary = evaluate_signs(engine, pairs, mapping)
-    return {f'{test.name}: {title}': float(summary[key] or 0.0) for key, title in SIGN_SCORES}
+    of_types = {
+        f'{test.name}: {name}': float(metrics['found_with_right_type'])
+        for name, metrics in summary['by_type'].items()
+        if labels == ALL_LABELS and metrics['found_with_right_type'] is not None
+    }
+    return {
+        **{f'{test.name}: {title}': float(summary[key] or 0.0) for key, title in SIGN_SCORES},
+        **of_types,
+    }
+
+
+def _box_scores(
+    engine: Segmenter, test: TestSet, indices: Iterable[int], labels: Collection[str]
+) -> dict[str, float]:
+    mapping = mapping_of(test.kind, engine.taxonomy, test.options)
+    samples = (test.dataset[index] for index in indices)
+    pairs = ((sample.image, sample.boxes) for sample in samples)
+    scores = evaluate_boxes(engine, pairs, mapping)
+    headlines = (BOXES_FOUND, PIXELS_IN_BOXES)
+    return {
+        f'{test.name}: {name}': value
+        for name, value in scores.items()
+        if name in headlines or _is_wanted(name, labels)
+    }
