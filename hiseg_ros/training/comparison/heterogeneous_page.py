@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
+from hiseg_ros.output_files import output_file
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.page import cell, draw, score_names, values_of
 from hiseg_ros.training.comparison.rows import TOGETHER, Exposure, Row
@@ -313,5 +314,5 @@ def write_page(results: Sequence[Result], facts: Facts, folder: Path) -> Path:
         labels_table(results, facts).strip(),
     ]
     page = folder / 'comparison.md'
-    page.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
+    output_file(page).write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
     return page

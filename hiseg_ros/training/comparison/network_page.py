@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from hiseg_ros.output_files import output_file
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.costs import SIZE, Cost
 from hiseg_ros.training.comparison.networks import BLOCKS, REFERENCE, NetworkRow
@@ -127,7 +128,7 @@ def draw_accuracy_against_time(
     axis.set_xlabel(f'milliseconds for {SIZE[1]}x{SIZE[0]} on one core, exported network')
     axis.set_ylabel(f'{key} (%)')
     axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=130)
+    figure.savefig(output_file(path), dpi=130)
 
 
 def draw_strip(images: Mapping[str, RgbImage], path: Path) -> None:
@@ -144,7 +145,7 @@ def draw_strip(images: Mapping[str, RgbImage], path: Path) -> None:
     for axis, (name, image) in zip(axes, images.items(), strict=False):
         axis.imshow(image)
         axis.set_title(name, fontsize=9)
-    figure.savefig(path, dpi=110)
+    figure.savefig(output_file(path), dpi=110)
 
 
 def write_page(
@@ -175,5 +176,5 @@ def write_page(
         *(f'Left out: {name}. {reason}' for name, reason in absent.items()),
     ]
     page = folder / 'comparison.md'
-    page.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
+    output_file(page).write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
     return page

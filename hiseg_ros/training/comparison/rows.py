@@ -27,8 +27,9 @@ PUBLISHED = 'iv2018'
 PUBLISHED_FACTOR = 2.0
 """Steps of that row in those of the others: its weights and its gate learn slowly."""
 
-HSSN_POINTS = 4096
-"""Pixels of a crop at which the loss of HSSN is computed: it needs every node at each of them."""
+SAMPLED: dict[LossKind, int] = {'hssn': 1024, 'iv2018': 4096}
+"""Pixels of a crop at which a loss is computed that needs many outputs at each of them: at all
+pixels it would take several times the time of the network."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,9 @@ def row_config(base: TrainingConfig, row: Row, seed: int, trees: Path) -> Traini
         datasets = {row.only: replace(own, share=batch(base))}
         steps *= 1 if row.is_long else own.share / batch(base)
     loss = base.loss.with_kind(row.loss)
-    if row.loss == 'hssn' and not loss.points:
+    if row.loss in SAMPLED and not loss.points:
         pixels = base.crop[0] * base.crop[1]
-        loss = replace(loss, points=min(HSSN_POINTS, pixels))
+        loss = replace(loss, points=min(SAMPLED[row.loss], pixels))
     count = max(1, round(steps))
     if row.loss == 'iv2018':
         datasets = {

@@ -43,6 +43,11 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
                 draw_camvid(made[kind])
             elif kind == 'unlabelled':
                 cv2.imwrite(str(made[kind] / 'a.png'), np.full((96, 160, 3), 90, np.uint8))
+            elif kind == 'carla_boxes':
+                (made[kind] / 'train').mkdir()
+                cv2.imwrite(str(made[kind] / 'train/a.png'), np.full((96, 160, 3), 90, np.uint8))
+                lines = 'split,image,class,xmin,ymin,xmax,ymax\ntrain,a,vehicle,20,20,90,80\n'
+                (made[kind] / 'boxes.csv').write_text(lines)
             elif kind != 'drawn':
                 write_drawn_scenes(kind, made[kind], 4, (96, 160), seed=3, split='train')
         return made[kind]
