@@ -139,7 +139,7 @@ def check_webp(data: bytes) -> None:
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from('<HH', data, 26))
     if width * height > MAX_PIXELS:
-        check_size(height, width, 'A WebP')
+        check_size(height, width, 'A WEBP')
 
 
 def _read_jpeg(data: bytes | memoryview) -> ImageHeader:

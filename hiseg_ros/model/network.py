@@ -13,13 +13,7 @@ from torch import nn
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead, NodeHead
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.model.decoders.build import (
-    EdgeDecoder,
-    PointDecoder,
-    build_decoder,
-    decoded,
-    decoder_input,
-)
+from hiseg_ros.model.decoders import build
 from hiseg_ros.taxonomy import Taxonomy
 
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
@@ -37,7 +31,7 @@ class HierarchicalNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = TimmBackbone(config.backbone, config.output_stride)
-        self.decoder = build_decoder(
+        self.decoder = build.build_decoder(
             config.decoder,
             self.backbone.channels,
             self.backbone.strides,
@@ -57,7 +51,7 @@ class HierarchicalNetwork(nn.Module):
     @property
     def reads_points(self) -> bool:
         """Whether `output_at` computes single points without the whole grid."""
-        return isinstance(self.decoder, PointDecoder)
+        return isinstance(self.decoder, build.PointDecoder)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities.
@@ -68,7 +62,7 @@ class HierarchicalNetwork(nn.Module):
         Returns:
             (N, L, H / stride, W / stride) float32; sums to 1 over L.
         """
-        features = decoded(self.backbone, self.decoder, images)
+        features = build.decoded(self.backbone, self.decoder, images)
         leaf_probabilities: torch.Tensor = self.head(features)
         return leaf_probabilities
 
@@ -79,8 +73,8 @@ class HierarchicalNetwork(nn.Module):
             images: As for `forward`.
         """
         head = cast(ConditionalHead | LeafHead, self.head)
-        features = decoder_input(self.backbone, self.decoder, images)
-        if isinstance(self.decoder, EdgeDecoder):
+        features = build.decoder_input(self.backbone, self.decoder, images)
+        if isinstance(self.decoder, build.EdgeDecoder):
             decoded_features, edge_logits = self.decoder.with_edges(features)
             return replace(head.head_output(decoded_features), edge_logits=edge_logits)
         return head.head_output(self.decoder(features))
@@ -98,10 +92,10 @@ class HierarchicalNetwork(nn.Module):
         Raises:
             TypeError: The decoder computes whole grids only.
         """
-        if not isinstance(self.decoder, PointDecoder):
+        if not isinstance(self.decoder, build.PointDecoder):
             raise TypeError(f'Decoder {self.config.decoder!r} reads no single points.')
         head = cast(ConditionalHead | LeafHead, self.head)
-        features = decoder_input(self.backbone, self.decoder, images)
+        features = build.decoder_input(self.backbone, self.decoder, images)
         return head.head_output(self.decoder.at_places(features, places))
 
     def node_probabilities(self, leaf_probabilities: torch.Tensor) -> torch.Tensor:

@@ -117,6 +117,7 @@ def test_a_file_that_computes_something_else_is_refused(
 
     from hiseg_ros.errors import CheckpointError
     from hiseg_ros.export.export import export_network, verify
+    from hiseg_ros.inference.onnx_digest import add_digest
     from hiseg_ros.model.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(tiny_checkpoint)
@@ -127,6 +128,7 @@ def test_a_file_that_computes_something_else_is_refused(
     values = onnx.numpy_helper.to_array(kernel)
     kernel.CopyFrom(onnx.numpy_helper.from_array(1.5 * values, kernel.name))
     onnx.save(model, path)
+    add_digest(path)  # damage is found before
     image = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     with pytest.raises(CheckpointError, match=r'differs from .* probability.*cannot be used'):
         verify(checkpoint, path, [image])

@@ -126,7 +126,7 @@ def test_a_damaged_recording_ends_with_3_and_its_place(
         (['--ground-truth', '/truth'], 'without --mapping'),
         (['--mapping', 'camvid'], '--mapping is given without ground truth'),
         (['--ground-truth', '/truth', '--mapping', 'camvid'], 'no label images on /truth'),
-        (['--topic', '/rear'], 'no images on /rear'),
+        (['--topic', '/rear'], 'The recording has no topic /rear; expected a topic with'),
         (['--labels', 'nowhere', '--mapping', 'camvid'], '0 PNG files'),
         (
             ['--topic', '/camera/image_raw/compressed', '--topic', TRUTH[1], '--labels', '.',

@@ -317,6 +317,8 @@ def test_a_file_with_another_input_is_refused(name: str, onnx_file: Path, tmp_pa
     """Floats instead of bytes, as another export would have it."""
     import onnx
 
+    from hiseg_ros.inference.onnx_digest import add_digest
+
     model = onnx.load(onnx_file)
     node = onnx.helper.make_node('Identity', ['x'], ['y'])
     sides = [1, 3, 'h', 'w']
@@ -331,6 +333,7 @@ def test_a_file_with_another_input_is_refused(name: str, onnx_file: Path, tmp_pa
     other.metadata_props.extend(model.metadata_props)
     path = tmp_path / 'other.onnx'
     onnx.save(other, path)
+    add_digest(path)  # that of the other file would be refused before
     with pytest.raises(CheckpointError, match=r'expected \(N, h, w, 3\) uint8'):
         Engine(path, device='cpu', backend=name)
 

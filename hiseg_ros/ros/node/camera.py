@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hiseg_ros.bags.stamps import header_stamp_ns
-from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.ros.health.camera_health import CameraHealth
+from hiseg_ros.ros.node.camera_bit_depth import CameraBitDepth
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.frame_slots import FrameSlots
 from hiseg_ros.ros.node.publishers import CameraPublishers
@@ -56,8 +56,7 @@ class Camera:
         )
         self.image_size: ImageSize | None = None
         """(H, W) of the image decoded last."""
-        self.bit_depth = BitDepth(parameters.bit_depth or None)
-        self._said_bits: int | None = None
+        self.bit_depth = CameraBitDepth(self._logger, name, parameters.bit_depth)
         self._slots = slots
         self._max_rate = max_rate
         self._rate_limit = RateLimit()
@@ -71,12 +70,6 @@ class Camera:
             frame.receipt.dropped('rate')
         elif (replaced := self._slots.put(self, frame)) is not None:
             replaced.receipt.dropped('stopped' if replaced is frame else 'busy')
-
-    def say_bit_depth(self) -> None:
-        """Log the bit depth of 16-bit images when it is known or has changed."""
-        if self.bit_depth.bits != self._said_bits and (text := self.bit_depth.text()):
-            self._said_bits = self.bit_depth.bits
-            self._logger.info(f'Images of {self.name or "the camera"}: {text}.')
 
     def _on_incompatible(self, reason: str) -> None:
         """Warn of a subscriber that gets nothing; called in the executor's thread."""

@@ -97,7 +97,7 @@ def decode(
     taken_s = perf_counter()
     is_compressed = isinstance(frame.message, CompressedImage)
     rgb = (decode_compressed if is_compressed else decode_image)(frame.message, camera.bit_depth)
-    camera.say_bit_depth()
+    camera.bit_depth.say()
     camera.image_size = (rgb.shape[0], rgb.shape[1])
     rotation = rotation_of(parameters, camera.name) if any(parameters.rotation) else 0
     return DecodedFrame(camera, frame, wanted, parameters, rgb, taken_s, perf_counter(), rotation)

@@ -31,7 +31,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(output_file(partial))
         os.replace(partial, path)
-    except (OSError, SafetensorError) as problem:
+    except (OSError, SafetensorError, ConfigError) as problem:
         reason = getattr(problem, 'strerror', None) or problem
         kept = 'the one before is untouched' if path.is_file() else 'there is none yet'
         raise CheckpointError(

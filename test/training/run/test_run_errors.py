@@ -18,6 +18,7 @@ from hiseg_ros.cli.__main__ import main
 from hiseg_ros.errors import CheckpointError, ConfigError, DatasetError, DeviceError, HisegError
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.mixing import MixedSamples
+from hiseg_ros.training.run import checkpoint_files
 from hiseg_ros.training.run.checkpoint_files import check_finite, replace_file
 from hiseg_ros.training.run.error_messages import one_sentence_errors
 from hiseg_ros.training.run.module import SegmentationModule
@@ -103,13 +104,20 @@ def test_weights_that_are_no_numbers_are_not_kept(
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is always full')
-def test_a_full_disk_leaves_the_last_checkpoint(begun: tuple[TrainingConfig, Path]) -> None:
+def test_a_full_disk_leaves_the_last_checkpoint(
+    begun: tuple[TrainingConfig, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The system's own error, from a device that is always full."""
     config, run_dir = begun
     before = checkpoint(run_dir)
-    (run_dir / 'checkpoints' / 'last.ckpt.partial').symlink_to('/dev/full')
-    with pytest.raises(CheckpointError, match=r'last\.ckpt cannot be written \(No space left'):
-        train(config, run_dir, accelerator='cpu')
+    with monkeypatch.context() as patched:
+        full = Path('/dev/full')
+        name = 'last.ckpt.partial'
+        patched.setattr(
+            checkpoint_files, 'output_file', lambda path: full if path.name == name else path
+        )
+        with pytest.raises(CheckpointError, match=r'last\.ckpt cannot be written \(No space left'):
+            train(config, run_dir, accelerator='cpu')
     assert checkpoint(run_dir) == before
     train(config, run_dir, accelerator='cpu')
     assert (run_dir / 'small.safetensors').is_file()
