@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from hiseg_ros.errors import BagError, ConfigError, ImageError
 if TYPE_CHECKING:
     from hiseg_ros.bags.message_stream import StreamMessage
     from hiseg_ros.bags.recording import Recording
-    from hiseg_ros.taxonomy import Taxonomy
+    from hiseg_ros.evaluation.boundary import BoundaryScores
+    from hiseg_ros.taxonomy import Mapping, Taxonomy
 
 RECORDING = 'recording'
 """In place of a dataset: a bag with published labels and the ground truth of its images."""
@@ -93,6 +95,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='/ground_truth/label_ids/compressed',
         help='recording: topic of the ground truth',
     )
+    parser.add_argument(
+        '--boundary',
+        nargs='*',
+        metavar='WIDTH',
+        help='also measure boundary F, and IoU near true boundaries, at these widths in pixels '
+        "(such as 3) or shares of the image's diagonal (such as 0.5%%); none given: 1 3 5",
+    )
+    parser.add_argument(
+        '--common',
+        action='append',
+        default=[],
+        metavar='MAPPING',
+        help='also give the mean IoU over the classes in common with this label set, a name or a '
+        'YAML file, and list them; may be given several times',
+    )
+    parser.add_argument(
+        '--against',
+        metavar='SPLIT',
+        help='also measure this split, such as train, and show mean, weighted and category IoU '
+        'and confusion of both side by side; --drive and --limit hold for both',
+    )
     parser.add_argument('--json', type=Path, help='also write the scores to this file')
     parser.add_argument(
         '--report', type=Path, metavar='DIR', help='also write report.html to this folder'
@@ -103,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print the scores and write the files; return 0, or 3 where a bag is damaged."""
     from hiseg_ros.evaluation.report import Report, write_report
     from hiseg_ros.evaluation.scores_json import as_json
+    from hiseg_ros.evaluation.tables import extra_tables
 
     if options.limit < 0:
         raise ConfigError(f'--limit is {options.limit}; expected 0 (all) or a number of images.')
@@ -118,6 +142,9 @@ def run(options: argparse.Namespace) -> int:
     report: Report = _measured(options)
     text = as_json(report.scores)
     print(text)
+    tables = extra_tables(report.scores)
+    if tables:
+        print(tables, file=sys.stderr)  # standard output is JSON alone
     if options.json:
         options.json.write_text(text + '\n')
     if options.report:
@@ -126,10 +153,64 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace) -> Any:
-    if options.dataset == RECORDING:
+    is_recording = options.dataset == RECORDING
+    is_of_signs = not is_recording and dataset_entry(options.dataset).measure is Measure.SIGNS
+    _check_of_label_images(options, is_recording, is_of_signs)
+    if is_recording:
         return _recording(options)
-    is_of_signs = dataset_entry(options.dataset).measure is Measure.SIGNS
     return _signs(options) if is_of_signs else _pixels(options)
+
+
+def _check_of_label_images(
+    options: argparse.Namespace, is_recording: bool, is_of_signs: bool
+) -> None:
+    """Check that options about dense labels and splits are given where there are such.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    no_such = {
+        '--boundary': is_of_signs and options.boundary is not None,
+        '--common': is_of_signs and options.common,
+        '--against': (is_of_signs or is_recording) and options.against is not None,
+    }
+    for option, is_wrong in no_such.items():
+        if is_wrong:
+            raise ConfigError(
+                f'{option} is given for {options.dataset}; expected it for datasets with label '
+                f'images only: leave {option} out.'
+            )
+    if options.against == options.split:
+        raise ConfigError(
+            f'--against is {options.against!r}, the split that is measured anyway; expected '
+            'another one.'
+        )
+
+
+def _boundary_scores(options: argparse.Namespace, mapping: Mapping) -> BoundaryScores | None:
+    from hiseg_ros.evaluation.boundary import BoundaryScores, parse_widths
+
+    if options.boundary is None:
+        return None
+    return BoundaryScores(mapping, parse_widths(options.boundary))
+
+
+def _common_scores(
+    options: argparse.Namespace, mapping: Mapping, taxonomy: Taxonomy
+) -> Callable[[NDArray[np.int64]], dict[str, Any]]:
+    """Return what makes the part of the scores on common classes of the counts of labels.
+
+    Raises:
+        ConfigError: There is no common class, or a label set is given twice.
+    """
+    from hiseg_ros.evaluation.common import common_classes, common_summary
+    from hiseg_ros.taxonomy import load_mapping
+
+    if not options.common:
+        return lambda _: {}
+    sets = [mapping, *(load_mapping(name, taxonomy) for name in options.common)]
+    classes = common_classes(sets)
+    return lambda counts: {'common': common_summary(sets, classes, counts)}
 
 
 def _engine(options: argparse.Namespace) -> Any:
@@ -176,24 +257,37 @@ def _pixels(options: argparse.Namespace) -> Any:
     from dataclasses import replace
 
     from hiseg_ros.evaluation.album import PixelAlbum
+    from hiseg_ros.evaluation.confusion import confusion_counts
     from hiseg_ros.evaluation.evaluate import evaluate_pixels
+    from hiseg_ros.evaluation.four_figures import of_splits
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
-    watch = TrainIdWatch(mapping)
+    boundary = _boundary_scores(options, mapping)
+    common = _common_scores(options, mapping, engine.taxonomy)
+    against = None
+    if options.against is not None:
+        # Opened before the first image is measured: what it lacks is said at once.
+        against = dataset_of(argparse.Namespace(**{**vars(options), 'split': options.against}))
 
-    def pairs() -> Iterator[tuple[Any, NDArray[np.uint8]]]:
-        for sample in samples_of(dataset, options, names):
+    def pairs(measured: Any) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+        watch = TrainIdWatch(mapping)
+        for sample in samples_of(measured, options, names):
             check_label_ids(sample.name, sample.label_ids, mapping)
             watch.add(sample.label_ids)
             yield sample.image, sample.label_ids
         watch.finish()
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
-    report = _report(options, engine, evaluate_pixels(engine, pairs(), mapping, keep))
+    scores = evaluate_pixels(engine, pairs(dataset), mapping, keep, boundary)
+    scores |= common(confusion_counts(scores['summed']))
+    if against is not None:
+        other = evaluate_pixels(engine, pairs(against), mapping)
+        scores['four_figures'] = of_splits({options.split: scores, options.against: other})
+    report = _report(options, engine, scores)
     return replace(report, colors=album.colors, worst=album.book.worst(), best=album.book.best())
 
 
@@ -227,6 +321,7 @@ def _recording(options: argparse.Namespace) -> Any:
     from hiseg_ros.bags.pairing import Place, pair
     from hiseg_ros.bags.recording import open_recording
     from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
+    from hiseg_ros.evaluation.confusion import confusion_counts, label_ids_of_nodes
     from hiseg_ros.evaluation.pixels import NodeScores
     from hiseg_ros.evaluation.report import Report
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
@@ -243,6 +338,8 @@ def _recording(options: argparse.Namespace) -> Any:
             )
     taxonomy = _recorded_taxonomy(recording)
     mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
+    boundary = _boundary_scores(options, mapping)
+    common = _common_scores(options, mapping, taxonomy)
     places: dict[str, list[Place]] = {name: [] for name in topics}
     first = MessageStream([recording], topics)
     for message in first:
@@ -264,6 +361,8 @@ def _recording(options: argparse.Namespace) -> Any:
             if true_ids is not None and labels is not None:
                 watch.add(true_ids)
                 scores.add(true_ids, labels)
+                if boundary is not None:
+                    boundary.add(true_ids, label_ids_of_nodes(labels, mapping, taxonomy))
                 frames += 1
     watch.finish()
     if not frames:
@@ -280,6 +379,7 @@ def _recording(options: argparse.Namespace) -> Any:
     }
     if pairing.by_time:
         facts['pairs'] = f'{len(pairing.by_time)} by recording time: stamps are zero or repeated'
+    of_labels = scores.summary()
     return Report(
         f'Recording {options.root.name}',
         facts,
@@ -287,8 +387,10 @@ def _recording(options: argparse.Namespace) -> Any:
             'frames': frames,
             'ground_truth_frames': len(places[options.ground_truth]),
             **({'paired_by_time': len(pairing.by_time)} if pairing.by_time else {}),
-            **scores.summary(),
+            **of_labels,
             'hierarchy': scores.hierarchy(),
+            **common(confusion_counts(of_labels)),
+            **({} if boundary is None else {'boundary': boundary.summary()}),
             **({'damages': damages} if damages else {}),
         },
     )

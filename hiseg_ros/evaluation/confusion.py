@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as ScoreMapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,9 +47,7 @@ class Confusion:
 
         check_same_size(truth, predicted)
         outside = len(self.labels)
-        in_range = (predicted >= 0) & (predicted < len(self._row))
-        columns = self._row[np.where(in_range, predicted, 0)]
-        columns[~in_range | (columns < 0)] = outside
+        columns = columns_of_label_ids(predicted, self._row, outside)
         counted = multiclass_confusion_matrix(
             torch.from_numpy(columns),
             torch.from_numpy(self._row[truth]),
@@ -113,6 +114,11 @@ class Confusion:
         }
 
 
+def confusion_counts(summary: ScoreMapping[str, Any]) -> NDArray[np.int64]:
+    """Return the (N, N + 1) counts in a result of `Confusion.summary`."""
+    return np.asarray(summary['confusion']['pixels'], np.int64)
+
+
 def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return IoU per row of (N, N + 1) counts; NaN where it is neither true nor predicted."""
     diagonal = np.diagonal(counts).astype(float)
@@ -138,6 +144,22 @@ def row_of_label_id(mapping: Mapping) -> NDArray[np.int64]:
     for label_id, counted in mapping.counted_as:
         table[label_id] = table[counted]
     return table
+
+
+def columns_of_label_ids(
+    predicted: NDArray[np.integer], row: NDArray[np.int64], outside: int
+) -> NDArray[np.int64]:
+    """Return (H, W) positions of predicted label ids among the evaluated labels.
+
+    Args:
+        predicted: (H, W) label ids, or anything else, such as -1 or 255.
+        row: Table of `row_of_label_id`.
+        outside: Position of what is none of the labels.
+    """
+    in_range = (predicted >= 0) & (predicted < len(row))
+    columns = row[np.where(in_range, predicted, 0)]
+    columns[~in_range | (columns < 0)] = outside
+    return columns
 
 
 def check_same_size(truth: NDArray[np.uint8], predicted: NDArray[np.integer]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.evaluation.boundary import BoundaryScores
 from hiseg_ros.evaluation.confusion import Confusion
 from hiseg_ros.evaluation.pixels import PixelScores
 from hiseg_ros.evaluation.segmenter import Segmenter
@@ -50,6 +51,7 @@ def evaluate_pixels(
     samples: Iterable[tuple[RgbImage, NDArray[np.uint8]]],
     mapping: Mapping,
     on_image: Callable[[PixelImage], object] | None = None,
+    boundary: BoundaryScores | None = None,
 ) -> dict[str, Any]:
     """Return the scores of dense labels.
 
@@ -58,10 +60,11 @@ def evaluate_pixels(
         samples: Images with their label ids at full resolution.
         mapping: Meaning of the label ids.
         on_image: Called after each image, if wanted.
+        boundary: Counts the boundaries of the summed decision, if wanted.
 
     Returns:
         See `PixelScores.summary`: 'nodes', 'summed', 'summed_with_outside', 'hierarchy',
-        'calibration'.
+        'calibration'; with `boundary` also 'boundary', see `BoundaryScores.summary`.
 
     Raises:
         DatasetError: No pixel has a label that is evaluated.
@@ -71,6 +74,8 @@ def evaluate_pixels(
     for image, truth in samples:
         result = engine.segment(image)
         predicted = scores.add(truth, result.labels, result.probabilities)
+        if boundary is not None:
+            boundary.add(truth, predicted)
         if on_image is not None:
             one = Confusion(mapping)
             one.add(truth, predicted)
@@ -82,7 +87,8 @@ def evaluate_pixels(
             f'No pixel of the {scores.images} images has a label that mapping {mapping.name!r} '
             'evaluates; expected labelled images: check split and mapping.'
         )
-    return scores.summary()
+    of_boundary = {} if boundary is None else {'boundary': boundary.summary()}
+    return {**scores.summary(), **of_boundary}
 
 
 def evaluate_signs(

@@ -14,6 +14,7 @@ import jinja2
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.best_and_worst import Image
+from hiseg_ros.evaluation.four_figures import FIGURES, four_figures
 from hiseg_ros.output_files import output_file
 
 TEMPLATE = Path(__file__).with_name('report.html.j2')
@@ -50,7 +51,13 @@ def render_report(report: Report) -> str:
         report=report,
         scores=scores,
         dense=dense,
+        titles=FIGURES,
         nodes=None if is_single else scores.get('nodes'),
+        figures=_figures(report, dense) if dense else None,
+        confusions={
+            split: heat_map(one['confusion'], 'pixels')
+            for split, one in list(scores.get('four_figures', {}).items())[1:]
+        },
         confusion=heat_map(dense['confusion'], 'pixels') if dense else None,
         categories=(
             heat_map(scores['category_confusion'], 'signs')
@@ -58,6 +65,15 @@ def render_report(report: Report) -> str:
             else None
         ),
     )
+
+
+def _figures(report: Report, dense: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return mean, weighted and category IoU and images by split; of one split where no more."""
+    found: Mapping[str, Mapping[str, Any]] | None = report.scores.get('four_figures')
+    if found is not None:
+        return found
+    images = report.scores.get('images', report.scores.get('frames'))
+    return {report.facts.get('split', 'all'): {'images': images, **four_figures(dense)}}
 
 
 def write_report(report: Report, folder: Path) -> Path:

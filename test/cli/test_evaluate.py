@@ -154,6 +154,48 @@ def test_a_dataset_with_a_layout_is_measured_by_its_name_and_by_its_layout(
     assert "leaves no image with split='val', only=['night']" in capsys.readouterr().err
 
 
+def test_boundaries_common_classes_and_another_split_are_measured_where_asked_for(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As JSON, as text beside it, and on the page; the other scores stay as they are."""
+    (camvid / 'train.txt').write_text('images/0.png labels/0.png\n')
+    assert evaluate(tiny_checkpoint, camvid) == 0
+    said = capsys.readouterr()
+    plain = json.loads(said.out)
+    assert 'common class' not in said.err
+    more = ['--boundary', '2', '0.5%', '--common', 'cityscapes_trainids', '--against', 'train']
+    assert evaluate(tiny_checkpoint, camvid, *more, '--report', str(tmp_path)) == 0
+    said = capsys.readouterr()
+    scores = json.loads(said.out)
+    extra = {key: scores.pop(key) for key in ('boundary', 'common', 'four_figures')}
+    assert scores == plain
+    assert list(extra['boundary']['widths']) == ['2 px', '0.5 %']
+    assert 0 < extra['boundary']['widths']['2 px']['f'] < 1
+    assert extra['common']['sets'] == ['camvid', 'cityscapes_trainids']
+    assert 'Sky' in extra['common']['classes']
+    val, train = extra['four_figures']['val'], extra['four_figures']['train']
+    assert (val['images'], train['images']) == (4, 1)
+    assert val['miou'] == plain['summed']['miou'] != train['miou']
+    assert val['category_iou'] == plain['summed']['by_category']['miou']
+    assert evaluate(tiny_checkpoint, camvid, '--split', 'train') == 0
+    of_train = json.loads(capsys.readouterr().out)['summed']
+    assert train['confusion'] == of_train['confusion']
+    assert train['frequency_weighted_iou'] == of_train['frequency_weighted_iou']
+    html = (tmp_path / 'report.html').read_text('utf-8')
+    for text in ('F 2 px', 'weighted IoU', 'common class'):
+        assert text in said.err
+    for text in ('F, 0.5 %', 'Common classes', 'Confusion on train', 'rider + motorcycle'):
+        assert text in html
+
+
+def test_boundaries_without_widths_are_measured_at_three_widths(
+    camvid: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tiny_checkpoint, camvid, '--limit', '1', '--boundary') == 0
+    widths = json.loads(capsys.readouterr().out)['boundary']['widths']
+    assert list(widths) == ['1 px', '3 px', '5 px']
+
+
 @pytest.mark.parametrize(
     ('dataset', 'more', 'words'),
     [
@@ -171,6 +213,16 @@ def test_a_dataset_with_a_layout_is_measured_by_its_name_and_by_its_layout(
         ('folder', ['--layout', 'kitti'], 'expected KITTI semantic with training/image_2/'),
         ('kitti', [], 'expected KITTI semantic with training/image_2/*_10.png and training/seman'),
         ('camvid', ['--layout', 'kitti'], '--layout is given for camvid; expected it for folder'),
+        ('camvid', ['--boundary', '1.5'], "A width of --boundary is '1.5'; expected whole pixels"),
+        ('camvid', ['--common', 'camvid'], "label set 'camvid' is compared with itself"),
+        ('camvid', ['--common', 'nowhere'], 'nowhere'),
+        ('camvid', ['--against', 'val'], "--against is 'val', the split that is measured anyway"),
+        ('camvid', ['--against', 'other'], "--split is 'other'; expected one of train, val"),
+        ('camvid', ['--against', 'train'], 'expected at least one'),
+        ('gtsdb', ['--boundary'], '--boundary is given for gtsdb; expected it for datasets with'),
+        ('gtsdb', ['--common', 'camvid'], '--common is given for gtsdb'),
+        ('gtsdb', ['--against', 'train'], '--against is given for gtsdb'),
+        ('recording', ['--against', 'train'], '--against is given for recording'),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(

@@ -17,11 +17,16 @@ import pytest
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.album import PixelAlbum, label_color, paint_regions
 from hiseg_ros.evaluation.best_and_worst import WIDTH, BestAndWorst, jpeg_uri
+from hiseg_ros.evaluation.boundary import BoundaryScores
+from hiseg_ros.evaluation.common import common_classes, common_summary
+from hiseg_ros.evaluation.confusion import confusion_counts, label_ids_of_nodes
 from hiseg_ros.evaluation.evaluate import PixelImage
+from hiseg_ros.evaluation.four_figures import of_splits
 from hiseg_ros.evaluation.pixels import NodeScores, PixelScores
 from hiseg_ros.evaluation.report import Report, heat_map, percent, render_report, write_report
 from hiseg_ros.evaluation.sign_scores import SignScores
 from hiseg_ros.evaluation.signs import TrueSign
+from hiseg_ros.evaluation.tables import extra_tables
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.types import NodeProbabilities, SubclassMask
 
@@ -132,6 +137,36 @@ def test_the_page_of_a_recording_has_one_decision_only(small_taxonomy: Taxonomy)
     page = Page(render_report(Report('drive', {}, data)))
     assert 'way' in page.texts
     assert page.tags['svg'] == 0
+
+
+def test_the_page_shows_boundaries_common_classes_and_a_second_split() -> None:
+    """Each with its labels; the page stays whole, and ids stay unique."""
+    taxonomy = load_taxonomy('street')
+    sets = [load_mapping(name, taxonomy) for name in ('camvid', 'cityscapes_trainids')]
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 11, (12, 16)).astype(np.uint8)
+    nodes = rng.integers(0, len(taxonomy), (12, 16)).astype(np.uint8)
+    scores, boundary = NodeScores(sets[0], taxonomy), BoundaryScores(sets[0])
+    scores.add(truth, nodes)
+    boundary.add(truth, label_ids_of_nodes(nodes, sets[0], taxonomy))
+    data = scores.summary()
+    extra = {
+        'boundary': boundary.summary(),
+        'common': common_summary(sets, common_classes(sets), confusion_counts(data)),
+        'four_figures': of_splits(dict.fromkeys(('val', 'train'), {'images': 1, 'summed': data})),
+    }
+    page = Page(render_report(Report('more', {}, {**data, **extra})))
+    for text in ('F, 3 px', 'IoU within 5 px', 'Confusion on train', 'Common classes', 'train'):
+        assert text in page.texts, text
+    assert 'bicycle + motorcycle + rider' not in page.texts
+    assert 'rider + motorcycle + bicycle' in page.texts
+    assert max(page.ids.values()) == 1
+    f = extra['boundary']['widths']['3 px']['f']
+    assert percent(f) in page.texts
+    text = extra_tables(extra)
+    assert f'{percent(f)}' in text
+    assert f'mean over {len(extra["common"]["classes"])} of' in text
+    assert extra_tables(data) == ''
 
 
 @pytest.mark.needs('torch')

@@ -107,11 +107,22 @@ def test_evaluate_pairs_recorded_labels_in_the_same_way(
                 for name in ('road', 'walk', 'sign', 'sky')
             )
         )
+        coarse = tmp_path / 'coarse.yaml'
+        coarse.write_text(
+            'name: coarse\nunlabeled: [255]\nlabels:\n'
+            '  - {id: 0, name: ground, nodes: [road, walk]}\n'
+            '  - {id: 1, name: air, nodes: [sky]}\n'
+        )
         assert main(['evaluate', '--dataset', 'recording', '--root', str(output / 'replay.mcap'),
-                     '--ground-truth', TRUTH, '--mapping', str(mapping)]) == 0  # fmt: skip
+                     '--ground-truth', TRUTH, '--mapping', str(mapping),
+                     '--boundary', '2', '--common', str(coarse)]) == 0  # fmt: skip
         scores[kind] = json.loads(capsys.readouterr().out)
     assert scores['zero'].pop('paired_by_time') == FRAMES
     assert scores['zero'] == scores['sound']
+    f = scores['sound']['boundary']['widths']['2 px']['f_by_label']
+    assert f['road'] == 1 > f['sky'] > 0.9  # what stands in the sky is labelled unevenly
+    common = scores['sound']['common']
+    assert (common['iou']['ground'], common['left_out']['drawn']) == (1, ['sign'])
 
 
 def test_the_new_bag_has_the_truth_at_its_image(tmp_path: Path) -> None:
