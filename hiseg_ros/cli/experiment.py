@@ -257,7 +257,11 @@ def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:
         folder,
         train,
         lambda weights: comparison_scores.score_weights(
-            weights, tests, limit=options.limit, labels=networks.LABELS
+            weights,
+            tests,
+            limit=options.limit,
+            labels=networks.LABELS,
+            boundary=networks.BOUNDARY_WIDTH,
         ),
         measured_on=_measured_on(options),
     )

@@ -129,7 +129,9 @@ def test_networks_are_trained_measured_timed_and_drawn(
     results = json.loads((output / 'results.json').read_text())
     assert [row['variant'] for row in results] == ['fusion', 'fcn8', 'fusion_unpool']
     assert all('cityscapes: mIoU' in row['scores'] for row in results)
+    assert all(0 <= row['scores']['cityscapes: boundary F 3 px'] <= 1 for row in results)
     page = (output / 'comparison.md').read_text()
+    assert ' cityscapes: boundary F 3 px |' in page
     rows = {
         cells[1].strip(): cells for line in page.splitlines() if (cells := line.split('|'))[1:]
     }

@@ -65,7 +65,9 @@ def tables(
             cost = costs[row.name]
             took = cost.milliseconds
             ratio = f'{took / reference:.2f}' if took and reference else '-'
-            minutes = mean(result.minutes for result in results if result.variant == row.name)
+            own = [result.minutes for result in results if result.variant == row.name]
+            minutes = mean(own)
+            values = [values_of(results, row.name, name) for name in names]
             cells = [
                 row.name,
                 f'{cost.parameters / 1e6:.2f}',
@@ -73,7 +75,8 @@ def tables(
                 f'{took:.0f}' if took else '-',
                 ratio,
                 f'{minutes:.1f}',
-                *(cell(values_of(results, row.name, name)) for name in names),
+                # A score that some seeds lack (of an older version) has no mean over the seeds.
+                *(cell(of_seeds if len(of_seeds) == len(own) else []) for of_seeds in values),
             ]
             lines.append('| ' + ' | '.join(cells) + ' |')
         parts.append('\n'.join(lines) + '\n')

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.evaluation.boundary import Width
 from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.model.decoders.registry import UPSAMPLINGS
 from hiseg_ros.training.config.experiment import TrainingConfig
@@ -35,6 +36,10 @@ LABELS = (
     'person',
 )
 """Labels, in lower case, whose own IoU the table has: what is thin or small."""
+
+
+BOUNDARY_WIDTH = Width(3)
+"""Tolerance of the boundary F that the table has."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.datasets.true_signs import true_signs
+from hiseg_ros.evaluation.boundary import BoundaryScores, Width
 from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
 from hiseg_ros.evaluation.segmenter import Segmenter
 from hiseg_ros.inference.engine import Engine
@@ -97,6 +99,7 @@ def score_weights(
     device: str = 'auto',
     labels: Collection[str] = (),
     tree: str = '',
+    boundary: Width | None = None,
 ) -> dict[str, float]:
     """Measure one network on every test set.
 
@@ -109,6 +112,7 @@ def score_weights(
             ALL_LABELS.
         tree: Taxonomy on which a network without common classes is measured; each test set by the
             outputs of its own dataset, and those without outputs are left out.
+        boundary: Tolerance of mean boundary F, if it is wanted for pixel labels.
 
     Returns:
         By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and
@@ -130,7 +134,7 @@ def score_weights(
         elif measure is Measure.BOXES:
             scores |= _box_scores(measured, test, indices, labels)
         else:
-            scores |= _pixel_scores(measured, test, indices, labels)
+            scores |= _pixel_scores(measured, test, indices, labels, boundary)
     engine.close()
     return scores
 
@@ -151,18 +155,29 @@ def _is_wanted(label: str, labels: Collection[str]) -> bool:
 
 
 def _pixel_scores(
-    engine: Segmenter, test: TestSet, indices: Iterable[int], labels: Collection[str]
+    engine: Segmenter,
+    test: TestSet,
+    indices: Iterable[int],
+    labels: Collection[str],
+    boundary: Width | None,
 ) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, sample.label_ids) for sample in samples)
-    summary = evaluate_pixels(engine, pairs, mapping)['summed']
+    edges = BoundaryScores(mapping, [boundary]) if boundary else None
+    scores = evaluate_pixels(engine, pairs, mapping, boundary=edges)
+    summary = scores['summed']
+    of_edges = {}
+    if boundary:
+        f = scores['boundary']['widths'][str(boundary)]['f']
+        if not math.isnan(f):  # no boundary between two labels
+            of_edges[f'{test.name}: boundary F {boundary}'] = float(f)
     of_labels = {
         f'{test.name}: {name}': float(value)
         for name, value in summary['iou'].items()
         if _is_wanted(name, labels) and value is not None
     }
-    return {f'{test.name}: {MIOU}': float(summary['miou']), **of_labels}
+    return {f'{test.name}: {MIOU}': float(summary['miou']), **of_edges, **of_labels}
 
 
 def _sign_scores(

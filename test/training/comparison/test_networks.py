@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hiseg_ros.model.decoders import checks
@@ -106,6 +108,23 @@ def test_the_table_is_sorted_by_the_unseen_drive() -> None:
     fcn32 = '| fcn32 | 3.70 | 1.40 | 15 | 0.75 | 15.0 | 50.0 ± 0.0 | 30.5 ± 0.7 | 10.0 ± 0.0 |'
     assert lines[2] == fcn32
     assert any(line.startswith('| unet | 3.94 | 3.00 | - | - | 15.0 |') for line in lines)
+
+
+def test_a_score_that_a_seed_lacks_is_a_dash() -> None:
+    """Runs from before boundary F was measured; the others have it beside the mIoU."""
+    name = 'camvid: boundary F 3 px'
+    results = [
+        replace(one, scores={**one.scores, name: 0.6})
+        if one.variant == 'fusion' or one.seed == 1
+        else one
+        for one in some_results()
+    ]
+    costs = {name: Cost(3_140_000, 1.5, 20.0) for name in ('fusion', 'fcn32')}
+    rows = [row for row in network_rows() if row.name in costs]
+    _, _, header, _, fusion, fcn32 = tables(results, rows, costs).splitlines()
+    assert header.endswith(f'| camvid: Pole | {name} |')
+    assert fusion.endswith('| 60.0 ± 0.0 |')
+    assert fcn32.endswith('| 10.0 ± 0.0 | - |')
 
 
 def test_a_gap_is_named_where_it_is_more_than_chance() -> None:
