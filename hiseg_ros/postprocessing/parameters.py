@@ -22,7 +22,7 @@ COMPATIBILITIES = ('potts', 'tree')
 class CrfParameters:
     """Parameters of a dense CRF with a colour kernel and a smoothness kernel.
 
-    The defaults are the best of 14 sets on eight images of CamVid's training drives, see docs/crf.md.
+    The defaults were chosen on few images of CamVid's training drives, see docs/crf.md.
     """
 
     classes: int = 24
