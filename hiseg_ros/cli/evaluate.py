@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
 from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.labelled_sets import (
     check_label_ids,
@@ -20,6 +21,7 @@ from hiseg_ros.cli.shared.labelled_sets import (
     mapping_of_options,
     samples_of,
 )
+from hiseg_ros.cli.shared.numbers import positive_integer
 from hiseg_ros.datasets.registry import Measure, dataset_entry, names_measured_by
 from hiseg_ros.errors import BagError, ConfigError, ImageError
 
@@ -116,6 +118,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also measure this split, such as train, and show mean, weighted and category IoU '
         'and confusion of both side by side; --drive and --limit hold for both',
     )
+    add_crf_arguments(parser)
+    parser.add_argument(
+        '--crf-search',
+        type=positive_integer,
+        metavar='N',
+        help='with --crf: try N sets of parameters, the given one and random ones, and print '
+        'their scores, best first; run it on training drives',
+    )
     parser.add_argument('--json', type=Path, help='also write the scores to this file')
     parser.add_argument(
         '--report', type=Path, metavar='DIR', help='also write report.html to this folder'
@@ -139,6 +149,8 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigError(
                 f'{folder} cannot be made ({problem}); expected a folder with the right to write.'
             ) from problem
+    if options.crf_search:
+        return _search(options)
     report: Report = _measured(options)
     text = as_json(report.scores)
     print(text)
@@ -152,11 +164,50 @@ def run(options: argparse.Namespace) -> int:
     return tell_damages(report.scores.get('damages', ()), on_stderr=True)
 
 
+def _search(options: argparse.Namespace) -> int:
+    """Print the scores of sets of CRF parameters, best first; return 0."""
+    import json
+
+    from hiseg_ros.evaluation.crf_search import draws, search_crf
+
+    is_of_pixels = options.dataset != RECORDING and (
+        dataset_entry(options.dataset).measure is Measure.PIXELS
+    )
+    if not options.crf or options.report or not is_of_pixels:
+        raise ConfigError(
+            '--crf-search is given without --crf, with --report, or for a dataset without dense '
+            'labels; expected --crf and a dataset with dense labels, and scores in --json.'
+        )
+    dataset, engine = dataset_of(options), _engine(options)
+    mapping = mapping_of_options(options, engine.taxonomy)
+    crf = crf_of(options, engine)
+    assert crf is not None  # --crf is given
+    samples = ((one.image, one.label_ids) for one in samples_of(dataset, options, []))
+    rows = search_crf(engine, samples, mapping, draws(options.crf_search, crf.parameters))
+    text = json.dumps(rows, indent=1)
+    print(text)
+    if options.json:
+        options.json.write_text(text + '\n')
+    return 0
+
+
+def _refine(crf: Any, engine: Any) -> Any:
+    """Return the step after the network, None without a CRF."""
+    if crf is None:
+        return None
+    return lambda rgb, segmentation: crf.refine(rgb, segmentation, engine.threshold)
+
+
 def _measured(options: argparse.Namespace) -> Any:
     is_recording = options.dataset == RECORDING
     is_of_signs = not is_recording and dataset_entry(options.dataset).measure is Measure.SIGNS
     _check_of_label_images(options, is_recording, is_of_signs)
     if is_recording:
+        if options.crf or options.crf_option:
+            raise ConfigError(
+                '--crf is given for a recording, which holds no probabilities; expected a '
+                'dataset: use `hiseg replay --crf` for recordings.'
+            )
         return _recording(options)
     return _signs(options) if is_of_signs else _pixels(options)
 
@@ -226,7 +277,7 @@ def _engine(options: argparse.Namespace) -> Any:
     )
 
 
-def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) -> Any:
+def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any], crf: Any) -> Any:
     """Return a report with scores and facts of the run, without images."""
     from hiseg_ros import __version__
     from hiseg_ros.evaluation.report import Report
@@ -244,6 +295,7 @@ def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any]) ->
         'backend': engine.backend,
         'precision': engine.precision,
         'hiseg_ros': __version__,
+        **crf_facts(crf),
     }
     facts = {key.replace('_', ' '): str(value) for key, value in run_facts.items()}
     facts['hiseg_ros'] = facts.pop('hiseg ros')
@@ -263,7 +315,7 @@ def _pixels(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
     dataset, engine = dataset_of(options), _engine(options)
-    mapping = mapping_of_options(options, engine.taxonomy)
+    mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
     boundary = _boundary_scores(options, mapping)
@@ -282,12 +334,13 @@ def _pixels(options: argparse.Namespace) -> Any:
         watch.finish()
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
-    scores = evaluate_pixels(engine, pairs(dataset), mapping, keep, boundary)
+    refine = _refine(crf, engine)
+    scores = evaluate_pixels(engine, pairs(dataset), mapping, keep, boundary, refine)
     scores |= common(confusion_counts(scores['summed']))
     if against is not None:
-        other = evaluate_pixels(engine, pairs(against), mapping)
+        other = evaluate_pixels(engine, pairs(against), mapping, refine=refine)
         scores['four_figures'] = of_splits({options.split: scores, options.against: other})
-    report = _report(options, engine, scores)
+    report = _report(options, engine, scores, crf)
     return replace(report, colors=album.colors, worst=album.book.worst(), best=album.book.best())
 
 
@@ -300,7 +353,7 @@ def _signs(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.evaluate import evaluate_signs
 
     dataset, engine = dataset_of(options), _engine(options)
-    mapping = mapping_of_options(options, engine.taxonomy)
+    mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = SignAlbum(mapping, engine.taxonomy)
     names: list[str] = []
     pairs = (
@@ -308,7 +361,8 @@ def _signs(options: argparse.Namespace) -> Any:
         for sample in samples_of(dataset, options, names)
     )
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
-    report = _report(options, engine, evaluate_signs(engine, pairs, mapping, keep))
+    scores = evaluate_signs(engine, pairs, mapping, keep, refine=_refine(crf, engine))
+    report = _report(options, engine, scores, crf)
     return replace(report, worst=album.book.worst(), best=album.book.best())
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_of
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
 
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='beside the overlay, a legend with the classes and their shares',
     )
+    add_crf_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -120,6 +122,7 @@ def run(options: argparse.Namespace) -> None:
         precision=options.precision,
     )
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
+    crf = crf_of(options, engine)
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -127,7 +130,11 @@ def run(options: argparse.Namespace) -> None:
 
     for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
         rgb = read_image(path)
+        if crf is not None:
+            crf.check_memory((rgb.shape[0], rgb.shape[1]))
         result = engine.segment(rgb)
+        if crf is not None:
+            result = crf.refine(rgb, result, engine.threshold)
         shown = result.labels
         if options.legend:  # enlarged to the height of the legend before names are drawn
             rgb, shown = to_height(rgb, shown, max(MIN_HEIGHT, rgb.shape[0]))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hiseg_ros import __version__
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
 from hiseg_ros.cli.shared.damages import DAMAGED
 from hiseg_ros.cli.shared.numbers import bit_depth
 from hiseg_ros.errors import ConfigError
@@ -86,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PARTS,
         help='omit these messages from the new bag, may be repeated',
     )
+    add_crf_arguments(parser)
     parser.add_argument(
         '--restart',
         action='store_true',
@@ -144,7 +146,8 @@ def _replay(
     )
     model = engine.model_path
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
-    facts = _facts(options, model, engine, recordings, cameras, mapping)
+    crf = crf_of(options, engine)
+    facts = _facts(options, model, engine, recordings, cameras, mapping) | crf_facts(crf)
     folder = ReplayFolder(options.output, facts, restart=options.restart)
     if folder.is_complete:
         print(f'{options.output} is already complete.')
@@ -164,6 +167,7 @@ def _replay(
         mapping,
         frozenset(options.omit),
         options.bit_depth,
+        refine=None if crf is None else crf.refine,
         facts=facts,
     )
     replay = Replay(engine, plan, folder)

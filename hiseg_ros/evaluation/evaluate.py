@@ -22,6 +22,9 @@ from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.taxonomy import Mapping
 from hiseg_ros.types import RgbImage, Segmentation, SubclassMask
 
+Refine = Callable[[RgbImage, Segmentation], Segmentation]
+"""Returns better results of an image, given those of the network."""
+
 
 @dataclass(frozen=True)
 class PixelImage:
@@ -52,6 +55,7 @@ def evaluate_pixels(
     mapping: Mapping,
     on_image: Callable[[PixelImage], object] | None = None,
     boundary: BoundaryScores | None = None,
+    refine: Refine | None = None,
 ) -> dict[str, Any]:
     """Return the scores of dense labels.
 
@@ -61,6 +65,7 @@ def evaluate_pixels(
         mapping: Meaning of the label ids.
         on_image: Called after each image, if wanted.
         boundary: Counts the boundaries of the summed decision, if wanted.
+        refine: Step after the network, such as a CRF.
 
     Returns:
         See `PixelScores.summary`: 'nodes', 'summed', 'summed_with_outside', 'hierarchy',
@@ -73,6 +78,8 @@ def evaluate_pixels(
     scores = PixelScores(mapping, engine.taxonomy)
     for image, truth in samples:
         result = engine.segment(image)
+        if refine is not None:
+            result = refine(image, result)
         predicted = scores.add(truth, result.labels, result.probabilities)
         if boundary is not None:
             boundary.add(truth, predicted)
@@ -97,6 +104,7 @@ def evaluate_signs(
     mapping: Mapping,
     on_image: Callable[[SignImage], object] | None = None,
     min_probability: float = MIN_PROBABILITY,
+    refine: Refine | None = None,
 ) -> dict[str, Any]:
     """Return recall, type accuracy and precision of signs, and how their masks fit.
 
@@ -108,6 +116,7 @@ def evaluate_signs(
         mapping: Names the annotated types.
         on_image: Called after each image, if wanted.
         min_probability: As in `subclass_masks`.
+        refine: Step after the network, such as a CRF.
 
     Returns:
         See `SignScores.summary`.
@@ -125,6 +134,8 @@ def evaluate_signs(
     scores = SignScores(mapping, taxonomy)
     for image, truth in samples:
         result: Segmentation = engine.segment(image)
+        if refine is not None:
+            result = refine(image, result)
         masks = subclass_masks(result, taxonomy, min_probability=min_probability)
         outcome = scores.add(truth, result.labels, masks)
         if on_image is not None:

@@ -17,6 +17,7 @@ from hiseg_ros.images.header import MAX_PIXELS
 from hiseg_ros.inference.batch import BatchBackend, segment_batch
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.inference.open_model import open_backend, shipped_file
+from hiseg_ros.inference.plane_decision import FlatDecision
 from hiseg_ros.inference.reduced_input import CachingBackend, ReducibleBackend
 from hiseg_ros.inference.scaled_input import InputScale, ScalableInput
 from hiseg_ros.interfaces import Backend
@@ -110,6 +111,11 @@ class Engine:
     def precision(self) -> str:
         """Precision of the convolutions, such as 'float32'."""
         return self._backend.precision
+
+    @property
+    def decides_by_file(self) -> bool:
+        """Whether the file of a wrapped flat network says how to decide, in place of the tree."""
+        return isinstance(self._decision, FlatDecision)
 
     @property
     def threshold(self) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiseg_ros.bags.cameras import Camera
@@ -17,6 +17,7 @@ from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.errors import BagError, ImageError
 from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
+from hiseg_ros.postprocessing.grid import at_grid
 from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
 from hiseg_ros.replay.camera_track import CameraTrack
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
@@ -46,6 +47,8 @@ class ReplayPlan:
     """Kinds of messages to leave out, some of `frame_messages.PARTS`."""
     bit_depth: int | None = None
     """Bits of the 16-bit samples of all cameras; None measures those of each."""
+    refine: Callable[[RgbImage, Segmentation], Segmentation] | None = None
+    """Step after the network, such as a CRF; None for none."""
     part_frames: int = PART_FRAMES
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The inputs as plain values, for metrics.json."""
@@ -145,14 +148,17 @@ class Replay:
                 image = decode(message.raw, track.camera.message_type)
                 rgb = rgb_of(image, track.bit_depth)
             with self._watch.stage('segment'):
-                segmentation = self._engine.segment(rgb)
+                segmentation = published = self._engine.segment(rgb)
+                if self._plan.refine is not None:
+                    segmentation = self._plan.refine(rgb, segmentation)
+                    published = _on_grid_of(published, segmentation)
         except ImageError as error:
             track.unreadable += 1
             self._note(message.damage(str(error)))
             self._bag.skip_frame()
             record |= {'stamp_ns': None, 'error': str(error)}
         else:
-            record |= self._count(message, track, image, rgb, segmentation)
+            record |= self._count(message, track, image, rgb, segmentation, published)
         self._lines.append(json.dumps(record, separators=(',', ':')) + '\n')
         self.frames += 1
         self._watch.frames += 1
@@ -166,8 +172,19 @@ class Replay:
         image: Any,
         rgb: RgbImage,
         segmentation: Segmentation,
+        published: Segmentation,
     ) -> dict[str, Any]:
-        """Count and write one whole frame; return the rest of its record."""
+        """Count and write one whole frame; return the rest of its record.
+
+        Args:
+            message: As recorded.
+            track: Its camera.
+            image: The decoded message.
+            rgb: Its image.
+            segmentation: What is counted.
+            published: What messages are made of: the same, with probabilities on the network's
+                grid.
+        """
         taxonomy = self._engine.taxonomy
         moment = Moment(self.frames, header_stamp_ns(image))
         track.saw(moment.stamp_ns, (rgb.shape[0], rgb.shape[1]))
@@ -183,7 +200,7 @@ class Replay:
         result = FrameResult(
             image.header,
             rgb,
-            segmentation,
+            published,
             masks,
             track.counters,
             self._engine.device,
@@ -260,3 +277,12 @@ class Replay:
             metrics['scores']['paired_by_time'] = self._plan.truth.paired_by_time
         self._folder.finish(self._parts, metrics, self._watch.summary())
         return metrics
+
+
+def _on_grid_of(network: Segmentation, refined: Segmentation) -> Segmentation:
+    """Return refined results whose probabilities are on the network's grid.
+
+    At the image's size the messages of a frame would have hundreds of megabytes.
+    """
+    height, width = network.probabilities.values.shape[1:]
+    return replace(refined, probabilities=at_grid(refined.probabilities, (height, width)))

@@ -287,3 +287,35 @@ def test_a_report_that_cannot_be_written_is_known_before_the_first_image(
     (tmp_path / 'taken').write_text('')
     assert evaluate(tiny_checkpoint, camvid, '--report', str(tmp_path / 'taken')) == 2
     assert 'taken' in capsys.readouterr().err
+
+
+def test_crf_is_in_scores_and_facts_and_its_search_tries_several(
+    camvid: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without it nothing about it is said."""
+    quick = ('--limit', '1', '--crf', '--crf-option', 'rounds=1', '--crf-option', 'classes=4')
+    assert evaluate(tiny_checkpoint, camvid, *quick) == 0
+    with_crf = json.loads(capsys.readouterr().out)
+    assert with_crf['run']['crf']['rounds'] == 1
+    assert evaluate(tiny_checkpoint, camvid, '--limit', '1') == 0
+    without = json.loads(capsys.readouterr().out)
+    assert 'crf' not in without['run']
+    assert with_crf['summed']['confusion'] != without['summed']['confusion']
+    out = tmp_path / 'search.json'
+    assert evaluate(tiny_checkpoint, camvid, *quick, '--crf-search', '2', '--json', str(out)) == 0
+    rows = json.loads(out.read_text())
+    assert len(rows) == 3
+    scores = {json.dumps(row['crf']): row['miou'] for row in rows}
+    assert scores['null'] == pytest.approx(without['summed']['miou'])
+    assert scores[json.dumps(with_crf['run']['crf'])] == pytest.approx(with_crf['summed']['miou'])
+
+
+def test_crf_is_refused_where_it_cannot_be(
+    camvid: Path, gtsdb: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(tiny_checkpoint, camvid, '--crf-search', '2') == 2
+    assert '--crf-search is given without --crf' in capsys.readouterr().err
+    assert evaluate(tiny_checkpoint, gtsdb, '--crf', '--crf-search', '2', dataset='gtsdb') == 2
+    assert 'a dataset with dense labels' in capsys.readouterr().err
+    assert evaluate(tiny_checkpoint, camvid, '--crf', dataset='recording') == 2
+    assert 'holds no probabilities' in capsys.readouterr().err

@@ -271,3 +271,44 @@ def test_ground_truth_beyond_a_byte_is_refused_instead_of_wrapped() -> None:
     assert one_byte(ids, '/truth').dtype == np.uint8
     with pytest.raises(BagError, match='values up to 256'):
         one_byte(ids + np.uint16(1), '/truth')
+
+
+def test_crf_refines_every_file_and_its_options_are_checked(
+    tmp_path: Path,
+    image: Path,
+    street_image: np.ndarray,
+    tiny_checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Labels and mapped labels are those of the CRF; wrong options end before the network runs."""
+    from hiseg_ros.decision.mapped import decide_mapping
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.postprocessing import crf as crf_module
+    from hiseg_ros.postprocessing.parameters import CrfParameters
+    from hiseg_ros.taxonomy import load_mapping
+
+    out = tmp_path / 'out'
+    arguments = ['predict', str(image), '--output', str(out), '--model', str(tiny_checkpoint)]
+    rounds = ['--crf', '--crf-option', 'rounds=2', '--crf-option', 'classes=6']
+    assert main([*arguments, '--mapping', 'camvid', '--no-names', *rounds]) == 0
+    engine = Engine(tiny_checkpoint)
+    network = engine.segment(street_image)
+    crf = crf_module.DenseCrf(engine.taxonomy, CrfParameters(rounds=2, classes=6))
+    expected = crf.refine(street_image, network)
+    labels = cv2.imread(str(out / 'street_labels.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(labels, expected.labels)
+    assert (labels != network.labels).any()
+    mapped = cv2.imread(str(out / 'street_camvid.png'), cv2.IMREAD_UNCHANGED)
+    mapping = load_mapping('camvid', engine.taxonomy)
+    np.testing.assert_array_equal(
+        mapped, decide_mapping(expected.probabilities, engine.taxonomy, mapping)
+    )
+    capsys.readouterr()
+    assert main([*arguments, '--crf-option', 'rounds=2']) == 2
+    assert 'given without --crf' in capsys.readouterr().err
+    assert main([*arguments, '--crf', '--crf-option', 'rounds=-1']) == 2
+    assert 'rounds of the CRF is -1; expected 0 to 100' in capsys.readouterr().err
+    monkeypatch.setattr(crf_module, 'free_memory', lambda: 30_000_000)
+    assert main([*arguments, '--crf']) == 2
+    assert 'are free; expected at most ' in capsys.readouterr().err

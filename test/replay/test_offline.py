@@ -309,3 +309,36 @@ def test_a_part_without_a_whole_image_leaves_the_bag_readable(tmp_path: Path) ->
     about = yaml.safe_load((tmp_path / 'out/replay.mcap/metadata.yaml').read_text())
     names = about['rosbag2_bagfile_information']['relative_file_paths']
     assert names == ['replay_0.mcap', 'replay_2.mcap']
+
+
+def test_a_step_after_the_network_changes_all_messages_together(
+    bag: Path, output: Path, tmp_path: Path
+) -> None:
+    """Labels, levels, confidence and scores are the CRF's; probability maps keep their size."""
+    from hiseg_ros.postprocessing.crf import DenseCrf
+    from hiseg_ros.postprocessing.parameters import CrfParameters
+
+    crf = DenseCrf(tree(), CrfParameters(rounds=2))
+    metrics = replay(bag, tmp_path / 'out', truth=TRUTH, refine=crf.refine)
+    new = tmp_path / 'out' / 'replay.mcap'
+    labels = dict(read_images(new, '/segmentation/labels'))
+    confidence = dict(read_images(new, '/segmentation/confidence'))
+    level = dict(read_images(new, '/segmentation/level_1/labels'))
+    table = tree().node_id_at_level(1)
+    engine = ColourEngine()
+    for stamp, rgb in read_images(bag, CAMERA):
+        image = rgb.astype(np.uint8)
+        expected = crf.refine(image, engine.segment(image))
+        np.testing.assert_array_equal(labels[stamp], expected.labels)
+        np.testing.assert_array_equal(confidence[stamp], expected.confidence)
+        np.testing.assert_array_equal(level[stamp], table[expected.labels])
+    with Bag(new) as with_crf, Bag(output / 'replay.mcap') as without:
+        maps = [
+            next(iter(one.messages('/segmentation/level_1/probabilities')))[1]
+            for one in (with_crf, without)
+        ]
+    sizes = [(one.height, one.width, one.data.size) for one in maps]
+    assert sizes[0] == sizes[1]
+    assert not np.array_equal(maps[0].data, maps[1].data)
+    before = json.loads((output / 'metrics.json').read_text())
+    assert metrics['scores']['summed']['miou'] > before['scores']['summed']['miou']

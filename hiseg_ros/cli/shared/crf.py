@@ -1,0 +1,65 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the dense CRF that predict, evaluate and replay share."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from hiseg_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hiseg_ros.postprocessing.crf import DenseCrf
+
+
+def add_crf_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare --crf and --crf-option."""
+    parser.add_argument(
+        '--crf',
+        action='store_true',
+        help='refine outlines with a dense CRF after the network, a second or more per image',
+    )
+    parser.add_argument(
+        '--crf-option',
+        action='append',
+        default=[],
+        metavar='KEY=VALUE',
+        help='parameter of --crf, may be repeated: classes, rounds, color_weight, position_std, '
+        'color_std, smooth_weight, smooth_std, compatibility',
+    )
+
+
+def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
+    """Return the CRF that the options ask for, None for none.
+
+    Args:
+        options: With those of `add_crf_arguments`.
+        engine: Its network; an `Engine`.
+
+    Raises:
+        ConfigError: A parameter is wrong or given without --crf, or the network is a wrapped flat
+            one with labels above the leaves.
+    """
+    if not options.crf:
+        if options.crf_option:
+            raise ConfigError(
+                f'--crf-option {options.crf_option[0]} is given without --crf; expected both.'
+            )
+        return None
+    from hiseg_ros.postprocessing.crf import DenseCrf
+    from hiseg_ros.postprocessing.parameters import CrfParameters
+
+    parameters = CrfParameters.of(options.crf_option)
+    if engine.decides_by_file:
+        raise ConfigError(
+            f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
+            'expected a network of the class tree with --crf, which decides by the tree.'
+        )
+    return DenseCrf(engine.taxonomy, parameters)
+
+
+def crf_facts(crf: DenseCrf | None) -> dict[str, Any]:
+    """Return the entry of a run's facts, none without a CRF."""
+    return {} if crf is None else {'crf': asdict(crf.parameters)}
