@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from replay_support import ColourEngine, drive, mapping, tree
 
+from hiseg_ros.cli.shared.crf import crf_facts, crf_of
 from hiseg_ros.decision.mapped import LabelDecision
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.evaluation.crf_search import draws, search_crf
@@ -188,3 +192,14 @@ def test_the_search_scores_every_draw_and_the_network_alone() -> None:
     assert sum(row['crf'] is None for row in rows) == 1
     alone = search_crf(engine, frames, labels, tried[1:2])
     assert all(row in rows for row in alone)
+
+
+def test_a_network_that_decides_by_its_file_is_refused_and_facts_name_the_parameters() -> None:
+    options = Namespace(crf=True, crf_option=['rounds=3'])
+    flat = SimpleNamespace(decides_by_file=True, model_path=Path('flat.onnx'), taxonomy=TREE)
+    with pytest.raises(ConfigError, match=r'flat\.onnx is a wrapped flat network'):
+        crf_of(options, flat)
+    crf = crf_of(options, SimpleNamespace(decides_by_file=False, taxonomy=TREE))
+    assert crf is not None
+    assert crf_facts(crf)['crf']['rounds'] == 3
+    assert crf_facts(crf_of(Namespace(crf=False, crf_option=[]), flat)) == {}
