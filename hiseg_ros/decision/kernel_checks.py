@@ -229,3 +229,53 @@ def check_reduce_rows(
         check_range(f'first {name}', first, 0, length)
         check_range(f'last {name}', first.astype(np.int64) + count, 0, length)
     check_rows(first_row, last_row, len(top))
+
+
+MAX_FEATURES = 5
+"""Of a point of the lattice: the codes of its vertices have to fit 64 bits."""
+
+LARGEST_FEATURE = 1e6
+"""Of a point of the lattice, in standard deviations: beyond it codes are not exact."""
+
+
+def check_embed(features: Any, codes: Any, weights: Any, worker: int, workers: int) -> None:
+    """Check the arguments of `lattice_kernels.embed`.
+
+    Raises:
+        ValueError: They do not fit each other.
+    """
+    check_array('features', features, np.float32, (None, None))
+    points, sides = features.shape
+    check_array('codes', codes, np.int64, (points, sides + 1), writable=True)
+    check_array('weights', weights, np.float32, (points, sides + 1), writable=True)
+    if sides > MAX_FEATURES or not (np.abs(features) <= LARGEST_FEATURE).all():
+        raise ValueError(
+            f'A kernel got features with {sides} values, or not finite or above '
+            f'{LARGEST_FEATURE:g}; expected up to {MAX_FEATURES} finite ones: scale them.'
+        )
+    check_band(worker, workers)
+
+
+def check_filter_planes(
+    planes: Any,
+    vertices: Any,
+    weights: Any,
+    neighbours: Any,
+    filtered: Any,
+    worker: int,
+    workers: int,
+) -> None:
+    """Check the arguments of `lattice_kernels.filter_planes`.
+
+    Raises:
+        ValueError: They do not fit each other.
+    """
+    check_array('planes', planes, np.float32, (None, None))
+    check_array('vertices', vertices, np.int32, (planes.shape[1], None))
+    check_array('weights', weights, np.float32, vertices.shape)
+    check_array('neighbours', neighbours, np.int32, (vertices.shape[1], None, 2))
+    check_array('filtered', filtered, np.float32, planes.shape, writable=True)
+    count = neighbours.shape[1]
+    check_range('vertices', vertices, 0, count - 1)
+    check_range('neighbours', neighbours, 0, count)
+    check_band(worker, workers)

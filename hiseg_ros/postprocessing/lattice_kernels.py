@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hiseg_ros.decision.compiled import Floats, Ints, compiled
+from hiseg_ros.decision.kernel_checks import check_embed, check_filter_planes, checked
 
 Codes = NDArray[np.int64]
 
@@ -20,6 +21,7 @@ BITS = 12
 MIDDLE = 2 ** (BITS - 1)
 
 
+@checked(check_embed)
 @compiled
 def embed(features: Floats, codes: Codes, weights: Floats, worker: int, workers: int) -> float:
     """Find the simplex around each point, its vertices and the weights of these.
@@ -91,6 +93,7 @@ def embed(features: Floats, codes: Codes, weights: Floats, worker: int, workers:
     return float(largest)
 
 
+@checked(check_filter_planes)
 @compiled
 def filter_planes(
     planes: Floats,

@@ -20,6 +20,7 @@ from hiseg_ros.decision.grid_kernels import walk_grid
 from hiseg_ros.decision.tables import DecisionTables, axis
 from hiseg_ros.inference.backends.reduction import _reduce_rows, _taps
 from hiseg_ros.inference.backends.tree_planes import Pack, TreePlanes, _fill
+from hiseg_ros.postprocessing.lattice_kernels import embed, filter_planes
 from hiseg_ros.taxonomy import load_taxonomy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -54,11 +55,26 @@ def of_reduction() -> list[Any]:
     return [source, target, 0, 4, *_taps(8, 4), *_taps(10, 5)]
 
 
+def of_embed() -> list[Any]:
+    """Return arguments that embed takes."""
+    codes, weights = np.zeros((7, 4), np.int64), np.zeros((7, 4), np.float32)
+    return [np.ones((7, 3), np.float32), codes, weights, 0, 1]
+
+
+def of_filter_planes() -> list[Any]:
+    """Return arguments that filter_planes takes."""
+    planes, vertices = np.ones((2, 7), np.float32), np.ones((7, 4), np.int32)
+    weights, neighbours = np.ones((7, 4), np.float32), np.full((4, 5, 2), 5, np.int32)
+    return [planes, vertices, weights, neighbours, np.zeros((2, 7), np.float32), 0, 1]
+
+
 KERNELS: dict[Any, Callable[[], list[Any]]] = {
     walk_grid: of_walk_grid,
     fill: of_fill,
     _fill: of_planes,
     _reduce_rows: of_reduction,
+    embed: of_embed,
+    filter_planes: of_filter_planes,
 }
 
 
@@ -139,7 +155,8 @@ def test_what_a_kernel_writes_must_be_writable(kernel: Any) -> None:
             except ValueError as problem:
                 assert 'writable' in str(problem)  # noqa: PT017
                 refused += 1
-    assert refused == {walk_grid: 3, fill: 5, _fill: 1, _reduce_rows: 1}[kernel]
+    written = {walk_grid: 3, fill: 5, _fill: 1, _reduce_rows: 1, embed: 2, filter_planes: 1}
+    assert refused == written[kernel]
 
 
 def test_trees_whose_walk_does_not_end_are_refused() -> None:
@@ -151,6 +168,15 @@ def test_trees_whose_walk_does_not_end_are_refused() -> None:
         arguments[2] = np.array(children, np.int32)
         with pytest.raises(ValueError, match='kernel got'):
             walk_grid(*arguments)
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    """They have no place in a lattice."""
+    for value in (np.nan, np.inf, 1e7):
+        arguments = of_embed()
+        arguments[0][3, 1] = value
+        with pytest.raises(ValueError, match='kernel got features'):
+            embed(*arguments)
 
 
 def test_classifiers_on_grids_of_different_size_are_refused() -> None:

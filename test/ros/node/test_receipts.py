@@ -15,7 +15,6 @@ import pytest
 from receipts import check_one_fate, health_and_receipt
 
 from hiseg_ros.errors import DeviceError, DeviceMemoryError, ImageError
-from hiseg_ros.images.bit_depth import BitDepth
 from hiseg_ros.types import EVERYTHING, RgbImage, Segmentation, Wanted
 
 if TYPE_CHECKING:
@@ -181,6 +180,7 @@ def fake_camera_and_frame(faults: Faults, number: int) -> tuple[Any, Any]:
     from node_support import image_message
     from rclpy.time import Time
 
+    from hiseg_ros.ros.node.camera_bit_depth import CameraBitDepth
     from hiseg_ros.ros.node.frame import Frame
 
     health, receipt = health_and_receipt()
@@ -192,8 +192,7 @@ def fake_camera_and_frame(faults: Faults, number: int) -> tuple[Any, Any]:
         publishers=Publishers(faults, number),
         subscriptions=subscriptions,
         image_size=None,
-        bit_depth=BitDepth(),
-        say_bit_depth=lambda: None,
+        bit_depth=CameraBitDepth(SimpleNamespace(info=print), '', 0),
     )
     return camera, Frame(message, Time(nanoseconds=5), 0.0, receipt)
 
