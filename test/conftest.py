@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -39,6 +40,22 @@ os.environ.setdefault('HISEG_END_S', '20')
 # A job in the background of a script ignores Ctrl-C, and so would all that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def settings_of_libraries() -> None:
+    """Undo what tests before it in the same process have set in libraries.
+
+    The number of torch's threads changes the last bits of a sum, and other projects' programs
+    switch off loggers that they do not know.
+    """
+    logging.disable(logging.NOTSET)
+    logging.root.setLevel(logging.WARNING)
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.partition('.')[0] == 'hiseg_ros' and isinstance(logger, logging.Logger):
+            logger.disabled, logger.propagate = False, True
+    if (torch := sys.modules.get('torch')) is not None:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 @pytest.fixture(scope='session')
