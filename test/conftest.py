@@ -42,8 +42,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True)
-def settings_of_libraries() -> None:
+@pytest.hookimpl(tryfirst=True)  # before fixtures of any scope
+def pytest_runtest_setup() -> None:
     """Undo what tests before it in the same process have set in libraries.
 
     The number of torch's threads changes the last bits of a sum, and other projects' programs
