@@ -53,6 +53,24 @@ class Topic:
         return self.message_type == IMAGE_TYPES[1]
 
 
+def topic_named(topics: Sequence[Topic], name: str, whose: str) -> Topic:
+    """Return a topic by name.
+
+    Args:
+        topics: Of a bag or a recording.
+        name: Of the topic.
+        whose: What they are of, with its path, as the beginning of a sentence.
+
+    Raises:
+        BagError: There is no such topic.
+    """
+    for topic in topics:
+        if topic.name == name:
+            return topic
+    names = ', '.join(topic.name for topic in topics) or 'none'
+    raise BagError(f'{whose} has no topic {name}; its topics are: {names}. Choose one.')
+
+
 # rosbags unpacks a chunk before it compares the size: a few bytes can stand for gigabytes.
 storage_mcap.DECOMPRESSORS.update(
     zstd=lambda data, size: chunk_bytes(data, 'zstd', size),
@@ -224,13 +242,7 @@ class Bag:
         Raises:
             BagError: The bag has no such topic.
         """
-        for topic in self.topics:
-            if topic.name == name:
-                return topic
-        names = ', '.join(topic.name for topic in self.topics) or 'none'
-        raise BagError(
-            f'The bag {self.path} has no topic {name}; its topics are: {names}. Choose one.'
-        )
+        return topic_named(self.topics, name, f'The bag {self.path}')
 
     def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
         """Yield serialised messages in the order of recording time.

@@ -18,7 +18,7 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 
-from hiseg_ros.bags.bag import Bag, Topic
+from hiseg_ros.bags.bag import Bag, Topic, topic_named
 from hiseg_ros.bags.bag_files import MAX_FILES, MAX_METADATA, METADATA, SUFFIXES, check_bag_path
 from hiseg_ros.bags.compression import ZSTD_SUFFIX, check_room, message_bytes, unpack_file
 from hiseg_ros.bags.converted import converted_type
@@ -60,13 +60,7 @@ class Recording:
         Raises:
             BagError: The recording has no such topic.
         """
-        for topic in self.topics:
-            if topic.name == name:
-                return topic
-        names = ', '.join(topic.name for topic in self.topics) or 'none'
-        raise BagError(
-            f'The recording {self.path} has no topic {name}; its topics are: {names}. Choose one.'
-        )
+        return topic_named(self.topics, name, f'The recording {self.path}')
 
     def groups(self) -> list[list[Path]]:
         """Return the files in the order of time, those that overlap in time together.

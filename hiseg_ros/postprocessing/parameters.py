@@ -22,7 +22,7 @@ COMPATIBILITIES = ('potts', 'tree')
 class CrfParameters:
     """Parameters of a dense CRF with a colour kernel and a smoothness kernel.
 
-    The defaults were chosen on few images of CamVid's training drives, see docs/crf.md.
+    The defaults were chosen on few images of CamVid's training drives, without the held-out one: docs/crf.md.
     """
 
     classes: int = 24
