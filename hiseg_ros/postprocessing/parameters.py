@@ -22,8 +22,8 @@ COMPATIBILITIES = ('potts', 'tree')
 class CrfParameters:
     """Parameters of a dense CRF with a colour kernel and a smoothness kernel.
 
-    The defaults were chosen on few images of CamVid's training drives, see docs/crf.md; the held-out
-    drive is not among them.
+    The defaults were chosen on few images of CamVid's training drives, see docs/crf.md; the drive
+    that is held out is not among them.
     """
 
     classes: int = 24
