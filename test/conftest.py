@@ -46,16 +46,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_runtest_setup() -> None:
     """Undo what tests before it in the same process have set in libraries.
 
-    The number of torch's threads changes the last bits of a sum, and other projects' programs
-    switch off loggers that they do not know.
+    The number of torch's threads changes the last bits of a sum, and other projects switch off
+    loggers or raise the level of all handlers (NNCF and what it imports).
     """
     logging.disable(logging.NOTSET)
     logging.root.setLevel(logging.WARNING)
+    for handler in logging.root.handlers:
+        handler.setLevel(logging.NOTSET)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if name.partition('.')[0] == 'hiseg_ros' and isinstance(logger, logging.Logger):
             logger.disabled, logger.propagate = False, True
     if (torch := sys.modules.get('torch')) is not None:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 
 
 @pytest.fixture(scope='session')
