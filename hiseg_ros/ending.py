@@ -14,7 +14,8 @@ import os
 import select
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 LIMIT_S = 1.9
 
@@ -57,6 +58,17 @@ def end_in_time() -> None:
     os.close(program)
     os.set_blocking(_told, False)
     signal.set_wakeup_fd(_told, warn_on_full_buffer=False)
+
+
+@contextmanager
+def on_stop(act: Callable[[], object]) -> Iterator[None]:
+    """Call something at SIGINT and at SIGTERM instead of raising, until the block is left."""
+    before = {number: signal.signal(number, lambda *_: act()) for number in _STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def take_time() -> None:

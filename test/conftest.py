@@ -56,6 +56,8 @@ def pytest_runtest_setup() -> None:
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if name.partition('.')[0] == 'hiseg_ros' and isinstance(logger, logging.Logger):
             logger.disabled, logger.propagate = False, True
+    # Lightning ignores Ctrl-C from the first on, and a test of Ctrl-C would be none.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if (torch := sys.modules.get('torch')) is not None:
         torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 

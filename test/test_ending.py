@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from hiseg_ros.ending import on_stop
+
 HANGS = {
     'in C with the lock': 'hang(ctypes.PyDLL(None))',
     'in C without the lock': 'hang(ctypes.CDLL(None))',
@@ -157,3 +159,20 @@ def test_a_signal_before_start_up_is_through_ends_the_program(
         began = time.monotonic()
         process.wait(20)
         assert time.monotonic() - began < 3.0
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_told_within_the_block_only(number: signal.Signals) -> None:
+    """What handled the signal before handles it again, also where the block ends by an error."""
+    before = signal.signal(number, signal.SIG_IGN)
+    told: list[str] = []
+    try:
+        with pytest.raises(ValueError, match='out'), on_stop(lambda: told.append('stop')):
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            raise ValueError('out')
+        signal.raise_signal(number)
+        assert told == ['stop', 'stop']
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

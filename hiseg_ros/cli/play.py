@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from hiseg_ros.bags.recording import Recording, open_recording
 from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.numbers import positive
 from hiseg_ros.cli.shared.pace import add_pace, repeated
+from hiseg_ros.ending import on_stop
 from hiseg_ros.errors import BagError
 
 if TYPE_CHECKING:
@@ -136,7 +137,11 @@ def _play(
         raise BagError(
             f'The bag {recording.path} holds no message of {camera.name}; expected some.'
         )
-    stop = stop_requested() if options.child else stop_on_signal()
+    stop = stop_requested() if options.child else threading.Event()
+
+    def interrupt() -> None:
+        # Not in the handler: it runs in the thread that may hold the event's lock.
+        threading.Thread(target=stop.set).start()
 
     def tell(event: str, played: Played) -> None:
         if options.child:
@@ -154,16 +159,10 @@ def _play(
         timeout_s=options.timeout,
         stays=options.child,
     )
-    play_bag((messages() for _ in repeated(options.loop)), plan, stop, tell)
+    # A parent asks on the standard input; a user presses Ctrl-C.
+    with nullcontext() if options.child else on_stop(interrupt):
+        play_bag((messages() for _ in repeated(options.loop)), plan, stop, tell)
     return 0 if options.child else tell_damages(damages)
-
-
-def stop_on_signal() -> threading.Event:
-    """Return an event that is set by Ctrl-C and by SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
-    return stop
 
 
 def tell_parent(event: str, played: Played, damages: Iterable[Damage] = ()) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -16,6 +15,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 
+from hiseg_ros.ending import on_stop
 from hiseg_ros.ros.health.shared_memory import remove_dead_segments
 from hiseg_ros.ros.node.executor import NodeExecutor
 from hiseg_ros.ros.start import init_ros
@@ -39,8 +39,13 @@ def run_program(make_node: Callable[[], Any], arguments: Sequence[str] | None) -
     # Not rclpy's handlers: they invalidate the context at once, while the worker publishes or a
     # transition runs.
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    with on_stop(stop.set):
+        return _run(make_node, arguments, stop)
+
+
+def _run(
+    make_node: Callable[[], Any], arguments: Sequence[str] | None, stop: threading.Event
+) -> int:
     removed = remove_dead_segments()  # room for this node, should it have been killed before
     init_ros(arguments, signal_handler_options=SignalHandlerOptions.NO)
     node = make_node()
