@@ -8,15 +8,14 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hiseg_ros.cli.shared.compare_networks import compare_networks
 from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hiseg_ros.training.comparison.scores import TestSet
     from hiseg_ros.training.config.experiment import TrainingConfig
-    from hiseg_ros.types import RgbImage
 
 HETEROGENEOUS = 'heterogeneous'
 
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'name',
         choices=['heterogeneous', 'networks'],
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
-        'every decoder of docs/networks.md, with its cost',
+        'every decoder of docs/networks.md, with its cost, and classical methods',
     )
     parser.add_argument(
         '--data',
@@ -68,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
         f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
         '--steps, --seeds, --limit or --only say otherwise',
+    )
+    parser.add_argument(
+        '--classical',
+        action='store_true',
+        help='networks: with --quick, the block of classical methods too',
     )
     parser.add_argument(
         '--limit',
@@ -112,6 +116,10 @@ def run(options: argparse.Namespace) -> None:
             f'--factor was given with {options.name}; expected it with {HETEROGENEOUS}: use '
             '--steps.'
         )
+    if options.classical and options.name == HETEROGENEOUS:
+        raise ConfigError(
+            f'--classical was given with {options.name}; expected it with networks: leave it out.'
+        )
     if options.seeds is None:
         options.seeds = 1 if quick else SEEDS[options.name]
     if quick and options.name == HETEROGENEOUS:
@@ -126,13 +134,23 @@ def run(options: argparse.Namespace) -> None:
     if options.name == HETEROGENEOUS:
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
-    {'heterogeneous': _heterogeneous, 'networks': _networks}[options.name](options, base)
+    if options.name == HETEROGENEOUS:
+        _heterogeneous(options, base)
+    else:
+        compare_networks(options, base, _trainer(options), _measured_on(options))
 
 
-def _trainer(options: argparse.Namespace) -> Callable[[TrainingConfig, Path], Path]:
+def _trainer(options: argparse.Namespace) -> Callable[[Any, Path], Path]:
+    from hiseg_ros.training.classical.train import train_classical
+    from hiseg_ros.training.config.classical import ClassicalConfig
     from hiseg_ros.training.run.train import train
 
-    return lambda config, run_dir: train(config, run_dir, accelerator=options.accelerator)
+    def trained(config: Any, run_dir: Path) -> Path:
+        if isinstance(config, ClassicalConfig):
+            return train_classical(config, run_dir)
+        return train(config, run_dir, accelerator=options.accelerator)
+
+    return trained
 
 
 def _heterogeneous(options: argparse.Namespace, base: TrainingConfig) -> None:
@@ -222,71 +240,5 @@ def _parameters(folder: Path, name: str) -> int:
     return sum(parameter.numel() for parameter in load_checkpoint(weights).build().parameters())
 
 
-def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:
-    """Compare decoders, and measure what they cost."""
-    from functools import partial
-
-    with training_packages():
-        from hiseg_ros.training.comparison import comparison, network_page, networks
-        from hiseg_ros.training.comparison import scores as comparison_scores
-        from hiseg_ros.training.comparison.costs import network_costs
-
-        train = _trainer(options)
-    folder = options.output or Path('runs') / base.name
-    rows = networks.network_rows()
-    comparison.check_names(options.only, [row.name for row in rows])
-    if options.only:
-        rows = [row for row in rows if row.name in options.only]
-    elif options.quick:
-        rows = [row for row in rows if row.block == networks.QUICK_BLOCK]
-    rows, absent = networks.usable_rows(rows)
-    for name, reason in absent.items():
-        print(f'left out: {name}. {reason}')
-    if not rows:
-        raise ConfigError(
-            f'None of the networks {sorted(absent)} can be built here; expected at least one: '
-            'install the extra, or name others with --only.'
-        )
-    configs = {row.name: partial(networks.network_config, base, row) for row in rows}
-    for configured in configs.values():
-        configured(1)  # what a row cannot have is said before the first one is trained
-    tests = comparison_scores.open_test_sets(base.datasets)
-    results = comparison.train_and_score(
-        configs,
-        range(1, options.seeds + 1),
-        folder,
-        train,
-        lambda weights: comparison_scores.score_weights(
-            weights,
-            tests,
-            limit=options.limit,
-            labels=networks.LABELS,
-            boundary=networks.BOUNDARY_WIDTH,
-        ),
-        measured_on=_measured_on(options),
-    )
-    weights = {row.name: folder / f'{row.name}_1' / f'{row.name}.safetensors' for row in rows}
-    costs = network_costs(weights)
-    images = _one_image_by_all(weights, tests)
-    page = network_page.write_page(results, rows, costs, absent, images, folder)
-    print(network_page.tables(results, rows, costs))
-    print(network_page.gaps(results, rows))
-    print(f'written: {page}')
-
-
 def _measured_on(options: argparse.Namespace) -> str:
     return f'{options.limit or "all"} images'
-
-
-def _one_image_by_all(weights: dict[str, Path], tests: list[TestSet]) -> dict[str, RgbImage]:
-    """Return the first image of the last test set, and the overlay of each network on it."""
-    from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.visualization import overlay
-
-    rgb = tests[-1].dataset[0].image
-    images = {'image': rgb}
-    for name, path in weights.items():
-        engine = Engine(path)
-        images[name] = overlay(rgb, engine.segment(rgb).labels, engine.taxonomy)
-        engine.close()
-    return images
