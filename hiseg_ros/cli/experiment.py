@@ -16,29 +16,31 @@ from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from hiseg_ros.training.config.experiment import TrainingConfig
+    from hiseg_ros.types import RgbImage
 
 HETEROGENEOUS = 'heterogeneous'
 
 IMAGENET = 'imagenet'
 """Backbone weights that are no file."""
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3}
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3}
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300}
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
 neighbours; of joint training enough to see every part of the page."""
 
-QUICK_LIMIT = 10
-"""Images of each test set with --quick, for joint training."""
+QUICK_LIMIT = {HETEROGENEOUS: 10, 'context': 25}
+"""Images of each test set with --quick."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'name',
-        choices=['heterogeneous', 'networks'],
+        choices=['heterogeneous', 'networks', 'context'],
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
-        'every decoder of docs/networks.md, with its cost, and classical methods',
+        'every decoder of docs/networks.md, with its cost, and classical methods; context: '
+        'training with and without removed objects, see docs/context.md',
     )
     parser.add_argument(
         '--data',
@@ -50,13 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn and networks_drawn need '
-        'no downloads)',
+        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn and '
+        'context_drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
-        help='training runs of each variant (default: heterogeneous 2, networks 3, --quick 1)',
+        help='training runs of each variant (default: heterogeneous 2, others 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -65,8 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--quick',
         action='store_true',
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
-        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
-        '--steps, --seeds, --limit or --only say otherwise',
+        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, '
+        f'{QUICK_LIMIT[HETEROGENEOUS]} images; context: {QUICK_STEPS["context"]} steps, '
+        f'{QUICK_LIMIT["context"]} images; unless --steps, '
+        '--seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
         '--classical',
@@ -116,14 +120,14 @@ def run(options: argparse.Namespace) -> None:
             f'--factor was given with {options.name}; expected it with {HETEROGENEOUS}: use '
             '--steps.'
         )
-    if options.classical and options.name == HETEROGENEOUS:
+    if options.classical and options.name != 'networks':
         raise ConfigError(
             f'--classical was given with {options.name}; expected it with networks: leave it out.'
         )
     if options.seeds is None:
         options.seeds = 1 if quick else SEEDS[options.name]
-    if quick and options.name == HETEROGENEOUS:
-        options.limit = options.limit or QUICK_LIMIT
+    if quick and options.name in QUICK_LIMIT:
+        options.limit = options.limit or QUICK_LIMIT[options.name]
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
             raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
@@ -131,11 +135,13 @@ def run(options: argparse.Namespace) -> None:
     base = base.with_paths(options.data, options.backbone_weights)
     steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
     warmup = base.warmup_steps
-    if options.name == HETEROGENEOUS:
+    if options.name != 'networks':
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
     if options.name == HETEROGENEOUS:
         _heterogeneous(options, base)
+    elif options.name == 'context':
+        _context(options, base)
     else:
         compare_networks(options, base, _trainer(options), _measured_on(options))
 
@@ -238,6 +244,53 @@ def _parameters(folder: Path, name: str) -> int:
 
     weights = folder / f'{name}_1' / f'{name}.safetensors'
     return sum(parameter.numel() for parameter in load_checkpoint(weights).build().parameters())
+
+
+def _context(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare training with and without removed objects."""
+    from functools import partial
+
+    with training_packages():
+        from hiseg_ros.training.comparison import comparison, context, context_page
+
+        train = _trainer(options)
+    folder = options.output or Path('runs') / base.name
+    rows = context.context_rows(base)
+    comparison.check_names(options.only, [row.name for row in rows])
+    if options.only:
+        rows = [row for row in rows if row.name in options.only]
+    tests = context.context_test_sets(base.datasets)
+    results = comparison.train_and_score(
+        {row.name: partial(context.context_config, base, row) for row in rows},
+        range(1, options.seeds + 1),
+        folder,
+        train,
+        lambda weights: context.score_context(weights, tests, options.limit),
+        measured_on=_measured_on(options),
+    )
+    weights = {row.name: folder / f'{row.name}_1' / f'{row.name}.safetensors' for row in rows}
+    pair = context.one_removal(tests, next(iter(weights.values())))
+    images = {} if pair is None else _pair_by_all(weights, *pair)
+    page = context_page.write_page(results, rows, images, folder)
+    print(context_page.scores_table(results, rows))
+    print(context_page.answers(results))
+    print(f'written: {page}')
+
+
+def _pair_by_all(
+    weights: dict[str, Path], rgb: RgbImage, without: RgbImage, label: str
+) -> dict[str, RgbImage]:
+    """Return an image with and without the objects of a label, and their overlays by networks."""
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.visualization import overlay
+
+    images = {'image': rgb, f'without {label}': without}
+    for name, path in weights.items():
+        engine = Engine(path)
+        for title, one in (('', rgb), (f', without {label}', without)):
+            images[name + title] = overlay(one, engine.segment(one).labels, engine.taxonomy)
+        engine.close()
+    return images
 
 
 def _measured_on(options: argparse.Namespace) -> str:
