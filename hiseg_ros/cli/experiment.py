@@ -23,9 +23,11 @@ HETEROGENEOUS = 'heterogeneous'
 IMAGENET = 'imagenet'
 """Backbone weights that are no file."""
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3}
+ADAPTATION = 'adaptation'
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300}
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, ADAPTATION: 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, ADAPTATION: 300}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
 neighbours; of joint training enough to see every part of the page."""
 
@@ -37,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'name',
-        choices=['heterogeneous', 'networks'],
+        choices=['heterogeneous', 'networks', 'adaptation'],
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
-        'every decoder of docs/networks.md, with its cost',
+        'every decoder of docs/networks.md, with its cost; adaptation: from drawn scenes to '
+        'pictures without labels by every method of docs/adaptation.md',
     )
     parser.add_argument(
         '--data',
@@ -51,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn and networks_drawn need '
-        'no downloads)',
+        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn '
+        'and adaptation_drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
-        help='training runs of each variant (default: heterogeneous 2, networks 3, --quick 1)',
+        help='training runs of each variant (default: heterogeneous 2, the others 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -66,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--quick',
         action='store_true',
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
-        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
+        f'alone; adaptation: {QUICK_STEPS[ADAPTATION]} steps, five rows; heterogeneous: '
+        f'{QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
         '--steps, --seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
@@ -123,10 +127,11 @@ def run(options: argparse.Namespace) -> None:
     base = base.with_paths(options.data, options.backbone_weights)
     steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
     warmup = base.warmup_steps
-    if options.name == HETEROGENEOUS:
+    if options.name != 'networks':
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
-    {'heterogeneous': _heterogeneous, 'networks': _networks}[options.name](options, base)
+    verbs = {HETEROGENEOUS: _heterogeneous, 'networks': _networks, ADAPTATION: _adaptation}
+    verbs[options.name](options, base)
 
 
 def _trainer(options: argparse.Namespace) -> Callable[[TrainingConfig, Path], Path]:
@@ -271,6 +276,20 @@ def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:
     page = network_page.write_page(results, rows, costs, absent, images, folder)
     print(network_page.tables(results, rows, costs))
     print(network_page.gaps(results, rows))
+    print(f'written: {page}')
+
+
+def _adaptation(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare methods of adaptation from a labelled source to an unlabelled target."""
+    with training_packages():
+        from hiseg_ros.training.comparison import adaptation
+        from hiseg_ros.training.comparison.adaptation_rows import QUICK_ROWS
+
+        train = _trainer(options)
+    only = options.only or (QUICK_ROWS if options.quick else ())
+    folder = options.output or Path('runs') / base.name
+    page, said = adaptation.compare(base, only, options.seeds, folder, train, options.limit)
+    print(said)
     print(f'written: {page}')
 
 
