@@ -23,9 +23,11 @@ HETEROGENEOUS = 'heterogeneous'
 IMAGENET = 'imagenet'
 """Backbone weights that are no file."""
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3}
+ADAPTATION = 'adaptation'
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300}
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3, ADAPTATION: 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300, ADAPTATION: 300}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
 neighbours; of joint training enough to see every part of the page."""
 
@@ -37,10 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'name',
-        choices=['heterogeneous', 'networks', 'context'],
+        choices=list(SEEDS),
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
         'every decoder of docs/networks.md, with its cost, and classical methods; context: '
-        'training with and without removed objects, see docs/context.md',
+        'training with and without removed objects, see docs/context.md; adaptation: from drawn '
+        'scenes to pictures without labels by every method of docs/adaptation.md',
     )
     parser.add_argument(
         '--data',
@@ -52,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn and '
-        'context_drawn need no downloads)',
+        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn, '
+        'context_drawn and adaptation_drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
-        help='training runs of each variant (default: heterogeneous 2, others 3, --quick 1)',
+        help='training runs of each variant (default: heterogeneous 2, the others 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -69,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
         f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, '
         f'{QUICK_LIMIT[HETEROGENEOUS]} images; context: {QUICK_STEPS["context"]} steps, '
-        f'{QUICK_LIMIT["context"]} images; unless --steps, '
-        '--seeds, --limit or --only say otherwise',
+        f'{QUICK_LIMIT["context"]} images; adaptation: {QUICK_STEPS[ADAPTATION]} steps, five '
+        'rows; unless --steps, --seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
         '--classical',
@@ -138,12 +141,11 @@ def run(options: argparse.Namespace) -> None:
     if options.name != 'networks':
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
-    if options.name == HETEROGENEOUS:
-        _heterogeneous(options, base)
-    elif options.name == 'context':
-        _context(options, base)
-    else:
+    if options.name == 'networks':
         compare_networks(options, base, _trainer(options), _measured_on(options))
+    else:
+        compare = {HETEROGENEOUS: _heterogeneous, 'context': _context, ADAPTATION: _adaptation}
+        compare[options.name](options, base)
 
 
 def _trainer(options: argparse.Namespace) -> Callable[[Any, Path], Path]:
@@ -291,6 +293,20 @@ def _pair_by_all(
             images[name + title] = overlay(one, engine.segment(one).labels, engine.taxonomy)
         engine.close()
     return images
+
+
+def _adaptation(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare methods of adaptation from a labelled source to an unlabelled target."""
+    with training_packages():
+        from hiseg_ros.training.comparison import adaptation
+        from hiseg_ros.training.comparison.adaptation_rows import QUICK_ROWS
+
+        train = _trainer(options)
+    only = options.only or (QUICK_ROWS if options.quick else ())
+    folder = options.output or Path('runs') / base.name
+    page, said = adaptation.compare(base, only, options.seeds, folder, train, options.limit)
+    print(said)
+    print(f'written: {page}')
 
 
 def _measured_on(options: argparse.Namespace) -> str:
