@@ -31,7 +31,7 @@ from hiseg_ros.adapt.recipe import NAME, Place, Precision, training_config
 from hiseg_ros.adapt.source_set import SourceSet
 from hiseg_ros.adapt.verdict import objections
 from hiseg_ros.adapt.work_folder import WorkFolder
-from hiseg_ros.errors import HisegError, TaxonomyError
+from hiseg_ros.errors import ConfigError, HisegError, TaxonomyError
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.processor import processor_flags
 from hiseg_ros.inference.torch_device import find_device
@@ -138,6 +138,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     start_s = time.monotonic()
     checkpoint = load_checkpoint(request.model)
     request.source.mapping(checkpoint.taxonomy)  # what does not fit is said before the work
+    _check_domains(request)
     work = WorkFolder(request.work, _settings(request))
     frames = work.keep_frames(request.recordings, lambda: _choice(request))
     for note in frames['notes']:
@@ -194,6 +195,20 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         'source': 'drawn scenes' if request.source.kind == 'drawn' else request.source.kind,
     }
     return _written(request, _Parts(checkpoint, work, held, before, after, facts))
+
+
+def _check_domains(request: Request) -> None:
+    """Check that the target is not the source.
+
+    Raises:
+        ConfigError: It is.
+    """
+    root = Path(request.source.root).resolve()
+    if any(recording.path.resolve() == root for recording in request.recordings):
+        raise ConfigError(
+            f'{root} is the source and also the target; expected two domains: name recordings of '
+            'another place, or leave out --source.'
+        )
 
 
 def _settings(request: Request) -> dict[str, Any]:

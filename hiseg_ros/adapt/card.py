@@ -122,7 +122,6 @@ def card_page(card: Mapping[str, Any], objections: Sequence[str]) -> str:
             f'| {one.get("name")} ({one.get("kind")}) | {one.get("licence", "not stated")} |'
             for one in card['training_sets']
         ),
-        '| the recordings above, without labels | that of the recordings |',
     ]
     return printable_lines(lines)
 

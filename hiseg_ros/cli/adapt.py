@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'recordings',
         nargs='+',
         type=Path,
-        metavar='BAG|FOLDER',
-        help='recordings of the target, or folders of its images; no labels are read',
+        metavar='BAG|FOLDER|VIDEO',
+        help='recordings of the target: bags, folders of images, video files; no labels are read',
     )
     parser.add_argument(
         '--output',
@@ -101,10 +101,10 @@ def run(options: argparse.Namespace) -> int:
         )
     with training_packages():
         from hiseg_ros.adapt.adapt import Request, adapt
-        from hiseg_ros.retrieval.sources import open_source
+        from hiseg_ros.adapt.recordings import open_recording
     # The trainer's advice to its programmers: nothing that a user could act on.
     warnings.filterwarnings('ignore', module=r'lightning\.')
-    recordings = [open_source(path, options.topic) for path in options.recordings]
+    recordings = [open_recording(path, options.topic) for path in options.recordings]
     for recording in recordings:
         if recording.note:
             print(recording.note)

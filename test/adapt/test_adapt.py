@@ -197,6 +197,10 @@ def black_folder(tmp_path: Path) -> Path:
         ({'--source': 'there'}, '--source and --dataset belong together'),
         ({'--source': 'there', '--dataset': 'gtsdb'}, "kind 'gtsdb' is given; expected one of"),
         ({'--source': 'there', '--dataset': 'camvid'}, 'there'),
+        (
+            {'recording': 'black', '--source': 'black', '--dataset': 'camvid'},
+            'is the source and also the target; expected two domains',
+        ),
         ({'--minutes': '0.01'}, 'expected at least 20 steps: give --minutes'),
     ],
 )
