@@ -26,7 +26,7 @@ FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 LAYERS = (
     'cli',
     'cli.shared',
-    'training.comparison | reports | viewer',
+    'adapt | training.comparison | reports | viewer',
     'training.run | training.classical',
     'training.adaptation',
     'training.losses',

@@ -22,6 +22,7 @@ VERBS = {
     'taxonomy': 'show or check a label tree',
     'synthesize': 'write drawn scenes in the folder layout of a published dataset',
     'train': 'train a network or a classical method from an experiment file',
+    'adapt': 'adapt weights to recordings without labels',
     'evaluate': 'measure weights on a dataset',
     'experiment': 'train and evaluate several variants of a network and compare them',
     'export': 'write weights as an ONNX file or a torch program',
