@@ -223,6 +223,8 @@ def check_walk_tree(
     """Check the arguments of `tree_kernels.walk_tree`; raise ValueError."""
     check_array('features', features, np.float32, (None, None, None))
     height, width, channels = features.shape
+    # A cell's row and column are stored in one number of 32 bits.
+    check_range('rows and columns', np.array([height, 0, width]), 0, 2**15 - 1)
     check_array('planes', planes, np.float32, (None, height, width), writable=True)
     check_tree(child_start, children, len(planes))
     counts = np.diff(child_start)

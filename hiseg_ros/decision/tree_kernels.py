@@ -31,6 +31,10 @@ from hiseg_ros.decision.lane_kernels import (
     turn,
 )
 
+SHIFT = 16
+MASK = 2**SHIFT - 1
+"""A cell is one number: its row above these bits, and its column in them."""
+
 
 @compiled
 def _mark(
@@ -46,7 +50,7 @@ def _mark(
     is_needed[:] = False
     last = height - 1 - first_row
     for n in range(count):
-        i, j = divmod(reached[n], width)
+        i, j = reached[n] >> SHIFT, reached[n] & MASK
         above, below = i // ROWS * columns, min(i + 1, last) // ROWS * columns
         left, right = j // COLUMNS, min(j + 1, width - 1) // COLUMNS
         is_needed[above + left] = True
@@ -106,7 +110,7 @@ def _pass_on(
         candidates[k] = k
     for n in range(counts[number]):
         cell = reached[number, n]
-        i, j = divmod(cell, width)
+        i, j = cell >> SHIFT, cell & MASK
         below, right = min(i + 1, last), min(j + 1, width - 1)
         kept = count
         if not is_completed:
@@ -190,8 +194,9 @@ def walk_tree(
     evaluated = 0
     counts[0] = (last_row - first_row) * width
     reached = np.empty((classifiers, counts[0]), np.int32)
-    for i in range(counts[0]):
-        reached[0, i] = i
+    for i in range(last_row - first_row):
+        for j in range(width):
+            reached[0, i * width + j] = i << SHIFT | j
     for y in range(first_row, min(first_row + rows * ROWS, height)):
         for x in range(width):
             planes[0, y, x] = 1

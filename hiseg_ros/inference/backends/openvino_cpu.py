@@ -115,7 +115,7 @@ class OpenVinoBackend(ExportedBackend):
         self._requests: dict[tuple[int, ...], Any] = {}
         self._open_request: Any = None
         self._large_request: Any = None
-        self._odds_request: Any = None
+        self._odds_requests: dict[tuple[int, ...], Any] = {}
         self._taxonomy = taxonomy
         self._plans: dict[tuple[int, bool], EvaluationPlan] = {}
 
@@ -156,11 +156,21 @@ class OpenVinoBackend(ExportedBackend):
         results = _results(self._request_for(images.shape), images)
         if self._parts is None or self._parts.classifiers is None:
             return self.planes(results)
-        if self._odds_request is None:
+        request = self._odds_request_for(images.shape, results[0][None].shape)
+        return self._parts.planes(_results(request, results[0][None]))
+
+    def _odds_request_for(self, shape: tuple[int, ...], features: tuple[int, ...]) -> Any:
+        """Return the request for the odds behind features, compiled as the one for the images."""
+        assert self._parts is not None
+        key = shape if shape in self._requests else ()
+        if key not in self._odds_requests:
+            model = self._parts.odds.clone()
+            if key:
+                model.reshape({0: list(features)})
             # In float32, as in our own loops: labels then do not depend on who reads what.
             in_float = {'INFERENCE_PRECISION_HINT': HINTS['float32']}
-            self._odds_request = self._compiled(self._parts.odds, in_float)
-        return self._parts.planes(_results(self._odds_request, results[0][None]))
+            self._odds_requests[key] = self._compiled(model, in_float)
+        return self._odds_requests[key]
 
     def _request_for(self, shape: tuple[int, ...]) -> Any:
         """Return the compiled request of a shape, that of open sides, or one for this image."""
@@ -168,6 +178,7 @@ class OpenVinoBackend(ExportedBackend):
         use = self._sizes.use_of(shape)
         for other in use.dropped:
             del self._requests[other]
+            self._odds_requests.pop(other, None)
         if use.how == 'compiled':
             if shape not in self._requests:
                 self._requests[shape] = self.request(shape)
@@ -217,7 +228,8 @@ class OpenVinoBackend(ExportedBackend):
     def _free(self) -> None:
         self._model = None
         self._requests.clear()
-        self._open_request = self._large_request = self._odds_request = None
+        self._odds_requests.clear()
+        self._open_request = self._large_request = None
         self._parts = None
 
 
