@@ -26,6 +26,7 @@ FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 LAYERS = (
     'cli',
     'cli.shared',
+    'fleet',
     'training.comparison | reports | viewer',
     'training.run',
     'training.losses',
@@ -86,6 +87,7 @@ WITHOUT_TORCH = (
     'bags',
     'datasets',
     'errors',
+    'fleet',
     'images',
     'interfaces',
     'messages',

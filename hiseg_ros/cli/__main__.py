@@ -41,6 +41,7 @@ VERBS = {
 EXTRAS = {
     'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx', 'nncf'),
     'train': ('lightning', 'matplotlib', 'tensorboard'),
+    'fleet': ('fsspec', 'ray'),
 }
 """Modules that come with the extras of the pip package (setup.cfg)."""
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -167,6 +168,26 @@ class DenseCrf:
                 f'{(always + classes * per_class) / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB '
                 f'are free; expected {advice}.'
             )
+
+
+def crf_for(engine: Any, parameters: CrfParameters | None) -> DenseCrf | None:
+    """Return the CRF behind a network, None without parameters.
+
+    Args:
+        engine: The network; an `Engine`.
+        parameters: Of the CRF.
+
+    Raises:
+        ConfigError: The network is a wrapped flat one with labels above the leaves.
+    """
+    if parameters is None:
+        return None
+    if engine.decides_by_file:
+        raise ConfigError(
+            f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
+            'expected a network of the class tree with --crf, which decides by the tree.'
+        )
+    return DenseCrf(engine.taxonomy, parameters)
 
 
 def _similarity(taxonomy: Taxonomy) -> NDArray[np.float32]:

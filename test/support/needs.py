@@ -23,6 +23,7 @@ NEEDS = {
     'torch': ('torch', 'timm', 'torchmetrics'),
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
     'networks': ('torch', 'segmentation_models_pytorch'),
+    'fleet': ('ray', 'fsspec'),
     'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
     'view': ('rerun',),

@@ -12,6 +12,7 @@ from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from hiseg_ros.postprocessing.crf import DenseCrf
+    from hiseg_ros.postprocessing.parameters import CrfParameters
 
 
 def add_crf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,23 @@ def add_crf_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def crf_parameters_of(options: argparse.Namespace) -> CrfParameters | None:
+    """Return the parameters of the CRF that the options ask for, None for none.
+
+    Raises:
+        ConfigError: A parameter is wrong or given without --crf.
+    """
+    if not options.crf:
+        if options.crf_option:
+            raise ConfigError(
+                f'--crf-option {options.crf_option[0]} is given without --crf; expected both.'
+            )
+        return None
+    from hiseg_ros.postprocessing.parameters import CrfParameters
+
+    return CrfParameters.of(options.crf_option)
+
+
 def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
     """Return the CRF that the options ask for, None for none.
 
@@ -42,22 +60,12 @@ def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
         ConfigError: A parameter is wrong or given without --crf, or the network is a wrapped flat
             one with labels above the leaves.
     """
-    if not options.crf:
-        if options.crf_option:
-            raise ConfigError(
-                f'--crf-option {options.crf_option[0]} is given without --crf; expected both.'
-            )
+    parameters = crf_parameters_of(options)
+    if parameters is None:
         return None
-    from hiseg_ros.postprocessing.crf import DenseCrf
-    from hiseg_ros.postprocessing.parameters import CrfParameters
+    from hiseg_ros.postprocessing.crf import crf_for
 
-    parameters = CrfParameters.of(options.crf_option)
-    if engine.decides_by_file:
-        raise ConfigError(
-            f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
-            'expected a network of the class tree with --crf, which decides by the tree.'
-        )
-    return DenseCrf(engine.taxonomy, parameters)
+    return crf_for(engine, parameters)
 
 
 def crf_facts(crf: DenseCrf | None) -> dict[str, Any]:
