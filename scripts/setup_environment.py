@@ -42,7 +42,7 @@ SETS = {
     'test': ((*ROBOT, 'dev'), 'about 2 GB'),
     'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
     'all': (
-        (*ROBOT, 'torch', 'networks', 'classical', 'train', 'dev', 'docs'),
+        (*ROBOT, 'torch', 'networks', 'classical', 'fleet', 'train', 'dev', 'docs'),
         'about 6 GB with torch',
     ),
     'docs': (('docs',), 'about 0.2 GB'),

@@ -26,7 +26,8 @@ FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 LAYERS = (
     'cli',
     'cli.shared',
-    'adapt | training.comparison | reports | viewer',
+    'adapt | fleet',
+    'training.comparison | reports | viewer',
     'training.run | training.classical',
     'training.adaptation',
     'training.losses',
@@ -89,6 +90,7 @@ WITHOUT_TORCH = (
     'classical',
     'datasets',
     'errors',
+    'fleet',
     'images',
     'interfaces',
     'messages',

@@ -43,6 +43,7 @@ EXTRAS = {
     'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx', 'nncf'),
     'train': ('lightning', 'matplotlib', 'tensorboard'),
     'classical': ('skimage', 'sklearn'),
+    'fleet': ('fsspec', 'ray'),
 }
 """Modules that come with the extras of the pip package (setup.cfg)."""
 
