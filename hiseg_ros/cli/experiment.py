@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hiseg_ros.cli.shared.mining_experiment import run_mining
+from hiseg_ros.cli.shared.numbers import positive_integer
 from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
 
@@ -23,23 +25,26 @@ HETEROGENEOUS = 'heterogeneous'
 IMAGENET = 'imagenet'
 """Backbone weights that are no file."""
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3}
+MINING = 'mining'
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300}
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, MINING: 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, MINING: 60}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
-neighbours; of joint training enough to see every part of the page."""
+neighbours; of joint training and of mining enough to see every part of the page."""
 
 QUICK_LIMIT = 10
-"""Images of each test set with --quick, for joint training."""
+"""Images of each test set with --quick, for joint training and mining."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'name',
-        choices=['heterogeneous', 'networks'],
+        choices=['heterogeneous', 'networks', MINING],
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
-        'every decoder of docs/networks.md, with its cost',
+        'every decoder of docs/networks.md, with its cost; mining: images that a network '
+        'chose against random ones',
     )
     parser.add_argument(
         '--data',
@@ -51,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn and networks_drawn need '
-        'no downloads)',
+        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn and '
+        'mining_drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
-        help='training runs of each variant (default: heterogeneous 2, networks 3, --quick 1)',
+        help='training runs of each variant (default: heterogeneous 2, others 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -66,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--quick',
         action='store_true',
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
-        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
-        '--steps, --seeds, --limit or --only say otherwise',
+        f'alone; heterogeneous and mining: {QUICK_STEPS[MINING]} steps, {QUICK_LIMIT} images; '
+        'unless --steps, --seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
         '--limit',
@@ -91,6 +96,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'several times',
     )
     parser.add_argument(
+        '--budgets',
+        nargs='+',
+        type=positive_integer,
+        metavar='N',
+        help='mining: numbers of labelled images, ascending; half of the smallest is what every '
+        'run begins with (default: 40 80)',
+    )
+    parser.add_argument(
         '--output',
         type=Path,
         help='folder of the runs (default runs/<base>); resumed if it exists',
@@ -112,9 +125,13 @@ def run(options: argparse.Namespace) -> None:
             f'--factor was given with {options.name}; expected it with {HETEROGENEOUS}: use '
             '--steps.'
         )
+    if options.budgets and options.name != MINING:
+        raise ConfigError(
+            f'--budgets was given with {options.name}; expected it with {MINING} only.'
+        )
     if options.seeds is None:
         options.seeds = 1 if quick else SEEDS[options.name]
-    if quick and options.name == HETEROGENEOUS:
+    if quick and options.name in (HETEROGENEOUS, MINING):
         options.limit = options.limit or QUICK_LIMIT
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
@@ -123,10 +140,11 @@ def run(options: argparse.Namespace) -> None:
     base = base.with_paths(options.data, options.backbone_weights)
     steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
     warmup = base.warmup_steps
-    if options.name == HETEROGENEOUS:
+    if options.name in (HETEROGENEOUS, MINING):
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
-    {'heterogeneous': _heterogeneous, 'networks': _networks}[options.name](options, base)
+    comparisons = {HETEROGENEOUS: _heterogeneous, 'networks': _networks, MINING: _mining}
+    comparisons[options.name](options, base)
 
 
 def _trainer(options: argparse.Namespace) -> Callable[[TrainingConfig, Path], Path]:
@@ -276,6 +294,13 @@ def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:
 
 def _measured_on(options: argparse.Namespace) -> str:
     return f'{options.limit or "all"} images'
+
+
+def _mining(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare mined with random images."""
+    with training_packages():
+        train = _trainer(options)
+    run_mining(options, base, train)
 
 
 def _one_image_by_all(weights: dict[str, Path], tests: list[TestSet]) -> dict[str, RgbImage]:

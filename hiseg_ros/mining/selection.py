@@ -59,7 +59,8 @@ class Pick:
     distance: float
     """1 - cosine to the nearest frame that was chosen before, at most 1; 1 for the first."""
     nearest: int | None
-    """Number of that frame among the picks; None for the first."""
+    """Number of that frame among the picks; None for the first, and where what is labelled already
+    is nearer."""
     is_close_in_time: bool = False
     """Whether it is nearer in time to another pick than was asked for, for want of others."""
     rare_labels: tuple[tuple[int, float], ...] = field(default=())
@@ -118,6 +119,7 @@ def select(
     count: int,
     weights: Weights | None = None,
     apart_s: float = 0.0,
+    labelled: Sequence[int] = (),
 ) -> list[Pick]:
     """Choose frames.
 
@@ -127,20 +129,23 @@ def select(
         count: Number of frames.
         weights: How much each reason counts.
         apart_s: Least seconds between two frames of a source; where none is left, nearer ones.
+        labelled: Positions of candidates that have labels already: they are not chosen, and
+            others are chosen far from them.
 
     Raises:
         ConfigError: There are fewer candidates, or no reason counts.
     """
     weights = weights or Weights()
-    if len(candidates) < count:
+    left = len(candidates) - len(labelled)
+    if left < count:
         raise ConfigError(
-            f'The pool has {len(candidates)} frames, and {count} are to be picked; expected at '
+            f'The pool has {left} frames, and {count} are to be picked; expected at '
             'least as many: name more recordings, or lower --count.'
         )
     scores = [candidate.score for candidate in candidates]
     rarity, label_ids, ratios = rarity_of(scores)
     ranks, value = _values(scores, rarity, weights)
-    greedy = _Greedy(candidates, vectors, value, count, weights.diversity, apart_s)
+    greedy = _Greedy(candidates, vectors, value, count, weights.diversity, apart_s, labelled)
     picks: list[Pick] = []
     for place, distance, nearest, is_close in greedy:
         order = np.argsort(-ratios[place], kind='stable')[:3]
@@ -203,13 +208,17 @@ class _Greedy:
         count: int,
         power: float,
         apart_s: float,
+        labelled: Sequence[int],
     ) -> None:
         centred = vectors - vectors.mean(0)
         lengths = np.linalg.norm(centred, axis=1, keepdims=True)
         self._vectors = centred / np.maximum(lengths, 1e-12)
         self._value, self._count, self._power, self._apart_s = value, count, power, apart_s
         names, self._drive = np.unique([one.drive for one in candidates], return_inverse=True)
-        sizes = Counter(one.drive for one in candidates)
+        self._labelled = frozenset(labelled)
+        sizes = Counter(
+            one.drive for place, one in enumerate(candidates) if place not in self._labelled
+        )
         given = quotas({str(name): sizes[str(name)] for name in names}, count)
         self._left = np.array([given[str(name)] for name in names])
         self._source = np.array([one.source for one in candidates])
@@ -222,6 +231,9 @@ class _Greedy:
         distance = np.ones(total)
         nearest = np.full(total, -1)
         is_free, is_apart = np.ones(total, bool), np.ones(total, bool)
+        for place in self._labelled:
+            is_free[place] = False
+            distance = np.minimum(distance, self._distances(place))
         # A frame of no value is still better than none.
         value = self._value + 1e-6
         for number in range(self._count):
@@ -238,10 +250,15 @@ class _Greedy:
             )
             is_free[place] = False
             self._left[self._drive[place]] -= 1
-            now = np.clip(1 - self._vectors @ self._vectors[place], 0, 1)
-            nearest[now < distance] = number
-            nearest[nearest < 0] = number
+            now = self._distances(place)
+            # Of the first one all are the neighbours, however far; of what is labelled none.
+            nearest[(now < distance) | ((nearest < 0) & (now <= distance))] = number
             distance = np.minimum(distance, now)
             if self._apart_s and not np.isnan(self._times[place]):
                 near = np.abs(self._times - self._times[place]) < self._apart_s
                 is_apart[near & (self._source == self._source[place])] = False
+
+    def _distances(self, place: int) -> NDArray[np.float64]:
+        """Return 1 - cosine of all to one, at most 1."""
+        found: NDArray[np.float64] = np.clip(1 - self._vectors @ self._vectors[place], 0, 1)
+        return found

@@ -191,6 +191,16 @@ def test_each_drive_is_taken_from() -> None:
     assert sorted(pick.candidate.drive for pick in picks) == ['a'] * 3 + ['b'] * 3
 
 
+def test_what_is_labelled_is_not_chosen_and_others_are_far_from_it() -> None:
+    scores = [score(n, 0.5) for n in range(6)]
+    vectors = on_circle([0, 5, 90, 95, 180, 270])
+    picks = select(pool(scores), vectors, 3, labelled=[0, 2])
+    assert {pick.place for pick in picks} <= {1, 3, 4, 5}
+    assert {pick.place for pick in picks[:2]} == {4, 5}
+    with pytest.raises(ConfigError, match=r'The pool has 4 frames, and 5 are to be picked'):
+        select(pool(scores), vectors, 5, labelled=[0, 2])
+
+
 def test_too_few_frames_and_no_reason_are_refused() -> None:
     scores = [score(n) for n in range(3)]
     with pytest.raises(ConfigError, match=r'The pool has 3 frames, and 4 are to be picked; exp'):
