@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.mining.annotation import MAX_BYTES, Canvas, LabelledImage, known_image
@@ -23,6 +25,9 @@ from hiseg_ros.types import UNLABELED, ImageSize
 ARCHIVE = 'segmentation_mask.zip'
 COLOURS, CLASSES, OBJECTS = 'labelmap.txt', 'SegmentationClass/', 'SegmentationObject/'
 LIST = 'ImageSets/Segmentation/default.txt'
+
+TORN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What the unpackers raise for damaged data, beside OSError and EOFError."""
 
 SHOWN = 3
 """Number of wrong colours that an error names."""
@@ -109,7 +114,7 @@ def read_masks(
             label or colour, or another size than its image.
     """
     names = [name for name in archive.namelist() if CLASSES in name and name.endswith('.png')]
-    table = _table(archive, file, labels)
+    table, foreign = _tables(archive, file, labels)
     for name in sorted(names):
         stem = known_image(file, name, sizes)
         canvas = Canvas(file, name, sizes[stem], labels)
@@ -118,10 +123,13 @@ def read_masks(
         packed |= colours[..., 1].astype(np.int64) << 8
         packed |= colours[..., 2]
         found, places = np.unique(packed, return_inverse=True)
-        wrong = [f'#{colour:06x}' for colour in found.tolist() if colour not in table]
+        wrong = [colour for colour in found.tolist() if colour not in table]
+        for colour in wrong:
+            if colour in foreign:
+                canvas.label_id(foreign[colour])  # raises
         if wrong:
             raise canvas.fault(
-                f'has the colour {", ".join(wrong[:SHOWN])}',
+                f'has the colour {", ".join(f"#{colour:06x}" for colour in wrong[:SHOWN])}',
                 f'only colours of {COLOURS} beside it: export it again',
             )
         ids = np.array([table[colour] for colour in found.tolist()], np.uint8)
@@ -144,19 +152,25 @@ def read_entry(archive: zipfile.ZipFile, file: Path, name: str) -> bytes:
         )
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError) as problem:
+    except (*TORN, OSError, EOFError, ValueError, RuntimeError) as problem:
         raise DatasetError(
             f'{name} of {file} cannot be unpacked ({problem}); expected a whole archive without a '
             'password: download it again.'
         ) from problem
 
 
-def _table(archive: zipfile.ZipFile, file: Path, labels: LabelSet) -> dict[int, int]:
-    """Return the label id of each packed colour of the archive's list."""
+def _tables(
+    archive: zipfile.ZipFile, file: Path, labels: LabelSet
+) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the label id of each packed colour of the archive's list, and unknown labels.
+
+    A task may have more labels than were mined; they matter where an image has them.
+    """
     (name,) = [name for name in archive.namelist() if PurePosixPath(name).name == COLOURS][:1]
     id_of_name = {written_name(label.name): label.label_id for label in labels.labels}
     id_of_name[BACKGROUND] = UNLABELED
     table: dict[int, int] = {}
+    foreign: dict[int, str] = {}
     text = read_entry(archive, file, name).decode('utf-8', 'replace')
     for line in text.splitlines():
         if not line.strip() or line.startswith('#'):
@@ -169,10 +183,12 @@ def _table(archive: zipfile.ZipFile, file: Path, labels: LabelSet) -> dict[int, 
                 'with numbers from 0 to 255: export it again.'
             )
         red, green, blue = map(int, values)
-        # A task may have more labels than were mined; they matter where an image has them.
+        colour = red << 16 | green << 8 | blue
         if label in id_of_name:
-            table[red << 16 | green << 8 | blue] = id_of_name[label]
-    return table
+            table[colour] = id_of_name[label]
+        else:
+            foreign[colour] = label
+    return table, foreign
 
 
 def _image(data: bytes, canvas: Canvas) -> NDArray[np.uint8]:
@@ -181,7 +197,7 @@ def _image(data: bytes, canvas: Canvas) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as image:
             canvas.check_size((image.height, image.width))
             return np.array(image.convert('RGB'))
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as problem:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise canvas.fault(
             f'is no whole PNG file ({problem})', 'an image of colours: download the export again'
         ) from problem

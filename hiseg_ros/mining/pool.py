@@ -89,6 +89,8 @@ class ReplayPool:
     """Frames of a finished replay: nothing is segmented again."""
 
     damages: tuple[str, ...] = ()
+    names: list[str] = []
+    """See `Source`: there are no files."""
 
     def __init__(self, path: Path, taxonomy: Taxonomy, topic: str | None = None) -> None:
         """Find camera, probabilities and metrics of the replay.
@@ -303,6 +305,8 @@ class DatasetSource:
 
     note = ''
     damages: tuple[str, ...] = ()
+    names: list[str] = []
+    """See `Source`: a dataset has samples, whose names are known when they are read."""
 
     def __init__(self, dataset: SegmentationDataset, root: Path, kind: str, options: str) -> None:
         """Take a dataset.

@@ -351,6 +351,7 @@ def of_file(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:
         ('masks', of_file('SegmentationClass/one.png', b'no image'), r'is no whole PNG file'),
         ('masks', of_file('SegmentationClass/four.png', b''), r"four.png'; expected one of the 3"),
         ('masks', of_file('labelmap.txt', b'Car:1,2::'), r"has the line 'Car:1,2::'; expected"),
+        ('masks', of_file('labelmap.txt', b'van:0,0,0::\n'), r"one.png of .*label 'van'; exp"),
         ('masks', lambda content: content.pop('labelmap.txt'), r'has neither annotations.xml nor'),
         ('label_studio', of_first_region(rle=lambda rle: rle[:-4]), r'has a torn RLE: it ends'),
         ('label_studio', of_first_region(rle=[1, 2, 300]), r'an RLE that is no list of bytes, of'),

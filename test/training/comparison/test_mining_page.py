@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('pydantic')
-
-from hiseg_ros.training.comparison.comparison import Result  # noqa: E402
-from hiseg_ros.training.comparison.mined_images import Chosen  # noqa: E402
-from hiseg_ros.training.comparison.mining_page import (  # noqa: E402
+from hiseg_ros.training.comparison.comparison import Result
+from hiseg_ros.training.comparison.mined_images import Chosen
+from hiseg_ros.training.comparison.mining_page import (
     differences,
     drives_table,
     finding,
@@ -56,7 +54,6 @@ def test_differences_are_taken_seed_by_seed() -> None:
 
 
 def test_the_page_has_table_drives_and_figure(tmp_path: Path) -> None:
-    pytest.importorskip('matplotlib')
     names = {'start': ['a_1', 'b_1'], 'random_40': ['a_1', 'a_2'], 'mined_40': ['b_1', 'b_2']}
     rounds = [Chosen(1, names)]
     runs = results([41.0, 41.0, 41.0], [43.0, 44.5, 44.0])
