@@ -33,6 +33,7 @@ LAYERS = (
     'training.losses',
     'training.data',
     'training training.config',
+    'mining',
     'ros.soak | datasets | replay | retrieval',
     'ros.benchmark | ros.node',
     'ros.consumers',

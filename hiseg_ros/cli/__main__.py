@@ -36,6 +36,7 @@ VERBS = {
     'video': 'write the labels of a recording, or several networks side by side, as an MP4',
     'report': 'write the report of a finished replay again',
     'retrieve': 'find images of recordings and folders that look like a query',
+    'mine': 'choose the frames worth labelling, and read corrected labels back',
     'view': 'show a recording with its results in Rerun',
 }
 

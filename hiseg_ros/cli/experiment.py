@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiseg_ros.cli.shared.compare_networks import compare_networks
+from hiseg_ros.cli.shared.mining_experiment import run_mining
+from hiseg_ros.cli.shared.numbers import positive_integer
 from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
 
@@ -25,13 +27,15 @@ IMAGENET = 'imagenet'
 
 ADAPTATION = 'adaptation'
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3, ADAPTATION: 3}
+MINING = 'mining'
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300, ADAPTATION: 300}
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3, ADAPTATION: 3, MINING: 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300, ADAPTATION: 300, MINING: 60}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
-neighbours; of joint training enough to see every part of the page."""
+neighbours; of joint training and of mining enough to see every part of the page."""
 
-QUICK_LIMIT = {HETEROGENEOUS: 10, 'context': 25}
+QUICK_LIMIT = {HETEROGENEOUS: 10, 'context': 25, MINING: 10}
 """Images of each test set with --quick."""
 
 
@@ -43,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
         'every decoder of docs/networks.md, with its cost, and classical methods; context: '
         'training with and without removed objects, see docs/context.md; adaptation: from drawn '
-        'scenes to pictures without labels by every method of docs/adaptation.md',
+        'scenes to pictures without labels by every method of docs/adaptation.md; mining: images '
+        'that a network chose against random ones',
     )
     parser.add_argument(
         '--data',
@@ -55,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn, networks_drawn, '
-        'context_drawn and adaptation_drawn need no downloads)',
+        'path (default: the name of the comparison; those that end in _drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
@@ -73,7 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, '
         f'{QUICK_LIMIT[HETEROGENEOUS]} images; context: {QUICK_STEPS["context"]} steps, '
         f'{QUICK_LIMIT["context"]} images; adaptation: {QUICK_STEPS[ADAPTATION]} steps, five '
-        'rows; unless --steps, --seeds, --limit or --only say otherwise',
+        f'rows; mining: {QUICK_STEPS[MINING]} steps, {QUICK_LIMIT[MINING]} images; unless '
+        '--steps, --seeds, --limit or --only say otherwise',
     )
     parser.add_argument(
         '--classical',
@@ -102,6 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'several times',
     )
     parser.add_argument(
+        '--budgets',
+        nargs='+',
+        type=positive_integer,
+        metavar='N',
+        help='mining: numbers of labelled images, ascending; half of the smallest is what every '
+        'run begins with (default: 40 80)',
+    )
+    parser.add_argument(
         '--output',
         type=Path,
         help='folder of the runs (default runs/<base>); resumed if it exists',
@@ -127,6 +140,10 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(
             f'--classical was given with {options.name}; expected it with networks: leave it out.'
         )
+    if options.budgets and options.name != MINING:
+        raise ConfigError(
+            f'--budgets was given with {options.name}; expected it with {MINING} only.'
+        )
     if options.seeds is None:
         options.seeds = 1 if quick else SEEDS[options.name]
     if quick and options.name in QUICK_LIMIT:
@@ -143,6 +160,8 @@ def run(options: argparse.Namespace) -> None:
     base = replace(base, steps=steps, warmup_steps=warmup)
     if options.name == 'networks':
         compare_networks(options, base, _trainer(options), _measured_on(options))
+    elif options.name == MINING:
+        run_mining(options, base, _trainer(options))
     else:
         compare = {HETEROGENEOUS: _heterogeneous, 'context': _context, ADAPTATION: _adaptation}
         compare[options.name](options, base)
