@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -181,6 +182,24 @@ def at_size(values: NDArray[np.float32], size: ImageSize) -> NDArray[np.float32]
     for plane, grid in zip(planes, values, strict=True):
         plane[:] = cv2.resize(grid, size[::-1], interpolation=cv2.INTER_LINEAR)
     return planes
+
+
+def crf_of_network(engine: Any, parameters: CrfParameters) -> DenseCrf:
+    """Return the CRF behind a network.
+
+    Args:
+        engine: The network; an `Engine`.
+        parameters: Of the CRF.
+
+    Raises:
+        ConfigError: The network is a wrapped flat one with labels above the leaves.
+    """
+    if engine.decides_by_file:
+        raise ConfigError(
+            f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
+            'expected a network of the class tree with --crf, which decides by the tree.'
+        )
+    return DenseCrf(engine.taxonomy, parameters)
 
 
 def _similarity(taxonomy: Taxonomy) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ NEEDS = {
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
     'networks': ('torch', 'segmentation_models_pytorch'),
     'classical': ('skimage', 'sklearn'),
+    'fleet': ('ray', 'fsspec'),
     'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
     'view': ('rerun',),

@@ -80,16 +80,23 @@ def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
             continue
         given = config.options
         kept = {key: given[key] for key in entry.kept_out_options if key in given}
-        tests.append(_open(name, name, config, {**entry.splits[entry.kept_out], **kept}))
+        tests.append(open_test_set(name, name, config, {**entry.splits[entry.kept_out], **kept}))
         drives = given.get(entry.drives.leave_out) if entry.drives else None
         if entry.drives and drives:
             # The drives are left out of the split that is trained on, where they are by default.
             held_out = {'split': given.get('split', 'train'), entry.drives.keep: drives}
-            tests.append(_open(f'{name} held-out drive', name, config, held_out))
+            tests.append(open_test_set(f'{name} held-out drive', name, config, held_out))
     return tests
 
 
-def _open(name: str, source: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
+def open_test_set(
+    name: str, source: str, config: DatasetConfig, options: dict[str, Any]
+) -> TestSet:
+    """Open one test set of a dataset `source` of the experiment, with other loader options.
+
+    Raises:
+        DatasetError: The folder lacks something.
+    """
     dataset = open_dataset(config.kind, config.root, options)
     return TestSet(name, config.kind, dataset, options, source)
 
