@@ -69,7 +69,7 @@ class HogOptions(Options):
 
     window: int = 32
     """Side of the window in pixels, a multiple of the 8 pixels of a cell."""
-    patches: int = 40
+    patches: int = 10
     """Most windows of a label that are drawn from an image for training."""
     strength: float = 0.01
     """C of the SVM: how much an error costs against the width of the margin."""

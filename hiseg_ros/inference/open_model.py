@@ -98,7 +98,8 @@ def open_backend(
     _check_names(backend, precision)
     kind = kind_of(path)
     if kind != ONNX:
-        check_is_network(read_info(path), path)
+        if kind == SAFETENSORS:
+            check_is_network(read_info(path), path)
         return _of_weights(path, kind, backend, device, precision, input_height)
     info = read_info(path)
     precision = _precision_of_file(path, info, precision)

@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     'otsu': {'rows': 16, 'columns': 16},
     'watershed': {'window': 16},
     'hog': {'window': 16},
-    'superpixel': {'segments': 60, 'trees': 8, 'leaves': 40},
+    'superpixel': {'segments': 120, 'trees': 15, 'leaves': 100},
 }
 """Options for images of 64x64 pixels, by the name of the method."""
 

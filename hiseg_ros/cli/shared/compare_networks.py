@@ -82,6 +82,7 @@ def compare_networks(
         results += crf_row.score_with_crf(
             results, best, folder, partial(score, with_crf=True), measured_on
         )
+        comparison.write_results(results, folder)
         rows.append(rows_of.TableRow(f'{best}+crf', crf_row.CRF_BLOCK))
         costs[f'{best}+crf'] = _with_crf(costs[best], files[best], rgb)
     images = _one_image_by_all(files, rgb)

@@ -88,8 +88,13 @@ def train_and_score(
             result = _one(config, key, run_dir, train, score)
             pace.add(number, time.monotonic() - started)
         results.append(result)
-        _write_json(folder / 'results.json', [asdict(one) for one in results])
+        write_results(results, folder)
     return results
+
+
+def write_results(results: Sequence[Result], folder: Path) -> None:
+    """Write results.json."""
+    _write_json(folder / 'results.json', [asdict(one) for one in results])
 
 
 class Pace:
