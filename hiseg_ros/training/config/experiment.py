@@ -22,6 +22,7 @@ from hiseg_ros.resources import named_or_path
 from hiseg_ros.training.config.adaptation import TARGET, AdaptationConfig
 from hiseg_ros.training.config.loss import LossConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig, OptimizerConfig, ScheduleConfig
+from hiseg_ros.training.config.removal import RemovalConfig
 from hiseg_ros.training.config.settings import (
     AboveZero,
     AtLeastZero,
@@ -184,6 +185,9 @@ class DatasetConfig:
 
     augmentation: AugmentationConfig = AugmentationConfig()
 
+    removal: RemovalConfig | None = None
+    """Objects that are removed from a share of the crops; none by default."""
+
     from_epoch: Count = 0
     """Epoch in which this dataset joins the batches."""
 
@@ -200,6 +204,11 @@ class DatasetConfig:
         least, largest = self.pasted_size
         expected = 'two lengths in pixels from 4 on, the smaller first'
         require('pasted_size', self.pasted_size, 4 <= least <= largest, expected)
+
+    def __repr__(self) -> str:
+        """Return the settings; results of comparisons of before `removal` keep their key."""
+        given = [f for f in fields(self) if f.name != 'removal' or self.removal is not None]
+        return f'DatasetConfig({", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in given)})'
 
     def in_folder(self, data: Path) -> DatasetConfig:
         """Return the dataset with its relative folders resolved against a folder."""

@@ -14,9 +14,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
+from hiseg_ros.datasets.removal import object_labels
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
+from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.adaptation import SELF_TRAINING, AdaptationConfig
 from hiseg_ros.training.config.experiment import DatasetConfig, SecondLabelsConfig, TrainingConfig
@@ -95,6 +96,24 @@ def _mapping(name: str, config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
             'in the options: a dataset of this kind has no mapping of its own.'
         )
     return replace(load_mapping(config.mapping, taxonomy), name=own)
+
+
+def _removed(
+    name: str, config: DatasetConfig, mapping: Mapping, taxonomy: Taxonomy
+) -> tuple[Label, ...]:
+    """Return the labels whose objects are removed from the images of a dataset.
+
+    Raises:
+        ConfigError: A label does not exist, or there is none of objects.
+    """
+    if config.removal is None:
+        return ()
+    try:
+        return object_labels(mapping, taxonomy, config.removal.labels)
+    except ConfigError as problem:
+        raise ConfigError(
+            f'removal.labels of dataset {name} cannot be used: {problem}'
+        ) from problem
 
 
 def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
@@ -223,7 +242,14 @@ class MixedData(lightning.LightningDataModule):
             if item.second_labels:
                 narrowing = narrowings[mappings[name].name]
                 second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
-            training_set = TrainingSet.load(item, dataset, self.table, mirror, second)
+            training_set = TrainingSet.load(
+                item,
+                dataset,
+                self.table,
+                mirror,
+                second,
+                _removed(name, item, mappings[name], taxonomy),
+            )
             self.training_sets.append(training_set)
             if dataset_entry(item.kind).has_sign_boxes:
                 label_sets = self.table.label_set_of_label_id(mappings[name].name)

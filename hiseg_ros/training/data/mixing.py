@@ -89,7 +89,11 @@ class MixedSamples(Dataset[TrainingItem]):
         training_set = self.training_sets[dataset_index]
         config = training_set.config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        entry = training_set.images[self._position(dataset_index, batch, place)]
+        position = self._position(dataset_index, batch, place)
+        entry = training_set.images[position]
+        removal = training_set.removal
+        if removal is not None:
+            entry = removal.another_image(position, entry.label_set_ids, rng) or entry
         centre = None
         if entry.boxes and rng.random() < config.box_centred:
             centre = _chosen_box(entry.boxes, training_set.repeats.of_label_id, rng)
@@ -98,6 +102,9 @@ class MixedSamples(Dataset[TrainingItem]):
             entry.image, entry.label_set_ids, self.crop, scale, rng, centre
         )
         image, label_set_ids = np.array(image), np.array(label_set_ids)
+        # A crop around a box shows that box.
+        if removal is not None and centre is None:
+            image, label_set_ids = removal.inpainted_crop(image, label_set_ids, rng)
         if training_set.mirror is not None and rng.random() < 0.5:
             image, label_set_ids = mirror_crop(image, label_set_ids, training_set.mirror) or (
                 image,

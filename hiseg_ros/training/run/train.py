@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,7 @@ def train(
     *,
     accelerator: str = 'auto',
     force_config: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a network, or resume the run in the same folder.
 
@@ -83,6 +85,7 @@ def train(
             <name>.safetensors.
         accelerator: Lightning's name of the kind of device.
         force_config: Resume although the run was started with other settings.
+        callbacks: Further ones, such as a `TimeLimit`; their state is part of checkpoints.
 
     Returns:
         The weights file.
@@ -159,6 +162,7 @@ def train(
             RunFolderWriter(run_dir, config, first_step),
             ValidationOverlays(taxonomy),
             *_callbacks(config, run_dir, speed),
+            *callbacks,
         ],
         logger=[
             # A folder for each start: the logger empties its folder.
