@@ -11,7 +11,7 @@ from torch import nn
 
 from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput
 from hiseg_ros.model.decoders.layers import convolution
-from hiseg_ros.model.network import HierarchicalNetwork, build_head
+from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.taxonomy import Taxonomy
 
 STAGE = -2
@@ -30,7 +30,7 @@ class AuxiliaryHead(nn.Module):
         """
         super().__init__()
         self.projection = convolution(network.backbone.channels[STAGE], network.config.channels)
-        self.head = build_head(network.config, taxonomy)
+        self.head = type(network.head)(taxonomy, network.config)
 
     def forward(self, stages: list[torch.Tensor]) -> HeadOutput:
         """Return what the head says of the backbone's stages, on the grid of its stage."""

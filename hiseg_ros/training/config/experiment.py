@@ -347,7 +347,8 @@ class TrainingConfig:
         names = list(self.datasets)
         norm, owners = self.exported_norm, self.norm_owners
         fits = not norm or (self.dataset_norm and norm in owners)
-        require('exported_norm', norm, fits, f'one of {owners} where dataset_norm is true')
+        text = f'one of the datasets {owners} where dataset_norm is true'
+        require('exported_norm', norm, fits, text)
         if self.adaptation is not None:
             self.adaptation.check_run(
                 names, self.steps, self.loss.points, self.optimizer.kind, self.dataset_norm
