@@ -231,6 +231,15 @@ def adapt(place: Place, command: str) -> None:
     assert (place.folder / 'mine.html').stat().st_size > 0
 
 
+def mine(place: Place, command: str) -> None:
+    """Frames of a bag are chosen; the bag at hand has fewer than the page's."""
+    (place.folder / 'bag').rename(place.folder / 'BAG')
+    kept = ['--model', str(place.model), '--cache', str(place.folder / 'kept')]
+    said = place.hiseg(command.replace('--count 20', '--count 2'), *kept)
+    assert '2 of ' in said
+    assert (place.folder / 'worth/mining.html').stat().st_size > 0
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -265,6 +274,7 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg video': video,
     'hiseg retrieve': retrieve,
     'hiseg adapt': adapt,
+    'hiseg mine': mine,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

@@ -31,10 +31,16 @@ from hiseg_ros.model.backbone import IMAGENET
 from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.training.adaptation.adversarial import CollapseError
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
-from hiseg_ros.training.run.adapted import check_processes, finish_adaptation
+from hiseg_ros.training.run.adapted import (
+    check_processes,
+    class_mapping,
+    finish_adaptation,
+    kept_before,
+)
 from hiseg_ros.training.run.callbacks import (
     RunFolderWriter,
     RunProgressBar,
@@ -114,7 +120,10 @@ def train(
     initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
     data = MixedData(config, taxonomy)
     teacher = Teacher.load(config, taxonomy)
-    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping, teacher)
+    classes = class_mapping(config, data, taxonomy)
+    module = SegmentationModule(
+        config, taxonomy, data.table, data.validation_mapping, teacher, classes
+    )
     if initial is not None:
         module.network.load_state_dict(initial)
     elif config.start and not resumes:
@@ -167,16 +176,21 @@ def train(
         default_root_dir=run_dir,
     )
     with one_sentence_errors(trainer, run_dir):
-        # Lightning's checkpoints are pickles: only tensors and plain values are loaded.
-        trainer.fit(
-            module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
-        )
+        collapse = None
+        try:
+            # Lightning's checkpoints are pickles: only tensors and plain values are loaded.
+            trainer.fit(
+                module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
+            )
+        except CollapseError as problem:
+            collapse = kept_before(problem, last)
+            tqdm.write(collapse)
         # The module has these weights already if an epoch was trained; if the run was complete,
         # only the file has the averaged weights.
         best = last.with_name('best.ckpt')
         chosen = best if config.final_weights == 'best' and best.is_file() else last
         load_averaged(module, chosen)
-        adapted = finish_adaptation(module.network, config, data)
+        adapted = finish_adaptation(module.network, config, data, collapse)
         if data.validation:  # scores of the written weights, for the model card
             trainer.validate(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
