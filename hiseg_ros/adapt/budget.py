@@ -87,6 +87,6 @@ def fit_steps(seconds_per_step: float, budget: Budget) -> dict[str, Any]:
     return {
         'minutes': budget.seconds / 60,
         'steps': steps,
-        'seconds': round(min(left, 1.5 * steps * seconds_per_step), 1),
+        'seconds': round(left, 1),
         'seconds_per_step': round(seconds_per_step, 4),
     }

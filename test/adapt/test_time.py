@@ -30,8 +30,6 @@ def test_steps_fill_the_time_that_is_left() -> None:
     assert plan['steps'] == pytest.approx((1000 - 100 - 80 - RESERVE_S) / 2, abs=2)
     assert plan['seconds'] == pytest.approx(800, abs=2)
     assert fit_steps(0.001, Budget(3600, now))['steps'] == MOST_STEPS
-    quick = fit_steps(0.001, Budget(3600, now))
-    assert quick['seconds'] < 10, 'on a fast machine the time is not used up'
 
 
 def test_too_little_time_says_how_much_is_needed() -> None:

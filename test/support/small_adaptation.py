@@ -36,3 +36,11 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(source_set, name, value)
     for name, value in (('MOST_FORGOTTEN', 1.0), ('NOISE', 1.0), ('LEAST_KEPT', 0.0)):
         patch.setattr(verdict, name, value)
+
+
+def command(recording: Path, output: Path, model: Path, cache: Path, *more: str) -> list[str]:
+    """Return the words of `hiseg adapt`."""
+    return [
+        'adapt', str(recording), '--output', str(output), '--model', str(model), '--cache',
+        str(cache), '--device', 'cpu', '--minutes', '30', *more,
+    ]  # fmt: skip
