@@ -19,6 +19,7 @@ CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
 PEERS = 'openvino,openvino:int8'
+MESSAGES = 'auto:auto'
 RATES = '10,30,60'
 DATASETS_WITH_MIOU = tuple(
     name for name in names_measured_by(Measure.PIXELS) if DATASETS[name].kept_out
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME[:PRECISION],...',
         help='backends with their precisions (float32 where none is named); "auto:auto" is the '
         f"node's default (default: {CHOICES}; with --profile and --subtree {PROFILED}; with "
-        f'--peers {PEERS}; with --everything all of torch)',
+        f'--peers {PEERS}; with --messages {MESSAGES}; with --everything all of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -97,6 +98,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='measure instead what N more classes cost: in a subtree below a rare node, and in '
         'one softmax over all classes; OpenVINO alone',
+    )
+    parser.add_argument(
+        '--messages',
+        action='store_true',
+        help='measure the time of building the messages of a frame instead, by kind',
     )
     parser.add_argument(
         '--everything',
@@ -169,6 +175,8 @@ def run(options: argparse.Namespace) -> None:
         keep({'subtree': measurements.subtrees(options)})
     elif options.profile:
         keep({'profile': measurements.profiles(options)})
+    elif options.messages:
+        keep({'messages': measurements.message_rows(options)})
     elif options.peers:
         keep({'peers': measurements.peers(options)})
     elif options.ros:
@@ -192,10 +200,10 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
-    elif options.peers:
-        defaults = {**DEFAULTS, 'backend': PEERS}
-    elif options.profile or options.subtree:
-        defaults = {**DEFAULTS, 'backend': PROFILED}
+    kinds = {'profile': PROFILED, 'subtree': PROFILED, 'peers': PEERS, 'messages': MESSAGES}
+    for name, backend in kinds.items():
+        if getattr(options, name):
+            defaults = {**defaults, 'backend': backend}
     options.given = [name for name in defaults if getattr(options, name) is not None]
     for name, value in defaults.items():
         if name not in options.given:
@@ -234,7 +242,7 @@ def parse_size(text: str) -> ImageSize:
         raise ConfigError(f'--size {problem}.') from None
 
 
-KINDS = ('ros', 'profile', 'peers', 'subtree', 'everything')
+KINDS = ('ros', 'profile', 'peers', 'messages', 'subtree', 'everything')
 """Options that choose another kind of measurement than that of engines."""
 
 MOST_LEAVES = 10_000
@@ -245,6 +253,7 @@ LEFT_OUT = {
     'profile': ('dataset', 'cameras'),
     'peers': ('dataset', 'cameras'),
     'subtree': ('dataset', 'cameras'),
+    'messages': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
 """Options that do not apply to a kind of measurement."""
