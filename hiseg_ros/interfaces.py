@@ -52,6 +52,13 @@ class SparseBackend(Backend, Protocol):
         """Return `node_probabilities` where wanted results depend on them, elsewhere anything."""
 
 
+def needed_probabilities(backend: Backend, images: Any, wanted: Wanted) -> Any:
+    """Return node probabilities, only where wanted results depend on them if that costs less."""
+    if isinstance(backend, SparseBackend):
+        return backend.needed_probabilities(images, wanted)
+    return backend.node_probabilities(images)
+
+
 class Decision(Protocol):
     """Turns a backend's node probabilities into images of labels and confidence."""
 

@@ -35,6 +35,8 @@ def markdown(result: Row) -> str:
         parts.append(_messages(result['messages']))
     if result.get('peers'):
         parts.append(_peers(result['peers']))
+    if result.get('subtree'):
+        parts += [_subtree(cost) for cost in result['subtree']]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -213,6 +215,30 @@ def _place(row: Row) -> tuple[Any, ...]:
     """Return by what the rows of `_peers` are sorted: errors last."""
     choice = (row.get('backend', '~'), row.get('precision', ''))
     return ('error' in row, row['size'], choice, row.get('ratio', 0.0), row.get('file', ''))
+
+
+def _subtree(cost: Row) -> str:
+    """Return the table of heads with more and fewer classes."""
+    size, input_size = ('x'.join(map(str, cost[name])) for name in ('size', 'input_size'))
+    caption = (
+        f'{cost["leaves"]} classes more below {cost["node"]}, which has '
+        f'{_percent(cost["node_share"], 3)} of the pixels, behind {cost["model"]} in '
+        f'{cost["precision"]} at {size}, network at {input_size}; the rest of the frame takes '
+        f'{cost["common_ms"]:.1f} ms ({cost["common_cpu_ms"]:.1f} of the CPU):'
+    )
+    lines = [
+        [
+            head['name'],
+            str(head['classes']),
+            f'{head["ms"]:.2f}',
+            f'{head["cpu_ms"]:.2f}',
+            f'{head["frame"]:.3f}',
+            f'{head["cpu_frame"]:.3f}',
+        ]
+        for head in cost['heads']
+    ]
+    title = ('head', 'classes', 'head ms', 'CPU ms', 'frame', 'frame by CPU time')
+    return f'{caption}\n\n{_table(title, lines)}'
 
 
 def _arithmetic(rows: Sequence[Row]) -> str:

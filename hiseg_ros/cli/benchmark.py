@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--backend',
         metavar='NAME[:PRECISION],...',
         help='backends with their precisions (float32 where none is named); "auto:auto" is the '
-        f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --peers {PEERS}; "
-        f'with --messages {MESSAGES}; with --everything all of torch)',
+        f"node's default (default: {CHOICES}; with --profile and --subtree {PROFILED}; with "
+        f'--peers {PEERS}; with --messages {MESSAGES}; with --everything all of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -91,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='measure the ONNX files of a folder instead, each in turns with our network: same '
         'runtime, same input, as ratios',
+    )
+    parser.add_argument(
+        '--subtree',
+        type=int,
+        metavar='N',
+        help='measure instead what N more classes cost: in a subtree below a rare node, and in '
+        'one softmax over all classes; OpenVINO alone',
     )
     parser.add_argument(
         '--messages',
@@ -164,6 +171,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.everything:
         keep(measurements.everything(options, keep))
+    elif options.subtree:
+        keep({'subtree': measurements.subtrees(options)})
     elif options.profile:
         keep({'profile': measurements.profiles(options)})
     elif options.messages:
@@ -191,7 +200,8 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
-    for name, backend in (('profile', PROFILED), ('peers', PEERS), ('messages', MESSAGES)):
+    kinds = {'profile': PROFILED, 'subtree': PROFILED, 'peers': PEERS, 'messages': MESSAGES}
+    for name, backend in kinds.items():
         if getattr(options, name):
             defaults = {**defaults, 'backend': backend}
     options.given = [name for name in defaults if getattr(options, name) is not None]
@@ -232,13 +242,17 @@ def parse_size(text: str) -> ImageSize:
         raise ConfigError(f'--size {problem}.') from None
 
 
-KINDS = ('ros', 'profile', 'peers', 'messages', 'everything')
+KINDS = ('ros', 'profile', 'peers', 'messages', 'subtree', 'everything')
 """Options that choose another kind of measurement than that of engines."""
+
+MOST_LEAVES = 10_000
+"""More take gigabytes as one softmax."""
 
 LEFT_OUT = {
     'ros': ('dataset',),
     'profile': ('dataset', 'cameras'),
     'peers': ('dataset', 'cameras'),
+    'subtree': ('dataset', 'cameras'),
     'messages': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
@@ -269,6 +283,10 @@ def check(options: argparse.Namespace) -> None:
     if len(given) > 1:
         one, other = (f'--{name.replace("_", "-")}' for name in given[:2])
         raise ConfigError(f'{other} is given with {one}; expected one of them.')
+    if options.subtree is not None and not 2 <= options.subtree <= MOST_LEAVES:
+        raise ConfigError(
+            f'--subtree is {options.subtree}; expected a number of leaves from 2 to {MOST_LEAVES}.'
+        )
     if any(':=' not in text for text in options.parameter):
         raise ConfigError(
             f'--parameter is {options.parameter}; expected NAME:=VALUE, such as overlap:=false.'
@@ -293,6 +311,7 @@ def command_line(options: argparse.Namespace) -> str:
     kind = next((name for name in KINDS if getattr(options, name)), '')
     words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
     words += ['DIR'] if kind == 'peers' else []
+    words += [str(options.subtree)] if kind == 'subtree' else []
     if kind != 'everything' or 'size' in options.given:
         words.append(f'--size {options.size}')
     # --backend then also holds for the node of --everything.

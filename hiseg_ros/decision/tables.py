@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
@@ -18,7 +19,7 @@ BYTE_NODES = 256
 """A node's number is stored in one byte up to so many, and else in two."""
 
 
-def node_type(nodes: int) -> type[np.uint8] | type[np.uint16]:
+def node_type(nodes: int) -> DTypeLike:
     """Return the type that stores a node's number: one byte for every taxonomy."""
     return np.uint8 if nodes <= BYTE_NODES else np.uint16
 
@@ -33,8 +34,9 @@ class DecisionTables:
     children: NDArray[np.int32]
     """(V - 1,) node ids, ascending for each parent."""
 
-    common: NDArray[np.uint8] | NDArray[np.uint16]
-    """(V, V) node id of the lowest node that both are below or equal to; `node_type(V)`."""
+    common: NDArray[Any]
+    """(V, V) node id of the lowest node that both are below or equal to, of type
+    `node_type(V)`; labels have that type too, uint8 for every taxonomy."""
 
     @staticmethod
     def of(taxonomy: Taxonomy) -> DecisionTables:

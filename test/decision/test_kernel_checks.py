@@ -230,6 +230,7 @@ def test_classifiers_on_grids_of_different_size_are_refused() -> None:
 
 BOUNDS_ON = """
 import numpy as np
+from hiseg_ros.decision.classifiers import Classifier, ClassifierTree
 from hiseg_ros.decision.sparse import decide_sparse
 from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.inference.backends.reduction import reduced
@@ -240,12 +241,23 @@ rng = np.random.default_rng(0)
 taxonomy = load_taxonomy('street')
 tables = DecisionTables.of(taxonomy)
 tree = tree_of(taxonomy, [sum(len(taxonomy.children(n)) for n in taxonomy.classifiers)])
+def weights(node):
+    count = len(taxonomy.children(node))
+    shapes = ((6, 5), (6,), (count, 6), (count,))
+    return Classifier(*(rng.normal(0, 1, shape).astype(np.float32) for shape in shapes))
+
+
+walk = ClassifierTree(tables, [weights(node) for node in taxonomy.classifiers])
 for grid, size in (((1, 1), (1, 1)), ((3, 130), (11, 257)), ((5, 2), (3, 1)), ((9, 9), (40, 31))):
     odds = np.exp(rng.normal(0, 4, (*grid, len(taxonomy) - 1))).astype(np.float32)
     for spoiled in (odds, np.full_like(odds, np.nan), np.full_like(odds, np.inf)):
         planes = tree([spoiled])
         for threshold in (0.0, 0.4, 1.0):
             decide_sparse(planes, tables, size, threshold)
+    features = rng.normal(0, 1, (*grid, 5)).astype(np.float32)
+    for spoiled in (features, np.full_like(features, np.nan), np.full_like(features, np.inf)):
+        for plan in (None, walk.everywhere, walk.plan(taxonomy, 2, True)):
+            decide_sparse(walk(spoiled, plan), tables, size, 0.3)
     decide_sparse(rng.normal(0, 1, planes.shape).astype(np.float32), tables, size, 0.3)
     image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
     for target in ((1, 1), grid, (17, 2)):

@@ -105,6 +105,26 @@ def test_openvino_leaves_the_tree_of_the_shipped_networks_to_the_loop(
     whole.close()
 
 
+@pytest.mark.slow
+def test_signs_get_the_votes_that_all_probabilities_give(street_image: np.ndarray) -> None:
+    """Though types are evaluated at signs alone, and nothing else below the root is there."""
+    pytest.importorskip('openvino')
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.regions import subclass_masks
+
+    engine = Engine(device='cpu', backend='openvino', precision='float32', input_height=256)
+    every = engine.segment(street_image)
+    parts = engine.segment(street_image, Wanted(deepest=0, subclasses=True))
+    engine.close()
+    below = list(engine.taxonomy.nodes_below(engine.taxonomy.subclass_root))
+    assert (parts.probabilities.values[below] == 0).any()
+    expected, found = (subclass_masks(one, engine.taxonomy, min_area=4) for one in (every, parts))
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        assert (one.node_id, one.roi) == (other.node_id, other.roi)
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+
+
 CARD: dict[str, Any] = {'name': 'x', 'recipe': 'random', 'training_sets': [], 'scores': {}}
 
 

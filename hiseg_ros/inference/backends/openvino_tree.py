@@ -122,10 +122,15 @@ def _weights(branch: Any, logits: Any) -> Classifier | None:
         if not is_layer or convolution.get_type_name() != 'Convolution':
             return None
         kernel, bias = _value(convolution.input_value(1)), _value(layer.input_value(1))
-        if kernel is None or bias is None or kernel.shape[2:] != (1, 1):
+        if kernel is None or bias is None or kernel.shape != (bias.size, kernel.shape[1], 1, 1):
             return None
         arrays += [kernel[..., 0, 0].astype(np.float32), bias.reshape(-1).astype(np.float32)]
-    return Classifier(*arrays)
+    # The second layer has to read the first one's ReLU, and all of it.
+    between = logits.input_value(0).get_node().input_value(0).get_node()
+    if between.get_type_name() != 'Relu' or arrays[2].shape[1] != len(arrays[0]):
+        return None
+    is_next = between.input_value(0).get_node().get_friendly_name() == branch.get_friendly_name()
+    return Classifier(*arrays) if is_next else None
 
 
 def _value(output: Any) -> NDArray[Any] | None:
