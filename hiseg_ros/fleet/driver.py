@@ -8,7 +8,7 @@ It holds no results. Killed and started again, it finds what the workers have wr
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -171,7 +171,7 @@ class Driver:
             return
         self._drives[number] = DriveProgress(drive, is_measured=self._is_measured)
 
-    def _end(self, number: int, drive: dict[str, Any]) -> None:
+    def _end(self, number: int, drive: Mapping[str, Any]) -> None:
         self._drives.pop(number, None)
         self._finished_frames[number] = drive['frames']
         self.result.folders.append(drive['folder'])

@@ -24,6 +24,13 @@ LOCAL = 'local'
 _ANSWER_S = 5.0
 _START_S = 900.0
 """Longest time until a worker has loaded its network: the machine may have to be started."""
+_ENVIRONMENT = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '1'}
+"""No statistics are sent; workers that reserve no GPU do not see any, and take the CPU."""
+_PATIENCE = {
+    'RAY_agent_register_timeout_ms': '300000',
+    'RAY_worker_register_timeout_seconds': '300',
+}
+"""How long a local Ray waits for its own processes, whose imports take long on a busy machine."""
 _STORE_BYTES = 128 * 2**20
 """Object store of a local Ray: results do not pass through it."""
 
@@ -69,8 +76,9 @@ def connect(address: str) -> Any:
     Raises:
         ConfigError: Ray is not installed, the address does not answer, or versions differ.
     """
-    os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
-    os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
+    os.environ.update(_ENVIRONMENT)
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -81,14 +89,7 @@ def connect(address: str) -> Any:
     quiet: dict[str, Any] = {'logging_level': logging.ERROR, 'log_to_driver': False}
     try:
         if address == LOCAL:
-            # RAY_ADDRESS would make a cluster of it.
-            os.environ.pop('RAY_ADDRESS', None)
-            ray.init(
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                _node_ip_address='127.0.0.1',
-                **quiet,
-            )
+            _start_local(ray, quiet)
         else:
             _check_answer(address)
             ray.init(address=address, **quiet)
@@ -105,6 +106,28 @@ def connect(address: str) -> Any:
             'of the same Ray and Python, or --ray without an address for this machine.'
         ) from error
     return ray
+
+
+def _start_local(ray: Any, quiet: dict[str, Any]) -> None:
+    """Start Ray on this machine; twice, since it gives up after half a minute on a busy one.
+
+    Raises:
+        Exception: Ray did not start.
+    """
+    os.environ.pop('RAY_ADDRESS', None)  # it would make this a cluster
+    for is_last in (False, True):
+        try:
+            ray.init(
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _node_ip_address='127.0.0.1',
+                **quiet,
+            )
+            return
+        except Exception:
+            ray.shutdown()
+            if is_last:
+                raise
 
 
 def _check_answer(address: str) -> None:

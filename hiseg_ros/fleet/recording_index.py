@@ -137,7 +137,9 @@ def index_recording(
     }
     live = LiveRun(topics, list(number_of))
     stream = MessageStream([recording], {*number_of, *infos, *live.topics})
-    camera_of, times, messages = [], [], []
+    camera_of: list[int] = []
+    times: list[int] = []
+    messages: list[int] = []
     newest: dict[str, RawMessage] = {}
     # What stood before the last image of each camera.
     behind: dict[int, tuple[int, dict[str, RawMessage]]] = {}

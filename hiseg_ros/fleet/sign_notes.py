@@ -102,7 +102,7 @@ class _KnownMotion:
     def moved(self, roi: Roi, image_size: ImageSize) -> Roi:
         known = self._moves.get(roi)
         if known is not None:
-            return known  # type: ignore[return-value]
+            return known
         if self._motion is None:
             if self._before is None or self._grey is None:
                 raise UnknownMotionError

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,9 +200,10 @@ def local_path(source: Source, version: str, cache: Path | None = None) -> Path:
     """
     if not source.is_remote:
         return Path(source.location)
-    folder = (cache or default_cache()) / version
-    target = folder / source.name
+    folder = cache or Path(gettempdir())
     try:
+        folder = (cache or default_cache()) / version
+        target = folder / source.name
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / 'lock').open('w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -217,8 +219,21 @@ def local_path(source: Source, version: str, cache: Path | None = None) -> Path:
 
 
 def default_cache() -> Path:
-    """Return the folder for copies of recordings on this machine."""
-    return Path(gettempdir()) / f'hiseg_fleet_{os.getuid()}'
+    """Return the folder for copies of recordings on this machine, which is this user's alone.
+
+    Raises:
+        ConfigError: Somebody else has made one of that name.
+        OSError: It cannot be made.
+    """
+    folder = Path(gettempdir()) / f'hiseg_fleet_{os.getuid()}'
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+        raise ConfigError(
+            f'{folder} belongs to another user or is no folder; expected one of your own for '
+            'copies of recordings: remove it, or set TMPDIR to another folder.'
+        )
+    return folder
 
 
 def _copy(source: Source, target: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from replay_support import write_drive
 
 from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.fleet import sources
 from hiseg_ros.fleet.sources import Source, drop_copy, find_sources, local_path, signature
 
 pytestmark = pytest.mark.needs('fleet')
@@ -81,3 +83,16 @@ def test_paths_are_read_where_they_are(tmp_path: Path) -> None:
     shutil.copy(bag / 'bag.mcap', bag / 'bag_1.mcap')
     assert signature(source) != first
     assert find_sources([f'file://{bag}']) == [source]
+
+
+def test_copies_go_to_a_folder_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder for temporary files is everybody's: a link laid there is refused."""
+    monkeypatch.setattr(sources, 'gettempdir', lambda: str(tmp_path))
+    assert sources.default_cache().stat().st_mode & 0o777 == 0o700
+    sources.default_cache().rmdir()
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / f'hiseg_fleet_{os.getuid()}').symlink_to(tmp_path / 'elsewhere')
+    with pytest.raises(ConfigError, match='another user or is no folder'):
+        sources.default_cache()

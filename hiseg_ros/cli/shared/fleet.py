@@ -8,6 +8,7 @@ import argparse
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,9 @@ def _on_ray(
     from hiseg_ros.fleet.tasks import TASK_FRAMES
 
     workers = Workers(options.workers, options.worker_cpus, options.worker_gpus)
+    if order.device == 'auto':
+        # By what is reserved, not by what a machine happens to have: all workers are alike.
+        order = replace(order, device='cuda' if options.worker_gpus > 0 else 'cpu')
     ray = connect(options.ray)
     try:
         pool = RayPool(ray, order, folder.path, options.task_frames or TASK_FRAMES, workers)
