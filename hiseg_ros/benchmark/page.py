@@ -31,6 +31,8 @@ def markdown(result: Row) -> str:
         parts.append(_arithmetic(result['arithmetic']))
     if result.get('profile'):
         parts += [_profile(profile) for profile in result['profile']]
+    if result.get('messages'):
+        parts.append(_messages(result['messages']))
     if result.get('peers'):
         parts.append(_peers(result['peers']))
     return '\n\n'.join(parts) + '\n'
@@ -139,6 +141,33 @@ def _profile(profile: Row) -> str:
     )
     lines = [[layer['kind'], layer['kernel'], f'{layer["ms"]:.2f}'] for layer in profile['layers']]
     return f'{caption}\n\n{_table(("layer", "kernel", "ms"), lines)}'
+
+
+def _messages(rows: Sequence[Row]) -> str:
+    """Return the table of the messages of a frame."""
+    title = (
+        'size',
+        'backend',
+        'messages',
+        'number',
+        'MB',
+        'ms (p95)',
+        'CPU ms (p95)',
+        'one by one / together, CPU',
+    )
+    lines = [
+        [
+            _size(row),
+            _name(row),
+            row['messages'],
+            str(row['count']),
+            _number(row['megabytes']),
+            *(f'{row[kind]["median"]:.2f} ({row[kind]["p95"]:.2f})' for kind in ('ms', 'cpu_ms')),
+            _number(row['one_by_one']),
+        ]
+        for row in rows
+    ]
+    return f'Building the messages of a frame, not publishing them:\n\n{_table(title, lines)}'
 
 
 def _peers(rows: Sequence[Row]) -> str:

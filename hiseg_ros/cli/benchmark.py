@@ -19,6 +19,7 @@ CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
 PEERS = 'openvino,openvino:int8'
+MESSAGES = 'auto:auto'
 RATES = '10,30,60'
 DATASETS_WITH_MIOU = tuple(
     name for name in names_measured_by(Measure.PIXELS) if DATASETS[name].kept_out
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME[:PRECISION],...',
         help='backends with their precisions (float32 where none is named); "auto:auto" is the '
         f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --peers {PEERS}; "
-        'with --everything all of torch)',
+        f'with --messages {MESSAGES}; with --everything all of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -90,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='measure the ONNX files of a folder instead, each in turns with our network: same '
         'runtime, same input, as ratios',
+    )
+    parser.add_argument(
+        '--messages',
+        action='store_true',
+        help='measure the time of building the messages of a frame instead, by kind',
     )
     parser.add_argument(
         '--everything',
@@ -160,6 +166,8 @@ def run(options: argparse.Namespace) -> None:
         keep(measurements.everything(options, keep))
     elif options.profile:
         keep({'profile': measurements.profiles(options)})
+    elif options.messages:
+        keep({'messages': measurements.message_rows(options)})
     elif options.peers:
         keep({'peers': measurements.peers(options)})
     elif options.ros:
@@ -183,8 +191,9 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
-    elif options.profile or options.peers:
-        defaults = {**DEFAULTS, 'backend': PROFILED if options.profile else PEERS}
+    for name, backend in (('profile', PROFILED), ('peers', PEERS), ('messages', MESSAGES)):
+        if getattr(options, name):
+            defaults = {**defaults, 'backend': backend}
     options.given = [name for name in defaults if getattr(options, name) is not None]
     for name, value in defaults.items():
         if name not in options.given:
@@ -223,13 +232,14 @@ def parse_size(text: str) -> ImageSize:
         raise ConfigError(f'--size {problem}.') from None
 
 
-KINDS = ('ros', 'profile', 'peers', 'everything')
+KINDS = ('ros', 'profile', 'peers', 'messages', 'everything')
 """Options that choose another kind of measurement than that of engines."""
 
 LEFT_OUT = {
     'ros': ('dataset',),
     'profile': ('dataset', 'cameras'),
     'peers': ('dataset', 'cameras'),
+    'messages': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
 """Options that do not apply to a kind of measurement."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of `hiseg benchmark`: engines, the node, layers, other networks, or all."""
+"""The measurements of `hiseg benchmark`: engines, the node, its parts, other networks, or all."""
 
 from __future__ import annotations
 
@@ -189,6 +189,33 @@ def peers(options: argparse.Namespace) -> Rows:
             )
             np.save(job.shown, job.images)
             rows += measure_peers(job, files, choices)
+    return rows
+
+
+def message_rows(options: argparse.Namespace) -> Rows:
+    """Return a row for every size, backend and kind of message.
+
+    Raises:
+        HisegError: The engine cannot be created.
+    """
+    from hiseg_ros.benchmark.message_times import message_times
+    from hiseg_ros.inference.engine import Engine
+
+    rows: Rows = []
+    for size in options.sizes:
+        for choice in choices_of(options.backend):
+            engine = Engine(
+                file_for(options.model, choice),
+                device=options.device,
+                backend=choice.backend,
+                precision=choice.precision,
+                input_height=options.input_height,
+            )
+            rgb = drawn(size)[0]
+            found = message_times(engine, rgb, rounds=options.frames, warm_up=options.warm_up)
+            facts = {'backend': engine.backend, 'precision': engine.precision}
+            rows += [{**facts, 'input_height': options.input_height, **row} for row in found]
+            engine.close()
     return rows
 
 
