@@ -65,8 +65,7 @@ class TreeDoubt:
         for node, weight, children in zip(self._inner, self._weights, self._children, strict=True):
             best = np.partition(values[children], len(children) - 2, axis=0)[-2:]
             doubt += weight * (values[node] - (best[1] - best[0]))
-        found: NDArray[np.float32] = doubt.clip(0, 1)
-        return found
+        return np.asarray(doubt.clip(0, 1), np.float32)
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (h, w) float32, the mean of both in [0, 1]; see `entropy`."""
