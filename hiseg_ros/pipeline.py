@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hiseg_ros.interfaces import Backend, Decision
+from hiseg_ros.interfaces import Backend, Decision, SparseBackend
 from hiseg_ros.types import (
     EVERYTHING,
     ImageSize,
@@ -38,7 +38,10 @@ def segment(
     started = time.perf_counter()
     images = backend.prepare(rgb)
     prepared = time.perf_counter()
-    nodes = backend.node_probabilities(images)
+    if isinstance(backend, SparseBackend):
+        nodes = backend.needed_probabilities(images, wanted)
+    else:
+        nodes = backend.node_probabilities(images)
     network_s = time.perf_counter() - prepared
     return decided(
         nodes, rgb, decision, threshold, wanted,

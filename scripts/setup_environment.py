@@ -41,7 +41,10 @@ SETS = {
     'robot': (ROBOT, 'about 1 GB'),
     'test': ((*ROBOT, 'dev'), 'about 2 GB'),
     'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
-    'all': ((*ROBOT, 'torch', 'networks', 'train', 'dev', 'docs'), 'about 6 GB with torch'),
+    'all': (
+        (*ROBOT, 'torch', 'networks', 'classical', 'train', 'dev', 'docs'),
+        'about 6 GB with torch',
+    ),
     'docs': (('docs',), 'about 0.2 GB'),
 }
 """Sets of packages: files below requirements/, and size."""

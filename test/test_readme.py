@@ -219,6 +219,18 @@ def retrieve(place: Place, command: str) -> None:
     assert (place.folder / 'found/retrieval.html').stat().st_size > 0
 
 
+def adapt(place: Place, command: str) -> None:
+    """Weights are written, by a few steps on a drive of two seconds."""
+    from small_adaptation import make_small, write_short_drive
+
+    write_short_drive(place.folder / 'BAG')
+    more = ['--model', str(place.model), '--cache', str(place.folder / 'kept'), '--device', 'cpu']
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        assert 'weights: mine.safetensors' in place.hiseg(command, *more)
+    assert (place.folder / 'mine.html').stat().st_size > 0
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -252,6 +264,7 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg replay': replay,
     'hiseg video': video,
     'hiseg retrieve': retrieve,
+    'hiseg adapt': adapt,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

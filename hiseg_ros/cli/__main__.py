@@ -21,7 +21,8 @@ VERBS = {
     'predict': 'segment images and write label images and overlays',
     'taxonomy': 'show or check a label tree',
     'synthesize': 'write drawn scenes in the folder layout of a published dataset',
-    'train': 'train a network from an experiment file',
+    'train': 'train a network or a classical method from an experiment file',
+    'adapt': 'adapt weights to recordings without labels',
     'evaluate': 'measure weights on a dataset',
     'experiment': 'train and evaluate several variants of a network and compare them',
     'export': 'write weights as an ONNX file or a torch program',
@@ -32,7 +33,7 @@ VERBS = {
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',
     'replay': 'segment recordings into a new bag, with metrics and a report',
-    'video': 'write the labels of a recording as an MP4 with names and a legend',
+    'video': 'write the labels of a recording, or several networks side by side, as an MP4',
     'report': 'write the report of a finished replay again',
     'retrieve': 'find images of recordings and folders that look like a query',
     'view': 'show a recording with its results in Rerun',
@@ -41,6 +42,7 @@ VERBS = {
 EXTRAS = {
     'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx', 'nncf'),
     'train': ('lightning', 'matplotlib', 'tensorboard'),
+    'classical': ('skimage', 'sklearn'),
 }
 """Modules that come with the extras of the pip package (setup.cfg)."""
 

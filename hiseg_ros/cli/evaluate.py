@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
+from hiseg_ros.cli.shared.context import (
+    add_context_arguments,
+    both,
+    check_context,
+    context_of,
+)
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_for, crf_of
 from hiseg_ros.cli.shared.damages import tell_damages
+from hiseg_ros.cli.shared.engines import engine_of
 from hiseg_ros.cli.shared.labelled_sets import (
     check_label_ids,
     dataset_of,
@@ -69,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--limit', type=int, default=0, metavar='N', help='only the first N images (0: all)'
     )
-    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument(
+        '--model',
+        type=Path,
+        help='weights file, also of a classical method (default: the shipped weights)',
+    )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
         '--backend',
@@ -118,6 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also measure this split, such as train, and show mean, weighted and category IoU '
         'and confusion of both side by side; --drive and --limit hold for both',
     )
+    add_context_arguments(parser)
     add_crf_arguments(parser)
     parser.add_argument(
         '--crf-search',
@@ -167,23 +179,26 @@ def run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     """Print the scores of sets of CRF parameters, best first; return 0."""
     import json
+    from functools import partial
 
     from hiseg_ros.evaluation.crf_search import draws, search_crf
 
     is_of_pixels = options.dataset != RECORDING and (
         dataset_entry(options.dataset).measure is Measure.PIXELS
     )
-    if not options.crf or options.report or not is_of_pixels:
+    if not options.crf or options.report or options.context or not is_of_pixels:
         raise ConfigError(
-            '--crf-search is given without --crf, with --report, or for a dataset without dense '
-            'labels; expected --crf and a dataset with dense labels, and scores in --json.'
+            '--crf-search is given without --crf, with --report or --context, or for a dataset '
+            'without dense labels; expected --crf and a dataset with dense labels, and scores in '
+            '--json.'
         )
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     crf = crf_of(options, engine)
     assert crf is not None  # --crf is given
     samples = ((one.image, one.label_ids) for one in samples_of(dataset, options, []))
-    rows = search_crf(engine, samples, mapping, draws(options.crf_search, crf.parameters))
+    tried = draws(options.crf_search, crf.parameters)
+    rows = search_crf(engine, samples, mapping, tried, partial(crf_for, engine))
     text = json.dumps(rows, indent=1)
     print(text)
     if options.json:
@@ -202,6 +217,7 @@ def _measured(options: argparse.Namespace) -> Any:
     is_recording = options.dataset == RECORDING
     is_of_signs = not is_recording and dataset_entry(options.dataset).measure is Measure.SIGNS
     _check_of_label_images(options, is_recording, is_of_signs)
+    check_context(options, not is_recording and not is_of_signs)
     if is_recording:
         if options.crf or options.crf_option:
             raise ConfigError(
@@ -264,19 +280,6 @@ def _common_scores(
     return lambda counts: {'common': common_summary(sets, classes, counts)}
 
 
-def _engine(options: argparse.Namespace) -> Any:
-    from hiseg_ros.inference.engine import Engine
-
-    return Engine(
-        options.model,
-        device=options.device,
-        input_height=options.input_height,
-        threshold=options.threshold,
-        backend=options.backend,
-        precision=options.precision,
-    )
-
-
 def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any], crf: Any) -> Any:
     """Return a report with scores and facts of the run, without images."""
     from hiseg_ros import __version__
@@ -314,7 +317,7 @@ def _pixels(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.four_figures import of_splits
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
@@ -335,13 +338,21 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     refine = _refine(crf, engine)
+    context = context_of(options, dataset, engine, mapping, refine, names)
+    keep = both(keep, context.add if context else None)
     scores = evaluate_pixels(engine, pairs(dataset), mapping, keep, boundary, refine)
-    scores |= common(confusion_counts(scores['summed']))
+    scores |= common(confusion_counts(scores['summed'])) | (context.scores() if context else {})
     if against is not None:
         other = evaluate_pixels(engine, pairs(against), mapping, refine=refine)
         scores['four_figures'] = of_splits({options.split: scores, options.against: other})
     report = _report(options, engine, scores, crf)
-    return replace(report, colors=album.colors, worst=album.book.worst(), best=album.book.best())
+    return replace(
+        report,
+        colors=album.colors,
+        worst=album.book.worst(),
+        best=album.book.best(),
+        context=context.run.examples() if context else (),
+    )
 
 
 def _signs(options: argparse.Namespace) -> Any:
@@ -352,7 +363,7 @@ def _signs(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
 
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = SignAlbum(mapping, engine.taxonomy)
     names: list[str] = []

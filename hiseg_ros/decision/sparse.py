@@ -38,8 +38,9 @@ def decide_sparse(
         confidence: Whether the confidence image is wanted.
 
     Returns:
-        Node ids (H, W) uint8, and 255 times the probability of the chosen node, rounded to even,
-        (H, W) uint8; an image that is not wanted is (0, 0).
+        Node ids (H, W) in the tables' type, uint8 for every taxonomy, and 255 times the
+        probability of the chosen node, rounded to even, (H, W) uint8; an image that is not wanted
+        is (0, 0).
 
     Raises:
         ConfigError: The threshold is out of range.
@@ -66,13 +67,14 @@ def _decide(
     tables.check(values, size)
     # The kernels are compiled for this layout alone; another one would compile for seconds.
     values = np.require(values, requirements=('C', 'W'))
-    label_image = np.empty(size if want_labels else (0, 0), np.uint8)
+    kind = tables.common.dtype
+    label_image = np.empty(size if want_labels else (0, 0), kind)
     confidence_image = np.empty(size if want_confidence else (0, 0), np.uint8)
     axes = (*axis(values.shape[1], size[0]), *axis(values.shape[2], size[1]))
     tree, least, grid = (tables.child_start, tables.children), np.float32(threshold), values[0]
     # At each grid point: the node, its probability, and whether rounding could not change it.
     corners = (
-        np.empty(grid.shape, np.uint8), np.empty_like(grid), np.empty(grid.shape, np.bool_)
+        np.empty(grid.shape, kind), np.empty_like(grid), np.empty(grid.shape, np.bool_)
     )  # fmt: skip
     inputs = (values, *tree, least, *corners)
     run_in_parallel(lambda worker, workers: walk_grid(*inputs, worker, workers))

@@ -19,6 +19,11 @@ from hiseg_ros.taxonomy import Taxonomy
 _HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
 
 
+def build_head(config: NetworkConfig, taxonomy: Taxonomy) -> nn.Module:
+    """Return the head of a network with random weights; it has `head_output`."""
+    return _HEADS[config.head](taxonomy, config)
+
+
 class HierarchicalNetwork(nn.Module):
     """Backbone, decoder and classifier tree."""
 
@@ -38,7 +43,7 @@ class HierarchicalNetwork(nn.Module):
             config.channels,
             config.decoder_options,
         )
-        self.head = _HEADS[config.head](taxonomy, config)
+        self.head = build_head(config, taxonomy)
         leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()
         self.register_buffer('leaf_matrix', leaf_matrix, persistent=False)
         self.leaf_matrix: torch.Tensor

@@ -12,6 +12,7 @@ from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from hiseg_ros.postprocessing.crf import DenseCrf
+    from hiseg_ros.postprocessing.parameters import CrfParameters
 
 
 def add_crf_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,11 @@ def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
 
     Args:
         options: With those of `add_crf_arguments`.
-        engine: Its network; an `Engine`.
+        engine: Its network; an `Engine`, or a `ClassicalEngine`.
 
     Raises:
-        ConfigError: A parameter is wrong or given without --crf, or the network is a wrapped flat
-            one with labels above the leaves.
+        ConfigError: A parameter is wrong or given without --crf, the network is a wrapped flat one
+            with labels above the leaves, or the file of a classical method has a CRF of its own.
     """
     if not options.crf:
         if options.crf_option:
@@ -48,7 +49,6 @@ def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
                 f'--crf-option {options.crf_option[0]} is given without --crf; expected both.'
             )
         return None
-    from hiseg_ros.postprocessing.crf import DenseCrf
     from hiseg_ros.postprocessing.parameters import CrfParameters
 
     parameters = CrfParameters.of(options.crf_option)
@@ -57,7 +57,27 @@ def crf_of(options: argparse.Namespace, engine: Any) -> DenseCrf | None:
             f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
             'expected a network of the class tree with --crf, which decides by the tree.'
         )
-    return DenseCrf(engine.taxonomy, parameters)
+    return crf_for(engine, parameters)
+
+
+def crf_for(engine: Any, parameters: CrfParameters) -> DenseCrf:
+    """Return a CRF on the leaves of a network, or on the labels of a classical method.
+
+    Raises:
+        ConfigError: The file of a classical method has a CRF of its own.
+    """
+    from hiseg_ros.classical.crf import LabelCrf
+    from hiseg_ros.classical.engine import ClassicalEngine
+    from hiseg_ros.postprocessing.crf import DenseCrf
+
+    if not isinstance(engine, ClassicalEngine):
+        return DenseCrf(engine.taxonomy, parameters)
+    if engine.has_crf:
+        raise ConfigError(
+            f'{engine.model_path.name} has a CRF of its own as its last step; expected a method '
+            'without one with --crf: leave --crf out.'
+        )
+    return LabelCrf(engine.labels, parameters)
 
 
 def crf_facts(crf: DenseCrf | None) -> dict[str, Any]:

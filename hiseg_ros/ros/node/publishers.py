@@ -58,6 +58,11 @@ _WITHOUT_PROBABILITIES = re.compile(
     rf'|{semantic.LABELS}|{points.POINTS}'
 )
 
+_LEVEL_PROBABILITIES = re.compile(r'level_(\d+)/probabilities')
+
+_FROM_REGIONS = frozenset({signs.MASKS, signs.DETECTIONS, signs.ANNOTATIONS})
+"""Topics that read the probabilities of subclasses in regions of the subclass root alone."""
+
 
 class CameraPublishers:
     """Publishers of one camera in one configuration of the node."""
@@ -243,8 +248,14 @@ def _frame_qos() -> QoSProfile:
 def needed_results(topics: frozenset[str], parameters: NodeParameters = _DEFAULTS) -> Wanted:
     """Return the results of the engine that messages of these topics are built from."""
     by_sums = bool(parameters.semantic_classes) and semantic.LABELS in topics
+    read = [topic for topic in topics if not _WITHOUT_PROBABILITIES.fullmatch(topic)]
+    levels = [int(found[1]) for found in map(_LEVEL_PROBABILITIES.fullmatch, read) if found]
+    regions = [topic for topic in read if topic in _FROM_REGIONS]
+    is_part = bool(read) and not by_sums and len(levels) + len(regions) == len(read)
     return Wanted(
         labels=any(map(_FROM_LABELS.fullmatch, topics)),
         confidence=any(map(_FROM_CONFIDENCE.fullmatch, topics)),
-        probabilities=by_sums or not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
+        probabilities=by_sums or bool(read),
+        deepest=max(levels, default=0) if is_part else None,
+        subclasses=is_part and bool(regions),
     )
