@@ -24,7 +24,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -235,7 +234,7 @@ def install_packages(packages: str, only_this: bool, quiet: list[str], drawing: 
     PACKAGES_STAMP.write_text(''.join(f'{name} unfinished\n' for name in names))
     print(f'== packages into .venv ({SETS[packages][1]})', flush=True)
     if drawing.is_wanted:
-        install_lines(pinned_lines(ROOT), quiet)
+        run([*PIP_INSTALL, *quiet, *pinned_lines(ROOT)])
         drawing.start()
     files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     pinned = [argument for file in files for argument in ('-r', str(file))]
@@ -245,14 +244,6 @@ def install_packages(packages: str, only_this: bool, quiet: list[str], drawing: 
         correct_include_paths()
     lines = [f'{name} {value}\n' for name, value in file_values(names).items()]
     PACKAGES_STAMP.write_text(''.join(lines))
-
-
-def install_lines(lines: list[str], quiet: list[str]) -> None:
-    """Install the packages of some lines of a requirements file."""
-    with tempfile.NamedTemporaryFile('w', suffix='.txt') as file:
-        file.write('\n'.join(lines))
-        file.flush()
-        run([*PIP_INSTALL, *quiet, '-r', file.name])
 
 
 def correct_include_paths() -> None:
@@ -317,6 +308,12 @@ def remove_lingering() -> None:
                 path.unlink()
 
 
+def make_flags() -> str:
+    """Return flags for one compiler per core; with colcon's own make waits on busy ones."""
+    given = os.environ.get('MAKEFLAGS', '')
+    return given if re.search(r'(^|\s)(-j|--jobs\b)', given) else f'-j{os.cpu_count() or 1}'
+
+
 def build_workspace() -> None:
     """Build the messages and install them with the module by colcon."""
     sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *installed_files()]
@@ -342,6 +339,7 @@ def build_workspace() -> None:
         CMAKE_PREFIX_PATH=str(VENV),
         COLCON_PREFIX_PATH='',
         COLCON_LOG_PATH=str(build / 'log'),
+        MAKEFLAGS=make_flags(),
     )
     remove_lingering()
     BUILD_STAMP.write_text(value)

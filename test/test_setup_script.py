@@ -80,8 +80,9 @@ def test_the_drawing_starts_between_the_packages(
     monkeypatch.setattr(setup, 'correct_include_paths', lambda: None)
 
     def run(command: list[str], **_: object) -> None:
-        files = [Path(word) for word in command if word.endswith('.txt')]
-        steps.append(' '.join(f.name if f.is_relative_to(ROOT) else f.read_text() for f in files))
+        lines = [word for word in command if '==' in word]
+        files = [Path(word).name for word in command if word.endswith('.txt')]
+        steps.append('\n'.join(lines) or ' '.join(files))
 
     class Fake:
         is_wanted = True
@@ -154,3 +155,23 @@ def test_a_setup_that_fails_ends_the_drawing_as_ctrl_c_does(
     monkeypatch.setattr(sys, 'argv', ['setup', '--draw'])
     assert setup.main() == 1
     assert cleaned.exists()
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (None, None),
+        ('w -- ARGS=--jobless=1', None),
+        ('-j5', '-j5'),
+        (' -j8 --jobserver-auth=3,4', ' -j8 --jobserver-auth=3,4'),
+        ('w --jobs=2', 'w --jobs=2'),
+    ],
+)
+def test_the_build_takes_all_cores_beside_the_drawing(
+    setup: Any, monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str | None
+) -> None:
+    """Whatever the load is; a number of jobs that was asked for stays."""
+    monkeypatch.delenv('MAKEFLAGS', raising=False)
+    if given is not None:
+        monkeypatch.setenv('MAKEFLAGS', given)
+    assert setup.make_flags() == (expected or f'-j{os.cpu_count()}')
