@@ -64,7 +64,8 @@ class TreeDoubt:
         doubt = np.zeros(values.shape[1:], np.float32)
         for node, weight, children in zip(self._inner, self._weights, self._children, strict=True):
             best = np.partition(values[children], len(children) - 2, axis=0)[-2:]
-            doubt += weight * (values[node] - (best[1] - best[0]))
+            ahead = best[1] - best[0]
+            np.add(doubt, weight * (values[node] - ahead), out=doubt)
         return np.asarray(doubt.clip(0, 1), np.float32)
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
