@@ -43,6 +43,7 @@ from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.run.checkpoint_files import replace_file
+from hiseg_ros.training.run.run_folder import last_checkpoint
 from hiseg_ros.training.run.time_limit import TimeLimit
 from hiseg_ros.training.run.train import train
 from hiseg_ros.types import ImageSize, LabelImage
@@ -191,7 +192,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         'recordings': [source.path.name for source in request.recordings],
         'learnt': frames['learnt'],
         'held_back': len(held),
-        'steps': plan['steps'],
+        'steps': _steps_done(work),
         'source': 'drawn scenes' if request.source.kind == 'drawn' else request.source.kind,
     }
     return _written(request, _Parts(checkpoint, work, held, before, after, facts))
@@ -296,6 +297,12 @@ def _has_mirror_images(taxonomy: Taxonomy) -> bool:
     except HisegError:
         return False
     return True
+
+
+def _steps_done(work: WorkFolder) -> int:
+    """Return the steps that were trained: fewer than planned where the time was over before."""
+    last = torch.load(last_checkpoint(work.run), map_location='cpu', weights_only=True)
+    return int(last['global_step'])
 
 
 def _source_size(source: SourceSet) -> ImageSize:
