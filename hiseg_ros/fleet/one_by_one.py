@@ -13,7 +13,14 @@ from hiseg_ros.errors import HisegError
 from hiseg_ros.fleet.drive_summary import SUMMARIES, drive_summary
 from hiseg_ros.fleet.driver import FleetResult
 from hiseg_ros.fleet.sources import Source, drop_copy, local_path, signature
-from hiseg_ros.fleet.worker import DRIVES, drive_folder, folder_name, is_done, write_text
+from hiseg_ros.fleet.worker import (
+    DRIVES,
+    UNFINISHED,
+    drive_folder,
+    folder_name,
+    is_done,
+    write_text,
+)
 from hiseg_ros.replay.fingerprint import recording_facts
 from hiseg_ros.replay.offline import Replay
 from hiseg_ros.replay.order import OpenedOrder
@@ -83,7 +90,8 @@ def _replay(
     if not place.is_complete:
 
         def on_end(metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-            write_text(summary, dumps(drive_summary(folder, robot, metrics, state, path)))
+            kept = drive_summary(folder, robot, metrics, state, path)
+            write_text(summary, dumps(kept), output / UNFINISHED)
 
         plan = opened.plan([recording], choice.cameras, facts)
         try:

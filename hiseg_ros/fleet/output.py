@@ -98,7 +98,7 @@ class FleetFolder:
         wanted = json.loads(json.dumps({'hiseg_ros': __version__, **facts}))
         file = self.path / RUN
         if not file.is_file():
-            write_text(file, json.dumps(wanted, indent=2) + '\n')
+            write_text(file, json.dumps(wanted, indent=2) + '\n', self.path / UNFINISHED)
             return
         try:
             known = json.loads(file.read_text())
@@ -139,9 +139,10 @@ class FleetFolder:
             for name in sorted(set(folders))
         ]
         metrics = fleet_metrics(facts, drives, failed, taxonomy, mapping)
-        write_text(self.path / TIMING, json.dumps(timing, indent=2) + '\n')
-        write_text(self.path / METRICS, as_json(metrics) + '\n')
-        write_text(self.path / FILE_NAME, write_fleet_page(metrics))
+        work = self.path / UNFINISHED
+        write_text(self.path / TIMING, json.dumps(timing, indent=2) + '\n', work)
+        write_text(self.path / METRICS, as_json(metrics) + '\n', work)
+        write_text(self.path / FILE_NAME, write_fleet_page(metrics), work)
         if not failed:
             self.close()
             shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)

@@ -26,11 +26,8 @@ _START_S = 900.0
 """Longest time until a worker has loaded its network: the machine may have to be started."""
 _ENVIRONMENT = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '1'}
 """No statistics are sent; workers that reserve no GPU do not see any, and take the CPU."""
-_PATIENCE = {
-    'RAY_agent_register_timeout_ms': '300000',
-    'RAY_worker_register_timeout_seconds': '300',
-}
-"""How long a local Ray waits for its own processes, whose imports take long on a busy machine."""
+_PATIENCE = {'RAY_worker_register_timeout_seconds': '300'}
+"""How long a local Ray waits for its workers, whose imports take long on a busy machine."""
 _STORE_BYTES = 128 * 2**20
 """Object store of a local Ray: results do not pass through it."""
 

@@ -202,9 +202,8 @@ class FleetWorker:
             )  # fmt: skip
 
             def on_end(metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-                write_text(
-                    summary, dumps(drive_summary(folder, drive['robot'], metrics, state, path))
-                )
+                kept = drive_summary(folder, drive['robot'], metrics, state, path)
+                write_text(summary, dumps(kept), self._output / UNFINISHED)
 
             try:
                 merge_parts(merge, parts, path, plan.facts, on_end)
@@ -251,15 +250,22 @@ def drive_folder(name: str, files: Sequence[Mapping[str, Any]]) -> str:
     return f'{name}-{content[:8]}'
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, work: Path | None = None) -> None:
     """Write a file by a rename.
+
+    Args:
+        path: The file.
+        text: Its content.
+        work: Folder for the unfinished file, which a killed process leaves there; None for that
+            of the file.
 
     Raises:
         ConfigError: The disk is full.
     """
-    scratch = path.with_name(f'.{path.name}.{socket.gethostname()}.{os.getpid()}')
+    scratch = (work or path.parent) / f'.{path.name}.{socket.gethostname()}.{os.getpid()}'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open('w') as file:
             file.write(text)
             file.flush()

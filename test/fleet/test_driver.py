@@ -243,10 +243,10 @@ def test_a_full_disk_is_a_sentence(
 
     write = worker.write_text
 
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, text: str, work: Path | None = None) -> None:
         if path.name == 'part.json' and text.count('"frame"') > 3:
             raise ConfigError(f'The file {path} cannot be written (No space left on device).')
-        write(path, text)
+        write(path, text, work)
 
     monkeypatch.setattr(worker, 'write_text', full)
     output = tmp_path / 'out'
