@@ -32,7 +32,7 @@ class NetworkConfig:
     decoder: str = 'fusion'
     """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018;
     'summed': strides from 8 on projected and added at stride 8, as in EfficientViT;
-    'summed_detail': this and a second path at stride 8 that sees stride 4, for small signs;
+    'summed_detail': this and a second path at stride 8 that sees the image, for small signs;
     'summed_fine': as 'summed', and on to stride 4; the networks of the field by their names are
     in docs/networks.md."""
 
