@@ -28,6 +28,7 @@ LAYERS = (
     'cli.shared',
     'training.comparison | reports | viewer',
     'training.run',
+    'training.adaptation',
     'training.losses',
     'training.data',
     'training training.config',

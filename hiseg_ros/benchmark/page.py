@@ -31,6 +31,8 @@ def markdown(result: Row) -> str:
         parts.append(_arithmetic(result['arithmetic']))
     if result.get('profile'):
         parts += [_profile(profile) for profile in result['profile']]
+    if result.get('peers'):
+        parts.append(_peers(result['peers']))
     return '\n\n'.join(parts) + '\n'
 
 
@@ -137,6 +139,51 @@ def _profile(profile: Row) -> str:
     )
     lines = [[layer['kind'], layer['kernel'], f'{layer["ms"]:.2f}'] for layer in profile['layers']]
     return f'{caption}\n\n{_table(("layer", "kernel", "ms"), lines)}'
+
+
+def _peers(rows: Sequence[Row]) -> str:
+    """Return the table of networks beside ours, the fastest of each size and runtime first."""
+    title = (
+        'size',
+        'network',
+        'backend',
+        'MB',
+        'outputs',
+        'ms (p95)',
+        'ours ms (p95)',
+        'time / ours (10th to 90th percentile)',
+    )
+    lines = []
+    for row in sorted(rows, key=_place):
+        size, file = _size(row), row.get('file', 'ours')
+        backend = f'{row["backend"]} {row["precision"]}' if 'backend' in row else ''
+        if 'error' in row:
+            lines.append([size, file, backend, f'not measured: {row["error"]}'])
+            continue
+        outputs = ', '.join('x'.join(map(str, shape)) for shape in row['outputs'])
+        of, ours = row['network_ms'], row['ours_ms']
+        lines.append(
+            [
+                size,
+                file,
+                backend,
+                _number(row['megabytes']),
+                outputs,
+                f'{of["median"]:.1f} ({of["p95"]:.1f})',
+                f'{ours["median"]:.1f} ({ours["p95"]:.1f})',
+                f'{row["ratio"]:.2f} ({row["ratio_low"]:.2f} to {row["ratio_high"]:.2f})',
+            ]
+        )
+    models = dict.fromkeys(row['model'] for row in rows if 'model' in row)
+    beside = f', beside {" and ".join(f"`{model}`" for model in models)}' if models else ''
+    caption = f'Networks alone, from their input to their output, in turns{beside}:'
+    return f'{caption}\n\n{_table(title, lines)}'
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    """Return by what the rows of `_peers` are sorted: errors last."""
+    choice = (row.get('backend', '~'), row.get('precision', ''))
+    return ('error' in row, row['size'], choice, row.get('ratio', 0.0), row.get('file', ''))
 
 
 def _arithmetic(rows: Sequence[Row]) -> str:

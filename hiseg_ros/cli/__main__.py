@@ -32,7 +32,7 @@ VERBS = {
     'demo': 'replay a drive through the node and record what it publishes',
     'play': 'replay a bag as a live camera topic',
     'replay': 'segment recordings into a new bag, with metrics and a report',
-    'video': 'write the labels of a recording as an MP4 with names and a legend',
+    'video': 'write the labels of a recording, or several networks side by side, as an MP4',
     'report': 'write the report of a finished replay again',
     'retrieve': 'find images of recordings and folders that look like a query',
     'view': 'show a recording with its results in Rerun',

@@ -18,6 +18,7 @@ from hiseg_ros.types import ImageSize
 CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
+PEERS = 'openvino,openvino:int8'
 RATES = '10,30,60'
 DATASETS_WITH_MIOU = tuple(
     name for name in names_measured_by(Measure.PIXELS) if DATASETS[name].kept_out
@@ -38,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--backend',
         metavar='NAME[:PRECISION],...',
         help='backends with their precisions (float32 where none is named); "auto:auto" is the '
-        f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --everything all "
-        'of torch)',
+        f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --peers {PEERS}; "
+        'with --everything all of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -82,6 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--profile',
         action='store_true',
         help="measure the time of each kind of layer instead, by OpenVINO's counters",
+    )
+    parser.add_argument(
+        '--peers',
+        type=Path,
+        metavar='DIR',
+        help='measure the ONNX files of a folder instead, each in turns with our network: same '
+        'runtime, same input, as ratios',
     )
     parser.add_argument(
         '--everything',
@@ -152,6 +160,8 @@ def run(options: argparse.Namespace) -> None:
         keep(measurements.everything(options, keep))
     elif options.profile:
         keep({'profile': measurements.profiles(options)})
+    elif options.peers:
+        keep({'peers': measurements.peers(options)})
     elif options.ros:
         keep({'graph': measurements.node(options)})
     else:
@@ -173,8 +183,8 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
-    elif options.profile:
-        defaults = {**DEFAULTS, 'backend': PROFILED}
+    elif options.profile or options.peers:
+        defaults = {**DEFAULTS, 'backend': PROFILED if options.profile else PEERS}
     options.given = [name for name in defaults if getattr(options, name) is not None]
     for name, value in defaults.items():
         if name not in options.given:
@@ -213,9 +223,13 @@ def parse_size(text: str) -> ImageSize:
         raise ConfigError(f'--size {problem}.') from None
 
 
+KINDS = ('ros', 'profile', 'peers', 'everything')
+"""Options that choose another kind of measurement than that of engines."""
+
 LEFT_OUT = {
     'ros': ('dataset',),
     'profile': ('dataset', 'cameras'),
+    'peers': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
 """Options that do not apply to a kind of measurement."""
@@ -236,7 +250,7 @@ def check(options: argparse.Namespace) -> None:
             f'--frames is {options.frames}, --warm-up {options.warm_up} and --cameras '
             f'{options.cameras}; expected at least 1, at least 0, and numbers from 1 to 64.'
         )
-    given = [name for name in ('ros', 'profile', 'everything') if getattr(options, name)]
+    given = [name for name in KINDS if getattr(options, name)]
     given += [
         name
         for name in LEFT_OUT.get(given[0] if given else '', ())
@@ -266,8 +280,9 @@ def check(options: argparse.Namespace) -> None:
 
 def command_line(options: argparse.Namespace) -> str:
     """Return the command that repeats the measurement, without paths of this machine."""
-    kind = next((name for name in ('ros', 'profile', 'everything') if getattr(options, name)), '')
+    kind = next((name for name in KINDS if getattr(options, name)), '')
     words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
+    words += ['DIR'] if kind == 'peers' else []
     if kind != 'everything' or 'size' in options.given:
         words.append(f'--size {options.size}')
     # --backend then also holds for the node of --everything.

@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.cli.shared.context import (
+    add_context_arguments,
+    both,
+    check_context,
+    context_of,
+)
 from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
 from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.labelled_sets import (
@@ -118,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also measure this split, such as train, and show mean, weighted and category IoU '
         'and confusion of both side by side; --drive and --limit hold for both',
     )
+    add_context_arguments(parser)
     add_crf_arguments(parser)
     parser.add_argument(
         '--crf-search',
@@ -173,10 +180,11 @@ def _search(options: argparse.Namespace) -> int:
     is_of_pixels = options.dataset != RECORDING and (
         dataset_entry(options.dataset).measure is Measure.PIXELS
     )
-    if not options.crf or options.report or not is_of_pixels:
+    if not options.crf or options.report or options.context or not is_of_pixels:
         raise ConfigError(
-            '--crf-search is given without --crf, with --report, or for a dataset without dense '
-            'labels; expected --crf and a dataset with dense labels, and scores in --json.'
+            '--crf-search is given without --crf, with --report or --context, or for a dataset '
+            'without dense labels; expected --crf and a dataset with dense labels, and scores in '
+            '--json.'
         )
     dataset, engine = dataset_of(options), _engine(options)
     mapping = mapping_of_options(options, engine.taxonomy)
@@ -202,6 +210,7 @@ def _measured(options: argparse.Namespace) -> Any:
     is_recording = options.dataset == RECORDING
     is_of_signs = not is_recording and dataset_entry(options.dataset).measure is Measure.SIGNS
     _check_of_label_images(options, is_recording, is_of_signs)
+    check_context(options, not is_recording and not is_of_signs)
     if is_recording:
         if options.crf or options.crf_option:
             raise ConfigError(
@@ -335,13 +344,21 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     refine = _refine(crf, engine)
+    context = context_of(options, dataset, engine, mapping, refine, names)
+    keep = both(keep, context.add if context else None)
     scores = evaluate_pixels(engine, pairs(dataset), mapping, keep, boundary, refine)
-    scores |= common(confusion_counts(scores['summed']))
+    scores |= common(confusion_counts(scores['summed'])) | (context.scores() if context else {})
     if against is not None:
         other = evaluate_pixels(engine, pairs(against), mapping, refine=refine)
         scores['four_figures'] = of_splits({options.split: scores, options.against: other})
     report = _report(options, engine, scores, crf)
-    return replace(report, colors=album.colors, worst=album.book.worst(), best=album.book.best())
+    return replace(
+        report,
+        colors=album.colors,
+        worst=album.book.worst(),
+        best=album.book.best(),
+        context=context.run.examples() if context else (),
+    )
 
 
 def _signs(options: argparse.Namespace) -> Any:

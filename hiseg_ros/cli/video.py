@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg video`: write the labels of a recording as an MP4 with names and a legend."""
+"""`hiseg video`: write labels, or several networks side by side, as an MP4 with a legend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiseg_ros.cli.shared.damages import tell_damages
+from hiseg_ros.cli.shared.damages import DAMAGED, tell_damages
 from hiseg_ros.errors import BagError, ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar='REPLAY_DIR',
         help='output folder of `hiseg replay` or `hiseg demo`, or a rosbag2 with images and '
-        'labels',
+        'labels; with --compare any bag with a camera, or a folder of images',
     )
     parser.add_argument(
         '--output', type=Path, required=True, metavar='FILE.mp4', help='video to write'
@@ -38,6 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--side-by-side',
         action='store_true',
         help='camera image and overlay next to each other (default: the overlay alone)',
+    )
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        type=Path,
+        metavar='MODEL',
+        help='instead of recorded labels: what these two or more model files say about the '
+        'images, side by side, such as those before and after an adaptation',
+    )
+    parser.add_argument(
+        '--captions',
+        nargs='+',
+        metavar='TEXT',
+        help='with --compare: the text above each model (default: the names of the files)',
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        help="with --compare: 'auto', 'cpu', 'cuda' or 'cuda:N' (default: %(default)s)",
     )
     parser.add_argument(
         '--names',
@@ -62,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='ROWS',
-        help="height of the image in pixels (default: the camera's, at least 720, at most 1080)",
+        help="height of the image in pixels (default: the camera's, at least 720, at most 1080; "
+        'with --compare at least 480, at most 720)',
     )
 
 
@@ -76,6 +96,10 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             f'--height is {options.height}; expected 64 to {MAX_ROWS}, or 0 for the usual one.'
         )
+    if options.compare:
+        return _compare(options)
+    if options.captions:
+        raise ConfigError('--captions is given without --compare; expected both.')
 
     from tqdm import tqdm
 
@@ -103,6 +127,47 @@ def run(options: argparse.Namespace) -> int:
         print(note)
     print(f'{frames} frames at {known.rate_hz:.1f} Hz: {options.output}')
     return tell_damages(damages)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Write a video of several networks; return 0, or 3 where the recording is damaged."""
+    captions = options.captions or [path.stem for path in options.compare]
+    if len(options.compare) < 2 or len(captions) != len(options.compare):
+        raise ConfigError(
+            f'--compare has {len(options.compare)} models and {len(captions)} captions; expected '
+            'at least two models, and a caption for each or none.'
+        )
+    if options.side_by_side:
+        raise ConfigError(
+            '--side-by-side is given with --compare, which shows the models side by side; '
+            'expected one of the two.'
+        )
+
+    from tqdm import tqdm
+
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.reports.comparison_video import Side, write_comparison
+    from hiseg_ros.reports.label_video import VideoStyle
+    from hiseg_ros.retrieval.sources import open_source
+
+    source = open_source(options.recording, options.topic)
+    if source.note:
+        print(source.note)
+    sides = [
+        Side(Engine(model, device=options.device), caption)
+        for model, caption in zip(options.compare, captions, strict=True)
+    ]
+    style = VideoStyle(False, options.names, options.legend, options.alpha, options.height)
+    with tqdm(
+        total=source.count, unit='frame', desc='writing the video', dynamic_ncols=True
+    ) as bar:
+        frames, unreadable = write_comparison(
+            options.output, source, sides, style, on_frame=lambda: bar.update()
+        )
+    print(f'{frames} frames, {" | ".join(captions)}: {options.output}')
+    if unreadable:
+        print(f'{unreadable} images cannot be decoded and are left out')
+    return max(tell_damages(source.damages), DAMAGED if unreadable else 0)
 
 
 def find_footage(path: Path, topic: str | None) -> Footage:

@@ -14,6 +14,7 @@ import jinja2
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.best_and_worst import Image
+from hiseg_ros.evaluation.context_run import ContextImage
 from hiseg_ros.evaluation.four_figures import FIGURES, four_figures
 from hiseg_ros.output_files import output_file
 
@@ -35,6 +36,8 @@ class Report:
     """'#rrggbb' by label name, for the legend."""
     worst: Sequence[Image] = ()
     best: Sequence[Image] = ()
+    context: Sequence[ContextImage] = ()
+    """Removals of objects that changed other labels most."""
 
 
 def render_report(report: Report) -> str:
@@ -42,7 +45,7 @@ def render_report(report: Report) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {'percent': percent, 'grouped': grouped}
+    environment.filters |= {'percent': percent, 'grouped': grouped, 'points': points}
     scores = dict(report.scores)
     # A recording has one decision only; its scores are not nested.
     is_single = 'miou' in scores
@@ -146,6 +149,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     return f'{100 * value:.{digits}f}'
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares in percentage points with its sign, a dash for none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f'{100 * value:+.1f}'
 
 
 def grouped(value: int) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hiseg_ros.evaluation.four_figures import FIGURES
-from hiseg_ros.evaluation.report import percent
+from hiseg_ros.evaluation.report import percent, points
 
 
 def extra_tables(scores: Mapping[str, Any]) -> str:
-    """Return the tables of what is in the scores: splits, boundaries, common classes; or ''."""
+    """Return the tables of what is in the scores, such as splits and boundaries; '' for none."""
     parts = []
     if 'four_figures' in scores:
         parts.append(_splits(scores['four_figures']))
@@ -20,6 +20,8 @@ def extra_tables(scores: Mapping[str, Any]) -> str:
         parts.append(_boundary(scores['boundary']))
     if 'common' in scores:
         parts.append(_common(scores['common']))
+    if 'context' in scores:
+        parts.append(_context(scores['context']))
     return '\n\n'.join(parts)
 
 
@@ -64,6 +66,36 @@ def _common(common: Mapping[str, Any]) -> str:
         for one, names in common['left_out'].items()
         if names
     ]
+    return '\n'.join(lines)
+
+
+def _context(context: Mapping[str, Any]) -> str:
+    matrix = context['matrix']
+    head = ['removed', 'times', 'still seen %', *matrix['columns']]
+    rows = [
+        [
+            name,
+            str(context['removals'][name]),
+            percent(context['hallucination'][name]),
+            *(
+                points(value) + ('' if images >= context['min_images'] else '?') if images else ''
+                for value, images in zip(values, counts, strict=True)
+            ),
+        ]
+        for name, values, counts in zip(
+            matrix['rows'], matrix['context'], matrix['images'], strict=True
+        )
+        if context['removals'][name]
+    ]
+    control = ', less that of the control' if context['has_control'] else ''
+    lines = [
+        f'points of IoU that a label (column) loses when objects are removed (row){control}; '
+        f'"?": fewer than {context["min_images"]} images, not in the mean',
+        aligned([head, *rows]),
+        f'context dependence: {points(context["context_dependence"])} points, mean over '
+        f'{context["pairs"]} pairs of labels',
+    ]
+    lines += [f'left out: {name}, {count} images' for name, count in context['left_out'].items()]
     return '\n'.join(lines)
 
 

@@ -59,6 +59,10 @@ class Source(Protocol):
     def count(self) -> int:
         """Number of images."""
 
+    @property
+    def names(self) -> list[str]:
+        """Paths of the files below the folder, in order; empty for a recording."""
+
     def frames(self, first: int = 0, wanted: Set[int] | None = None) -> Iterator[Frame]:
         """Yield images; those that are not wanted are not decoded and not yielded.
 
@@ -101,11 +105,17 @@ class FileSource:
         """See `Source`."""
         return len(self._files)
 
+    @property
+    def names(self) -> list[str]:
+        """See `Source`."""
+        if self.path.is_file():
+            return [file.name for file in self._files]
+        return [str(file.relative_to(self.path)) for file in self._files]
+
     def frames(self, first: int = 0, wanted: Set[int] | None = None) -> Iterator[Frame]:
         """See `Source`."""
-        for number, file in enumerate(self._files):
+        for number, (file, name) in enumerate(zip(self._files, self.names, strict=True)):
             if number >= first and (wanted is None or number in wanted):
-                name = file.name if self.path.is_file() else str(file.relative_to(self.path))
                 try:
                     rgb = read_image(file)
                 except ImageError:
@@ -148,6 +158,11 @@ class BagSource:
     def count(self) -> int:
         """See `Source`; a damaged recording holds fewer."""
         return self._camera.count
+
+    @property
+    def names(self) -> list[str]:
+        """See `Source`."""
+        return []
 
     @property
     def damages(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of `hiseg benchmark`: engines, the node, the layers of a network, or all."""
+"""The measurements of `hiseg benchmark`: engines, the node, layers, other networks, or all."""
 
 from __future__ import annotations
 
@@ -163,6 +163,33 @@ def profiles(options: argparse.Namespace) -> Rows:
                 )
             )
     return found
+
+
+def peers(options: argparse.Namespace) -> Rows:
+    """Return a row for every size, runtime and file of --peers.
+
+    Raises:
+        ConfigError: The folder has no ONNX files, or a backend or the device runs none.
+    """
+    from hiseg_ros.benchmark.peers import check_choices, measure_peers, peer_files
+
+    choices, files = choices_of(options.backend), peer_files(options.peers)
+    check_choices(choices, options.device)
+    rows: Rows = []
+    with TemporaryDirectory(prefix=PREFIX) as scratch:
+        for size in options.sizes:
+            job = EngineJob(
+                drawn(size)[:1],
+                Path(scratch),
+                options.model,
+                'cpu',
+                options.frames,
+                options.warm_up,
+                input_height=options.input_height,
+            )
+            np.save(job.shown, job.images)
+            rows += measure_peers(job, files, choices)
+    return rows
 
 
 def everything(

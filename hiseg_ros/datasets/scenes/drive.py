@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from hiseg_ros.datasets.scenes.drawing.atmosphere import (
     apply_haze,
+    blur_radius,
     expose,
     sample_camera_response,
     sample_light,
@@ -17,6 +19,7 @@ from hiseg_ros.datasets.scenes.drawing.atmosphere import (
 from hiseg_ros.datasets.scenes.drawing.camera import Camera
 from hiseg_ros.datasets.scenes.drawing.canvas import Canvas
 from hiseg_ros.datasets.scenes.drawing.scene import LEAF, SIGN_TYPES, DrawnScene, SignBox
+from hiseg_ros.datasets.scenes.street.cells import Thing
 from hiseg_ros.datasets.scenes.street.ground import draw_ground
 from hiseg_ros.datasets.scenes.street.landmarks import tunnel
 from hiseg_ros.datasets.scenes.street.markings import draw_covers, draw_markings
@@ -26,7 +29,20 @@ from hiseg_ros.datasets.scenes.street.shadows import draw_shadows
 from hiseg_ros.datasets.scenes.street.sky import draw_horizon, draw_sky
 from hiseg_ros.datasets.scenes.street.traffic import traffic
 from hiseg_ros.datasets.scenes.vehicles.people import draw_birds
-from hiseg_ros.types import ImageSize
+from hiseg_ros.types import ImageSize, LabelImage
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A frame before its things are drawn."""
+
+    index: int
+    canvas: Canvas
+    """Sky, horizon and ground."""
+    things: list[Thing]
+    """In the order of drawing."""
+    names: dict[int, str]
+    """Types of signs by instance id."""
 
 
 class Drive:
@@ -95,7 +111,13 @@ class Drive:
         """Return the first frame with what only a single image can have: a tunnel ahead."""
         return self._draw(0, still=True)
 
-    def _draw(self, index: int, still: bool) -> DrawnScene:
+    def lay_out(self, index: int, still: bool = False) -> Layout:
+        """Return the ground of a frame, and the things that stand on it in the order of drawing.
+
+        Args:
+            index: Number of the frame.
+            still: Also what only a single image can have.
+        """
         plan, light = self._plan, self._light
         time = index / self.rate_hz
         camera = self.camera(index)
@@ -112,20 +134,36 @@ class Drive:
         if still:
             things.extend(tunnel(plan, light, z))
         eye = np.array([camera.position[0], 0.0, z])
-        order = sorted(
-            range(len(things)),
-            key=lambda k: (things[k].layer, -float(np.hypot(*(things[k].place - eye)[[0, 2]]))),
-        )
-        for k in order:
-            things[k].draw(canvas)
-        noise = np.random.default_rng([self.seed, 7, index & 0xFFFFFFFF])
+        things.sort(key=lambda one: (one.layer, -float(np.hypot(*(one.place - eye)[[0, 2]]))))
+        return Layout(index, canvas, things, names)
+
+    def finish(self, layout: Layout, canvas: Canvas, sky: LabelImage | None = None) -> DrawnScene:
+        """Draw what is before all things, and return the image that the camera delivers.
+
+        Args:
+            layout: Of the frame.
+            canvas: Ground and things; changed.
+            sky: (H, W) labels that say where birds may fly; None takes those of the canvas.
+        """
         scenery = np.random.default_rng([self.seed, 8])
         if scenery.random() < 0.06:
-            draw_birds(canvas, scenery)
+            draw_birds(canvas, scenery, canvas.labels if sky is None else sky)
         if self._hood:
             self._draw_hood(canvas)
-        rgb = expose(apply_haze(canvas, light), light, self._response, noise)
-        return DrawnScene(rgb, canvas.labels, _boxes(canvas, names))
+        noise = np.random.default_rng([self.seed, 7, layout.index & 0xFFFFFFFF])
+        rgb = expose(apply_haze(canvas, self._light), self._light, self._response, noise)
+        return DrawnScene(rgb, canvas.labels, _boxes(canvas, layout.names))
+
+    @property
+    def blur_pixels(self) -> int:
+        """How far the camera's blur spreads what is at a pixel."""
+        return blur_radius(self._response)
+
+    def _draw(self, index: int, still: bool) -> DrawnScene:
+        layout = self.lay_out(index, still)
+        for thing in layout.things:
+            thing.draw(layout.canvas)
+        return self.finish(layout, layout.canvas)
 
     def _draw_hood(self, canvas: Canvas) -> None:
         """Draw the bonnet of the car that carries the camera."""

@@ -19,8 +19,10 @@ from hiseg_ros.model.decoders.checks import check_crop
 from hiseg_ros.model.decoders.registry import DECODERS
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import named_or_path
+from hiseg_ros.training.config.adaptation import AdaptationConfig
 from hiseg_ros.training.config.loss import LossConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig, OptimizerConfig, ScheduleConfig
+from hiseg_ros.training.config.removal import RemovalConfig
 from hiseg_ros.training.config.settings import (
     AboveZero,
     AtLeastZero,
@@ -183,6 +185,9 @@ class DatasetConfig:
 
     augmentation: AugmentationConfig = AugmentationConfig()
 
+    removal: RemovalConfig | None = None
+    """Objects that are removed from a share of the crops; none by default."""
+
     from_epoch: Count = 0
     """Epoch in which this dataset joins the batches."""
 
@@ -199,6 +204,11 @@ class DatasetConfig:
         least, largest = self.pasted_size
         expected = 'two lengths in pixels from 4 on, the smaller first'
         require('pasted_size', self.pasted_size, 4 <= least <= largest, expected)
+
+    def __repr__(self) -> str:
+        """Return the settings; results of comparisons of before `removal` keep their key."""
+        given = [f for f in fields(self) if f.name != 'removal' or self.removal is not None]
+        return f'DatasetConfig({", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in given)})'
 
     def in_folder(self, data: Path) -> DatasetConfig:
         """Return the dataset with its relative folders resolved against a folder."""
@@ -283,6 +293,8 @@ class TrainingConfig:
     exported_norm: str = ''
     """The dataset whose statistics the written weights have; empty for the mixture of all, by
     their shares."""
+    adaptation: AdaptationConfig | None = None
+    """Learning from images of a target domain without labels; see docs/adaptation.md."""
     mirror_images: str = 'traffic_signs'
     """Mirror images of labels: a name in config/mirror_images, or a file."""
     seed: Count = 1
@@ -332,11 +344,14 @@ class TrainingConfig:
         fits = all(step < self.steps for step in milestones)
         expected = f'numbers below the {self.steps} steps of the run'
         require('schedule.milestones', milestones, fits, expected)
-        norm, names = self.exported_norm, list(self.datasets)
+        names = list(self.datasets)
+        norm = self.exported_norm
         fits = not norm or (self.dataset_norm and norm in names)
         require(
             'exported_norm', norm, fits, f'one of the datasets {names} where dataset_norm is true'
         )
+        if self.adaptation is not None:
+            self.adaptation.check_run(names, self.dataset_norm)
         measured = self.validation.dataset if self.validation else ''
         fits = not measured or measured in names
         require('validation.dataset', measured, fits, f'one of the datasets {names}')
@@ -390,6 +405,7 @@ class TrainingConfig:
             teacher=self.teacher
             and replace(self.teacher, weights=str(data / self.teacher.weights)),
             datasets={name: item.in_folder(data) for name, item in self.datasets.items()},
+            adaptation=self.adaptation and self.adaptation.in_folder(data),
         )
 
 

@@ -14,6 +14,9 @@ from torchvision.transforms import v2
 from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.types import RgbImage
 
+NO_AUGMENTATION = AugmentationConfig(colour=0.0, blur=0.0, noise=0.0)
+"""Crops as they are."""
+
 
 def random_colors(
     image: RgbImage, rng: np.random.Generator, config: AugmentationConfig | None = None

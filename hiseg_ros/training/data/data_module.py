@@ -14,17 +14,22 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
+from hiseg_ros.datasets.removal import object_labels
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.taxonomy import Mapping, Taxonomy, load_mapping
+from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
 from hiseg_ros.taxonomy.mirror import load_mirror_images
+from hiseg_ros.training.config.adaptation import AdaptationConfig
 from hiseg_ros.training.config.experiment import DatasetConfig, SecondLabelsConfig, TrainingConfig
+from hiseg_ros.training.data.fourier import FourierStyle
 from hiseg_ros.training.data.label_table import LabelTable, Narrowing
 from hiseg_ros.training.data.mixing import MixedSamples, TrainingItem
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.training.data.sign_library import sign_library
+from hiseg_ros.training.data.target_images import check_differs, read_target, target_set
 from hiseg_ros.training.data.training_set import TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout
+from hiseg_ros.types import RgbImage
 
 DRAWN_SIGNS_PER_TYPE = 24
 
@@ -86,6 +91,24 @@ def _mapping(name: str, config: DatasetConfig, taxonomy: Taxonomy) -> Mapping:
             'in the options: a dataset of this kind has no mapping of its own.'
         )
     return replace(load_mapping(config.mapping, taxonomy), name=own)
+
+
+def _removed(
+    name: str, config: DatasetConfig, mapping: Mapping, taxonomy: Taxonomy
+) -> tuple[Label, ...]:
+    """Return the labels whose objects are removed from the images of a dataset.
+
+    Raises:
+        ConfigError: A label does not exist, or there is none of objects.
+    """
+    if config.removal is None:
+        return ()
+    try:
+        return object_labels(mapping, taxonomy, config.removal.labels)
+    except ConfigError as problem:
+        raise ConfigError(
+            f'removal.labels of dataset {name} cannot be used: {problem}'
+        ) from problem
 
 
 def _open(name: str, config: DatasetConfig) -> SegmentationDataset:
@@ -202,22 +225,35 @@ class MixedData(lightning.LightningDataModule):
         )
         self.training_sets: list[TrainingSet] = []
         self.library: Sequence[Sequence[SignCutout]] = ()
+        self._datasets: dict[str, SegmentationDataset] = {}
         mirror = None
         if any(item.flips for item in config.datasets.values()):
             mirror = load_mirror_images(config.mirror_images, taxonomy)
         for name, item in config.datasets.items():
-            dataset = _open(name, item)
+            dataset = self._datasets[name] = _open(name, item)
             second = None
             if item.second_labels:
                 narrowing = narrowings[mappings[name].name]
                 second = SecondLabels(Path(item.second_labels.root), narrowing.mapping.name)
-            training_set = TrainingSet.load(item, dataset, self.table, mirror, second)
+            training_set = TrainingSet.load(
+                item,
+                dataset,
+                self.table,
+                mirror,
+                second,
+                _removed(name, item, mappings[name], taxonomy),
+            )
             self.training_sets.append(training_set)
             if dataset_entry(item.kind).has_sign_boxes:
                 label_sets = self.table.label_set_of_label_id(mappings[name].name)
                 self.library = sign_library(
                     training_set, label_sets, DRAWN_SIGNS_PER_TYPE, config.seed
                 )
+        self.target: TrainingSet | None = None
+        """Images of the target of an adaptation, unlabeled."""
+        self.target_images: list[RgbImage] = []
+        if config.adaptation is not None and config.adaptation.opens_target:
+            self._open_target(config.adaptation)
         self.validation: SegmentationDataset | None = None
         self.validation_mapping: Mapping | None = None
         chosen = config.validation_set
@@ -226,15 +262,35 @@ class MixedData(lightning.LightningDataModule):
             self.validation = _open(f'{chosen.dataset} for validation', item)
             self.validation_mapping = mappings[chosen.dataset]
 
+    def _open_target(self, adaptation: AdaptationConfig) -> None:
+        """Read the images of the target.
+
+        Raises:
+            HisegError: They cannot be read, are too few, or are those of a source.
+        """
+        settings = adaptation.target
+        self.target_images = images = read_target(settings)
+        for name, dataset in self._datasets.items():
+            check_differs(settings, images, name, dataset)
+        self.target = target_set(settings, images, self.config.crop)
+
+    def _samples(self, per_epoch: int, epoch: int) -> MixedSamples:
+        """Return the samples of an epoch."""
+        config, chosen = self.config, self.config.adaptation
+        restyle = None
+        if chosen is not None and chosen.beta and self.target is not None:
+            restyle = FourierStyle(self.target, chosen.beta)
+        return MixedSamples(
+            self.training_sets, config.crop, per_epoch, epoch, config.seed, self.library, restyle
+        )
+
     def train_dataloader(self) -> DataLoader[TrainingItem]:
         """Return a loader of the remaining batches of the current epoch."""
         config, trainer = self.config, self.trainer
         per_epoch = config.steps_per_epoch * config.accumulate_batches
         total = trainer.fit_loop.epoch_loop.batch_progress.total.ready if trainer else 0
         epoch, done = divmod(total, per_epoch)
-        samples = MixedSamples(
-            self.training_sets, config.crop, per_epoch, epoch, config.seed, self.library
-        )
+        samples = self._samples(per_epoch, epoch)
         parts = BatchParts(
             samples.batch_size,
             # The last epoch may be a short one.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,10 +17,16 @@ from hiseg_ros.training.data.mirroring import mirror_crop
 from hiseg_ros.training.data.repeats import pass_length, pass_order
 from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
 from hiseg_ros.training.data.transforms import SignCutout, cover_factor, paste_signs, random_crop
-from hiseg_ros.types import ImageSize
+from hiseg_ros.types import ImageSize, RgbImage
 
 TrainingItem = tuple[torch.Tensor, torch.Tensor, int]
 """Image (3, H, W) uint8, ids of label sets (H, W) int64, index of the dataset."""
+
+Restyle = Callable[[RgbImage, np.random.Generator], RgbImage]
+"""Changes the look of a crop (H, W, 3), not what is in it."""
+
+RESTYLE_STREAM = 1
+"""Last part of the seed of the draws of `restyle`."""
 
 
 class MixedSamples(Dataset[TrainingItem]):
@@ -34,6 +40,7 @@ class MixedSamples(Dataset[TrainingItem]):
         epoch: int,
         seed: int,
         library: Sequence[Sequence[SignCutout]] = (),
+        restyle: Restyle | None = None,
     ) -> None:
         """Plan one epoch; datasets that join in a later epoch are left out.
 
@@ -44,6 +51,7 @@ class MixedSamples(Dataset[TrainingItem]):
             epoch: Number of the epoch within the run, from 0.
             seed: Seed of the run.
             library: Signs to paste by type; empty pastes none.
+            restyle: Changes the look of crops before their colours are jittered.
         """
         self.training_sets = list(training_sets)
         self.crop = crop
@@ -51,6 +59,7 @@ class MixedSamples(Dataset[TrainingItem]):
         self.epoch = epoch
         self.seed = seed
         self.library = library
+        self.restyle = restyle
         self.slots = [
             (index, place)
             for index, training_set in enumerate(training_sets)
@@ -80,7 +89,11 @@ class MixedSamples(Dataset[TrainingItem]):
         training_set = self.training_sets[dataset_index]
         config = training_set.config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        entry = training_set.images[self._position(dataset_index, batch, place)]
+        position = self._position(dataset_index, batch, place)
+        entry = training_set.images[position]
+        removal = training_set.removal
+        if removal is not None:
+            entry = removal.another_image(position, entry.label_set_ids, rng) or entry
         centre = None
         if entry.boxes and rng.random() < config.box_centred:
             centre = _chosen_box(entry.boxes, training_set.repeats.of_label_id, rng)
@@ -89,6 +102,9 @@ class MixedSamples(Dataset[TrainingItem]):
             entry.image, entry.label_set_ids, self.crop, scale, rng, centre
         )
         image, label_set_ids = np.array(image), np.array(label_set_ids)
+        # A crop around a box shows that box.
+        if removal is not None and centre is None:
+            image, label_set_ids = removal.inpainted_crop(image, label_set_ids, rng)
         if training_set.mirror is not None and rng.random() < 0.5:
             image, label_set_ids = mirror_crop(image, label_set_ids, training_set.mirror) or (
                 image,
@@ -98,6 +114,10 @@ class MixedSamples(Dataset[TrainingItem]):
         if self.library and config.pasted_signs:
             count = int(rng.poisson(config.pasted_signs))
             paste_signs(image, label_set_ids, self.library, count, rng, config.pasted_size)
+        if self.restyle is not None:
+            # A stream of its own: the other draws are those without it.
+            own = np.random.default_rng((self.seed, self.epoch, index, RESTYLE_STREAM))
+            image = self.restyle(image, own)
         return (
             random_colors(image, rng, config.augmentation),
             torch.from_numpy(label_set_ids.astype(np.int64)),

@@ -5,20 +5,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from hiseg_ros.datasets.counterfactuals import Redraws
 from hiseg_ros.datasets.sample import Box, Sample, SegmentationDataset
 from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.taxonomy import Label
 from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import UNKNOWN, LabelTable
 from hiseg_ros.training.data.mirroring import LabelSetIds, mirrored_label_sets
+from hiseg_ros.training.data.removing import ObjectRemoval, RemovableLabel
 from hiseg_ros.training.data.repeats import Repeats, repeat_factors
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.types import RgbImage
@@ -66,6 +70,8 @@ class TrainingSet:
     repeats: Repeats
     mirror: NDArray[np.int16] | None = None
     """(S,) mirror image of each label set, or NO_MIRROR; None where crops are not mirrored."""
+    removal: ObjectRemoval[LabelledImage] | None = None
+    """Removes objects; None where all stay."""
 
     @classmethod
     def load(
@@ -75,6 +81,7 @@ class TrainingSet:
         table: LabelTable,
         mirror_of_leaf: NDArray[np.int64] | None = None,
         second_labels: SecondLabels | None = None,
+        removed: Sequence[Label] = (),
     ) -> TrainingSet:
         """Read a dataset, or what must be known of it before training, with a progress bar.
 
@@ -90,9 +97,11 @@ class TrainingSet:
             table: Gets a label set for each mixture of labels that occurs.
             mirror_of_leaf: (L,) mirror images of leaves; needed where crops are mirrored.
             second_labels: Narrow the labels of the images; the table has been built with them.
+            removed: Labels whose objects are removed, where the settings ask for it.
 
         Raises:
-            ConfigError: Crops are mirrored and the mirror images of the leaves are not given.
+            ConfigError: Crops are mirrored and the mirror images of the leaves are not given, or
+                objects cannot be removed as the settings ask for.
             DatasetError: A sample cannot be read or has a label id that the mapping lacks.
         """
         if config.flips and mirror_of_leaf is None:
@@ -117,7 +126,7 @@ class TrainingSet:
             mirror = mirrored_label_sets(
                 table.allowed.numpy(), reader.label_sets(), mirror_of_leaf
             )
-        return cls(config, images, repeats, mirror)
+        return cls(config, images, repeats, mirror, reader.removal(removed))
 
 
 class _Reader:
@@ -167,6 +176,37 @@ class _Reader:
                 self._label_set_of_mixture[key] = self._table.add_mixture(
                     self._dataset.mapping_name, shares
                 )
+
+    def removal(self, labels: Sequence[Label]) -> ObjectRemoval[LabelledImage] | None:
+        """Return what removes the objects of these labels, None where the settings do not ask.
+
+        Raises:
+            ConfigError: Scenes that are drawn again have second labels, or not all objects of a
+                label are to go.
+        """
+        config, dataset = self._config.removal, self._dataset
+        if config is None:
+            return None
+        redraws = dataset if config.redraw and isinstance(dataset, Redraws) else None
+        if redraws is not None and (config.objects != 'all' or self._second_labels is not None):
+            raise ConfigError(
+                f'Dataset {self._config.kind} in {self._config.root} is drawn again without '
+                f'objects, and has removal.objects {config.objects!r} or second labels; expected '
+                "'all' and none: change them, or set removal.redraw to false."
+            )
+        tables = [self._label_set_of_label_id[:, None]]
+        if self._narrowed_label_sets is not None:
+            tables.append(self._narrowed_label_sets)
+        sets = {one.label_id: np.unique(np.hstack(tables)[one.label_id]) for one in labels}
+        return ObjectRemoval(
+            config,
+            tuple(RemovableLabel(key, tuple(own[own >= 0].tolist())) for key, own in sets.items()),
+            None if redraws is None else partial(self._redrawn_without, redraws),
+        )
+
+    def _redrawn_without(self, redraws: Redraws, index: int, label_id: int) -> LabelledImage:
+        sample, _ = redraws.redrawn_without(index, label_id)
+        return LabelledImage(sample.image, self._label_set_ids(sample), sample.boxes)
 
     def label_sets(self) -> list[int]:
         """Return the ids of the dataset's label sets, without mixtures, ascending."""

@@ -103,7 +103,8 @@ def check_run_folder(run_dir: Path, config: TrainingConfig, force_config: bool =
 
 def _is_free(key: str) -> bool:
     parts = key.split('.')
-    is_place = (parts[0] == 'datasets' and parts[2:] == ['root']) or key == 'teacher.weights'
+    is_dataset_root = parts[0] == 'datasets' and parts[2:] == ['root']
+    is_place = is_dataset_root or key in ('teacher.weights', 'adaptation.target.root')
     return parts[0] in _FREE or is_place
 
 

@@ -33,6 +33,7 @@ from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
+from hiseg_ros.training.run.adapted import check_processes, finish_adaptation
 from hiseg_ros.training.run.callbacks import (
     RunFolderWriter,
     RunProgressBar,
@@ -96,6 +97,7 @@ def train(
         return weights
     devices, machines = launched_processes()
     check_divisible(batch_sizes(config), devices * machines)
+    check_processes(config, devices * machines)
     check_run_folder(run_dir, config, force_config)
     keep_freed_memory(TRAINING)
     # Devices are listed in environment.json; the rest is advice for programmers.
@@ -170,10 +172,11 @@ def train(
         best = last.with_name('best.ckpt')
         chosen = best if config.final_weights == 'best' and best.is_file() else last
         load_averaged(module, chosen)
+        adapted = finish_adaptation(module.network, config, data)
         if data.validation:  # scores of the written weights, for the model card
             trainer.validate(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
-            card = _card(config, trainer, speed)
+            card = {**_card(config, trainer, speed), **adapted}
             # The weights of the run are written last: if they exist, the run is complete.
             for name, network in reversed(module.finished_networks().items()):
                 write = partial(

@@ -95,6 +95,10 @@ def apply_haze(canvas: Canvas, light: Light) -> Floats32:
     return np.asarray(rgb * clear + haze * (1 - clear), np.float32)
 
 
+SHARP = 0.2
+"""Standard deviation in pixels below which blur is left out."""
+
+
 @dataclass(frozen=True)
 class CameraResponse:
     """White balance, contrast, blur, noise and compression of the camera; constant in a drive."""
@@ -124,6 +128,12 @@ def sample_camera_response(rng: np.random.Generator, height: int) -> CameraRespo
     )
 
 
+def blur_radius(response: CameraResponse) -> int:
+    """Return how many pixels around it a pixel is mixed into by the camera's blur."""
+    # OpenCV cuts the Gaussian of a float image at four standard deviations.
+    return math.ceil(4 * response.blur) + 1 if response.blur > SHARP else 0
+
+
 def expose(
     rgb: Floats32, light: Light, response: CameraResponse, rng: np.random.Generator
 ) -> RgbImage:
@@ -138,7 +148,7 @@ def expose(
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     rgb = rgb * (1 - np.float32(response.vignette) * (x * x + y * y) * 0.5)[..., None]
-    if response.blur > 0.2:
+    if response.blur > SHARP:
         rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), response.blur), np.float32)
     grain = rng.normal(0, response.noise, (height, width)).astype(np.float32)
     colour_grain = rng.normal(0, response.noise * 0.7, (height // 2, width // 2, 3)).astype(

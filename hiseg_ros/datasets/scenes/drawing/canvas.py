@@ -31,6 +31,15 @@ class Canvas:
         self.labels: LabelImage = np.full((height, width), 255, np.uint8)
         self.depth: NDArray[np.float32] = np.full((height, width), 1e4, np.float32)
         self.instances: NDArray[np.int16] = np.zeros((height, width), np.int16)
+        self.drawn: set[int] = set()
+        """Labels that were drawn, in sight or not, since it was emptied last."""
+
+    def copy(self) -> Canvas:
+        """Return another canvas with the same on it."""
+        other = Canvas(self.camera)
+        for name in ('rgb', 'labels', 'depth', 'instances'):
+            getattr(other, name)[:] = getattr(self, name)
+        return other
 
     def project(self, points: Sequence[Sequence[float]] | Floats) -> tuple[Floats, float] | None:
         """Return the pixels (N, 2) and mean depth of a polygon, or None when out of sight."""
@@ -54,6 +63,8 @@ class Canvas:
         instance: int = 0,
     ) -> None:
         """Draw a filled polygon of (N, 3) street points; label None leaves the labels alone."""
+        if label is not None:
+            self.drawn.add(label)
         projected = self.project(points)
         if projected is not None:
             self.flat(projected[0], projected[1], colour, label, instance)
@@ -65,6 +76,7 @@ class Canvas:
         fixed = [np.rint(pixels * (1 << _SHIFT)).astype(np.int32)]
         cv2.fillPoly(self.rgb, fixed, colour, cv2.LINE_AA, _SHIFT)
         if label is not None:
+            self.drawn.add(label)
             cv2.fillPoly(self.labels, fixed, label, cv2.LINE_8, _SHIFT)
             cv2.fillPoly(self.depth, fixed, depth, cv2.LINE_8, _SHIFT)
             cv2.fillPoly(self.instances, fixed, instance, cv2.LINE_8, _SHIFT)
@@ -102,6 +114,7 @@ class Canvas:
             mask: (h, w) coverage in [0, 1]; None for all of it.
             instance: Sign instance, 0 for none.
         """
+        self.drawn.update([label] if isinstance(label, int) else np.unique(label).tolist())
         corners = np.stack([corner, corner + across, corner + across + down, corner + down])
         projected = self.project(corners)
         if projected is None:

@@ -20,6 +20,7 @@ from hiseg_ros.datasets.scenes.vehicles.figures import (
     blob,
     sideways,
 )
+from hiseg_ros.types import LabelImage
 
 
 def draw_person(
@@ -110,8 +111,8 @@ def draw_dog(canvas: Canvas, light: Light, foot: Floats, heading: float, seed: i
     figure.limb([(-0.36, 0.5), (-0.55, 0.68)], 0.06, fur, label)
 
 
-def draw_birds(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw a few birds in the sky."""
+def draw_birds(canvas: Canvas, rng: np.random.Generator, labels: LabelImage) -> None:
+    """Draw a few birds where (H, W) labels say that there is sky, none over another."""
     height, width = canvas.camera.size
     for _ in range(int(rng.integers(1, 6))):
         x, y = rng.uniform(0, width), rng.uniform(0, height * 0.3)
@@ -129,5 +130,6 @@ def draw_birds(canvas: Canvas, rng: np.random.Generator) -> None:
             ]
         )
         pixels = np.array([x, y]) + points * size
-        if (canvas.labels[int(y), int(x)]) == LEAF['Sky']:
+        at = int(y), int(x)
+        if labels[at] == LEAF['Sky'] and canvas.labels[at] != LEAF['Bird']:
             canvas.flat(pixels, 200.0, (50, 50, 54), LEAF['Bird'])

@@ -1,0 +1,115 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Images of a target: any kind of place, enough of them, never a label or the source's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from target_images import draw_target, target_image
+
+from hiseg_ros.bags.footage import Frame, write_camera_bag
+from hiseg_ros.datasets import open_dataset
+from hiseg_ros.errors import DatasetError
+from hiseg_ros.training.config.adaptation import TargetConfig
+from hiseg_ros.training.config.recipe import AugmentationConfig
+from hiseg_ros.training.data.label_table import IGNORED
+from hiseg_ros.training.data.mixing import MixedSamples
+from hiseg_ros.training.data.target_images import check_differs, read_target, target_set
+
+
+def test_a_folder_a_bag_and_a_video_give_the_same_number_of_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    images = [target_image(rng) for _ in range(9)]
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    for number, rgb in enumerate(images):
+        cv2.imwrite(str(folder / f'{number}.png'), rgb[..., ::-1])
+    write_camera_bag(tmp_path / 'bag', [Frame(rgb) for rgb in images], 10.0, compressed=False)
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'video.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 64)
+    )
+    for rgb in images:
+        writer.write(np.ascontiguousarray(rgb[..., ::-1]))
+    writer.release()
+    for name, tolerance in (('folder', 0), ('bag', 0), ('video.avi', 12)):
+        found = read_target(TargetConfig(str(tmp_path / name)))
+        assert len(found) == 9
+        for one, expected in zip(found, images, strict=True):
+            difference = np.abs(one.astype(int) - expected)
+            assert difference.mean() <= tolerance
+
+
+def test_images_are_chosen_by_number_name_and_spread(tmp_path: Path) -> None:
+    folder = draw_target(tmp_path / 'target', 20)
+    assert len(read_target(TargetConfig(str(folder), images=9))) == 9
+    assert len(read_target(TargetConfig(str(folder), names=('day1',)))) == 10
+    assert len(read_target(TargetConfig(str(folder), without=('day1',)))) == 10
+    chosen = read_target(TargetConfig(str(folder), numbers=tuple(range(4, 12))))
+    whole = read_target(TargetConfig(str(folder)))
+    assert all(np.array_equal(a, b) for a, b in zip(chosen, whole[4:12], strict=True))
+    small = read_target(TargetConfig(str(folder), height=32))
+    assert {one.shape for one in small} == {(32, 32, 3)}
+    with pytest.raises(DatasetError, match=r'no image 20; expected numbers below 20'):
+        read_target(TargetConfig(str(folder), numbers=(20,)))
+    with pytest.raises(DatasetError, match=r'no image left'):
+        read_target(TargetConfig(str(folder), names=('night',)))
+
+
+def test_labels_are_not_read(camvid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a dataset's folder the images are the target; its label files are left alone."""
+    from hiseg_ros.retrieval import sources
+
+    opened: list[Path] = []
+    original = sources.read_image
+
+    def read(path: Path) -> np.ndarray:
+        opened.append(path)
+        return original(path)
+
+    monkeypatch.setattr(sources, 'read_image', read)
+    assert len(read_target(TargetConfig(str(camvid)))) == 16
+    assert len(opened) == 16
+    assert {path.parent.parent.name for path in opened} == {'images'}
+
+
+def test_too_few_or_black_images_are_refused(tmp_path: Path) -> None:
+    folder = draw_target(tmp_path / 'target', 7)
+    with pytest.raises(DatasetError, match=r'has 7 usable images; expected at least 8'):
+        read_target(TargetConfig(str(folder)))
+    for number in range(6):
+        cv2.imwrite(str(folder / f'black{number}.png'), np.zeros((64, 64, 3), np.uint8))
+    (folder / 'cut.png').write_bytes((folder / 'black0.png').read_bytes()[:40])
+    with pytest.raises(DatasetError, match=r'7 usable images, 7 black, uniform or damaged ones'):
+        read_target(TargetConfig(str(folder)))
+    draw_target(folder / 'more', 2)
+    assert len(read_target(TargetConfig(str(folder)))) == 9
+
+
+def test_source_and_target_must_differ(camvid: Path) -> None:
+    config = TargetConfig(str(camvid / 'images' / 'train'))
+    images = read_target(config)
+    with pytest.raises(DatasetError, match=r'12 of the 12 .* are images of the dataset camvid'):
+        check_differs(config, images, 'camvid', open_dataset('camvid', camvid))
+    reduced = TargetConfig(config.root, height=32)
+    with pytest.raises(DatasetError, match=r'expected a target that the source does not have'):
+        check_differs(reduced, read_target(reduced), 'c', open_dataset('camvid', camvid))
+    check_differs(config, images, 'camvid', open_dataset('camvid', camvid, {'split': 'val'}))
+
+
+@pytest.mark.parametrize('shape', [(20, 200), (200, 20), (64, 64), (300, 400)])
+def test_crops_of_any_shape_of_image_have_no_padding_and_no_label(shape: tuple[int, int]) -> None:
+    """An image of grey levels above 200 has no pixel of the padding's colour."""
+    rng = np.random.default_rng(3)
+    images = [rng.integers(200, 256, (*shape, 3), np.uint8) for _ in range(8)]
+    plain = AugmentationConfig(colour=0.0, blur=0.0, noise=0.0)
+    config = TargetConfig('nowhere', share=4, augmentation=plain)
+    samples = MixedSamples([target_set(config, images, (64, 96))], (64, 96), 5, 0, 1)
+    for index in range(len(samples)):
+        image, labels, _ = samples[index]
+        assert image.shape == (3, 64, 96)
+        assert int(image.min()) >= 200
+        assert bool((labels == IGNORED).all())
