@@ -33,6 +33,9 @@ MAPPING = load_mapping('cityscapes_labelids', TAXONOMY)
 CONFIGS = {
     'summed': NetworkConfig(BACKBONE, 32, 'summed', 128, 'leaf'),
     'summed_detail': NetworkConfig(BACKBONE, 32, 'summed_detail', 192, 'leaf'),
+    'cut': NetworkConfig(
+        BACKBONE, 32, 'summed_detail', 192, 'leaf', cut_at=('Traffic Sign (Front)',)
+    ),
     'summed_fine': NetworkConfig(BACKBONE, 32, 'summed_fine', 128, 'leaf'),
 }
 
