@@ -30,7 +30,8 @@ robot: ## the same with what a robot needs, without torch (TORCH=1 adds it)
 	@$(SETUP) --with $(if $(TORCH),torch,robot)
 
 .PHONY: demo
-demo: robot ## replay a drawn drive through the node and record to demo/ (BAG= a rosbag2, TORCH=1 in torch)
+demo: ## replay a drawn drive through the node and record to demo/ (BAG= a rosbag2, TORCH=1 in torch)
+	@$(SETUP) --with $(if $(TORCH),torch,robot) $(if $(BAG)$(ARGS),,--draw)
 	@$(BIN)/hiseg demo --output demo $(if $(BAG),"$(BAG)") $(ARGS)
 
 # Files of tests go to the workers in the order in which test/support/turns.py puts them.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,21 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the device's memory; the backend cannot be used afterwards."""
+
+
+@runtime_checkable
+class SparseBackend(Backend, Protocol):
+    """A backend that computes less where not all results are wanted; an option."""
+
+    def needed_probabilities(self, images: Any, wanted: Wanted) -> Any:
+        """Return `node_probabilities` where wanted results depend on them, elsewhere anything."""
+
+
+def needed_probabilities(backend: Backend, images: Any, wanted: Wanted) -> Any:
+    """Return node probabilities, only where wanted results depend on them if that costs less."""
+    if isinstance(backend, SparseBackend):
+        return backend.needed_probabilities(images, wanted)
+    return backend.node_probabilities(images)
 
 
 class Decision(Protocol):

@@ -31,6 +31,16 @@ class Wanted:
     confidence: bool = True
     probabilities: bool = True
 
+    deepest: int | None = None
+    """With probabilities: the deepest level of nodes whose probabilities are read; None for all.
+
+    Those of deeper nodes may then be 0.
+    """
+
+    subclasses: bool = False
+    """With `deepest`: whether those of the subclass root and of all nodes below it are read too,
+    in cells of the grid with pixels of the root; they may be 0 in others."""
+
 
 EVERYTHING = Wanted()
 

@@ -16,7 +16,8 @@ compile() {
 
 cat requirements/*.in > "$work/all.in"
 compile "$work/all.in" --output-file "$work/all.txt"
-for purpose in ros runtime torch networks train dev docs; do
+for purpose in ros runtime torch networks classical train dev docs; do
+for purpose in ros runtime torch networks fleet train dev docs; do
     compile --constraint "$work/all.txt" "requirements/$purpose.in" \
         --output-file "$work/$purpose.txt"
     {

@@ -5,7 +5,8 @@
 The packages of a robot run the node without torch. `--with torch` adds those that run, measure and
 export weights, `--with test` the tools of `make test-fast` and `make soak`, `--with all` all of
 these, training and the tools of `make docs`. `--with docs` installs only those that build the
-documentation, without ROS. Installed packages are kept.
+documentation, without ROS. Installed packages are kept. `--draw` draws the drive of `make demo`
+meanwhile: packages wait for the network and the build mostly uses one core.
 
 Standard library only; runs on Python 3.8 or later and chooses one of 3.10 to 3.12 for .venv. Every
 step leaves a stamp when it is done: steps that are up to date are skipped, interrupted ones are
@@ -26,6 +27,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from hiseg_drawing import Drawing, pinned_lines
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
 VENV_PYTHON = VENV / 'bin' / 'python'
@@ -37,7 +40,10 @@ SETS = {
     'robot': (ROBOT, 'about 1 GB'),
     'test': ((*ROBOT, 'dev'), 'about 2 GB'),
     'torch': ((*ROBOT, 'torch'), 'about 6 GB with torch'),
-    'all': ((*ROBOT, 'torch', 'networks', 'train', 'dev', 'docs'), 'about 6 GB with torch'),
+    'all': (
+        (*ROBOT, 'torch', 'networks', 'classical', 'fleet', 'train', 'dev', 'docs'),
+        'about 6 GB with torch',
+    ),
     'docs': (('docs',), 'about 0.2 GB'),
 }
 """Sets of packages: files below requirements/, and size."""
@@ -196,13 +202,14 @@ def environment_value() -> str:
     return ' '.join(values[name] for name in ROBOT)
 
 
-def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
+def install_packages(packages: str, only_this: bool, quiet: list[str], drawing: Drawing) -> None:
     """Create .venv and install every pinned package of a set into it.
 
     Args:
         packages: Key of `SETS`; what is there of others is kept.
         only_this: Whether .venv must be of the interpreter that runs this.
         quiet: Arguments for pip.
+        drawing: Started as soon as its packages are there.
     """
     installed = installed_values()
     names = [name for name in SETS['all'][0] if name in SETS[packages][0] or name in installed]
@@ -226,6 +233,9 @@ def install_packages(packages: str, only_this: bool, quiet: list[str]) -> None:
     # Interrupted, the next run still knows which files it has to install.
     PACKAGES_STAMP.write_text(''.join(f'{name} unfinished\n' for name in names))
     print(f'== packages into .venv ({SETS[packages][1]})', flush=True)
+    if drawing.is_wanted:
+        run([*PIP_INSTALL, *quiet, *pinned_lines(ROOT)])
+        drawing.start()
     files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     pinned = [argument for file in files for argument in ('-r', str(file))]
     # Every package is pinned, so pip need not resolve anything.
@@ -298,6 +308,12 @@ def remove_lingering() -> None:
                 path.unlink()
 
 
+def make_flags() -> str:
+    """Return flags for one compiler per core; with colcon's own make waits on busy ones."""
+    given = os.environ.get('MAKEFLAGS', '')
+    return given if re.search(r'(^|\s)(-j|--jobs\b)', given) else f'-j{os.cpu_count() or 1}'
+
+
 def build_workspace() -> None:
     """Build the messages and install them with the module by colcon."""
     sources = [ROOT / 'CMakeLists.txt', ROOT / 'package.xml', *installed_files()]
@@ -323,6 +339,7 @@ def build_workspace() -> None:
         CMAKE_PREFIX_PATH=str(VENV),
         COLCON_PREFIX_PATH='',
         COLCON_LOG_PATH=str(build / 'log'),
+        MAKEFLAGS=make_flags(),
     )
     remove_lingering()
     BUILD_STAMP.write_text(value)
@@ -341,21 +358,31 @@ def main() -> int:
         default='robot',
         help='packages to install (default: %(default)s, without torch)',
     )
+    parser.add_argument(
+        '--draw',
+        action='store_true',
+        help='draw the drive of the demo meanwhile, unless it is there',
+    )
     options = parser.parse_args()
+    drawing = Drawing(VENV_PYTHON, ROOT, options.draw)
     quiet = [] if sys.stdout.isatty() else ['--quiet']
     lock = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at the same time take turns
     try:
-        install_packages(options.packages, options.this_python, quiet)
+        install_packages(options.packages, options.this_python, quiet, drawing)
+        drawing.start()
         if 'ros' in SETS[options.packages][0]:
             install_command()
             build_workspace()
+        drawing.wait()
     except SetupError as error:
         print(f'setup: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('setup: interrupted; the next run continues here', file=sys.stderr)
         return 130
+    finally:
+        drawing.stop()
     return 0
 
 

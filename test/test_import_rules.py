@@ -26,12 +26,14 @@ FOLDER = Path(__file__).resolve().parent.parent / PACKAGE
 LAYERS = (
     'cli',
     'cli.shared',
+    'adapt | fleet',
     'training.comparison | reports | viewer',
-    'training.run',
+    'training.run | training.classical',
     'training.adaptation',
     'training.losses',
     'training.data',
     'training training.config',
+    'mining',
     'ros.soak | datasets | replay | retrieval',
     'ros.benchmark | ros.node',
     'ros.consumers',
@@ -39,7 +41,7 @@ LAYERS = (
     'ros.health',
     'ros.harness | ros.parameters',
     'ros',
-    'evaluation | export | benchmark',
+    'evaluation | export | benchmark | classical',
     'inference',
     'pipeline | postprocessing',
     'model',
@@ -55,7 +57,8 @@ LAYERS = (
 """Top to bottom. Rooms on both sides of a bar are strangers; others of a layer may meet."""
 
 STRANGERS = (('training', 'ros'), ('reports', 'ros'), ('viewer', 'ros'), ('datasets', 'ros'),
-             ('replay', 'ros'), ('replay', 'datasets'), ('ros', 'postprocessing'))  # fmt: skip
+             ('replay', 'ros'), ('replay', 'datasets'), ('ros', 'postprocessing'),
+             ('ros', 'classical'))  # fmt: skip
 """Of different layers, and still the first must not import the second."""
 
 ROS = {
@@ -85,8 +88,10 @@ TORCH = {
 WITHOUT_TORCH = (
     'allocator',
     'bags',
+    'classical',
     'datasets',
     'errors',
+    'fleet',
     'images',
     'interfaces',
     'messages',
@@ -149,6 +154,20 @@ def test_only_ros_imports_ros() -> None:
 def test_ros_never_sees_a_tensor() -> None:
     """The rooms that have no business with tensors do not import torch."""
     assert users_of(IMPORTS, TORCH, WITHOUT_TORCH) == []
+
+
+def test_packages_of_classical_methods_stay_in_their_rooms() -> None:
+    """Nothing else needs the extra "classical"."""
+    rooms = ('classical', 'training.classical')
+    others = [room for room in ROOMS if room not in rooms]
+    found = users_of(IMPORTS, ('skimage', 'sklearn'), ROOMS)
+    strangers = [
+        one
+        for one in IMPORTS
+        if one.imported.partition('.')[0] in ('skimage', 'sklearn')
+        and room_of(one.module, ROOMS) in others
+    ]
+    assert found and strangers == []
 
 
 def test_a_robot_needs_no_tool_that_writes_models() -> None:

@@ -259,7 +259,7 @@ def test_setup_empties_no_environment_that_is_only_linked_to(tmp_path: Path) -> 
     (other / 'kept').touch()
     checkout = tmp_path / 'checkout'
     (checkout / 'scripts').mkdir(parents=True)
-    for name in ('scripts/setup_environment.py', 'requirements'):
+    for name in ('scripts/setup_environment.py', 'scripts/hiseg_drawing.py', 'requirements'):
         source, target = ROOT / name, checkout / name
         if source.is_dir():
             shutil.copytree(source, target)

@@ -219,6 +219,27 @@ def retrieve(place: Place, command: str) -> None:
     assert (place.folder / 'found/retrieval.html').stat().st_size > 0
 
 
+def adapt(place: Place, command: str) -> None:
+    """Weights are written, by a few steps on a drive of two seconds."""
+    from small_adaptation import make_small, write_short_drive
+
+    write_short_drive(place.folder / 'BAG')
+    more = ['--model', str(place.model), '--cache', str(place.folder / 'kept'), '--device', 'cpu']
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        assert 'weights: mine.safetensors' in place.hiseg(command, *more)
+    assert (place.folder / 'mine.html').stat().st_size > 0
+
+
+def mine(place: Place, command: str) -> None:
+    """Frames of a bag are chosen; the bag at hand has fewer than the page's."""
+    (place.folder / 'bag').rename(place.folder / 'BAG')
+    kept = ['--model', str(place.model), '--cache', str(place.folder / 'kept')]
+    said = place.hiseg(command.replace('--count 20', '--count 2'), *kept)
+    assert '2 of ' in said
+    assert (place.folder / 'worth/mining.html').stat().st_size > 0
+
+
 def colcon_build(place: Place, command: str) -> None:
     """The set-up has run this very build; its result is what the node tests run on."""
     assert '--packages-select hiseg_ros' in command
@@ -252,6 +273,8 @@ RUNS: dict[str, Callable[[Place, str], None]] = {
     'hiseg replay': replay,
     'hiseg video': video,
     'hiseg retrieve': retrieve,
+    'hiseg adapt': adapt,
+    'hiseg mine': mine,
     'colcon build': colcon_build,
     'source install/setup.bash': source_setup,
     'ros2 launch': launch,

@@ -102,9 +102,12 @@ class _BagReader(Protocol):
         """Their distance in ns."""
 
     def messages(
-        self, connections: Collection[Connection]
+        self, connections: Collection[Connection], start: int | None = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield (connection, recording time in ns, serialised message) in the order of time."""
+        """Yield (connection, recording time in ns, serialised message) in the order of time.
+
+        Messages before `start` are left out.
+        """
 
     def close(self) -> None:
         """Close the files."""
@@ -244,11 +247,15 @@ class Bag:
         """
         return topic_named(self.topics, name, f'The bag {self.path}')
 
-    def raw(self, topics: Collection[str] = ()) -> Iterator[RawMessage]:
+    def raw(
+        self, topics: Collection[str] = (), start_ns: int | None = None
+    ) -> Iterator[RawMessage]:
         """Yield serialised messages in the order of recording time.
 
         Args:
             topics: Names of the wanted topics; empty for all.
+            start_ns: Recording time before which messages are left out; the chunks of an indexed
+                MCAP file that end before it are not read.
 
         Raises:
             BagError: The bag is damaged.
@@ -257,7 +264,7 @@ class Bag:
         if not connections:
             return
         with self._reading():
-            messages = self._reader.messages(connections)
+            messages = self._reader.messages(connections, start_ns)
         while True:
             with self._reading():
                 item = next(messages, None)

@@ -114,9 +114,9 @@ class McapFile:
         self.duration = max(0, self.end_time - self.start_time)
 
     def messages(
-        self, connections: Collection[Connection]
+        self, connections: Collection[Connection], start: int | None = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield (connection, recording time in ns, CDR) in the order of time.
+        """Yield (connection, recording time in ns, CDR) in the order of time, from `start` on.
 
         Raises:
             ValueError: A chunk is damaged.
@@ -126,6 +126,8 @@ class McapFile:
         for time_ns, _, _, channel, data in heapq.merge(*self._streams(), key=lambda r: r[:3]):
             connection = wanted.get(channel)
             if data is None or connection is None or is_foreign(connection.msgtype):
+                continue
+            if start is not None and time_ns < start:
                 continue
             if channel in self._ros1_schemas:
                 text = self._ros1_schemas[channel].text

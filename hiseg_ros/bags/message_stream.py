@@ -80,15 +80,23 @@ class MessageStream:
     A damaged file ends the stream of its recording; `damages` lists where.
     """
 
-    def __init__(self, recordings: Sequence[Recording], topics: Iterable[str]) -> None:
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        topics: Iterable[str],
+        start_ns: int | None = None,
+    ) -> None:
         """Prepare; nothing is read before the first message is asked for.
 
         Args:
             recordings: The recordings.
             topics: Names of the wanted topics.
+            start_ns: Recording time before which messages are left out. The numbers of messages
+                and the damages are then those of the rest. None for all messages.
         """
         self._recordings = recordings
         self._topics = frozenset(topics)
+        self._start_ns = start_ns
         self.damages: list[Damage] = []
 
     def __iter__(self) -> Iterator[StreamMessage]:
@@ -132,7 +140,8 @@ class MessageStream:
                 self.damages.append(Damage(recording.path.name, topic, 1, None, reason))
         if ends:
             return
-        if recording.announced is not None and recording.fault is None:
+        is_whole = self._start_ns is None and recording.fault is None
+        if recording.announced is not None and is_whole:
             foreign = {t.name for t in recording.topics if is_foreign(t.message_type)}
             announced = {n: c for n, c in recording.announced.items() if n not in foreign}
             try:
@@ -162,7 +171,7 @@ class MessageStream:
                     held[connection.topic] += connection.msgcount
 
         try:
-            for raw in read_file(path, self._topics, note):
+            for raw in read_file(path, self._topics, note, self._start_ns):
                 number, time_ns = number + 1, raw.time_ns
                 here[raw.topic] += 1
                 yield StreamMessage(raw, recording.path.name, path.name, number, definitions[0])
@@ -170,6 +179,8 @@ class MessageStream:
             ends.append(Damage(recording.path.name, path.name, number + 1, time_ns, str(error)))
             return
         found.update(here)
+        if self._start_ns is not None:
+            return  # a part of the messages cannot be compared with their numbers
         try:
             self._compare(here, held)
         except BagError as error:

@@ -300,6 +300,7 @@ def read_file(
     path: Path,
     topics: frozenset[str],
     note: Callable[[Sequence[Connection]], object] = lambda connections: None,
+    start_ns: int | None = None,
 ) -> Iterator[RawMessage]:
     """Yield the messages of some topics of one file, up to where it is damaged.
 
@@ -308,6 +309,7 @@ def read_file(
         topics: Names of the wanted topics.
         note: Called with the connections of a complete file, which hold the definitions of its
             messages, before the first message.
+        start_ns: Recording time before which messages are left out; None for none.
 
     Raises:
         BagError: The file is missing or damaged; raised after the last whole message.
@@ -316,7 +318,7 @@ def read_file(
         raise BagError('the file is missing')
     with plain_file(path) as (plain, fault):
         try:
-            yield from _whole_messages(plain, topics, note)
+            yield from _whole_messages(plain, topics, note, start_ns)
         except BagError as error:
             raise BagError(fault or _reason(error, plain)) from error
         if fault:
@@ -324,18 +326,21 @@ def read_file(
 
 
 def _whole_messages(
-    path: Path, topics: frozenset[str], note: Callable[[Sequence[Connection]], object]
+    path: Path,
+    topics: frozenset[str],
+    note: Callable[[Sequence[Connection]], object],
+    start_ns: int | None,
 ) -> Iterator[RawMessage]:
     try:
         bag = Bag(path)
     except BagError:
         for item in salvage(path):
-            if item.topic in topics:
+            if item.topic in topics and (start_ns is None or item.time_ns >= start_ns):
                 yield RawMessage(item.topic, item.time_ns, _plain(item.data))
         raise
     with bag:
         note(bag.connections)
-        for message in bag.raw(topics):
+        for message in bag.raw(topics, start_ns):
             yield RawMessage(message.topic, message.time_ns, _plain(message.data))
 
 

@@ -81,12 +81,12 @@ class Ros1File:
         self.duration = self._reader.duration
 
     def messages(
-        self, connections: Collection[Connection]
+        self, connections: Collection[Connection], start: int | None = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield (connection, recording time in ns, CDR) in the order of time."""
+        """Yield (connection, recording time in ns, CDR) in the order of time, from `start` on."""
         wanted = {connection.id: connection for connection in connections}
         sources = [c for c in self._reader.connections if c.id in wanted]
-        for source, time_ns, data in self._reader.messages(sources):
+        for source, time_ns, data in self._reader.messages(sources, start):
             kind = wanted[source.id].msgtype
             yield (
                 wanted[source.id],

@@ -31,8 +31,12 @@ def markdown(result: Row) -> str:
         parts.append(_arithmetic(result['arithmetic']))
     if result.get('profile'):
         parts += [_profile(profile) for profile in result['profile']]
+    if result.get('messages'):
+        parts.append(_messages(result['messages']))
     if result.get('peers'):
         parts.append(_peers(result['peers']))
+    if result.get('subtree'):
+        parts += [_subtree(cost) for cost in result['subtree']]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -141,6 +145,33 @@ def _profile(profile: Row) -> str:
     return f'{caption}\n\n{_table(("layer", "kernel", "ms"), lines)}'
 
 
+def _messages(rows: Sequence[Row]) -> str:
+    """Return the table of the messages of a frame."""
+    title = (
+        'size',
+        'backend',
+        'messages',
+        'number',
+        'MB',
+        'ms (p95)',
+        'CPU ms (p95)',
+        'one by one / together, CPU',
+    )
+    lines = [
+        [
+            _size(row),
+            _name(row),
+            row['messages'],
+            str(row['count']),
+            _number(row['megabytes']),
+            *(f'{row[kind]["median"]:.2f} ({row[kind]["p95"]:.2f})' for kind in ('ms', 'cpu_ms')),
+            _number(row['one_by_one']),
+        ]
+        for row in rows
+    ]
+    return f'Building the messages of a frame, not publishing them:\n\n{_table(title, lines)}'
+
+
 def _peers(rows: Sequence[Row]) -> str:
     """Return the table of networks beside ours, the fastest of each size and runtime first."""
     title = (
@@ -184,6 +215,30 @@ def _place(row: Row) -> tuple[Any, ...]:
     """Return by what the rows of `_peers` are sorted: errors last."""
     choice = (row.get('backend', '~'), row.get('precision', ''))
     return ('error' in row, row['size'], choice, row.get('ratio', 0.0), row.get('file', ''))
+
+
+def _subtree(cost: Row) -> str:
+    """Return the table of heads with more and fewer classes."""
+    size, input_size = ('x'.join(map(str, cost[name])) for name in ('size', 'input_size'))
+    caption = (
+        f'{cost["leaves"]} classes more below {cost["node"]}, which has '
+        f'{_percent(cost["node_share"], 3)} of the pixels, behind {cost["model"]} in '
+        f'{cost["precision"]} at {size}, network at {input_size}; the rest of the frame takes '
+        f'{cost["common_ms"]:.1f} ms ({cost["common_cpu_ms"]:.1f} of the CPU):'
+    )
+    lines = [
+        [
+            head['name'],
+            str(head['classes']),
+            f'{head["ms"]:.2f}',
+            f'{head["cpu_ms"]:.2f}',
+            f'{head["frame"]:.3f}',
+            f'{head["cpu_frame"]:.3f}',
+        ]
+        for head in cost['heads']
+    ]
+    title = ('head', 'classes', 'head ms', 'CPU ms', 'frame', 'frame by CPU time')
+    return f'{caption}\n\n{_table(title, lines)}'
 
 
 def _arithmetic(rows: Sequence[Row]) -> str:

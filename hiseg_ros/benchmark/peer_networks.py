@@ -130,14 +130,22 @@ def open_peer(path: Path, backend: str, precision: str, images: NDArray[np.uint8
 
 
 def _in_openvino(path: Path, precision: str, images: NDArray[np.uint8]) -> Peer:
-    from hiseg_ros.inference.backends.openvino_cpu import settings_of, shared_core
+    from hiseg_ros.inference.backends.openvino_cpu import HINTS, settings_of, shared_core
 
     model = shared_core().read_model(path)
     source = _only([_of_openvino(value) for value in model.inputs])
     values = source.prepared(images)
     model.reshape({0: list(values.shape)})
-    request = shared_core().compile_model(model, 'CPU', settings_of(precision))
-    request = request.create_infer_request()
+    settings = settings_of(precision)
+    try:
+        compiled = shared_core().compile_model(model, 'CPU', settings)
+    except RuntimeError:
+        if precision != 'int8':
+            raise
+        # With AMX there may be no kernel between layers in int8 and in bfloat16.
+        settings['INFERENCE_PRECISION_HINT'] = HINTS['float32']
+        compiled = shared_core().compile_model(model, 'CPU', settings)
+    request = compiled.create_infer_request()
 
     def run(values: NDArray[Any]) -> list[NDArray[Any]]:
         results = request.infer([values], share_inputs=True, share_outputs=True)

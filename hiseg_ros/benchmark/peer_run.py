@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from hiseg_ros.benchmark.peer_networks import open_peer
 from hiseg_ros.benchmark.spread import Spread
 from hiseg_ros.errors import CheckpointError, HisegError, reason_of
 from hiseg_ros.inference.open_model import open_backend, shipped_file
+from hiseg_ros.interfaces import Backend, SparseBackend
+from hiseg_ros.types import Wanted
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,15 @@ def measure(settings: PeerSettings) -> dict[str, Any]:
             input_height=settings.input_height,
         )
         images = ours.prepare(np.load(settings.images)[0])
-        ours.node_probabilities(images)
+        run_ours = partial(_node_probabilities, ours, images)
+        run_ours()
     except HisegError as problem:
         return {'error': str(problem), 'is_ours': True}
     peer = open_peer(Path(settings.peer), settings.backend, settings.precision, images)
     try:
         outputs = [list(np.shape(values)) for values in peer.run(peer.values)]
         times = alternate(
-            (lambda: ours.node_probabilities(images), lambda: peer.run(peer.values)),
+            (run_ours, lambda: peer.run(peer.values)),
             settings.warm_up,
             settings.frames,
         )
@@ -93,6 +97,14 @@ def measure(settings: PeerSettings) -> dict[str, Any]:
         'ratio_low': round(float(low), 4),
         'ratio_high': round(float(high), 4),
     }
+
+
+def _node_probabilities(ours: Backend, images: Any) -> None:
+    """Compute what labels and confidence depend on, as in the node without other subscribers."""
+    if isinstance(ours, SparseBackend):
+        ours.needed_probabilities(images, Wanted(probabilities=False))
+    else:
+        ours.node_probabilities(images)
 
 
 def alternate(

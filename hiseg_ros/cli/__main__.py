@@ -21,7 +21,8 @@ VERBS = {
     'predict': 'segment images and write label images and overlays',
     'taxonomy': 'show or check a label tree',
     'synthesize': 'write drawn scenes in the folder layout of a published dataset',
-    'train': 'train a network from an experiment file',
+    'train': 'train a network or a classical method from an experiment file',
+    'adapt': 'adapt weights to recordings without labels',
     'evaluate': 'measure weights on a dataset',
     'experiment': 'train and evaluate several variants of a network and compare them',
     'export': 'write weights as an ONNX file or a torch program',
@@ -35,12 +36,15 @@ VERBS = {
     'video': 'write the labels of a recording, or several networks side by side, as an MP4',
     'report': 'write the report of a finished replay again',
     'retrieve': 'find images of recordings and folders that look like a query',
+    'mine': 'choose the frames worth labelling, and read corrected labels back',
     'view': 'show a recording with its results in Rerun',
 }
 
 EXTRAS = {
     'torch': ('torch', 'torchvision', 'timm', 'torchmetrics', 'onnx', 'nncf'),
     'train': ('lightning', 'matplotlib', 'tensorboard'),
+    'classical': ('skimage', 'sklearn'),
+    'fleet': ('fsspec', 'ray'),
 }
 """Modules that come with the extras of the pip package (setup.cfg)."""
 

@@ -19,6 +19,7 @@ CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
 PEERS = 'openvino,openvino:int8'
+MESSAGES = 'auto:auto'
 RATES = '10,30,60'
 DATASETS_WITH_MIOU = tuple(
     name for name in names_measured_by(Measure.PIXELS) if DATASETS[name].kept_out
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--backend',
         metavar='NAME[:PRECISION],...',
         help='backends with their precisions (float32 where none is named); "auto:auto" is the '
-        f"node's default (default: {CHOICES}; with --profile {PROFILED}; with --peers {PEERS}; "
-        'with --everything all of torch)',
+        f"node's default (default: {CHOICES}; with --profile and --subtree {PROFILED}; with "
+        f'--peers {PEERS}; with --messages {MESSAGES}; with --everything all of torch)',
     )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
@@ -90,6 +91,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='measure the ONNX files of a folder instead, each in turns with our network: same '
         'runtime, same input, as ratios',
+    )
+    parser.add_argument(
+        '--subtree',
+        type=int,
+        metavar='N',
+        help='measure instead what N more classes cost: in a subtree below a rare node, and in '
+        'one softmax over all classes; OpenVINO alone',
+    )
+    parser.add_argument(
+        '--messages',
+        action='store_true',
+        help='measure the time of building the messages of a frame instead, by kind',
     )
     parser.add_argument(
         '--everything',
@@ -158,8 +171,12 @@ def run(options: argparse.Namespace) -> None:
 
     if options.everything:
         keep(measurements.everything(options, keep))
+    elif options.subtree:
+        keep({'subtree': measurements.subtrees(options)})
     elif options.profile:
         keep({'profile': measurements.profiles(options)})
+    elif options.messages:
+        keep({'messages': measurements.message_rows(options)})
     elif options.peers:
         keep({'peers': measurements.peers(options)})
     elif options.ros:
@@ -183,8 +200,10 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
-    elif options.profile or options.peers:
-        defaults = {**DEFAULTS, 'backend': PROFILED if options.profile else PEERS}
+    kinds = {'profile': PROFILED, 'subtree': PROFILED, 'peers': PEERS, 'messages': MESSAGES}
+    for name, backend in kinds.items():
+        if getattr(options, name):
+            defaults = {**defaults, 'backend': backend}
     options.given = [name for name in defaults if getattr(options, name) is not None]
     for name, value in defaults.items():
         if name not in options.given:
@@ -223,13 +242,18 @@ def parse_size(text: str) -> ImageSize:
         raise ConfigError(f'--size {problem}.') from None
 
 
-KINDS = ('ros', 'profile', 'peers', 'everything')
+KINDS = ('ros', 'profile', 'peers', 'messages', 'subtree', 'everything')
 """Options that choose another kind of measurement than that of engines."""
+
+MOST_LEAVES = 10_000
+"""More take gigabytes as one softmax."""
 
 LEFT_OUT = {
     'ros': ('dataset',),
     'profile': ('dataset', 'cameras'),
     'peers': ('dataset', 'cameras'),
+    'subtree': ('dataset', 'cameras'),
+    'messages': ('dataset', 'cameras'),
     'everything': ('model', 'input_height', 'dataset'),
 }
 """Options that do not apply to a kind of measurement."""
@@ -259,6 +283,10 @@ def check(options: argparse.Namespace) -> None:
     if len(given) > 1:
         one, other = (f'--{name.replace("_", "-")}' for name in given[:2])
         raise ConfigError(f'{other} is given with {one}; expected one of them.')
+    if options.subtree is not None and not 2 <= options.subtree <= MOST_LEAVES:
+        raise ConfigError(
+            f'--subtree is {options.subtree}; expected a number of leaves from 2 to {MOST_LEAVES}.'
+        )
     if any(':=' not in text for text in options.parameter):
         raise ConfigError(
             f'--parameter is {options.parameter}; expected NAME:=VALUE, such as overlap:=false.'
@@ -283,6 +311,7 @@ def command_line(options: argparse.Namespace) -> str:
     kind = next((name for name in KINDS if getattr(options, name)), '')
     words = ['hiseg benchmark', *([f'--{kind}'] if kind else [])]
     words += ['DIR'] if kind == 'peers' else []
+    words += [str(options.subtree)] if kind == 'subtree' else []
     if kind != 'everything' or 'size' in options.given:
         words.append(f'--size {options.size}')
     # --backend then also holds for the node of --everything.

@@ -19,8 +19,9 @@ from hiseg_ros.cli.shared.context import (
     check_context,
     context_of,
 )
-from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_for, crf_of
 from hiseg_ros.cli.shared.damages import tell_damages
+from hiseg_ros.cli.shared.engines import engine_of
 from hiseg_ros.cli.shared.labelled_sets import (
     check_label_ids,
     dataset_of,
@@ -75,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--limit', type=int, default=0, metavar='N', help='only the first N images (0: all)'
     )
-    parser.add_argument('--model', type=Path, help='weights file (default: the shipped weights)')
+    parser.add_argument(
+        '--model',
+        type=Path,
+        help='weights file, also of a classical method (default: the shipped weights)',
+    )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
         '--backend',
@@ -174,6 +179,7 @@ def run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     """Print the scores of sets of CRF parameters, best first; return 0."""
     import json
+    from functools import partial
 
     from hiseg_ros.evaluation.crf_search import draws, search_crf
 
@@ -186,12 +192,13 @@ def _search(options: argparse.Namespace) -> int:
             'without dense labels; expected --crf and a dataset with dense labels, and scores in '
             '--json.'
         )
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping = mapping_of_options(options, engine.taxonomy)
     crf = crf_of(options, engine)
     assert crf is not None  # --crf is given
     samples = ((one.image, one.label_ids) for one in samples_of(dataset, options, []))
-    rows = search_crf(engine, samples, mapping, draws(options.crf_search, crf.parameters))
+    tried = draws(options.crf_search, crf.parameters)
+    rows = search_crf(engine, samples, mapping, tried, partial(crf_for, engine))
     text = json.dumps(rows, indent=1)
     print(text)
     if options.json:
@@ -273,19 +280,6 @@ def _common_scores(
     return lambda counts: {'common': common_summary(sets, classes, counts)}
 
 
-def _engine(options: argparse.Namespace) -> Any:
-    from hiseg_ros.inference.engine import Engine
-
-    return Engine(
-        options.model,
-        device=options.device,
-        input_height=options.input_height,
-        threshold=options.threshold,
-        backend=options.backend,
-        precision=options.precision,
-    )
-
-
 def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any], crf: Any) -> Any:
     """Return a report with scores and facts of the run, without images."""
     from hiseg_ros import __version__
@@ -323,7 +317,7 @@ def _pixels(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.four_figures import of_splits
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
@@ -369,7 +363,7 @@ def _signs(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
 
-    dataset, engine = dataset_of(options), _engine(options)
+    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = SignAlbum(mapping, engine.taxonomy)
     names: list[str] = []

@@ -8,13 +8,15 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hiseg_ros.cli.shared.compare_networks import compare_networks
+from hiseg_ros.cli.shared.mining_experiment import run_mining
+from hiseg_ros.cli.shared.numbers import positive_integer
 from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hiseg_ros.training.comparison.scores import TestSet
     from hiseg_ros.training.config.experiment import TrainingConfig
     from hiseg_ros.types import RgbImage
 
@@ -23,23 +25,30 @@ HETEROGENEOUS = 'heterogeneous'
 IMAGENET = 'imagenet'
 """Backbone weights that are no file."""
 
-SEEDS = {HETEROGENEOUS: 2, 'networks': 3}
+ADAPTATION = 'adaptation'
 
-QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300}
+MINING = 'mining'
+
+SEEDS = {HETEROGENEOUS: 2, 'networks': 3, 'context': 3, ADAPTATION: 3, MINING: 3}
+
+QUICK_STEPS = {HETEROGENEOUS: 60, 'networks': 300, 'context': 300, ADAPTATION: 300, MINING: 60}
 """Steps of each run with --quick: of networks enough to order strides, too few to order
-neighbours; of joint training enough to see every part of the page."""
+neighbours; of joint training and of mining enough to see every part of the page."""
 
-QUICK_LIMIT = 10
-"""Images of each test set with --quick, for joint training."""
+QUICK_LIMIT = {HETEROGENEOUS: 10, 'context': 25, MINING: 10}
+"""Images of each test set with --quick."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'name',
-        choices=['heterogeneous', 'networks'],
+        choices=list(SEEDS),
         help='heterogeneous: joint training in several ways against each dataset alone; networks: '
-        'every decoder of docs/networks.md, with its cost',
+        'every decoder of docs/networks.md, with its cost, and classical methods; context: '
+        'training with and without removed objects, see docs/context.md; adaptation: from drawn '
+        'scenes to pictures without labels by every method of docs/adaptation.md; mining: images '
+        'that a network chose against random ones',
     )
     parser.add_argument(
         '--data',
@@ -51,13 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--base',
         help='experiment with network, datasets and budget: name in config/experiments or '
-        'path (default: the name of the comparison; heterogeneous_drawn and networks_drawn need '
-        'no downloads)',
+        'path (default: the name of the comparison; those that end in _drawn need no downloads)',
     )
     parser.add_argument(
         '--seeds',
         type=int,
-        help='training runs of each variant (default: heterogeneous 2, networks 3, --quick 1)',
+        help='training runs of each variant (default: heterogeneous 2, the others 3, --quick 1)',
     )
     parser.add_argument(
         '--steps', type=int, default=0, help='steps of each run (default: those of the experiment)'
@@ -66,8 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--quick',
         action='store_true',
         help=f'one seed; networks: {QUICK_STEPS["networks"]} steps, and the block of networks '
-        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, {QUICK_LIMIT} images; unless '
+        f'alone; heterogeneous: {QUICK_STEPS[HETEROGENEOUS]} steps, '
+        f'{QUICK_LIMIT[HETEROGENEOUS]} images; context: {QUICK_STEPS["context"]} steps, '
+        f'{QUICK_LIMIT["context"]} images; adaptation: {QUICK_STEPS[ADAPTATION]} steps, five '
+        f'rows; mining: {QUICK_STEPS[MINING]} steps, {QUICK_LIMIT[MINING]} images; unless '
         '--steps, --seeds, --limit or --only say otherwise',
+    )
+    parser.add_argument(
+        '--classical',
+        action='store_true',
+        help='networks: with --quick, the block of classical methods too',
     )
     parser.add_argument(
         '--limit',
@@ -91,6 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'several times',
     )
     parser.add_argument(
+        '--budgets',
+        nargs='+',
+        type=positive_integer,
+        metavar='N',
+        help='mining: numbers of labelled images, ascending; half of the smallest is what every '
+        'run begins with (default: 40 80)',
+    )
+    parser.add_argument(
         '--output',
         type=Path,
         help='folder of the runs (default runs/<base>); resumed if it exists',
@@ -112,10 +136,18 @@ def run(options: argparse.Namespace) -> None:
             f'--factor was given with {options.name}; expected it with {HETEROGENEOUS}: use '
             '--steps.'
         )
+    if options.classical and options.name != 'networks':
+        raise ConfigError(
+            f'--classical was given with {options.name}; expected it with networks: leave it out.'
+        )
+    if options.budgets and options.name != MINING:
+        raise ConfigError(
+            f'--budgets was given with {options.name}; expected it with {MINING} only.'
+        )
     if options.seeds is None:
         options.seeds = 1 if quick else SEEDS[options.name]
-    if quick and options.name == HETEROGENEOUS:
-        options.limit = options.limit or QUICK_LIMIT
+    if quick and options.name in QUICK_LIMIT:
+        options.limit = options.limit or QUICK_LIMIT[options.name]
     for name in ('seeds', 'steps', 'limit'):
         if getattr(options, name) < (1 if name == 'seeds' else 0):
             raise ConfigError(f'--{name} is {getattr(options, name)}; expected a positive number.')
@@ -123,16 +155,29 @@ def run(options: argparse.Namespace) -> None:
     base = base.with_paths(options.data, options.backbone_weights)
     steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
     warmup = base.warmup_steps
-    if options.name == HETEROGENEOUS:
+    if options.name != 'networks':
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
-    {'heterogeneous': _heterogeneous, 'networks': _networks}[options.name](options, base)
+    if options.name == 'networks':
+        compare_networks(options, base, _trainer(options), _measured_on(options))
+    elif options.name == MINING:
+        run_mining(options, base, _trainer(options))
+    else:
+        compare = {HETEROGENEOUS: _heterogeneous, 'context': _context, ADAPTATION: _adaptation}
+        compare[options.name](options, base)
 
 
-def _trainer(options: argparse.Namespace) -> Callable[[TrainingConfig, Path], Path]:
+def _trainer(options: argparse.Namespace) -> Callable[[Any, Path], Path]:
+    from hiseg_ros.training.classical.train import train_classical
+    from hiseg_ros.training.config.classical import ClassicalConfig
     from hiseg_ros.training.run.train import train
 
-    return lambda config, run_dir: train(config, run_dir, accelerator=options.accelerator)
+    def trained(config: Any, run_dir: Path) -> Path:
+        if isinstance(config, ClassicalConfig):
+            return train_classical(config, run_dir)
+        return train(config, run_dir, accelerator=options.accelerator)
+
+    return trained
 
 
 def _heterogeneous(options: argparse.Namespace, base: TrainingConfig) -> None:
@@ -222,71 +267,66 @@ def _parameters(folder: Path, name: str) -> int:
     return sum(parameter.numel() for parameter in load_checkpoint(weights).build().parameters())
 
 
-def _networks(options: argparse.Namespace, base: TrainingConfig) -> None:
-    """Compare decoders, and measure what they cost."""
+def _context(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare training with and without removed objects."""
     from functools import partial
 
     with training_packages():
-        from hiseg_ros.training.comparison import comparison, network_page, networks
-        from hiseg_ros.training.comparison import scores as comparison_scores
-        from hiseg_ros.training.comparison.costs import network_costs
+        from hiseg_ros.training.comparison import comparison, context, context_page
 
         train = _trainer(options)
     folder = options.output or Path('runs') / base.name
-    rows = networks.network_rows()
+    rows = context.context_rows(base)
     comparison.check_names(options.only, [row.name for row in rows])
     if options.only:
         rows = [row for row in rows if row.name in options.only]
-    elif options.quick:
-        rows = [row for row in rows if row.block == networks.QUICK_BLOCK]
-    rows, absent = networks.usable_rows(rows)
-    for name, reason in absent.items():
-        print(f'left out: {name}. {reason}')
-    if not rows:
-        raise ConfigError(
-            f'None of the networks {sorted(absent)} can be built here; expected at least one: '
-            'install the extra, or name others with --only.'
-        )
-    configs = {row.name: partial(networks.network_config, base, row) for row in rows}
-    for configured in configs.values():
-        configured(1)  # what a row cannot have is said before the first one is trained
-    tests = comparison_scores.open_test_sets(base.datasets)
+    tests = context.context_test_sets(base.datasets)
     results = comparison.train_and_score(
-        configs,
+        {row.name: partial(context.context_config, base, row) for row in rows},
         range(1, options.seeds + 1),
         folder,
         train,
-        lambda weights: comparison_scores.score_weights(
-            weights,
-            tests,
-            limit=options.limit,
-            labels=networks.LABELS,
-            boundary=networks.BOUNDARY_WIDTH,
-        ),
+        lambda weights: context.score_context(weights, tests, options.limit),
         measured_on=_measured_on(options),
     )
     weights = {row.name: folder / f'{row.name}_1' / f'{row.name}.safetensors' for row in rows}
-    costs = network_costs(weights)
-    images = _one_image_by_all(weights, tests)
-    page = network_page.write_page(results, rows, costs, absent, images, folder)
-    print(network_page.tables(results, rows, costs))
-    print(network_page.gaps(results, rows))
+    pair = context.one_removal(tests, next(iter(weights.values())))
+    images = {} if pair is None else _pair_by_all(weights, *pair)
+    page = context_page.write_page(results, rows, images, folder)
+    print(context_page.scores_table(results, rows))
+    print(context_page.answers(results))
+    print(f'written: {page}')
+
+
+def _pair_by_all(
+    weights: dict[str, Path], rgb: RgbImage, without: RgbImage, label: str
+) -> dict[str, RgbImage]:
+    """Return an image with and without the objects of a label, and their overlays by networks."""
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.visualization import overlay
+
+    images = {'image': rgb, f'without {label}': without}
+    for name, path in weights.items():
+        engine = Engine(path)
+        for title, one in (('', rgb), (f', without {label}', without)):
+            images[name + title] = overlay(one, engine.segment(one).labels, engine.taxonomy)
+        engine.close()
+    return images
+
+
+def _adaptation(options: argparse.Namespace, base: TrainingConfig) -> None:
+    """Compare methods of adaptation from a labelled source to an unlabelled target."""
+    with training_packages():
+        from hiseg_ros.training.comparison import adaptation
+        from hiseg_ros.training.comparison.adaptation_rows import QUICK_ROWS
+
+        train = _trainer(options)
+    only = options.only or (QUICK_ROWS if options.quick else ())
+    folder = options.output or Path('runs') / base.name
+    page, said = adaptation.compare(base, only, options.seeds, folder, train, options.limit)
+    print(said)
     print(f'written: {page}')
 
 
 def _measured_on(options: argparse.Namespace) -> str:
     return f'{options.limit or "all"} images'
-
-
-def _one_image_by_all(weights: dict[str, Path], tests: list[TestSet]) -> dict[str, RgbImage]:
-    """Return the first image of the last test set, and the overlay of each network on it."""
-    from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.visualization import overlay
-
-    rgb = tests[-1].dataset[0].image
-    images = {'image': rgb}
-    for name, path in weights.items():
-        engine = Engine(path)
-        images[name] = overlay(rgb, engine.segment(rgb).labels, engine.taxonomy)
-        engine.close()
-    return images

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_of
+from hiseg_ros.cli.shared.engines import engine_of
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
 
@@ -21,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR', help='folder for the results'
     )
-    parser.add_argument('--model', type=Path, help='model file (default: the shipped network)')
+    parser.add_argument(
+        '--model',
+        type=Path,
+        help='model file, also of a classical method (default: the shipped network)',
+    )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
         '--backend',
@@ -87,7 +92,6 @@ def run(options: argparse.Namespace) -> None:
 
     from hiseg_ros.decision.mapped import decide_mapping
     from hiseg_ros.images import read_image, write_image
-    from hiseg_ros.inference.engine import Engine
     from hiseg_ros.taxonomy import load_mapping
     from hiseg_ros.visualization import (
         draw_names,
@@ -113,14 +117,7 @@ def run(options: argparse.Namespace) -> None:
             f'Several images are named {repeated}; expected different names, since the results '
             'are named after them: write them to different folders.'
         )
-    engine = Engine(
-        options.model,
-        device=options.device,
-        input_height=options.input_height,
-        threshold=options.threshold,
-        backend=options.backend,
-        precision=options.precision,
-    )
+    engine = engine_of(options)
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
     crf = crf_of(options, engine)
     try:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from hiseg_ros import __version__
-from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_of
+from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_parameters_of
 from hiseg_ros.cli.shared.damages import DAMAGED
+from hiseg_ros.cli.shared.fleet import add_fleet_arguments, replay_fleet
 from hiseg_ros.cli.shared.numbers import bit_depth
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.images.bit_depth import BitDepth
@@ -25,10 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
         'bags',
-        type=Path,
         nargs='+',
         metavar='BAG',
-        help='bag: a folder, or one .mcap, .db3 or .bag file; several are merged by time',
+        help='bag: a folder, or one .mcap, .db3 or .bag file, or a pattern in quotes such as '
+        '"drives/*.mcap"; several are merged by time, or with --each and --ray replayed each for '
+        'itself, where also URLs such as s3://bucket/drives/*.mcap are read',
     )
     parser.add_argument(
         '--output',
@@ -93,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='remove an earlier replay from the output folder and start again',
     )
+    add_fleet_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,47 +109,54 @@ def run(options: argparse.Namespace) -> int:
             '--mapping is given without ground truth; expected --ground-truth or --labels too.'
         )
 
-    from hiseg_ros.bags.cameras import choose_from
-    from hiseg_ros.bags.recording import open_recording
+    if options.each or options.ray:
+        return replay_fleet(options, _order(options))
 
-    recordings = [open_recording(path) for path in options.bags]
-    choice = choose_from(recordings, options.topic, options.ground_truth)
-    cameras = choice.cameras
+    from hiseg_ros.bags.recording import open_recording
+    from hiseg_ros.fleet.sources import find_sources, is_url
+
+    for word in filter(is_url, options.bags):
+        raise ConfigError(f'{word} is a URL; expected --each or --ray with it, or a path.')
+    paths = [Path(source.location) for source in find_sources(options.bags)]
+    recordings, order = [open_recording(path) for path in paths], _order(options)
+    choice = order.choice(recordings)
     if choice.left_out:
         print(choice.left_out_text())
-    if len(cameras) > 1 and options.mapping:
-        names = ', '.join(camera.topic for camera in cameras)
-        raise ConfigError(
-            f'There are several cameras ({names}) and one ground truth; expected one camera: '
-            'choose the one it belongs to with --topic.'
-        )
-    metrics = _replay(options, recordings, cameras)
+    metrics = _replay(options, order, recordings, choice.cameras)
     return _report(metrics, options.output)
 
 
+def _order(options: argparse.Namespace) -> Any:
+    from hiseg_ros.replay.order import ReplayOrder
+
+    return ReplayOrder(
+        model=options.model,
+        device=options.device,
+        backend=options.backend,
+        precision=options.precision,
+        topics=tuple(options.topic),
+        ground_truth=options.ground_truth,
+        labels=options.labels,
+        mapping=options.mapping,
+        omit=tuple(options.omit),
+        bit_depth=options.bit_depth,
+        crf=crf_parameters_of(options),
+    )
+
+
 def _replay(
-    options: argparse.Namespace, recordings: Sequence[Any], cameras: Sequence[Any]
+    options: argparse.Namespace, order: Any, recordings: Sequence[Any], cameras: Sequence[Any]
 ) -> dict[str, Any]:
     """Replay what an earlier run left to do; return the content of metrics.json."""
     from tqdm import tqdm
 
-    from hiseg_ros.inference.engine import Engine
-    from hiseg_ros.replay.offline import Replay, ReplayPlan
+    from hiseg_ros.replay.offline import Replay
+    from hiseg_ros.replay.order import OpenedOrder
     from hiseg_ros.replay.replay_folder import ReplayFolder
-    from hiseg_ros.replay.truth import TruthFolder, TruthTopic
     from hiseg_ros.reports.replay_page import FILE_NAME
-    from hiseg_ros.taxonomy import load_mapping
 
-    engine = Engine(
-        options.model,
-        device=options.device,
-        backend=options.backend,
-        precision=options.precision,
-    )
-    model = engine.model_path
-    mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
-    crf = crf_of(options, engine)
-    facts = _facts(options, model, engine, recordings, cameras, mapping) | crf_facts(crf)
+    opened = OpenedOrder(order, order.engine())
+    facts = opened.facts(recordings, cameras)
     folder = ReplayFolder(options.output, facts, restart=options.restart)
     if folder.is_complete:
         print(f'{options.output} is already complete.')
@@ -155,22 +164,7 @@ def _replay(
     # The report of an earlier replay does not describe this one.
     (options.output / FILE_NAME).unlink(missing_ok=True)
     frames = sum(camera.count for camera in cameras)
-    truth: TruthTopic | TruthFolder | None = None
-    if options.ground_truth:
-        truth = TruthTopic(recordings, options.ground_truth, cameras[0].topic)
-    elif options.labels:
-        truth = TruthFolder(options.labels, frames)
-    plan = ReplayPlan(
-        recordings,
-        cameras,
-        truth,
-        mapping,
-        frozenset(options.omit),
-        options.bit_depth,
-        refine=None if crf is None else crf.refine,
-        facts=facts,
-    )
-    replay = Replay(engine, plan, folder)
+    replay = Replay(opened.engine, opened.plan(recordings, cameras, facts), folder)
     for camera in cameras:
         print(f'{camera.topic} -> {camera.node} ({camera.count} images)')
     if replay.frames:
@@ -181,38 +175,6 @@ def _replay(
         dynamic_ncols=True, mininterval=0.5, smoothing=0.1,
     ) as bar:  # fmt: skip
         return replay.run(lambda done: bar.update(max(0, done - bar.n)))
-
-
-def _facts(
-    options: argparse.Namespace,
-    model: Path,
-    engine: Any,
-    recordings: Sequence[Any],
-    cameras: Sequence[Any],
-    mapping: Any,
-) -> dict[str, Any]:
-    """Return what determines the result: recordings, weights and options, no path and no time."""
-    from hiseg_ros.replay.fingerprint import file_digest, folder_digest, recording_facts
-    from hiseg_ros.replay.mapping_facts import mapping_facts
-
-    return {
-        'hiseg_ros': __version__,
-        'recordings': [recording_facts(recording) for recording in recordings],
-        'topics': [camera.topic for camera in cameras],
-        'weights': {
-            'file': model.name,
-            'sha256': file_digest(model),
-            'name': str(engine.info.get('name', model.stem)),
-        },
-        'device': engine.device,
-        'backend': engine.backend,
-        'precision': engine.precision,
-        'ground_truth': options.ground_truth,
-        'labels_sha256': folder_digest(options.labels) if options.labels else None,
-        'mapping': None if mapping is None else mapping_facts(mapping),
-        'omit': sorted(set(options.omit)),
-        **({'bit_depth': options.bit_depth} if options.bit_depth else {}),
-    }
 
 
 def _report(metrics: dict[str, Any], output: Path) -> int:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""`hiseg train`: train a network from an experiment file."""
+"""`hiseg train`: train a network, or a classical method, from an experiment file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from hiseg_ros.cli.shared.training_packages import training_packages
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.decoders.checks import check_exportable
 
 
@@ -51,8 +52,12 @@ def run(options: argparse.Namespace) -> None:
     import warnings
 
     with training_packages():
+        from hiseg_ros.training.config.classical import is_classical_experiment
         from hiseg_ros.training.config.experiment import load_training_config
 
+    if is_classical_experiment(options.experiment):
+        _train_classical(options)
+        return
     config = load_training_config(options.experiment)  # errors come before the slow imports
     if options.exportable:
         check_exportable(config.network.decoder, config.network.decoder_options)
@@ -67,3 +72,24 @@ def run(options: argparse.Namespace) -> None:
     )
     if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
         print(f'weights: {weights}')
+
+
+def _train_classical(options: argparse.Namespace) -> None:
+    """Train a classical method and print the path of its file."""
+    from hiseg_ros.training.classical.train import train_classical
+    from hiseg_ros.training.config.classical import load_classical_config
+
+    wrong = {
+        '--accelerator gpu': options.accelerator == 'gpu',
+        '--exportable': options.exportable,
+        '--backbone-weights': options.backbone_weights is not None,
+    }
+    for option, is_given in wrong.items():
+        if is_given:
+            raise ConfigError(
+                f'{option} is given for {options.experiment}, a classical method, which is '
+                'trained on the CPU and cannot be exported; expected a network: leave it out.'
+            )
+    config = load_classical_config(options.experiment).with_paths(options.data)
+    run_dir = options.output or Path('runs') / config.name
+    print(f'weights: {train_classical(config, run_dir, force_config=options.force_config)}')

@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.sample import Box
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.nearest_name import expected_name
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy
-from hiseg_ros.types import ImageSize, RgbImage
+from hiseg_ros.types import RgbImage
 
 OBJECT_NODES = (
     'Animal', 'Human', 'Object', 'Vehicle',
@@ -160,20 +159,3 @@ def moved_elsewhere(mask: Mask, occupied: Mask, rng: np.random.Generator) -> Mas
         result[area] |= shape
         taken[area] |= shape
     return result
-
-
-def boxes_outside(boxes: Sequence[Box], mask: Mask) -> tuple[Box, ...]:
-    """Return the boxes whose centre is not in a mask."""
-    return tuple(
-        box
-        for box in boxes
-        if not mask[
-            min((box.y1 + box.y2) // 2, mask.shape[0] - 1),
-            min((box.x1 + box.x2) // 2, mask.shape[1] - 1),
-        ]
-    )
-
-
-def share_of(mask: Mask, size: ImageSize) -> float:
-    """Return how much of an image of (height, width) a mask covers, in [0, 1]."""
-    return float(mask.sum()) / (size[0] * size[1])

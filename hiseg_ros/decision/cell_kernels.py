@@ -32,6 +32,53 @@ LARGEST = np.float32(255)
 
 
 @compiled
+def candidates_of(
+    values: Floats,
+    corners: Ints,
+    children: Ints,
+    first: int,
+    count: int,
+    rivals: Floats,
+    candidates: Ints,
+) -> int:
+    """Find the children that can win at some pixel of a cell; return their number, at least 1.
+
+    Args:
+        values: (V, h, w).
+        corners: (4,) rows and columns: upper, lower, left, right.
+        children: As in `DecisionTables`.
+        first: Index in `children` of the first child of a node.
+        count: Number of its children.
+        rivals: Receives their values at the four corners; room for at least (count, 4).
+        candidates: Receives their numbers from 0, ascending; room for at least (count).
+    """
+    top, bottom, left, right = corners[0], corners[1], corners[2], corners[3]
+    # The most probable child at each corner; children that it beats at all four cannot win.
+    win0 = win1 = win2 = win3 = 0
+    for k in range(count):
+        plane = values[children[first + k]]
+        rivals[k, 0] = plane[top, left]
+        rivals[k, 1] = plane[top, right]
+        rivals[k, 2] = plane[bottom, left]
+        rivals[k, 3] = plane[bottom, right]
+        win0 = k if rivals[k, 0] > rivals[win0, 0] else win0
+        win1 = k if rivals[k, 1] > rivals[win1, 1] else win1
+        win2 = k if rivals[k, 2] > rivals[win2, 2] else win2
+        win3 = k if rivals[k, 3] > rivals[win3, 3] else win3
+    kept = 0
+    for k in range(count):
+        if not (
+            _beaten(rivals, k, win0)
+            or _beaten(rivals, k, win1)
+            or _beaten(rivals, k, win2)
+            or _beaten(rivals, k, win3)
+        ):
+            candidates[kept] = k
+            kept += 1
+    return kept
+
+
+@compiled
 def _walk_cell(
     values: Floats,
     corners: Ints,
@@ -96,28 +143,7 @@ def _walk_cell(
         node = stack[depth]
         first, last = child_start[node], child_start[node + 1]
         count = last - first
-        # The most probable child at each corner; children that it beats at all four cannot win.
-        win0 = win1 = win2 = win3 = 0
-        for k in range(count):
-            plane = values[children[first + k]]
-            rivals[k, 0] = plane[top, left]
-            rivals[k, 1] = plane[top, right]
-            rivals[k, 2] = plane[bottom, left]
-            rivals[k, 3] = plane[bottom, right]
-            win0 = k if rivals[k, 0] > rivals[win0, 0] else win0
-            win1 = k if rivals[k, 1] > rivals[win1, 1] else win1
-            win2 = k if rivals[k, 2] > rivals[win2, 2] else win2
-            win3 = k if rivals[k, 3] > rivals[win3, 3] else win3
-        kept = 0
-        for k in range(count):
-            if not (
-                _beaten(rivals, k, win0)
-                or _beaten(rivals, k, win1)
-                or _beaten(rivals, k, win2)
-                or _beaten(rivals, k, win3)
-            ):
-                candidates[kept] = k
-                kept += 1
+        kept = candidates_of(values, corners, children, first, count, rivals, candidates)
         child = children[first + candidates[0]]
         if kept == 1 and threshold <= ZERO and child_start[child] < child_start[child + 1]:
             # Nothing to compare, and the probability of an inner node is not needed.

@@ -39,7 +39,20 @@ def compiled(kernel: Kernel) -> Kernel:
     own, but a process that has used them cannot fork: a loader of training images would die in
     its child processes.
     """
+    return _compiled(kernel)
+
+
+def compiled_with_fma(kernel: Kernel) -> Kernel:
+    """Return the kernel compiled as by `compiled`, with products and sums rounded together.
+
+    Where the CPU can do that it is twice as fast, and rounds once in place of twice. Nothing else
+    is reordered, so results are still the same in each lane of a vector.
+    """
+    return _compiled(kernel, fastmath={'contract'})
+
+
+def _compiled(kernel: Kernel, **options: Any) -> Kernel:
     try:
-        return cast(Kernel, numba.njit(cache=True, nogil=True)(kernel))
+        return cast(Kernel, numba.njit(cache=True, nogil=True, **options)(kernel))
     except RuntimeError:  # neither the package's folder nor a home folder can be written to
-        return cast(Kernel, numba.njit(nogil=True)(kernel))
+        return cast(Kernel, numba.njit(nogil=True, **options)(kernel))

@@ -14,11 +14,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hiseg_ros.decision.lane_kernels import COLUMNS, LANES, ROWS, STEP
+from hiseg_ros.decision.tables import node_type
+
 Kernel = TypeVar('Kernel', bound=Callable[..., Any])
 Length = int | None
 
-MAX_NODES = 256
-"""A node's number is stored in one byte."""
+MAX_NODES = 2**16
+"""A node's number is stored in at most two bytes."""
 
 
 def checked(check: Callable[..., None]) -> Callable[[Kernel], Kernel]:
@@ -158,7 +161,7 @@ def check_walk_grid(
     check_array('values', values, np.float32, (None, None, None))
     check_tree(child_start, children, len(values))
     grid = values.shape[1:]
-    check_array('nodes', nodes, np.uint8, grid, writable=True)
+    check_array('nodes', nodes, node_type(len(values)), grid, writable=True)
     check_array('chosen', chosen, np.float32, grid, writable=True)
     check_array('sure', sure, np.bool_, grid, writable=True)
     check_band(worker, workers)
@@ -173,7 +176,7 @@ def check_fill(
     """Check the arguments of `cell_kernels.fill`; raise ValueError."""
     check_walk_grid(values, child_start, children, threshold, nodes, chosen, sure, worker, workers)
     count = len(values)
-    check_array('common', common, np.uint8, (count, count))
+    check_array('common', common, nodes.dtype, (count, count))
     check_range('common', common, 0, count - 1)
     check_range('nodes', nodes, 0, count - 1)
     size = []
@@ -187,10 +190,13 @@ def check_fill(
         check_array(f'start_{side}', start, np.int32, (cells + 1,))
         check_starts(f'start_{side}', start, pixels)
         size.append(pixels)
-    images = (('labels', labels, want_labels), ('confidence', confidence, want_confidence))
-    for name, image, is_wanted in images:
+    images = (
+        ('labels', labels, nodes.dtype, want_labels),
+        ('confidence', confidence, np.uint8, want_confidence),
+    )
+    for name, image, kind, is_wanted in images:
         shape = (size[0], size[1]) if is_wanted else (0, 0)
-        check_array(name, image, np.uint8, shape, writable=is_wanted)
+        check_array(name, image, kind, shape, writable=is_wanted)
 
 
 def check_fill_planes(
@@ -207,6 +213,54 @@ def check_fill_planes(
     check_range('parents', parents, 0, nodes - 1)
     check_range('children', children, 0, nodes - 1)
     check_rows(first_row, last_row, height)
+
+
+def check_walk_tree(
+    features: Any, child_start: Any, children: Any, weights: Any, offsets: Any, widths: Any,
+    is_score: bool, is_everywhere: Any, is_completed: Any, planes: Any, turned: Any,
+    first_row: int, last_row: int,
+) -> None:  # fmt: skip
+    """Check the arguments of `tree_kernels.walk_tree`; raise ValueError."""
+    check_array('features', features, np.float32, (None, None, None))
+    height, width, channels = features.shape
+    # A cell's row and column are stored in one number of 32 bits.
+    check_range('rows and columns', np.array([height, 0, width]), 0, 2**15 - 1)
+    check_array('planes', planes, np.float32, (None, height, width), writable=True)
+    check_tree(child_start, children, len(planes))
+    counts = np.diff(child_start)
+    inner = np.flatnonzero(counts)
+    number_of_node = np.cumsum(counts > 0) - 1
+    parents = np.repeat(np.arange(len(planes)), counts)
+    if (parents >= children).any():
+        raise ValueError('A kernel got a child before its parent; expected nodes in preorder.')
+    check_array('widths', widths, np.int32, (len(inner),))
+    check_range('widths', widths, STEP, 2**20)
+    check_array('offsets', offsets, np.int32, (len(inner), 2))
+    check_range('offsets', offsets, 0, 2**31 - 1)
+    check_array('weights', weights, np.float32, (None,))
+    wide, outputs = widths.astype(np.int64), -(-counts[inner] // STEP) * STEP
+    ends = offsets + np.stack([wide * (channels + 1), outputs * (wide + 1)], 1)
+    check_range('ends of layers', ends, 0, len(weights))
+    check_range('channels beyond a step', np.array([channels, *wide]) % STEP, 0, 0)
+    check_array('is_everywhere', is_everywhere, np.bool_, (len(inner),))
+    check_array('is_completed', is_completed, np.bool_, (len(inner),))
+    above = is_everywhere[number_of_node[parents]]
+    has_classifier = counts[children] > 0
+    below = is_everywhere[number_of_node[children[has_classifier]]]
+    if (below & ~above[has_classifier]).any():
+        raise ValueError(
+            'A kernel got a classifier for all points below one for some; expected its parent '
+            'at all points too.'
+        )
+    check_rows(first_row, last_row, height)
+    rows = min(last_row, height - 1) // ROWS - first_row // ROWS + 1
+    check_array('turned', turned, np.float32, (None, channels, LANES), writable=True)
+    tiles = rows * -(-width // COLUMNS)
+    if first_row % ROWS or first_row == last_row or len(turned) < tiles:
+        raise ValueError(
+            f'A kernel got the rows {first_row} to {last_row} with room for {len(turned)} tiles; '
+            f'expected whole tiles from the first row, and room for all {tiles}.'
+        )
 
 
 def check_reduce_rows(

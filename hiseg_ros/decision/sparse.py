@@ -66,16 +66,15 @@ def _decide(
     tables.check(values, size)
     # The kernels are compiled for this layout alone; another one would compile for seconds.
     values = np.require(values, requirements=('C', 'W'))
-    label_image = np.empty(size if want_labels else (0, 0), np.uint8)
+    label_image = np.empty(size if want_labels else (0, 0), tables.common.dtype)
     confidence_image = np.empty(size if want_confidence else (0, 0), np.uint8)
     axes = (*axis(values.shape[1], size[0]), *axis(values.shape[2], size[1]))
     tree, least, grid = (tables.child_start, tables.children), np.float32(threshold), values[0]
     # At each grid point: the node, its probability, and whether rounding could not change it.
     corners = (
-        np.empty(grid.shape, np.uint8), np.empty_like(grid), np.empty(grid.shape, np.bool_)
+        np.empty(grid.shape, tables.common.dtype), np.empty_like(grid), np.empty_like(grid, bool)
     )  # fmt: skip
-    inputs = (values, *tree, least, *corners)
-    run_in_parallel(lambda worker, workers: walk_grid(*inputs, worker, workers))
+    run_in_parallel(lambda worker, of: walk_grid(values, *tree, least, *corners, worker, of))
     wanted, images = (want_labels, want_confidence), (label_image, confidence_image)
     all_inputs = (values, *tree, tables.common, least, *corners, *axes, *wanted, *images)
     walked = run_in_parallel(lambda worker, workers: fill(*all_inputs, worker, workers))
@@ -83,8 +82,5 @@ def _decide(
 
 
 def warm_up(tables: DecisionTables) -> None:
-    """Compile the kernels or load them from the cache, so that no image waits for it.
-
-    Numba compiles a kernel at its first call and keeps the machine code on disk.
-    """
+    """Compile the kernels or load them from numba's cache on disk, so that no image waits."""
     decide_sparse(np.ones((len(tables), 2, 2), np.float32), tables, (3, 3))

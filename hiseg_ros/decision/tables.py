@@ -4,14 +4,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
+
+BYTE_NODES = 256
+"""A node's number is stored in one byte up to so many, and else in two."""
+
+
+def node_type(nodes: int) -> DTypeLike:
+    """Return the type that stores a node's number: one byte for every taxonomy."""
+    return np.uint8 if nodes <= BYTE_NODES else np.uint16
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,35 @@ class DecisionTables:
     children: NDArray[np.int32]
     """(V - 1,) node ids, ascending for each parent."""
 
-    common: NDArray[np.uint8]
-    """(V, V) node id of the lowest node that both are below or equal to."""
+    common: NDArray[Any]
+    """(V, V) node id of the lowest node that both are below or equal to, of type
+    `node_type(V)`; labels have that type too, uint8 for every taxonomy."""
 
     @staticmethod
     def of(taxonomy: Taxonomy) -> DecisionTables:
         """Return the tables of a tree; make them once."""
-        lists = [taxonomy.children(node.node_id) for node in taxonomy.nodes]
+        return DecisionTables.of_parents([node.parent for node in taxonomy.nodes])
+
+    @staticmethod
+    def of_parents(parents: Sequence[int | None]) -> DecisionTables:
+        """Return the tables of a tree, which may have more nodes than a taxonomy.
+
+        Args:
+            parents: The parent of each node in preorder; None for the root, the first.
+        """
+        lists: list[list[int]] = [[] for _ in parents]
+        size = [1] * len(parents)
+        for node in range(len(parents) - 1, 0, -1):
+            parent = parents[node]
+            assert parent is not None
+            lists[parent].insert(0, node)
+            size[parent] += size[node]
         start = np.cumsum([0, *map(len, lists)], dtype=np.int32)
         children = np.array([child for row in lists for child in row], np.int32)
-        common = np.zeros((len(taxonomy), len(taxonomy)), np.uint8)
-        # Preorder: the deepest node that is above both comes last and stays.
-        for node in taxonomy.nodes:
-            below = np.array(taxonomy.nodes_below(node.node_id))
-            common[np.ix_(below, below)] = node.node_id
+        common = np.zeros((len(parents), len(parents)), node_type(len(parents)))
+        # Preorder: what is below a node follows it, and the deepest node above both stays.
+        for node, count in enumerate(size):
+            common[node : node + count, node : node + count] = node
         return DecisionTables(start, children, common)
 
     def __len__(self) -> int:

@@ -233,7 +233,7 @@ class ContextScores:
                 state: counts[f'{state}_right'] / counts[f'{state}_union']
                 for state in ('before', 'after', 'control')
             }
-            shares = {name: counts[name] / counts['pixels'] for name in ('flipped',)}
+            flip = counts['flipped'] / counts['pixels']
             control_flip = counts['control_flipped'] / counts['pixels']
             hit = counts['hits'] / counts['images']
         drop = iou['before'] - iou['after']
@@ -243,7 +243,7 @@ class ContextScores:
             'context': drop if control is None else drop - control,
             'drop': drop,
             'control_drop': control,
-            'flip': shares['flipped'],
+            'flip': flip,
             'control_flip': control_flip if self._has_control else None,
             'hit': hit,
             'vanished': counts['vanished'],

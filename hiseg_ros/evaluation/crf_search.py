@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -48,6 +48,7 @@ def search_crf(
     samples: Iterable[tuple[RgbImage, NDArray[np.uint8]]],
     mapping: Mapping,
     candidates: Sequence[CrfParameters],
+    crf_of: Callable[[CrfParameters], DenseCrf] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the scores of the network without and with each CRF, best first.
 
@@ -56,6 +57,7 @@ def search_crf(
         samples: Images with their label ids at full resolution.
         mapping: Meaning of the label ids.
         candidates: Parameters to try.
+        crf_of: Makes a CRF; None for that of the engine's tree.
 
     Returns:
         Rows with 'miou' and 'pixel_accuracy' of the labels by summed probability, in [0, 1], and
@@ -66,7 +68,8 @@ def search_crf(
         ImageError: A ground truth differs from its image in size.
     """
     decide = LabelDecision(mapping, engine.taxonomy)
-    crfs = [None, *(DenseCrf(engine.taxonomy, one) for one in candidates)]
+    make = crf_of or (lambda parameters: DenseCrf(engine.taxonomy, parameters))
+    crfs = [None, *map(make, candidates)]
     confusions = [Confusion(mapping) for _ in crfs]
     for image, truth in samples:
         network = engine.segment(image)

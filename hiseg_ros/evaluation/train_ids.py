@@ -45,9 +45,21 @@ class TrainIdWatch:
         Raises:
             DatasetError: It is the third and all of them have trainIds.
         """
+        if self._is_on:
+            self.note(_are_train_ids(label_ids))
+
+    def note(self, is_alike: bool) -> None:
+        """Count an image that was looked at elsewhere.
+
+        Args:
+            is_alike: Whether its ids look like trainIds.
+
+        Raises:
+            DatasetError: It is the third and all of them have trainIds.
+        """
         if not self._is_on:
             return
-        if not _are_train_ids(label_ids):
+        if not is_alike:
             self._is_on = False
             return
         self._alike += 1
@@ -66,6 +78,23 @@ class TrainIdWatch:
                 f'expected labelIds (7 to 33 and void below) for mapping {self._mapping!r}: name '
                 '--mapping cityscapes_trainids, or take the files *_labelIds.png.'
             )
+
+
+class TrainIdNotes:
+    """Notes what `TrainIdWatch` would see of a part of the images, without refusing them."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self.are_alike: list[bool] = []
+        """Whether the ids look like trainIds, of the first images: what a watch looks at."""
+
+    def add(self, label_ids: NDArray[np.uint8]) -> None:
+        """Look at an image, (H, W) uint8."""
+        if len(self.are_alike) < _IMAGES:
+            self.are_alike.append(_are_train_ids(label_ids))
+
+    def finish(self) -> None:
+        """Do nothing: whoever has all parts decides."""
 
 
 def _are_train_ids(label_ids: NDArray[np.uint8]) -> bool:

@@ -166,9 +166,20 @@ class SparseDecision:
                 'expected it beside the backend: pip install numba.'
             ) from problem
         self._tables = DecisionTables.of(taxonomy)
+        self._taxonomy = taxonomy
         self._nodes = len(taxonomy)
         self._decide = decide_sparse
         warm_up(self._tables)
+
+    def _read(self, wanted: Wanted) -> list[int] | None:
+        """Return the nodes whose probabilities are read, None for all."""
+        if wanted.deepest is None:
+            return None
+        nodes, root = self._taxonomy.nodes, self._taxonomy.subclass_root
+        read = {node.node_id for node in nodes if node.level <= wanted.deepest}
+        if wanted.subclasses and root is not None:
+            read.update(self._taxonomy.nodes_below(root))
+        return sorted(read)
 
     @property
     def planes(self) -> int:
@@ -188,5 +199,12 @@ class SparseDecision:
                 labels=wanted.labels, confidence=wanted.confidence,
             )  # fmt: skip
         if wanted.probabilities:
-            values = planes[: self._nodes].copy()  # the backend overwrites it at the next image
+            # Copied, since the backend overwrites them at the next image.
+            read = self._read(wanted)
+            if read is None:
+                values = planes[: self._nodes].copy()
+            else:
+                values = np.zeros((self._nodes, *planes.shape[1:]), np.float32)
+                for node in read:
+                    values[node] = planes[node]
         return labels, confidence, values

@@ -11,6 +11,9 @@ LOGITS = '/head/logits.{}/Conv'
 """Names of the last convolutions, numbered from 0. What follows them is the arithmetic of the
 tree, from logits to node probabilities."""
 
+BRANCHES = '/head/branches.{0}/branches.{0}.0/Conv'
+"""Names of the convolutions before the last ones, where a classifier reads single points."""
+
 LARGEST_LOGIT = 60.0
 """Logits are limited to this magnitude: its exponential is far from float32's limits, so no
 maximum has to be subtracted. Two siblings would both have to exceed it to be confused."""

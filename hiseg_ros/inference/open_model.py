@@ -15,7 +15,7 @@ from hiseg_ros.inference.plane_decision import FlatDecision
 from hiseg_ros.inference.processor import has_int8
 from hiseg_ros.interfaces import Backend, Decision
 from hiseg_ros.model.digest import check_safetensors
-from hiseg_ros.model.info import ModelInfo
+from hiseg_ros.model.info import ModelInfo, check_is_network
 from hiseg_ros.resources import default_model
 
 BACKENDS = {
@@ -98,6 +98,8 @@ def open_backend(
     _check_names(backend, precision)
     kind = kind_of(path)
     if kind != ONNX:
+        if kind == SAFETENSORS:
+            check_is_network(read_info(path), path)
         return _of_weights(path, kind, backend, device, precision, input_height)
     info = read_info(path)
     precision = _precision_of_file(path, info, precision)

@@ -17,20 +17,14 @@ from numpy.typing import NDArray
 
 from hiseg_ros.images.image_message import bytes_of
 from hiseg_ros.messages.camera_info import camera_info_for
-from hiseg_ros.messages.classes import MessageClasses
-from hiseg_ros.messages.codec import (
-    PROBABILITY_BYTES,
-    encode_mask,
-    encode_probabilities,
-    map_size,
-)
+from hiseg_ros.messages.codec import encode_mask
+from hiseg_ros.messages.levels import LevelBuilder
 from hiseg_ros.messages.points import DATATYPES, FLOAT32, OFFSETS, POINT
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import (
     UNLABELED,
     ImageSize,
     LabelImage,
-    NodeProbabilities,
     RgbImage,
     SubclassMask,
 )
@@ -52,28 +46,13 @@ NO_NODE = 65535
 """SubclassMasks.NO_NODE, Taxonomy.NO_NODE and TaxonomyNode.NO_PARENT."""
 
 
-class MessageBuilder:
+class MessageBuilder(LevelBuilder):
     """Builds messages with the classes of one library.
 
     Parameter `again` of some methods is an earlier message of the same kind. If its data has the
     size that is needed, the message is overwritten and returned: new memory for each frame costs
     a page fault every 4 KiB.
     """
-
-    def __init__(self, classes: MessageClasses) -> None:
-        """Keep the classes to build messages with."""
-        self._classes = classes
-
-    def header(self, stamp_ns: int = 0, frame_id: str = '') -> Any:
-        """Return a std_msgs/Header.
-
-        Args:
-            stamp_ns: Its stamp in nanoseconds since the epoch.
-            frame_id: Name of the coordinate frame.
-        """
-        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
-        stamp = self._classes.make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
-        return self._classes.make('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
 
     def image_message(
         self, header: Any, pixels: NDArray[np.uint8], again: Any | None = None
@@ -172,25 +151,6 @@ class MessageBuilder:
             is_dense=bool(np.isfinite(points['z']).all()),
         )
 
-    def level_labels_message(
-        self,
-        header: Any,
-        labels: LabelImage,
-        table: NDArray[np.uint8],
-        again: Any | None = None,
-    ) -> Any:
-        """Return a mono8 image of node ids, each replaced by its ancestor at a level.
-
-        Args:
-            header: Of the camera image.
-            labels: (H, W) uint8 node ids.
-            table: (256,) uint8, `Taxonomy.node_id_at_level`.
-            again: See the class.
-        """
-        message = self._image(header, labels.shape, again)
-        cv2.LUT(labels, table, dst=bytes_of(message.data).reshape(labels.shape))
-        return message
-
     def overlay_message(
         self,
         header: Any,
@@ -237,54 +197,6 @@ class MessageBuilder:
             format=image_format,
             data=self._classes.array(data.reshape(-1)),
         )
-
-    def probability_map_message(
-        self,
-        header: Any,
-        probabilities: NodeProbabilities,
-        node_ids: Sequence[int],
-        taxonomy: Taxonomy,
-        *,
-        encoding: str = 'uint8',
-        stride: int = 0,
-        again: Any | None = None,
-    ) -> Any:
-        """Return the probabilities of some nodes, such as those of `Taxonomy.level_nodes`.
-
-        Args:
-            header: Of the camera image.
-            probabilities: Probabilities of all nodes of the taxonomy.
-            node_ids: The channels of the message, ascending; its level is that of the deepest.
-            taxonomy: The tree the ids belong to.
-            encoding: 'uint8' or 'float16'.
-            stride: Image pixels per cell along both axes; 0 keeps the network's grid.
-            again: See the class.
-
-        Raises:
-            ConfigError: The encoding is another.
-        """
-        values = probabilities.values
-        image_height, image_width = probabilities.image_size
-        size = map_size((values.shape[1], values.shape[2]), probabilities.image_size, stride)
-        message = self._with_data(
-            'hiseg_ros/msg/ProbabilityMap',
-            len(node_ids) * math.prod(size) * PROBABILITY_BYTES.get(encoding, 0),
-            again,
-            header=header,
-            taxonomy_digest=taxonomy.digest,
-            level=max(taxonomy.level(node_id) for node_id in node_ids),
-            encoding=encoding,
-            image_height=image_height,
-            image_width=image_width,
-            height=size[0],
-            width=size[1],
-            stride_y=image_height / size[0],
-            stride_x=image_width / size[1],
-            node_ids=self._classes.array(np.array(node_ids, np.uint16)),
-        )
-        out = bytes_of(message.data)
-        encode_probabilities(values, encoding, node_ids=node_ids, size=size, out=out)
-        return message
 
     def subclass_masks_message(
         self,
@@ -417,28 +329,6 @@ class MessageBuilder:
             device=device,
             backend=backend,
         )
-
-    def _image(self, header: Any, shape: tuple[int, ...], again: Any | None) -> Any:
-        """Return a mono8 or rgb8 message whose pixels are to be filled in."""
-        return self._with_data(
-            'sensor_msgs/msg/Image',
-            math.prod(shape),
-            again,
-            header=header,
-            height=shape[0],
-            width=shape[1],
-            encoding='mono8' if len(shape) == 2 else 'rgb8',
-            is_bigendian=0,
-            step=math.prod(shape[1:]),
-        )
-
-    def _with_data(self, message_type: str, size: int, again: Any | None, **fields: Any) -> Any:
-        """Return a message with data of a size: the earlier one if its data has this size."""
-        if again is None or len(again.data) != size:
-            return self._classes.make_with_data(message_type, size, **fields)
-        for name, value in fields.items():
-            setattr(again, name, value)
-        return again
 
 
 def _subclass_root(taxonomy: Taxonomy) -> int:

@@ -22,10 +22,10 @@ from hiseg_ros.taxonomy import Node, Taxonomy
 from hiseg_ros.threads import run_in_parallel
 from hiseg_ros.types import ImageSize
 
-PROBABILITY_BYTES = {'uint8': 1, 'float16': 2}
-"""Bytes per value of each encoding of a ProbabilityMap."""
+PROBABILITY_TYPES = {'uint8': '|u1', 'float16': '<f2'}
+"""Type of the values in each encoding of a ProbabilityMap."""
 
-PROBABILITY_ENCODINGS = tuple(PROBABILITY_BYTES)
+PROBABILITY_ENCODINGS = tuple(PROBABILITY_TYPES)
 
 MASK_ENCODINGS = ('packbits', 'raw')
 """Encodings of a SubclassMask."""
@@ -72,29 +72,66 @@ def encode_probabilities(
     Raises:
         ConfigError: The encoding is another.
     """
+    check_probability_encoding(encoding)
+    planes = range(len(values)) if node_ids is None else node_ids
+    cells = (values.shape[1], values.shape[2]) if size is None else size
+    dtype = np.dtype(PROBABILITY_TYPES[encoding])
+    shape = (len(planes), *cells)
+    result = np.empty(shape, dtype) if out is None else out.view(dtype).reshape(shape)
+    encode_selections(values, [(planes, result)])
+    return result
+
+
+def check_probability_encoding(encoding: str) -> None:
+    """Check the name of an encoding.
+
+    Raises:
+        ConfigError: It is none of `PROBABILITY_ENCODINGS`.
+    """
     if encoding not in PROBABILITY_ENCODINGS:
         raise ConfigError(
             f'Probabilities were asked for in the encoding {encoding!r}; expected one of '
             f'{", ".join(PROBABILITY_ENCODINGS)}.'
         )
-    planes = range(len(values)) if node_ids is None else node_ids
-    cells = values.shape[1:] if size is None else size
-    dtype = np.dtype(np.uint8 if encoding == 'uint8' else '<f2')
-    shape = (len(planes), *cells)
-    result = np.empty(shape, dtype) if out is None else out.view(dtype).reshape(shape)
+
+
+Selection = tuple[Sequence[int], NDArray[Any]]
+"""Node ids, and the array for their planes: (C, h, w) uint8 or float16, each plane contiguous."""
+
+
+def encode_selections(values: NDArray[np.float32], selections: Sequence[Selection]) -> None:
+    """Encode several selections of nodes at once, such as all levels of a tree.
+
+    A leaf is a node of its own level and of all below: each plane is read, interpolated and
+    rounded once, and copied from the cache to the other places.
+
+    Args:
+        values: (V, h, w) float32 in [0, 1], C-contiguous.
+        selections: Nodes and arrays to write; type and cells of the arrays are the same in all.
+    """
+    places: dict[int, list[NDArray[Any]]] = {}
+    for node_ids, result in selections:
+        for node_id, target in zip(node_ids, result, strict=True):
+            places.setdefault(node_id, []).append(target)
+    planes = list(places.items())
 
     def encode(worker: int, workers: int) -> None:
-        for place in range(worker, len(planes), workers):
-            plane = values[planes[place]]
-            if plane.shape != cells:
-                plane = cv2.resize(plane, cells[::-1], interpolation=cv2.INTER_LINEAR)
-            if encoding == 'uint8':
-                cv2.convertScaleAbs(plane, dst=result[place], alpha=255.0)
-            else:
-                result[place] = plane
+        for node_id, (first, *others) in planes[worker::workers]:
+            _encode_plane(values[node_id], first)
+            for other in others:
+                other[:] = first
 
     run_in_parallel(encode)
-    return result
+
+
+def _encode_plane(plane: NDArray[np.float32], target: NDArray[Any]) -> None:
+    if plane.shape != target.shape:
+        size = (target.shape[1], target.shape[0])
+        plane = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    if target.dtype == np.uint8:
+        cv2.convertScaleAbs(plane, dst=target, alpha=255.0)
+    else:
+        target[:] = plane
 
 
 def decode_probability_map(message: Any) -> tuple[tuple[int, ...], NDArray[np.float32]]:
@@ -132,7 +169,7 @@ def _stored_probabilities(message: Any) -> NDArray[Any]:
             f'A probability map has the encoding {message.encoding!r}; expected one of '
             f'{", ".join(PROBABILITY_ENCODINGS)}: it was written by another version.'
         )
-    dtype = np.dtype(np.uint8 if message.encoding == 'uint8' else '<f2')
+    dtype = np.dtype(PROBABILITY_TYPES[message.encoding])
     shape = (len(message.node_ids), message.height, message.width)
     if not math.prod(shape):
         raise ImageError(

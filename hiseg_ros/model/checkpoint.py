@@ -18,7 +18,13 @@ from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.model.digest import check_safetensors, with_digest
-from hiseg_ros.model.info import INFO_KEY, ModelInfo, dump_info, parse_info
+from hiseg_ros.model.info import (
+    INFO_KEY,
+    ModelInfo,
+    check_is_network,
+    dump_info,
+    parse_info,
+)
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
@@ -107,7 +113,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
     Raises:
         CheckpointError: Missing, not safetensors, with another digest than it states, without info
-            block, or with one that is damaged or of a newer format.
+            block, or with one that is damaged, of a newer format or of a classical method.
     """
     path = Path(path)
     if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
@@ -131,6 +137,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             'written by `hiseg train`, not those of another project.'
         )
     info = parse_info(metadata[INFO_KEY], path)
+    check_is_network(info, path)
     if info.network is None:
         raise CheckpointError(
             f'The info block of {path} names no network; expected one written by `hiseg train`.'

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,17 @@ class ModelInfo:
     """What a weights file or an exported network says about itself."""
 
     network: NetworkConfig | None
-    """None for a flat network of another project, whose parts are not known."""
+    """None for a flat network of another project, whose parts are not known, and for a classical
+    method."""
     preprocessing: Preprocessing
     taxonomy: Taxonomy
     card: Mapping[str, Any]
     """Name, recipe, training sets with licences, scores: what a model card says."""
     walk: tuple[WalkNode, ...] = ()
     """Of a flat network: where a decision may go; empty where it may go to every node."""
+    classical: Mapping[str, Any] = field(default_factory=dict)
+    """Of a classical method: its name, options and labels, see hiseg_ros.classical.model_file;
+    empty for a network."""
 
     @property
     def is_quantized(self) -> bool:
@@ -45,9 +49,24 @@ class ModelInfo:
         return QUANTIZATION in self.card
 
 
+def check_is_network(info: ModelInfo, path: Path) -> None:
+    """Check that a file holds a network.
+
+    Raises:
+        CheckpointError: It holds a classical method.
+    """
+    if info.classical:
+        raise CheckpointError(
+            f'{path} holds the classical method {info.classical.get("method")!r}, a slow '
+            'baseline; expected a network: classical methods run in `hiseg predict` and '
+            '`hiseg evaluate` only.'
+        )
+
+
 def dump_info(info: ModelInfo) -> str:
     """Return the block as JSON; the card must be serialisable."""
     walk = {'walk': [astuple(entry) for entry in info.walk]} if info.walk else {}
+    classical = {'classical': dict(info.classical)} if info.classical else {}
     return json.dumps(
         {
             'format': FORMAT,
@@ -57,6 +76,7 @@ def dump_info(info: ModelInfo) -> str:
             'taxonomy_digest': info.taxonomy.digest,
             'card': dict(info.card),
             **walk,
+            **classical,
         }
     )
 
@@ -85,6 +105,9 @@ def parse_info(text: str, path: Path) -> ModelInfo:
         stated_digest, card = info['taxonomy_digest'], info['card']
         if not isinstance(card, dict):
             raise TypeError(f'card is {card!r}; expected keys and values')
+        classical = info.get('classical', {})
+        if not isinstance(classical, dict):
+            raise TypeError(f'classical is {classical!r}; expected keys and values')
     except (
         KeyError,
         TypeError,
@@ -103,4 +126,4 @@ def parse_info(text: str, path: Path) -> ModelInfo:
             f'{path} says its taxonomy has the digest {str(stated_digest)[:12]}, but the tree in '
             f'it has {taxonomy.digest[:12]}; expected them equal: the file was altered.'
         )
-    return ModelInfo(network, preprocessing, taxonomy, card, walk)
+    return ModelInfo(network, preprocessing, taxonomy, card, walk, classical)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,6 +29,9 @@ PLANES_PER_NODE = 2
 
 LATTICE_BYTES = 400
 """Bytes per pixel of the lattice while it is made."""
+
+SMALLER = 'a smaller image'
+"""What to do where no number of classes fits."""
 
 MEMORY_FILE = Path('/proc/meminfo')
 
@@ -93,14 +97,7 @@ class DenseCrf:
                 'that the CRF is to refine.'
             )
         started = time.perf_counter()
-        chosen = self._candidates(values)
-        self.check_memory(size, len(chosen))
-        refined = np.empty((len(values), *size), np.float32)
-        for plane, grid in zip(refined, values, strict=True):
-            plane[:] = cv2.resize(grid, size[::-1], interpolation=cv2.INTER_LINEAR)
-        if len(chosen) > 1:
-            refined[chosen] = self._shared_anew(rgb, refined[chosen], chosen)
-        self._sum_up(refined)
+        refined = self._refined(rgb, values)
         labels, confidence = decide_sparse(refined, self._tables, size, threshold)
         crf_ms = 1e3 * (time.perf_counter() - started)
         return replace(
@@ -110,6 +107,17 @@ class DenseCrf:
             probabilities=NodeProbabilities(refined, size),
             timings_ms={**segmentation.timings_ms, 'crf': crf_ms},
         )
+
+    def _refined(self, rgb: RgbImage, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (V, H, W) node probabilities after the CRF; raise as `refine`."""
+        size = (rgb.shape[0], rgb.shape[1])
+        chosen = self._candidates(values)
+        self.check_memory(size, len(chosen))
+        refined = at_size(values, size)
+        if len(chosen) > 1:
+            refined[chosen] = self._shared_anew(rgb, refined[chosen], chosen)
+        self._sum_up(refined)
+        return refined
 
     def _candidates(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the node ids of the leaves that take part, ascending."""
@@ -156,17 +164,42 @@ class DenseCrf:
         always = pixels * (PLANES_PER_NODE * 4 * len(self._taxonomy) + LATTICE_BYTES)
         per_class = 4 * PLANES_PER_CLASS * pixels
         if always + classes * per_class > free:
-            most = max(0, (free - always) // per_class)
-            advice = (
-                f'at most {most} classes: --crf-option classes={most}'
-                if most >= 2
-                else 'a smaller image'
-            )
+            advice = self._advice(max(0, (free - always) // per_class))
             raise ConfigError(
                 f'The CRF on {classes} classes and {size[0]} x {size[1]} pixels needs '
                 f'{(always + classes * per_class) / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB '
                 f'are free; expected {advice}.'
             )
+
+    def _advice(self, most: int) -> str:
+        """Return what would fit the memory, if it fits that many classes."""
+        return f'at most {most} classes: --crf-option classes={most}' if most >= 2 else SMALLER
+
+
+def at_size(values: NDArray[np.float32], size: ImageSize) -> NDArray[np.float32]:
+    """Return (N, h, w) planes interpolated to (N, H, W), in new memory."""
+    planes = np.empty((len(values), *size), np.float32)
+    for plane, grid in zip(planes, values, strict=True):
+        plane[:] = cv2.resize(grid, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return planes
+
+
+def crf_of_network(engine: Any, parameters: CrfParameters) -> DenseCrf:
+    """Return the CRF behind a network.
+
+    Args:
+        engine: The network; an `Engine`.
+        parameters: Of the CRF.
+
+    Raises:
+        ConfigError: The network is a wrapped flat one with labels above the leaves.
+    """
+    if engine.decides_by_file:
+        raise ConfigError(
+            f'{engine.model_path.name} is a wrapped flat network, whose file says how to decide; '
+            'expected a network of the class tree with --crf, which decides by the tree.'
+        )
+    return DenseCrf(engine.taxonomy, parameters)
 
 
 def _similarity(taxonomy: Taxonomy) -> NDArray[np.float32]:

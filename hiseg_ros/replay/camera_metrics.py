@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,37 @@ from hiseg_ros.replay.sign_tracks import Moment, SignTracks
 from hiseg_ros.replay.stability import Stability
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.tracking import MAX_PAUSE_S
-from hiseg_ros.types import LabelImage, RgbImage, Segmentation, SubclassMask
+from hiseg_ros.types import ImageSize, LabelImage, RgbImage, Segmentation, SubclassMask
+
+
+class SignFollower(Protocol):
+    """What takes the signs of each frame: `SignTracks`, or what keeps them for later."""
+
+    def add(
+        self,
+        moment: Moment,
+        masks: Sequence[SubclassMask],
+        motion: Motion | None,
+        image_size: ImageSize,
+        grey: NDArray[np.uint8],
+    ) -> list[dict[str, Any]]:
+        """Take one frame, see `SignTracks.add`; `grey` is its reduced image."""
 
 
 class CameraMetrics:
     """Confidence, stability and sign tracks of one camera, frame by frame."""
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
-        """Start at zero."""
+    def __init__(self, taxonomy: Taxonomy, follower: SignFollower | None = None) -> None:
+        """Start at zero.
+
+        Args:
+            taxonomy: Tree of the labels.
+            follower: What takes the signs of each frame in place of the tracks.
+        """
         self.confidence = ConfidenceShares()
         self.stability = Stability(taxonomy)
         self.signs = SignTracks(taxonomy)
+        self._follower = follower
         self._stamp_ns: int | None = None
         self._grey: NDArray[np.uint8] | None = None
         self._labels: LabelImage | None = None
@@ -52,13 +72,26 @@ class CameraMetrics:
         if motion is not None and self._labels is not None:
             stability = self.stability.add(self._labels, labels, motion)
         size = (rgb.shape[0], rgb.shape[1])
-        record = {
-            'confidence': self.confidence.add(segmentation.confidence),
-            'stability': stability,
-            'signs': self.signs.add(moment, masks, motion, size),
-        }
+        confidence = self.confidence.add(segmentation.confidence)
+        if self._follower is None:
+            signs = self.signs.add(moment, masks, motion, size)
+        else:
+            signs = self._follower.add(moment, masks, motion, size, grey)
+        record = {'confidence': confidence, 'stability': stability, 'signs': signs}
         self._stamp_ns, self._grey, self._labels = moment.stamp_ns, grey, labels
         return record
+
+    def begin_after(self, stamp_ns: int, rgb: RgbImage, labels: LabelImage) -> NDArray[np.uint8]:
+        """Compare the next frame with this one, which is not counted; return its reduced image.
+
+        Args:
+            stamp_ns: Stamp of the frame before the next one.
+            rgb: (H, W, 3) uint8, its image.
+            labels: (H, W) uint8, its labels.
+        """
+        self._stamp_ns, self._grey = stamp_ns, reduced_grey(rgb)
+        self._labels = reduced_labels(labels)
+        return self._grey
 
     def _motion(self, moment: Moment, grey: NDArray[np.uint8]) -> Motion | None:
         if self._stamp_ns is None or self._grey is None or self._grey.shape != grey.shape:

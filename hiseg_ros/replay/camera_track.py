@@ -10,7 +10,7 @@ import numpy as np
 
 from hiseg_ros.bags.cameras import Camera
 from hiseg_ros.images.bit_depth import BitDepth
-from hiseg_ros.replay.camera_metrics import CameraMetrics
+from hiseg_ros.replay.camera_metrics import CameraMetrics, SignFollower
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
@@ -18,17 +18,24 @@ from hiseg_ros.types import ImageSize
 class CameraTrack:
     """Counters and metrics of one camera."""
 
-    def __init__(self, camera: Camera, taxonomy: Taxonomy, bit_depth: int | None = None) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        taxonomy: Taxonomy,
+        bit_depth: int | None = None,
+        follower: SignFollower | None = None,
+    ) -> None:
         """Start at zero.
 
         Args:
             camera: The camera.
             taxonomy: Tree of the labels.
             bit_depth: Bits of its 16-bit samples; None measures them.
+            follower: What takes the signs of each frame in place of the tracks.
         """
         self.camera = camera
         self.bit_depth = BitDepth(bit_depth)
-        self.metrics = CameraMetrics(taxonomy)
+        self.metrics = CameraMetrics(taxonomy, follower)
         self.received = 0
         self.unreadable = 0
         self.image_size: ImageSize | None = None
@@ -94,5 +101,9 @@ class CameraTrack:
         size = state['image_size']
         self.image_size = None if size is None else (size[0], size[1])
         self.first_ns, self.last_ns = state['stamps_ns']
-        if largest := state.get('largest_sample', 0):  # earlier versions had none
+        self.saw_sample(state.get('largest_sample', 0))  # earlier versions had none
+
+    def saw_sample(self, largest: int) -> None:
+        """Measure the bit depth by the largest sample of earlier 16-bit images, 0 for none."""
+        if largest:
             self.bit_depth.shift_of(np.array([largest], np.uint16))

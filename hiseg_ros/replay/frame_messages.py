@@ -82,9 +82,9 @@ def frame_messages(
     yield 'labels', messages.labels_message(header, labels)
     yield 'confidence', messages.confidence_message(header, result.segmentation.confidence)
     if 'levels' not in omit:
-        for level in levels:
-            table = taxonomy.node_id_at_level(level)
-            yield f'level_{level}/labels', messages.level_labels_message(header, labels, table)
+        tables = [taxonomy.node_id_at_level(level) for level in levels]
+        of_levels = messages.level_labels_messages(header, labels, tables)
+        yield from zip((f'level_{level}/labels' for level in levels), of_levels, strict=True)
     yield 'traffic_signs', messages.subclass_masks_message(header, result.masks, taxonomy, size)
     if 'overlay' not in omit:
         yield (
@@ -95,16 +95,13 @@ def frame_messages(
             info = messages.camera_info_message(header, result.camera_info, size)
             yield 'overlay/camera_info', info
     if 'probabilities' not in omit:
-        for level in levels:
-            yield (
-                f'level_{level}/probabilities',
-                messages.probability_map_message(
-                    header,
-                    result.segmentation.probabilities,
-                    taxonomy.level_nodes(level),
-                    taxonomy,
-                ),
-            )
+        maps = messages.probability_map_messages(
+            header,
+            result.segmentation.probabilities,
+            [taxonomy.level_nodes(level) for level in levels],
+            taxonomy,
+        )
+        yield from zip((f'level_{level}/probabilities' for level in levels), maps, strict=True)
     yield (
         'stats',
         # Without times: measured ones would differ between replays of the same recording.

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.tracking import flow_method, reduced_grey, reduced_size
-from hiseg_ros.types import LabelImage
+from hiseg_ros.tracking import Roi, flow_method, moved, reduced_grey, reduced_size
+from hiseg_ros.types import ImageSize, LabelImage
 
 __all__ = ['Motion', 'motion_between', 'reduced_grey', 'reduced_labels', 'reduced_size']
 
@@ -36,6 +36,15 @@ class Motion:
     is_steady: NDArray[np.bool_]
     """(h, w) whether forward and backward flow agree, and the pixel stays in the image and keeps
     its grey value."""
+
+    def moved(self, roi: Roi, image_size: ImageSize) -> Roi:
+        """Return a box of the frame before moved by the median flow inside it.
+
+        Args:
+            roi: (y, x, height, width) in image pixels.
+            image_size: (H, W) of the image.
+        """
+        return moved(roi, self.flow, image_size)
 
 
 def reduced_labels(labels: LabelImage) -> LabelImage:

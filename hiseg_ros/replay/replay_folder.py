@@ -217,6 +217,10 @@ class ReplayFolder:
         self._write(METRICS, as_json(metrics) + '\n')
         self.clean()
 
+    def release(self) -> None:
+        """Release the lock; what there is so far stays, to be resumed."""
+        self._lock.close()
+
     def clean(self) -> None:
         """Release the lock and remove the files that only an unfinished replay needs."""
         self._lock.close()

@@ -6,17 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.replay.motion import Motion
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.tracking import MAX_MISSED, Roi, iou, matched, moved
+from hiseg_ros.tracking import MAX_MISSED, Roi, iou, matched
 from hiseg_ros.types import ImageSize, SubclassMask
 
 __all__ = ['MAX_MISSED', 'Moment', 'SignTracks', 'Track', 'iou']
+
+
+class Moves(Protocol):
+    """Motion since the frame before, as far as tracks need it."""
+
+    def moved(self, roi: Roi, image_size: ImageSize) -> Roi:
+        """Return where a box of the frame before, (y, x, height, width), is in this one."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class SignTracks:
         self,
         moment: Moment,
         masks: Sequence[SubclassMask],
-        motion: Motion | None,
+        motion: Moves | None,
         image_size: ImageSize,
     ) -> list[dict[str, Any]]:
         """Assign the signs of one frame to tracks.
@@ -122,7 +128,7 @@ class SignTracks:
             self._end(self._active)
         else:
             for track in self._active:
-                track.roi = moved(track.roi, motion.flow, image_size)
+                track.roi = motion.moved(track.roi, image_size)
         track_of = matched(self._active, masks)
         seen = {track.number for track in track_of.values()}
         unseen = [track for track in self._active if track.number not in seen]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.hiseg_types import decode
 from hiseg_ros.bags.message_stream import Damage, MessageStream, StreamMessage
-from hiseg_ros.bags.pairing import Place, pair
+from hiseg_ros.bags.pairing import Pairing, Place, pair
 from hiseg_ros.bags.raw_message import RawMessage
 from hiseg_ros.bags.recording import Recording
 from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns, with_stamp
@@ -73,7 +73,11 @@ class TruthTopic:
     """Ground truth from a topic, read beside the images with a small window in time."""
 
     def __init__(
-        self, recordings: Sequence[Recording], topic: str, camera: str | None = None
+        self,
+        recordings: Sequence[Recording],
+        topic: str,
+        camera: str | None = None,
+        pairing: Pairing | None = None,
     ) -> None:
         """Find the topic.
 
@@ -83,6 +87,8 @@ class TruthTopic:
             camera: Topic of the images, which is read once for its stamps: where these are zero
                 or repeated, images and ground truth are paired by recording time. None pairs by
                 stamp alone.
+            pairing: That of an earlier source of the same recordings and topics, which saves
+                reading them.
 
         Raises:
             BagError: No recording has it, or it has no images.
@@ -100,15 +106,19 @@ class TruthTopic:
         # Index of an image to that of its ground truth; None where stamps tell them.
         self._truth_of: dict[int, int] | None = None
         self._by_time: frozenset[int] = frozenset()
-        if camera is not None:
-            self._pair(recordings, camera)
+        if camera is not None and pairing is None:
+            pairing = self._pair(recordings, camera)
+        self.pairing = pairing
+        if pairing is not None and not pairing.is_by_stamp:
+            self._truth_of, self._by_time = pairing.truth_of, pairing.by_time
+            self.paired_by_time = len(pairing.by_time)
         self._stream = MessageStream(recordings, [topic])
         self._messages: Iterator[StreamMessage] = iter(self._stream)
         self._window: dict[int, StreamMessage] = {}
         self._read = 0
         self._next = next(self._messages, None)
 
-    def _pair(self, recordings: Sequence[Recording], camera: str) -> None:
+    def _pair(self, recordings: Sequence[Recording], camera: str) -> Pairing:
         """Pair images and ground truth of the whole recording, if stamps alone do not."""
         places: dict[str, list[Place]] = {camera: [], self.topic: []}
         for message in MessageStream(recordings, places):
@@ -116,10 +126,7 @@ class TruthTopic:
             stamp_ns = read_stamp_ns(data) if is_plain_cdr(data) else None
             digest = hash(data) if message.raw.topic == self.topic else 0
             places[message.raw.topic].append(Place(stamp_ns, message.raw.time_ns, digest))
-        pairing = pair(places[camera], places[self.topic], int(WINDOW_S * 1e9))
-        if not pairing.is_by_stamp:
-            self._truth_of, self._by_time = pairing.truth_of, pairing.by_time
-            self.paired_by_time = len(pairing.by_time)
+        return pair(places[camera], places[self.topic], int(WINDOW_S * 1e9))
 
     @property
     def damages(self) -> list[Damage]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hiseg_ros.evaluation.confusion import Confusion, mean
 from hiseg_ros.evaluation.hierarchy import NodeCounts
 from hiseg_ros.evaluation.levels import level_groups, merge_labels, merge_nodes
 from hiseg_ros.evaluation.pixels import PixelScores
-from hiseg_ros.evaluation.train_ids import TrainIdWatch
+from hiseg_ros.evaluation.train_ids import TrainIdNotes, TrainIdWatch
 from hiseg_ros.replay.truth import Truth, check_label_ids
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.types import Segmentation
@@ -21,12 +22,20 @@ from hiseg_ros.types import Segmentation
 class TruthScores:
     """Scores frames against their ground truth."""
 
-    def __init__(self, mapping: Mapping, taxonomy: Taxonomy) -> None:
-        """Start at zero."""
+    def __init__(
+        self, mapping: Mapping, taxonomy: Taxonomy, watch: TrainIdNotes | None = None
+    ) -> None:
+        """Start at zero.
+
+        Args:
+            mapping: Mapping of the label ids.
+            taxonomy: Tree of the labels.
+            watch: In place of the check for trainIds, where only a part of the frames is seen.
+        """
         self.mapping, self._taxonomy = mapping, taxonomy
         self.frames_without = 0
         self._all = PixelScores(mapping, taxonomy)
-        self._watch = TrainIdWatch(mapping)
+        self.watch: TrainIdWatch | TrainIdNotes = watch or TrainIdWatch(mapping)
         self._groups = [
             level_groups(mapping, taxonomy, level) for level in range(1, taxonomy.depth + 1)
         ]
@@ -43,7 +52,7 @@ class TruthScores:
             self.frames_without += 1
             return None
         check_label_ids(truth.label_ids, self.mapping, 'the recording')
-        self._watch.add(truth.label_ids)
+        self.watch.add(truth.label_ids)
         predicted = self._all.add(truth.label_ids, segmentation.labels, segmentation.probabilities)
         one = NodeCounts(self.mapping, self._taxonomy)
         one.add(truth.label_ids, segmentation.labels)
@@ -64,7 +73,7 @@ class TruthScores:
         Raises:
             DatasetError: The ground truth has trainIds of Cityscapes instead of labelIds.
         """
-        self._watch.finish()
+        self.watch.finish()
         scores = self._all.summary()
         node_counts, summed_counts = self._all.nodes.counts.counts, self._all.summed.counts
         for row, groups in zip(scores['nodes']['by_level'], self._groups, strict=True):
@@ -80,6 +89,32 @@ class TruthScores:
             'frames_without_truth': self.frames_without,
             **scores,
         }
+
+    def take_confidence(self) -> NDArray[np.float64]:
+        """Return the (bins,) sums of confidence and set them to zero.
+
+        Sums of floats depend on their order: frame by frame, they can be added in that of a whole
+        replay later.
+        """
+        calibration = self._all.calibration
+        taken, calibration.confidence = (
+            calibration.confidence,
+            np.zeros_like(calibration.confidence),
+        )
+        return taken
+
+    def add_confidence(self, sums: NDArray[np.float64]) -> None:
+        """Add what `take_confidence` gave for one frame."""
+        self._all.calibration.confidence += sums
+
+    def note_train_ids(self, is_alike: bool) -> None:
+        """Count one of the first frames of a part, see `TrainIdNotes.are_alike`.
+
+        Raises:
+            DatasetError: The ground truth has trainIds of Cityscapes instead of labelIds.
+        """
+        if isinstance(self.watch, TrainIdWatch):
+            self.watch.note(is_alike)
 
     def state(self) -> dict[str, Any]:
         """Return the state that a resumed run starts from."""
@@ -101,6 +136,20 @@ class TruthScores:
         scores.summed.counts = state['summed']
         scores.with_outside.counts = state['with_outside']
         calibration.pixels, calibration.right, calibration.confidence = state['calibration']
+
+    def add_state(self, state: dict[str, Any], *, confidence: bool = True) -> None:
+        """Add the counts of another state.
+
+        Args:
+            state: As returned by `state`.
+            confidence: Whether to add the sums of confidence too.
+        """
+        whole, places = self.state(), (0, 1, 2) if confidence else (0, 1)
+        for key in ('frames', 'frames_without', 'nodes', 'summed', 'with_outside'):
+            whole[key] = whole[key] + state[key]
+        for place in places:
+            whole['calibration'][place] = whole['calibration'][place] + state['calibration'][place]
+        self.load(whole)
 
 
 def _metrics(confusion: Confusion) -> dict[str, float | None]:

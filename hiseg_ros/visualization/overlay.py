@@ -91,4 +91,6 @@ def _draw_rows(
     target = image[start:stop]
     cv2.addWeighted(rgb[start:stop], 1 - alpha, colors, alpha, 0, dst=target)
     cv2.copyTo(colors, edges, target)
-    cv2.copyTo(rgb[start:stop], (rows == UNLABELED).astype(np.uint8), target)
+    unlabeled = rows == UNLABELED
+    if unlabeled.any():
+        cv2.copyTo(rgb[start:stop], unlabeled.view(np.uint8), target)

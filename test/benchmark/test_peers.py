@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flat_networks import write_network
-from onnx import TensorProto, helper
 
-from hiseg_ros.benchmark.engines import EngineChoice
-from hiseg_ros.benchmark.machine import describe_machine
-from hiseg_ros.benchmark.page import markdown
-from hiseg_ros.benchmark.peer_networks import MEAN, STD, PeerInput
-from hiseg_ros.benchmark.peer_run import alternate
-from hiseg_ros.benchmark.peers import check_choices, peer_files
-from hiseg_ros.cli.__main__ import main
-from hiseg_ros.errors import ConfigError
-from hiseg_ros.export.flat.network import FlatInput
+pytest.importorskip('onnx')
+from flat_networks import write_network  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
+
+from hiseg_ros.benchmark.engines import EngineChoice  # noqa: E402
+from hiseg_ros.benchmark.machine import describe_machine  # noqa: E402
+from hiseg_ros.benchmark.page import markdown  # noqa: E402
+from hiseg_ros.benchmark.peer_networks import MEAN, STD, PeerInput  # noqa: E402
+from hiseg_ros.benchmark.peer_run import alternate  # noqa: E402
+from hiseg_ros.benchmark.peers import check_choices, peer_files  # noqa: E402
+from hiseg_ros.cli.__main__ import main  # noqa: E402
+from hiseg_ros.errors import ConfigError  # noqa: E402
+from hiseg_ros.export.flat.network import FlatInput  # noqa: E402
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (1, 8, 12, 3), np.uint8)
 

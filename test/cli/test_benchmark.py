@@ -131,6 +131,27 @@ def test_layers_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec('openvino') is None, reason='no module openvino')
+def test_more_classes_are_measured_in_a_subtree_and_in_one_softmax(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind the same features, relative to the network as it is."""
+    target = tmp_path / 'figures.json'
+    command = ['benchmark', '--subtree', '300', '--size', '64x96', '--backend', 'openvino']
+    assert main([*command, '--frames', '2', '--warm-up', '1', '--json', str(target)]) == 0
+    result = json.loads(target.read_text())
+    assert result['command'].startswith('hiseg benchmark --subtree 300 --size 64x96')
+    (cost,) = result['subtree']
+    assert cost['model'] == 'street_lite.onnx'
+    tree, more, flat, less = cost['heads']
+    assert more['classes'] == flat['classes'] == tree['classes'] - 1 + 300
+    assert less['classes'] < tree['classes']
+    assert tree['frame'] == tree['cpu_frame'] == 1.0
+    assert all(head['ms'] > 0 and head['frame'] > 0 for head in cost['heads'])
+    assert '| head | classes | head ms |' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 @pytest.mark.needs('torch', 'ros')
 def test_everything_of_a_machine_is_measured_in_one_call(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -238,6 +259,14 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
         (['--profile', '--dataset', 'camvid'], '--dataset is given with --profile'),
         (['--profile', '--cameras', '2'], '--cameras is given with --profile'),
         (['--profile', '--backend', 'eager'], "--profile is given with backend 'eager'"),
+        (['--profile', '--subtree', '9'], '--subtree is given with --profile'),
+        (['--subtree', '9', '--cameras', '2'], '--cameras is given with --subtree'),
+        (['--subtree', '9', '--backend', 'eager'], "--subtree is given with backend 'eager'"),
+        (['--subtree', '1'], '--subtree is 1; expected a number of leaves'),
+        (['--subtree', '0'], '--subtree is 0; expected a number of leaves'),
+        (['--peers', '.', '--cameras', '2'], '--cameras is given with --peers'),
+        (['--peers', '.', '--profile'], '--peers is given with --profile; expected one'),
+        (['--messages', '--ros'], '--messages is given with --ros; expected one'),
         (['--everything', '--ros'], '--everything is given with --ros; expected one'),
         (['--everything', '--input-height', '64'], '--input-height is given with --everything'),
         (['--rates', '0'], '--rates is 0'),

@@ -88,6 +88,7 @@ def test_rows_are_trained_measured_and_drawn(
         (['--seeds', '0'], '--seeds is 0; expected'),
         (['--steps', '-1'], '--steps is -1; expected'),
         (['--only', 'tree'], r"no variants ['tree']; expected some of ['together'"),
+        (['--classical'], '--classical was given with heterogeneous; expected it with networks'),
         (['--factor', 'tree=2'], r"no variants ['tree']; expected some of ['together'"),
         (['--factor', 'heads'], "--factor is 'heads'; expected a variant and a number"),
     ],
@@ -114,6 +115,53 @@ def small_networks(folder: Path) -> Path:
     return path
 
 
+def small_adaptation(folder: Path) -> Path:
+    """Write the drawn comparison of adaptation methods with a budget of 3 steps."""
+    data = yaml.safe_load(named_or_path('adaptation_drawn', 'experiments').read_text())
+    data |= {'name': 'small', 'crop': [128, 128], 'steps': 3, 'steps_per_epoch': 3}
+    data |= {'warmup_steps': 1, 'workers': 0, 'threads': 1, 'precision': '32-true'}
+    data['network'] |= {'backbone': 'mobilenetv4_conv_small_035', 'channels': 16}
+    data['datasets']['drawn'] |= {'share': 2}
+    data['datasets']['drawn']['options'] |= {'count': 4, 'size': [128, 192]}
+    data['datasets']['cityscapes']['share'] = 2
+    data['adaptation']['target']['share'] = 2
+    path = folder / 'adaptation.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_adaptation_is_trained_measured_and_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From drawn scenes to others, five rows; a second call trains nothing."""
+    from hiseg_ros.datasets.registry import DATASETS
+
+    monkeypatch.setitem(
+        DATASETS['drawn'].splits, 'val', {'first_seed': 900_000, 'count': 2, 'size': (128, 192)}
+    )
+    scenes = ['--output', str(tmp_path / 'cityscapes'), '--count', '14', '--size', '64x128']
+    assert main(['synthesize', '--format', 'cityscapes', *scenes]) == 0
+    output = tmp_path / 'runs'
+    command = ['experiment', 'adaptation', '--base', str(small_adaptation(tmp_path)), '--quick']
+    command += ['--steps', '3', '--data', str(tmp_path), '--output', str(output)]
+    command += ['--accelerator', 'cpu', '--limit', '1']
+    capsys.readouterr()
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    results = json.loads((output / 'results.json').read_text())
+    names = ['source_only', 'fda', 'single', 'classmix', 'oracle']
+    assert [row['variant'] for row in results] == names
+    page = (output / 'comparison.md').read_text()
+    for name in names:
+        assert f'| {name} |' in said and f'| {name} |' in page
+    assert 'cityscapes: mIoU: ClassMix with' in said
+    assert '**IoU by class, cityscapes**' in page
+    weights = output / 'single_1' / 'single.safetensors'
+    written = weights.stat().st_mtime_ns
+    assert main(command) == 0
+    assert weights.stat().st_mtime_ns == written
+
+
 def test_networks_are_trained_measured_timed_and_drawn(
     trio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,13 +169,15 @@ def test_networks_are_trained_measured_timed_and_drawn(
     output = tmp_path / 'runs'
     command = ['experiment', 'networks', '--base', str(small_networks(tmp_path)), '--quick']
     command += ['--steps', '2', '--data', str(trio), '--output', str(output)]
-    for name in ('fusion', 'fcn8', 'fusion_unpool'):
+    for name in ('fusion', 'fcn8', 'fusion_unpool', 'best_crf', 'classical_prior'):
         command += ['--only', name]
     command += ['--accelerator', 'cpu', '--limit', '1']
     assert main(command) == 0
     said = capsys.readouterr().out
     results = json.loads((output / 'results.json').read_text())
-    assert [row['variant'] for row in results] == ['fusion', 'fcn8', 'fusion_unpool']
+    names = ['fusion', 'fcn8', 'fusion_unpool', 'classical_prior']
+    *trained, refined = [row['variant'] for row in results]
+    assert trained == names and refined in ('fusion+crf', 'fcn8+crf')
     assert all('cityscapes: mIoU' in row['scores'] for row in results)
     assert all(0 <= row['scores']['cityscapes: boundary F 3 px'] <= 1 for row in results)
     page = (output / 'comparison.md').read_text()
@@ -138,6 +188,9 @@ def test_networks_are_trained_measured_timed_and_drawn(
     assert float(rows['fusion'][5]) == 1
     assert float(rows['fcn8'][5]) > 0
     assert rows['fusion_unpool'][4:6] == [' - ', ' - ']
+    assert float(rows[refined][4]) > float(rows[refined.removesuffix('+crf')][4])
+    assert rows['classical_prior'][3] == ' - ' and float(rows['classical_prior'][4]) > 0
+    assert 'classical methods: ' in said
     assert float(rows['fcn8'][2]) > 0 and float(rows['fcn8'][3]) > 0
     assert '**Kinds of upsampling in the decoder fusion**' in said
     assert 'which gaps are more than chance is not said' in page
@@ -155,6 +208,7 @@ def test_networks_are_trained_measured_timed_and_drawn(
     [
         (['networks', '--only', 'vgg'], r"no variants ['vgg']; expected some of ['fusion', 'fcn"),
         (['networks', '--factor', 'fcn8=2'], '--factor was given with networks; expected'),
+        (['networks', '--only', 'best_crf'], 'none is compared; expected at least one'),
         (['networks', '--only', 'deeplabv3'], "'deeplabv3' has an atrous rate of 9"),
     ],
 )

@@ -153,3 +153,40 @@ def test_what_does_not_fit_is_refused_in_one_line(
 def test_the_parts_that_can_be_omitted_are_those_of_the_bag() -> None:
     """Named twice, so that help costs no imports."""
     assert verb.PARTS == PARTS
+
+
+def test_many_bags_are_replayed_each_for_itself(
+    bag: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pattern, and one that is not there: the others have their replay, and figures over all."""
+    for robot in ('r1', 'r2'):
+        shutil.copytree(bag, tmp_path / 'bags' / robot / 'drive')
+        (tmp_path / 'bags' / robot / 'drive/notes.txt').write_text(robot)
+    with (tmp_path / 'bags/r2/drive/bag.mcap').open('r+b') as file:
+        file.truncate(file.seek(0, 2) * 3 // 4)
+    words = [str(tmp_path / 'bags/*/*'), str(tmp_path / 'gone')]
+    output = tmp_path / 'out'
+    arguments = [
+        'replay', '--output', str(output), '--model', str(tiny_checkpoint), '--device', 'cpu',
+        *TRUTH, '--robot', '/(r[0-9])/', '--each',
+    ]  # fmt: skip
+    assert main([*arguments, *words]) == 4
+    text = capsys.readouterr().out
+    assert 'of 2 recordings, mIoU' in text and '1 recordings have no result' in text
+    metrics = json.loads((output / 'metrics.json').read_text())
+    assert [row['name'] for row in metrics['by_robot']] == ['r1', 'r2']
+    assert metrics['by_robot'][0]['frames'] == FRAMES > metrics['by_robot'][1]['frames']
+    [failed] = metrics['failed']
+    assert 'There is no recording' in failed['reason']
+    found = {path: json.loads((path / 'metrics.json').read_text()) for path in
+             (output / 'drives').iterdir()}  # fmt: skip
+    [first] = [path for path, content in found.items() if not content['damages']]
+    alone = tmp_path / 'alone'
+    assert run(tmp_path / 'bags/r1/drive', alone, tiny_checkpoint, *TRUTH) == 0
+    for name in ('run.json', 'metrics.json', 'frames.jsonl', 'report.html'):
+        assert (first / name).read_bytes() == (alone / name).read_bytes(), name
+    capsys.readouterr()
+    assert main([*arguments, words[0]]) == 3  # one of them is damaged
+    assert main([*arguments, words[1], '--restart']) == 2
+    assert main([*arguments, 's3:/none*']) == 2
+    assert 'No recording fits the pattern' in capsys.readouterr().err

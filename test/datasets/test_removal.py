@@ -15,13 +15,12 @@ from hiseg_ros.datasets.drawn import DrawnScenes
 from hiseg_ros.datasets.removal import (
     BELOW,
     MARGIN,
-    boxes_outside,
     grown,
     inpainted,
     moved_elsewhere,
     object_labels,
 )
-from hiseg_ros.datasets.sample import Box, Sample
+from hiseg_ros.datasets.sample import Sample
 from hiseg_ros.datasets.scenes import LEAF_NAMES, DrawnScene
 from hiseg_ros.datasets.scenes.redrawing import Redrawn
 from hiseg_ros.errors import ConfigError
@@ -101,13 +100,6 @@ def test_the_control_has_the_shape_of_each_part_and_lies_on_no_object() -> None:
     assert np.array_equal(place, again)
     occupied[:, 8:] = True
     assert moved_elsewhere(mask, occupied, np.random.default_rng(0)) is None
-
-
-def test_boxes_with_their_centre_in_the_mask_go() -> None:
-    mask = np.zeros((20, 20), bool)
-    mask[5:10, 5:10] = True
-    inside, outside = Box(4, 4, 11, 11, 1), Box(9, 9, 19, 19, 2)
-    assert boxes_outside((inside, outside), mask) == (outside,)
 
 
 def test_a_remover_yields_each_label_that_is_there_and_says_what_it_leaves(

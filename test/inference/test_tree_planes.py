@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ import pytest
 from hiseg_ros.inference.model_file import read_info
 from hiseg_ros.resources import default_model
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.types import Wanted
 
 tree_planes = pytest.importorskip('hiseg_ros.inference.backends.tree_planes')
+decide_sparse = pytest.importorskip('hiseg_ros.decision.sparse').decide_sparse
+DecisionTables = pytest.importorskip('hiseg_ros.decision.tables').DecisionTables
 
 
 def widths_of(taxonomy: Taxonomy, *cuts: int) -> list[int]:
@@ -64,7 +68,10 @@ def test_channels_that_are_no_whole_classifiers_are_not_taken() -> None:
 def test_openvino_leaves_the_tree_of_the_shipped_networks_to_the_loop(
     suffix: str, street_image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the numbers of the file's own arithmetic, at two sizes in turn."""
+    """With the numbers of the file's own arithmetic, at two sizes in turn.
+
+    Labels are those of the probabilities that are computed for them alone, too.
+    """
     pytest.importorskip('openvino')
     from hiseg_ros.inference.backends import openvino_cpu
     from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
@@ -78,41 +85,101 @@ def test_openvino_leaves_the_tree_of_the_shipped_networks_to_the_loop(
     inputs = ExportedInput(info.preprocessing, 128)
     quick = OpenVinoBackend(path, inputs, 'cpu', precision, info.taxonomy)
     whole = OpenVinoBackend(path, inputs, 'cpu', precision)
-    assert len(quick.request((1, 64, 96, 3)).model_outputs) > 1, 'the names of the export changed'
-    assert len(whole.request((1, 64, 96, 3)).model_outputs) == 1
+    assert quick.classifiers is not None, 'the names of the export changed'
+    assert whole.classifiers is None
+    tables = DecisionTables.of(info.taxonomy)
     for rgb in (street_image, street_image[:, :130], street_image):
         images = quick.prepare(rgb)
         found = quick.node_probabilities(images)
         expected = whole.node_probabilities(images)
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, atol=2e-6)
+        size = rgb.shape[:2]
+        for threshold in (0.0, 0.6):
+            every, _ = decide_sparse(expected, tables, size, threshold)
+            needed = quick.needed_probabilities(images, Wanted(probabilities=False))
+            alone, _ = decide_sparse(needed, tables, size, threshold)
+            assert (every == alone).mean() >= 0.9999
+        assert quick.classifiers.evaluated < quick.classifiers.evaluations_everywhere
     quick.close()
     whole.close()
 
 
-def test_a_network_without_these_classifiers_runs_as_its_file_says(tmp_path: Path) -> None:
-    """One softmax over all leaves has no classifiers to leave out."""
+@pytest.mark.slow
+def test_signs_get_the_votes_that_all_probabilities_give(street_image: np.ndarray) -> None:
+    """Though types are evaluated at signs alone, and nothing else below the root is there."""
     pytest.importorskip('openvino')
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.regions import subclass_masks
+
+    engine = Engine(device='cpu', backend='openvino', precision='float32', input_height=256)
+    every = engine.segment(street_image)
+    parts = engine.segment(street_image, Wanted(deepest=0, subclasses=True))
+    engine.close()
+    below = list(engine.taxonomy.nodes_below(engine.taxonomy.subclass_root))
+    assert (parts.probabilities.values[below] == 0).any()
+    expected, found = (subclass_masks(one, engine.taxonomy, min_area=4) for one in (every, parts))
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        assert (one.node_id, one.roi) == (other.node_id, other.roi)
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+
+
+CARD: dict[str, Any] = {'name': 'x', 'recipe': 'random', 'training_sets': [], 'scores': {}}
+
+
+def exported(folder: Path, **parts: Any) -> tuple[Path, Path]:
+    """Write a network with random weights; return its file and that of its export."""
     torch = pytest.importorskip('torch')
     pytest.importorskip('onnx')
     from hiseg_ros.export.export import export_network
-    from hiseg_ros.inference.engine import Engine
     from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
     from hiseg_ros.model.config import NetworkConfig
     from hiseg_ros.model.network import HierarchicalNetwork
     from hiseg_ros.preprocessing import Preprocessing
 
     taxonomy = load_taxonomy('street')
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, head='leaf')
+    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, **parts)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = HierarchicalNetwork(config, taxonomy).eval()
-    card = {'name': 'leaf', 'recipe': 'random', 'training_sets': [], 'scores': {}}
-    save_checkpoint(tmp_path / 'leaf.safetensors', network, taxonomy, Preprocessing(), card)
-    export_network(load_checkpoint(tmp_path / 'leaf.safetensors'), tmp_path / 'leaf.onnx')
+    weights, target = folder / 'x.safetensors', folder / 'x.onnx'
+    save_checkpoint(weights, network, taxonomy, Preprocessing(), CARD)
+    export_network(load_checkpoint(weights), target)
+    return weights, target
+
+
+@pytest.mark.parametrize(
+    ('parts', 'is_sparse'),
+    [
+        ({'head': 'leaf'}, False),
+        ({'head': 'nodes'}, True),
+        ({'head': 'conditional', 'branch': 'bottleneck'}, False),
+    ],
+)
+def test_other_heads_have_the_probabilities_of_their_weights(
+    parts: dict[str, str], is_sparse: bool, tmp_path: Path
+) -> None:
+    """A leaf softmax needs all classes at each point, and a bottleneck sees the points around."""
+    pytest.importorskip('openvino')
+    from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
+    from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.inference.exported_input import ExportedInput
+
+    weights, target = exported(tmp_path, **parts)
+    info = read_info(target)
+    backend = OpenVinoBackend(target, ExportedInput(info.preprocessing), 'cpu', 'float32',
+                              info.taxonomy)  # fmt: skip
+    assert (backend.classifiers is not None) == is_sparse
+    backend.close()
     rgb = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
-    found, expected = (
-        Engine(tmp_path / file, device='cpu', backend=backend).segment(rgb).probabilities.values
-        for file, backend in (('leaf.onnx', 'openvino'), ('leaf.safetensors', 'eager'))
+    quick, slow = (
+        Engine(file, device='cpu', backend=name)
+        for file, name in ((target, 'openvino'), (weights, 'eager'))
     )
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    expected = slow.segment(rgb)
+    every, alone = quick.segment(rgb), quick.segment(rgb, Wanted(probabilities=False))
+    found = every.probabilities.values
+    np.testing.assert_allclose(found, expected.probabilities.values, atol=1e-4)
+    assert (alone.labels == expected.labels).mean() > 0.99
+    assert (alone.labels == every.labels).mean() > 0.999

@@ -70,8 +70,8 @@ def test_another_output_is_refused_in_a_sentence(what: str, backend: str, tmp_pa
 def test_classifiers_with_grids_of_different_size_are_refused(tmp_path: Path) -> None:
     """By the names of `hiseg export`, so that OpenVINO leaves the tree to the compiled loop."""
     pytest.importorskip('openvino')
-    from hiseg_ros.inference.backends.openvino_cpu import LOGITS
     from hiseg_ros.inference.engine import Engine
+    from hiseg_ros.inference.exported_graph import LOGITS
 
     taxonomy = read_info(default_model('.onnx')).taxonomy
     widths = [len(taxonomy.children(node)) for node in taxonomy.classifiers]

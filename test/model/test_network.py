@@ -20,7 +20,11 @@ from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.config.experiment import load_training_config
 
-EXPERIMENTS = sorted(config_path('experiments').glob('*.yaml'))
+EXPERIMENTS = sorted(
+    path
+    for path in config_path('experiments').glob('*.yaml')
+    if not path.stem.startswith('classical_')  # these have no network
+)
 IV2018 = NetworkConfig('resnet50', 8, 'projection', 256, 'conditional', 'bottleneck')
 
 

@@ -23,6 +23,8 @@ NEEDS = {
     'torch': ('torch', 'timm', 'torchmetrics'),
     'train': ('torch', 'lightning', 'matplotlib', 'tensorboard', 'torchvision'),
     'networks': ('torch', 'segmentation_models_pytorch'),
+    'classical': ('skimage', 'sklearn'),
+    'fleet': ('ray', 'fsspec'),
     'triton': ('triton',),
     'launch': ('launch', 'launch_ros'),
     'view': ('rerun',),
@@ -42,6 +44,7 @@ ALSO_INSTALLED = {
     ),
     'torch': ('nncf', 'onnx', 'onnxruntime', 'pynvml', 'torchvision'),
     'train': ('pydantic',),
+    'classical': ('pydantic',),
 }
 """Further modules that the same requirements bring, and that test files import at their top."""
 

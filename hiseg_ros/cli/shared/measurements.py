@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements of `hiseg benchmark`: engines, the node, layers, other networks, or all."""
+"""The measurements of `hiseg benchmark`: engines, the node, its parts, other networks, or all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -143,26 +143,58 @@ def profiles(options: argparse.Namespace) -> Rows:
     """
     from hiseg_ros.benchmark.layer_times import layer_times
 
-    found = []
+    return [
+        layer_times(
+            path,
+            precision,
+            drawn(size)[0],
+            frames=options.frames,
+            warm_up=options.warm_up,
+            input_height=options.input_height,
+        )
+        for size, path, precision in _in_openvino(options, '--profile')
+    ]
+
+
+def subtrees(options: argparse.Namespace) -> Rows:
+    """Return what more classes cost, by network and size.
+
+    Raises:
+        ConfigError: A backend is not OpenVINO, or a network has no classifiers of its own.
+    """
+    from hiseg_ros.benchmark.subtree import subtree_cost
+
+    return [
+        subtree_cost(
+            path,
+            precision,
+            drawn(size),
+            leaves=options.subtree,
+            frames=options.frames,
+            warm_up=options.warm_up,
+            input_height=options.input_height,
+        )
+        for size, path, precision in _in_openvino(options, '--subtree')
+    ]
+
+
+def _in_openvino(
+    options: argparse.Namespace, option: str
+) -> Iterator[tuple[ImageSize, Path | None, str]]:
+    """Yield size, file and precision of each measurement in OpenVINO.
+
+    Raises:
+        ConfigError: A backend is another one.
+    """
     for size in options.sizes:
         for choice in choices_of(options.backend):
             if choice.backend != 'openvino':
                 raise ConfigError(
-                    f'--profile is given with backend {choice.backend!r}; expected openvino, '
+                    f'{option} is given with backend {choice.backend!r}; expected openvino, '
                     'such as openvino:int8.'
                 )
             path = file_for(options.model, choice)
-            found.append(
-                layer_times(
-                    Path(path) if path else None,
-                    choice.precision,
-                    drawn(size)[0],
-                    frames=options.frames,
-                    warm_up=options.warm_up,
-                    input_height=options.input_height,
-                )
-            )
-    return found
+            yield size, Path(path) if path else None, choice.precision
 
 
 def peers(options: argparse.Namespace) -> Rows:
@@ -189,6 +221,33 @@ def peers(options: argparse.Namespace) -> Rows:
             )
             np.save(job.shown, job.images)
             rows += measure_peers(job, files, choices)
+    return rows
+
+
+def message_rows(options: argparse.Namespace) -> Rows:
+    """Return a row for every size, backend and kind of message.
+
+    Raises:
+        HisegError: The engine cannot be created.
+    """
+    from hiseg_ros.benchmark.message_times import message_times
+    from hiseg_ros.inference.engine import Engine
+
+    rows: Rows = []
+    for size in options.sizes:
+        for choice in choices_of(options.backend):
+            engine = Engine(
+                file_for(options.model, choice),
+                device=options.device,
+                backend=choice.backend,
+                precision=choice.precision,
+                input_height=options.input_height,
+            )
+            rgb = drawn(size)[0]
+            found = message_times(engine, rgb, rounds=options.frames, warm_up=options.warm_up)
+            facts = {'backend': engine.backend, 'precision': engine.precision}
+            rows += [{**facts, 'input_height': options.input_height, **row} for row in found]
+            engine.close()
     return rows
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,11 +67,17 @@ class ExportedBackend(ABC):
                 planes than its tree, or cannot be computed.
             RuntimeError: The backend is closed.
         """
+        return self._checked(self._run, images)
+
+    def _checked(
+        self, run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """Return what `run` returns for some images; raise as `node_probabilities`."""
         if not self._is_open:
             raise RuntimeError(f'The backend {self.name} is closed; expected an open one.')
         try:
             with device_faults(self.device):
-                nodes = self._run(images)
+                nodes = run(images)
         except HisegError:
             raise
         except Exception as problem:  # the runtimes' errors share no family

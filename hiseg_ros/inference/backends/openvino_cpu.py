@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from hiseg_ros.errors import CheckpointError, ConfigError, DeviceError, reason_of
 from hiseg_ros.inference.backends.compiled_sizes import CompiledSizes
 from hiseg_ros.inference.backends.exported import ExportedBackend
-from hiseg_ros.inference.exported_graph import LARGEST_LOGIT, LOGITS
 from hiseg_ros.inference.exported_input import ExportedInput
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.threads import thread_count
+from hiseg_ros.types import Wanted
 
 if TYPE_CHECKING:
-    from hiseg_ros.inference.backends.tree_planes import TreePlanes
+    from hiseg_ros.decision.classifiers import ClassifierTree, EvaluationPlan
+    from hiseg_ros.inference.backends.openvino_tree import DividedModel
 
 # OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
 # reports nothing, and the fork inherits the node's signal handlers: without a network it ignores
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 # uses a stub.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
-from openvino import opset13  # noqa: E402
 
 MAX_SIZES = 12
 """Input sizes that stay compiled: with a fixed size OpenVINO plans memory and layouts ahead and is
@@ -47,6 +47,9 @@ network, and a camera may change its size with every image."""
 
 IDLE_IMAGES = 50
 """Images for which a compiled size must not have been used before another one replaces it."""
+
+LARGEST_SHARE = 0.5
+"""Of the arithmetic of all classifiers, at all points, up to which our own loops are faster."""
 
 HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
@@ -73,8 +76,8 @@ class OpenVinoBackend(ExportedBackend):
             device: 'auto' or 'cpu'.
             precision: 'float32', 'bfloat16' if the CPU supports it, or 'int8' for a quantized
                 file, whose other layers are in bfloat16 if the CPU supports it.
-            taxonomy: Tree of the nodes. With it the arithmetic of the tree is removed from the
-                graph where possible and computed by the faster `tree_planes`.
+            taxonomy: Tree of the nodes. With it the classifiers of the tree are removed from the
+                graph where possible; see `openvino_tree`.
 
         Raises:
             CheckpointError: OpenVINO cannot read the file, or its input is of another kind.
@@ -106,17 +109,68 @@ class OpenVinoBackend(ExportedBackend):
         )
         self.precision = precision
         self._core = core
-        self._model, self._tree = _without_tree(model, taxonomy)
+        self._parts = _parts(model, taxonomy)
+        self._model = self._parts.first if self._parts else model
         self._sizes = CompiledSizes(MAX_SIZES, FIRST_SIZES, MAX_KEPT_PIXELS, IDLE_IMAGES)
         self._requests: dict[tuple[int, ...], Any] = {}
         self._open_request: Any = None
         self._large_request: Any = None
+        self._odds_requests: dict[tuple[int, ...], Any] = {}
+        self._taxonomy = taxonomy
+        self._plans: dict[tuple[int, bool], EvaluationPlan] = {}
+
+    @property
+    def classifiers(self) -> ClassifierTree | None:
+        """Classifiers that are evaluated where labels need them; None if the runtime has all."""
+        return self._parts.classifiers if self._parts else None
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (h, w, C) features for `classifiers`; valid until the next call."""
+        return _results(self._request_for(images.shape), images)[0]
+
+    def needed_probabilities(
+        self, images: NDArray[np.uint8], wanted: Wanted
+    ) -> NDArray[np.float32]:
+        """Return `node_probabilities` where wanted results depend on them; see `interfaces`."""
+        plan = self._plan(wanted)
+        if plan is None:
+            return self.node_probabilities(images)
+        return self._checked(lambda images: self._evaluated(images, plan), images)
+
+    def _plan(self, wanted: Wanted) -> EvaluationPlan | None:
+        """Return what to evaluate, None where the runtime is faster."""
+        if self.classifiers is None or (wanted.probabilities and wanted.deepest is None):
+            return None
+        key = (wanted.deepest or 0, wanted.subclasses) if wanted.probabilities else (0, False)
+        if key not in self._plans:
+            assert self._taxonomy is not None
+            self._plans[key] = self.classifiers.plan(self._taxonomy, *key)
+        plan = self._plans[key]
+        return plan if plan.share <= LARGEST_SHARE else None
+
+    def _evaluated(self, images: NDArray[np.uint8], plan: EvaluationPlan) -> NDArray[np.float32]:
+        assert self.classifiers is not None
+        return self.classifiers(self.features(images), plan)
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        request = self._request_for(images.shape)
-        # The results stay in the request's memory: they are large, and mostly read once.
-        results = request.infer([images], share_inputs=True, share_outputs=True)
-        return self.planes([result[0] for result in results.values()])
+        results = _results(self._request_for(images.shape), images)
+        if self._parts is None or self._parts.classifiers is None:
+            return self.planes(results)
+        request = self._odds_request_for(images.shape, results[0][None].shape)
+        return self._parts.planes(_results(request, results[0][None]))
+
+    def _odds_request_for(self, shape: tuple[int, ...], features: tuple[int, ...]) -> Any:
+        """Return the request for the odds behind features, compiled as the one for the images."""
+        assert self._parts is not None
+        key = shape if shape in self._requests else ()
+        if key not in self._odds_requests:
+            model = self._parts.odds.clone()
+            if key:
+                model.reshape({0: list(features)})
+            # In float32, as in our own loops: labels then do not depend on who reads what.
+            in_float = {'INFERENCE_PRECISION_HINT': HINTS['float32']}
+            self._odds_requests[key] = self._compiled(model, in_float)
+        return self._odds_requests[key]
 
     def _request_for(self, shape: tuple[int, ...]) -> Any:
         """Return the compiled request of a shape, that of open sides, or one for this image."""
@@ -124,6 +178,7 @@ class OpenVinoBackend(ExportedBackend):
         use = self._sizes.use_of(shape)
         for other in use.dropped:
             del self._requests[other]
+            self._odds_requests.pop(other, None)
         if use.how == 'compiled':
             if shape not in self._requests:
                 self._requests[shape] = self.request(shape)
@@ -136,8 +191,16 @@ class OpenVinoBackend(ExportedBackend):
         return self._open_request
 
     def planes(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return the (V, h, w) node probabilities for a request's results; until the next call."""
-        return self._tree(results) if self._tree else results[0]
+        """Return the (V, h, w) probabilities that labels depend on; valid until the next call.
+
+        Args:
+            results: What a request put out for an image.
+        """
+        if self._parts is None:
+            return results[0]
+        if self._parts.classifiers is None:
+            return self._parts.planes(results)
+        return self._parts.classifiers(results[0])
 
     def request(self, shape: tuple[int, ...], **settings: Any) -> Any:
         """Return a new request for inputs of one shape.
@@ -152,42 +215,41 @@ class OpenVinoBackend(ExportedBackend):
 
     def _compiled(self, model: Any, settings: dict[str, Any]) -> Any:
         settings = {**settings_of(self.precision), **settings}
-        return self._core.compile_model(model, 'CPU', settings).create_infer_request()
+        try:
+            compiled = self._core.compile_model(model, 'CPU', settings)
+        except RuntimeError:
+            # With AMX there may be no kernel between layers in int8 and in bfloat16.
+            if self.precision != 'int8' or not has_bfloat16():
+                raise
+            settings['INFERENCE_PRECISION_HINT'] = HINTS['float32']
+            compiled = self._core.compile_model(model, 'CPU', settings)
+        return compiled.create_infer_request()
 
     def _free(self) -> None:
         self._model = None
         self._requests.clear()
+        self._odds_requests.clear()
         self._open_request = self._large_request = None
-        self._tree = None
+        self._parts = None
 
 
-def _without_tree(model: Any, taxonomy: Taxonomy | None) -> tuple[Any, TreePlanes | None]:
-    """Return a model that ends with the odds of every child, and the loop for what follows.
+def _results(request: Any, values: NDArray[Any]) -> list[NDArray[np.float32]]:
+    """Return the first of the batch of each result, in the request's memory.
 
-    The odds have their channels last, as convolutions on a CPU compute them. A model without the
-    classifiers of this tree under the names of `hiseg export`, such as a flat network, is returned
-    unchanged with None.
+    They are large, and mostly read once.
     """
-    if taxonomy is None:
-        return model, None
-    # Imports numba, which may be missing where only `has_bfloat16` is called.
-    from hiseg_ros.inference.backends.tree_planes import tree_of
+    results = request.infer([values], share_inputs=True, share_outputs=True)
+    return [result[0] for result in results.values()]
 
-    of_name = {operation.get_friendly_name(): operation for operation in model.get_ops()}
-    logits: list[Any] = []
-    while (name := LOGITS.format(len(logits))) in of_name:
-        logits.append(of_name[name].output(0))
-    channels = [values.get_partial_shape()[1] for values in logits]
-    if not all(count.is_static for count in channels):
-        return model, None
-    tree = tree_of(taxonomy, [count.get_length() for count in channels])
-    if tree is None:
-        return model, None
-    ends = []
-    for values in logits:
-        odds = opset13.exp(opset13.clamp(values, -LARGEST_LOGIT, LARGEST_LOGIT))
-        ends.append(opset13.transpose(odds, np.array([0, 2, 3, 1])).output(0))
-    return openvino.Model(ends, model.get_parameters(), model.get_friendly_name()), tree
+
+def _parts(model: Any, taxonomy: Taxonomy | None) -> DividedModel | None:
+    """Return the parts of a network with a tree; see `openvino_tree.divided`."""
+    if taxonomy is None:
+        return None
+    # Imports numba, which may be missing where only `has_bfloat16` is called.
+    from hiseg_ros.inference.backends.openvino_tree import divided
+
+    return divided(model, taxonomy)
 
 
 def settings_of(precision: str) -> dict[str, Any]:

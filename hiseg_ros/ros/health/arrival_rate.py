@@ -14,6 +14,10 @@ WINDOW = 31
 WINDOW_S = 4.0
 """Older arrivals are not looked at, except the last two."""
 
+LEAST_SPAN_S = 0.2
+"""Arrivals within less say nothing, unless the window is full of them: after a pause of the node
+or the network, two images that were sent long after each other may arrive at once."""
+
 SILENCE_INTERVALS, SILENCE_S = 4.0, 1.0
 """A camera that has been silent for so many intervals, and for so long, sends nothing any more."""
 
@@ -47,7 +51,7 @@ class ArrivalRate:
 
     @property
     def hz(self) -> float:
-        """Images per second; 0 where fewer than two have arrived, or none any more."""
+        """Images per second; 0 where it is not known yet, or none arrive any more."""
         now = self._now()
         arrivals = list(self._arrivals)
         recent = [
@@ -57,7 +61,7 @@ class ArrivalRate:
             return 0.0
         span_s = recent[-1][0] - recent[0][0]
         count = sum(number for _, number in recent[1:])
-        if span_s <= 0.0:
+        if span_s <= 0.0 or (span_s < LEAST_SPAN_S and len(recent) < WINDOW):
             return 0.0
         rate_hz = count / span_s
         silent_s = now - recent[-1][0]

@@ -8,18 +8,18 @@ import math
 from dataclasses import dataclass
 
 from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from hiseg_ros.bags.stamps import stamp_ns_of
 from hiseg_ros.ros.health.receipt import Receipt
+from hiseg_ros.ros.messages.received_image import ImageMessage
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """An image message on its way to the worker thread."""
 
-    message: Image | CompressedImage
+    message: ImageMessage
 
     arrived: Time
     """Arrival by the node's clock."""

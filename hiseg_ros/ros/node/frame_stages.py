@@ -7,9 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
-from sensor_msgs.msg import CompressedImage
-
-from hiseg_ros.images.image_message import decode_compressed, decode_image
+from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.memory_relief import Request, Result
 from hiseg_ros.ros.messages.product import Product
 from hiseg_ros.ros.node.camera import Camera
@@ -95,8 +93,7 @@ def decode(
         ImageError: The message cannot be read as an image.
     """
     taken_s = perf_counter()
-    is_compressed = isinstance(frame.message, CompressedImage)
-    rgb = (decode_compressed if is_compressed else decode_image)(frame.message, camera.bit_depth)
+    rgb = rgb_of(frame.message, camera.bit_depth)
     camera.bit_depth.say()
     camera.image_size = (rgb.shape[0], rgb.shape[1])
     rotation = rotation_of(parameters, camera.name) if any(parameters.rotation) else 0

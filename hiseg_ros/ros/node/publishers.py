@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,14 +24,15 @@ from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverriding
 from sensor_msgs.msg import CameraInfo, Image
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.msg import FrameStats, ProbabilityMap
+from hiseg_ros.msg import FrameStats
 from hiseg_ros.ros.consumers import points, semantic, signs
 from hiseg_ros.ros.consumers.requested_groups import requested_groups
 from hiseg_ros.ros.consumers.topic_group import FollowingGroup, Late, TopicGroup
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.messages import preserialized
 from hiseg_ros.ros.messages.builder import messages
-from hiseg_ros.ros.messages.product import Builder, Product, Published
+from hiseg_ros.ros.messages.product import Product, Published
+from hiseg_ros.ros.node.frame_topics import LevelLabels, LevelProbabilities, SingleTopic
 from hiseg_ros.ros.parameters import NodeParameters
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import Wanted
@@ -55,6 +57,11 @@ _WITHOUT_PROBABILITIES = re.compile(
     rf'labels|confidence|level_\d+/labels|overlay/image|overlay/camera_info|{STATS}'
     rf'|{semantic.LABELS}|{points.POINTS}'
 )
+
+_LEVEL_PROBABILITIES = re.compile(r'level_(\d+)/probabilities')
+
+_FROM_REGIONS = frozenset({signs.MASKS, signs.DETECTIONS, signs.ANNOTATIONS})
+"""Topics that read the probabilities of subclasses in regions of the subclass root alone."""
 
 
 class CameraPublishers:
@@ -90,10 +97,7 @@ class CameraPublishers:
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._on_incompatible = on_incompatible
         self._health = health or CameraHealth()
-        self._builders: dict[str, Builder] = {}
         self._groups: list[TopicGroup] = []
-        # The last message of each topic, whose memory the next one reuses: publishing copies.
-        self._last: dict[str, Any] = {}
         self._publishers: dict[str, Publisher] = {}
         try:
             self._create(camera, parameters)
@@ -102,25 +106,20 @@ class CameraPublishers:
             raise
 
     def _create(self, camera: str, parameters: NodeParameters) -> None:
-        self._add('labels', Image, self._labels)
-        self._add('confidence', Image, self._confidence)
-        for level in range(1, self._taxonomy.depth + 1):
-            self._add(f'level_{level}/labels', Image, self._level_labels(level))
-        self._add('overlay/image', Image, self._overlay)
-        self._add('overlay/camera_info', CameraInfo, self._camera_info)
-        for level in range(1, self._taxonomy.depth + 1):
-            build = self._level_probabilities(level)
-            self._add(f'level_{level}/probabilities', ProbabilityMap, build)
         late = Late(self._publish_late, self._warn_late)
-        self._groups = requested_groups(self._node, camera, self._taxonomy, parameters, late)
+        self._groups = [
+            SingleTopic('labels', Image, _labels),
+            SingleTopic('confidence', Image, _confidence),
+            LevelLabels(self._taxonomy),
+            SingleTopic('overlay/image', Image, partial(_overlay, self._taxonomy)),
+            SingleTopic('overlay/camera_info', CameraInfo, _camera_info),
+            LevelProbabilities(self._taxonomy),
+        ]
+        self._groups += requested_groups(self._node, camera, self._taxonomy, parameters, late)
         for group in self._groups:
             for topic, kind in group.kinds.items():
                 self._publishers[topic] = self._publisher(topic, kind)
         self._publishers[STATS] = self._publisher(STATS, FrameStats)
-
-    def _add(self, topic: str, kind: type, build: Builder) -> None:
-        self._builders[topic] = build
-        self._publishers[topic] = self._publisher(topic, kind)
 
     def _publisher(self, topic: str, kind: type) -> Publisher:
         name = self._prefix + topic
@@ -170,12 +169,7 @@ class CameraPublishers:
         return Published(message_bytes, 1e3 * messages_s, 1e3 * publish_s)
 
     def _messages(self, wanted: frozenset[str], product: Product) -> Iterator[tuple[str, Any]]:
-        """Yield topic and message; each is built once the one before was published."""
-        for topic, build in self._builders.items():
-            message = build(product, self._last.pop(topic, None)) if topic in wanted else None
-            if message is not None:
-                self._last[topic] = message
-                yield topic, message
+        """Yield topic and message; each group's are built once those before were published."""
         for group in self._groups:
             yield from group.build(product, wanted)
 
@@ -220,52 +214,25 @@ class CameraPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
-    def _labels(self, product: Product, again: Image | None) -> Image:
-        return messages.labels_message(product.header, product.segmentation.labels, again)
 
-    def _confidence(self, product: Product, again: Image | None) -> Image:
-        return messages.confidence_message(product.header, product.segmentation.confidence, again)
+def _labels(product: Product, again: Image | None) -> Image:
+    return messages.labels_message(product.header, product.segmentation.labels, again)
 
-    def _level_labels(self, level: int) -> Builder:
-        table = self._taxonomy.node_id_at_level(level)
 
-        def build(product: Product, again: Image | None) -> Image:
-            labels = product.segmentation.labels
-            return messages.level_labels_message(product.header, labels, table, again)
+def _confidence(product: Product, again: Image | None) -> Image:
+    return messages.confidence_message(product.header, product.segmentation.confidence, again)
 
-        return build
 
-    def _level_probabilities(self, level: int) -> Builder:
-        node_ids = self._taxonomy.level_nodes(level)
+def _overlay(taxonomy: Taxonomy, product: Product, again: Image | None) -> Image:
+    labels, alpha = product.segmentation.labels, product.parameters.overlay_alpha
+    return messages.overlay_message(product.header, product.rgb, labels, taxonomy, alpha, again)
 
-        def build(product: Product, again: ProbabilityMap | None) -> ProbabilityMap:
-            return messages.probability_map_message(
-                product.header,
-                product.segmentation.probabilities,
-                node_ids,
-                self._taxonomy,
-                encoding=product.parameters.probabilities_encoding,
-                stride=product.parameters.probabilities_stride,
-                again=again,
-            )
 
-        return build
-
-    def _overlay(self, product: Product, again: Image | None) -> Image:
-        return messages.overlay_message(
-            product.header,
-            product.rgb,
-            product.segmentation.labels,
-            self._taxonomy,
-            product.parameters.overlay_alpha,
-            again,
-        )
-
-    def _camera_info(self, product: Product, again: CameraInfo | None) -> CameraInfo | None:
-        if product.camera_info is None:
-            return None
-        size = product.segmentation.probabilities.image_size
-        return messages.camera_info_message(product.header, product.camera_info, size)
+def _camera_info(product: Product, again: CameraInfo | None) -> CameraInfo | None:
+    if product.camera_info is None:
+        return None
+    size = product.segmentation.probabilities.image_size
+    return messages.camera_info_message(product.header, product.camera_info, size)
 
 
 def _frame_qos() -> QoSProfile:
@@ -281,8 +248,14 @@ def _frame_qos() -> QoSProfile:
 def needed_results(topics: frozenset[str], parameters: NodeParameters = _DEFAULTS) -> Wanted:
     """Return the results of the engine that messages of these topics are built from."""
     by_sums = bool(parameters.semantic_classes) and semantic.LABELS in topics
+    read = [topic for topic in topics if not _WITHOUT_PROBABILITIES.fullmatch(topic)]
+    levels = [int(found[1]) for found in map(_LEVEL_PROBABILITIES.fullmatch, read) if found]
+    regions = [topic for topic in read if topic in _FROM_REGIONS]
+    is_part = bool(read) and not by_sums and len(levels) + len(regions) == len(read)
     return Wanted(
         labels=any(map(_FROM_LABELS.fullmatch, topics)),
         confidence=any(map(_FROM_CONFIDENCE.fullmatch, topics)),
-        probabilities=by_sums or not all(map(_WITHOUT_PROBABILITIES.fullmatch, topics)),
+        probabilities=by_sums or bool(read),
+        deepest=max(levels, default=0) if is_part else None,
+        subclasses=is_part and bool(regions),
     )

@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from hiseg_ros.ros.health.camera_health import CameraHealth
 from hiseg_ros.ros.health.lost_messages import LostMessageCounter
 from hiseg_ros.ros.health.receipt import Receipt
+from hiseg_ros.ros.messages.received_image import read_image
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.parameters import NodeParameters
 
@@ -168,7 +169,12 @@ class CameraSubscriptions:
             )
             try:
                 self._images = self._node.create_subscription(
-                    self._kind, self.image_topic, self._on_image, qos, event_callbacks=events
+                    self._kind,
+                    self.image_topic,
+                    self._on_image,
+                    qos,
+                    event_callbacks=events,
+                    raw=True,
                 )
                 return
             except UnsupportedEventTypeError:
@@ -180,11 +186,12 @@ class CameraSubscriptions:
         publishers = self._node.get_publishers_info_by_topic(self.image_topic)
         return frozenset(tuple(publisher.endpoint_gid) for publisher in publishers)
 
-    def _on_image(self, message: Image | CompressedImage, info: Mapping[str, int | None]) -> None:
+    def _on_image(self, serialized: bytes, info: Mapping[str, int | None]) -> None:
         """Note losses and pass an image on; rclpy calls this in the executor's thread."""
         if missing := self._lost_messages.arrived(info.get('publication_sequence_number')):
             self._health.missed(missing)
         arrived, arrived_s = self._node.get_clock().now(), time.perf_counter()
+        message = read_image(self._kind, serialized)
         self._on_frame(Frame(message, arrived, arrived_s, Receipt(self._health)))
 
     def _on_camera_info(self, message: CameraInfo) -> None:

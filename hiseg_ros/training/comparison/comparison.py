@@ -15,9 +15,13 @@ from typing import Any
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
+from hiseg_ros.training.config.classical import ClassicalConfig
 from hiseg_ros.training.config.experiment import TrainingConfig
 
 SCORES = 'scores.json'
+
+CLASSICAL_PIXELS = 3e7
+"""Pixels that a network is trained on in the time that classical methods take in the mean."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Result:
     """Training time."""
 
 
-Trainer = Callable[[TrainingConfig, Path], Path]
+Config = TrainingConfig | ClassicalConfig
+
+Trainer = Callable[[Any, Path], Path]
 """Trains in a run folder and returns the weights file."""
 
 Scorer = Callable[[Path], dict[str, float]]
@@ -40,7 +46,7 @@ Scorer = Callable[[Path], dict[str, float]]
 
 
 def train_and_score(
-    configs: Mapping[str, Callable[[int], TrainingConfig]],
+    configs: Mapping[str, Callable[[int], Config]],
     seeds: Sequence[int],
     folder: Path,
     train: Trainer,
@@ -82,8 +88,13 @@ def train_and_score(
             result = _one(config, key, run_dir, train, score)
             pace.add(number, time.monotonic() - started)
         results.append(result)
-        _write_json(folder / 'results.json', [asdict(one) for one in results])
+        write_results(results, folder)
     return results
+
+
+def write_results(results: Sequence[Result], folder: Path) -> None:
+    """Write results.json."""
+    _write_json(folder / 'results.json', [asdict(one) for one in results])
 
 
 class Pace:
@@ -107,8 +118,10 @@ class Pace:
         return f'; about {minutes:.0f} min left'
 
 
-def _pixels(config: TrainingConfig) -> float:
+def _pixels(config: Config) -> float:
     """Return the pixels that a run sees, to which its time is about proportional."""
+    if isinstance(config, ClassicalConfig):
+        return CLASSICAL_PIXELS
     crops = config.steps * sum(item.share for item in config.datasets.values())
     return float(crops * config.crop[0] * config.crop[1])
 
@@ -126,7 +139,7 @@ def check_names(names: Sequence[str], known: Iterable[str]) -> None:
         )
 
 
-def _stored(config: TrainingConfig, key: str, run_dir: Path) -> Result | None:
+def _stored(config: Config, key: str, run_dir: Path) -> Result | None:
     """Return the result of a finished run, None where it is not finished.
 
     Raises:
@@ -145,7 +158,7 @@ def _stored(config: TrainingConfig, key: str, run_dir: Path) -> Result | None:
 
 
 def _one(
-    config: TrainingConfig,
+    config: Config,
     key: str,
     run_dir: Path,
     train: Trainer,

@@ -8,19 +8,24 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+import cv2
 import numpy as np
 
 from hiseg_ros.benchmark.arithmetic import network_gflop
+from hiseg_ros.classical.engine import ClassicalEngine
+from hiseg_ros.classical.image import resized
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.export.export import export_network
+from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.open_model import open_backend
 from hiseg_ros.interfaces import Backend
 from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.types import ImageSize
+from hiseg_ros.postprocessing.crf import DenseCrf
+from hiseg_ros.types import ImageSize, RgbImage
 
 SIZE: ImageSize = (360, 480)
 """(H, W) of the camera image."""
@@ -30,16 +35,20 @@ ROUNDS = 15
 
 WARM_UP = 2
 
+SLOW_ROUNDS = 3
+"""Rounds of what takes a second."""
+
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one network for an image of 360x480 pixels."""
+    """Cost of one network or method for an image of 360x480 pixels."""
 
     parameters: int
-    gmac: float
-    """Multiplications with their additions, in 10^9."""
+    gmac: float | None
+    """Multiplications with their additions, in 10^9; None for a classical method."""
     milliseconds: float | None
-    """Time of the exported network on one core; None where it cannot be exported."""
+    """Time of the exported network on one core; None where it cannot be exported. Of a classical
+    method, and of a CRF after a network, everything up to the labels."""
 
 
 def network_costs(weights: Mapping[str, Path], rounds: int = ROUNDS) -> dict[str, Cost]:
@@ -88,6 +97,55 @@ def _times(backends: Mapping[str, Backend], rounds: int) -> dict[str, float]:
             if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - began)
     return {name: 1e3 * median(values) for name, values in seconds.items()}
+
+
+def classical_costs(files: Mapping[str, Path], rgb: RgbImage) -> dict[str, Cost]:
+    """Measure classical methods in turn on one core.
+
+    Args:
+        files: File of each method by name.
+        rgb: Image to segment, since their time depends on what it shows; brought to `SIZE`.
+    """
+    image = resized(rgb, SIZE)
+    engines = {name: ClassicalEngine(path) for name, path in files.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    for number in range(1 + SLOW_ROUNDS):
+        for name, engine in engines.items():
+            with _one_core():
+                began = time.perf_counter()
+                engine.segment(image)
+                took = time.perf_counter() - began
+            if number:
+                seconds[name].append(took)
+    return {
+        name: Cost(engine.parameters, None, 1e3 * median(seconds[name]))
+        for name, engine in engines.items()
+    }
+
+
+def with_crf(cost: Cost, weights: Path, rgb: RgbImage) -> Cost:
+    """Return the cost of a network with a dense CRF after it, measured on an image."""
+    if cost.milliseconds is None:
+        return cost
+    image = resized(rgb, SIZE)
+    engine = Engine(weights)
+    crf, segmentation = DenseCrf(engine.taxonomy), engine.segment(image)
+    with _one_core():
+        times = [crf.refine(image, segmentation).timings_ms['crf'] for _ in range(SLOW_ROUNDS)]
+    engine.close()
+    return replace(cost, milliseconds=cost.milliseconds + median(times))
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Let OpenCV and the decision use one thread within."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with _one_thread():
+            yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 @contextmanager

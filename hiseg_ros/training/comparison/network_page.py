@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from hiseg_ros.output_files import output_file
+from hiseg_ros.training.comparison.classical_rows import order
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.costs import SIZE, Cost
-from hiseg_ros.training.comparison.networks import BLOCKS, REFERENCE, NetworkRow
+from hiseg_ros.training.comparison.networks import BLOCKS, COMPARED, POINTS, REFERENCE, TableRow
 from hiseg_ros.training.comparison.page import cell, score_names, values_of
 from hiseg_ros.types import RgbImage
 
@@ -35,18 +36,19 @@ def columns_of(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def tables(
-    results: Sequence[Result], rows: Sequence[NetworkRow], costs: Mapping[str, Cost]
-) -> str:
+def tables(results: Sequence[Result], rows: Sequence[TableRow], costs: Mapping[str, Cost]) -> str:
     """Return a Markdown table for each block, the best network first.
 
     Scores are means and sample standard deviations over the seeds in percent. Time is relative to
-    `fusion`; a dash stands where a network cannot be exported.
+    `fusion`; a dash stands where a network cannot be exported, and where nothing is counted.
     """
     names, key = columns_of(results), sorted_by(results)
     reference = costs[REFERENCE].milliseconds if REFERENCE in costs else None
     parts = []
     for block, title in BLOCKS.items():
+        if block == 'points':
+            parts += points_table(results, rows)
+            continue
         present = [row for row in rows if row.block == block and row.name in costs]
         if not present:
             continue
@@ -70,8 +72,8 @@ def tables(
             values = [values_of(results, row.name, name) for name in names]
             cells = [
                 row.name,
-                f'{cost.parameters / 1e6:.2f}',
-                f'{cost.gmac:.2f}',
+                _millions(cost.parameters),
+                '-' if cost.gmac is None else f'{cost.gmac:.2f}',
                 f'{took:.0f}' if took else '-',
                 ratio,
                 f'{minutes:.1f}',
@@ -83,14 +85,42 @@ def tables(
     return '\n'.join(parts)
 
 
-def gaps(results: Sequence[Result], rows: Sequence[NetworkRow]) -> str:
+def _millions(count: int) -> str:
+    """Return a number of parameters in millions; of small ones two digits that count."""
+    return f'{count / 1e6:.2f}' if count >= 10_000 else f'{count / 1e6:.2g}'
+
+
+def points_table(results: Sequence[Result], rows: Sequence[TableRow]) -> list[str]:
+    """Return a Markdown table of PixelNet's training time and scores by points, [] without any.
+
+    The row of the first block is part of it.
+    """
+    present = [row.name for row in rows if row.block == 'points']
+    if not present:
+        return []
+    names = [name for name in columns_of(results) if name.endswith('mIoU')]
+    lines = [
+        f'**{BLOCKS["points"]}**',
+        '',
+        f'| points of an image | training min | {" | ".join(names)} |',
+        '|---' * (2 + len(names)) + '|',
+    ]
+    for name, points in POINTS.items():
+        own = [result.minutes for result in results if result.variant == name]
+        if own:
+            values = [cell(values_of(results, name, score)) for score in names]
+            lines.append(f'| {points or "all"} | {mean(own):.1f} | {" | ".join(values)} |')
+    return ['\n'.join(lines) + '\n']
+
+
+def gaps(results: Sequence[Result], rows: Sequence[TableRow]) -> str:
     """Return which networks differ from `fusion` by more than chance, in a sentence.
 
     Chance is CLEAR standard deviations of the difference of two means over the seeds.
     """
     key = sorted_by(results)
     own = values_of(results, REFERENCE, key)
-    compared = [row.name for row in rows if row.block != 'random' and row.name != REFERENCE]
+    compared = [row.name for row in rows if row.block in COMPARED and row.name != REFERENCE]
     found = {name: values_of(results, name, key) for name in compared}
     if len(own) < 2 or not any(len(values) > 1 for values in found.values()):
         return f'One seed, or no {REFERENCE}: which gaps are more than chance is not said.'
@@ -110,7 +140,7 @@ def gaps(results: Sequence[Result], rows: Sequence[NetworkRow]) -> str:
 
 
 def draw_accuracy_against_time(
-    results: Sequence[Result], rows: Sequence[NetworkRow], costs: Mapping[str, Cost], path: Path
+    results: Sequence[Result], rows: Sequence[TableRow], costs: Mapping[str, Cost], path: Path
 ) -> None:
     """Draw each exported network as a point: milliseconds across, score up."""
     from matplotlib.figure import Figure  # slow to import
@@ -120,7 +150,7 @@ def draw_accuracy_against_time(
     axis = figure.subplots()
     for row in rows:
         took = costs[row.name].milliseconds if row.name in costs else None
-        if took is None or row.block == 'random':
+        if took is None or row.block not in COMPARED:
             continue
         values = [100 * value for value in values_of(results, row.name, key)]
         spread = stdev(values) if len(values) > 1 else 0
@@ -153,7 +183,7 @@ def draw_strip(images: Mapping[str, RgbImage], path: Path) -> None:
 
 def write_page(
     results: Sequence[Result],
-    rows: Sequence[NetworkRow],
+    rows: Sequence[TableRow],
     costs: Mapping[str, Cost],
     absent: Mapping[str, str],
     images: Mapping[str, RgbImage],
@@ -163,7 +193,7 @@ def write_page(
 
     Args:
         results: Of all runs.
-        rows: Networks that were trained.
+        rows: Those that were trained and measured.
         costs: By network.
         absent: By network: why it was left out.
         images: One image as labelled by each network, by name.
@@ -174,6 +204,7 @@ def write_page(
     parts = [
         tables(results, rows, costs),
         gaps(results, rows),
+        *filter(None, [order(results, rows, sorted_by(results))]),
         '![Accuracy against time](comparison.png)',
         '![One image by all networks](strip.jpg)',
         *(f'Left out: {name}. {reason}' for name, reason in absent.items()),

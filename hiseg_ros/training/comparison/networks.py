@@ -20,11 +20,20 @@ REFERENCE = 'fusion'
 BLOCKS = {
     'networks': 'Networks',
     'upsampling': 'Kinds of upsampling in the decoder fusion',
+    'points': 'PixelNet by the number of points of the loss',
+    'crf': 'Dense CRF after the network with the best first mIoU',
+    'classical': 'Before deep networks',
     'random': 'From random numbers; not to be compared with pretrained rows',
 }
 """Titles of the parts of the table."""
 
 QUICK_BLOCK = 'networks'
+
+COMPARED = ('networks', 'upsampling')
+"""Blocks whose rows differ from the reference in the decoder alone."""
+
+POINTS = {'pixelnet_500': 500, 'pixelnet': 2000, 'pixelnet_8000': 8000, 'pixelnet_all': 0}
+"""Points of an image that PixelNet learns from, by the name of the row; 0 for all pixels."""
 
 LABELS = (
     'column_pole',
@@ -43,11 +52,17 @@ BOUNDARY_WIDTH = Width(3)
 
 
 @dataclass(frozen=True)
-class NetworkRow:
-    """One network of the comparison."""
+class TableRow:
+    """One row of the table."""
 
     name: str
     block: str
+
+
+@dataclass(frozen=True)
+class NetworkRow(TableRow):
+    """One network of the comparison."""
+
     network: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the network that differ from the base."""
 
@@ -56,7 +71,7 @@ class NetworkRow:
 
 
 def network_rows() -> list[NetworkRow]:
-    """Return the rows of the table: networks, kinds of upsampling, and from random numbers."""
+    """Return the rows of networks: decoders, kinds of upsampling, points, from random numbers."""
     dilated = {'output_stride': 16}
     named: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         **{name: ({}, {}) for name in (REFERENCE, 'fcn32', 'fcn16', 'fcn8', 'unet', 'fpn')},
@@ -66,7 +81,7 @@ def network_rows() -> list[NetworkRow]:
             dilated,
             {'edge_weight': 20.0, 'edge_attention_weight': 1.0, 'dual_task_weight': 1.0},
         ),
-        'pixelnet': ({}, {'points': 2000}),
+        'pixelnet': ({}, {'points': POINTS['pixelnet']}),
     }
     return [
         *(
@@ -80,6 +95,11 @@ def network_rows() -> list[NetworkRow]:
                 {'decoder': 'fusion', 'decoder_options': {'upsampling': kind}},
             )
             for kind in UPSAMPLINGS[1:]
+        ),
+        *(
+            NetworkRow(name, 'points', {'decoder': 'pixelnet'}, {'points': points})
+            for name, points in POINTS.items()
+            if name != 'pixelnet'
         ),
         NetworkRow('fusion_random', 'random', {'decoder': 'fusion'}),
         NetworkRow('segnet', 'random', {'decoder': 'segnet', 'backbone': 'vgg16_bn'}),

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hiseg_ros.classical.engine import ClassicalEngine
+from hiseg_ros.classical.model_file import is_classical
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.datasets.sample import SegmentationDataset
@@ -21,6 +23,7 @@ from hiseg_ros.evaluation.boundary import BoundaryScores, Width
 from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
 from hiseg_ros.evaluation.segmenter import Segmenter
 from hiseg_ros.inference.engine import Engine
+from hiseg_ros.postprocessing.crf import DenseCrf
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison.box_scores import (
     BOXES_FOUND,
@@ -77,16 +80,23 @@ def open_test_sets(datasets: dict[str, DatasetConfig]) -> list[TestSet]:
             continue
         given = config.options
         kept = {key: given[key] for key in entry.kept_out_options if key in given}
-        tests.append(_open(name, name, config, {**entry.splits[entry.kept_out], **kept}))
+        tests.append(open_test_set(name, name, config, {**entry.splits[entry.kept_out], **kept}))
         drives = given.get(entry.drives.leave_out) if entry.drives else None
         if entry.drives and drives:
             # The drives are left out of the split that is trained on, where they are by default.
             held_out = {'split': given.get('split', 'train'), entry.drives.keep: drives}
-            tests.append(_open(f'{name} held-out drive', name, config, held_out))
+            tests.append(open_test_set(f'{name} held-out drive', name, config, held_out))
     return tests
 
 
-def _open(name: str, source: str, config: DatasetConfig, options: dict[str, Any]) -> TestSet:
+def open_test_set(
+    name: str, source: str, config: DatasetConfig, options: dict[str, Any]
+) -> TestSet:
+    """Open one test set of a dataset `source` of the experiment, with other loader options.
+
+    Raises:
+        DatasetError: The folder lacks something.
+    """
     dataset = open_dataset(config.kind, config.root, options)
     return TestSet(name, config.kind, dataset, options, source)
 
@@ -100,8 +110,9 @@ def score_weights(
     labels: Collection[str] = (),
     tree: str = '',
     boundary: Width | None = None,
+    with_crf: bool = False,
 ) -> dict[str, float]:
-    """Measure one network on every test set.
+    """Measure one network or classical method on every test set.
 
     Args:
         weights: Weights file.
@@ -113,13 +124,15 @@ def score_weights(
         tree: Taxonomy on which a network without common classes is measured; each test set by the
             outputs of its own dataset, and those without outputs are left out.
         boundary: Tolerance of mean boundary F, if it is wanted for pixel labels.
+        with_crf: Whether a dense CRF follows the network, for pixel labels.
 
     Returns:
         By 'test set: score', in [0, 1]: mIoU of the summed probabilities for pixel labels, and
         recall, type accuracy of found signs, both together and precision for boxes of signs; boxes
         found and labelled pixels in boxes for other boxes.
     """
-    engine = Engine(weights, device=device)
+    engine = opened(weights, device)
+    crf = DenseCrf(engine.taxonomy) if with_crf else None
     scores: dict[str, float] = {}
     for test in tests:
         measured = _measured(engine, test, tree)
@@ -134,12 +147,17 @@ def score_weights(
         elif measure is Measure.BOXES:
             scores |= _box_scores(measured, test, indices, labels)
         else:
-            scores |= _pixel_scores(measured, test, indices, labels, boundary)
+            scores |= _pixel_scores(measured, test, indices, labels, boundary, crf)
     engine.close()
     return scores
 
 
-def _measured(engine: Engine, test: TestSet, tree: str) -> Segmenter | None:
+def opened(path: Path, device: str = 'auto') -> Engine | ClassicalEngine:
+    """Return the engine of a network or of a classical method; raise as they do."""
+    return ClassicalEngine(path) if is_classical(path) else Engine(path, device=device)
+
+
+def _measured(engine: Segmenter, test: TestSet, tree: str) -> Segmenter | None:
     """Return what is measured on a test set; None where the network has no outputs for it."""
     if not has_own_labels(engine):
         return engine
@@ -160,12 +178,15 @@ def _pixel_scores(
     indices: Iterable[int],
     labels: Collection[str],
     boundary: Width | None,
+    crf: DenseCrf | None,
 ) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
     samples = (test.dataset[index] for index in indices)
     pairs = ((sample.image, sample.label_ids) for sample in samples)
     edges = BoundaryScores(mapping, [boundary]) if boundary else None
-    scores = evaluate_pixels(engine, pairs, mapping, boundary=edges)
+    scores = evaluate_pixels(
+        engine, pairs, mapping, boundary=edges, refine=crf.refine if crf else None
+    )
     summary = scores['summed']
     of_edges = {}
     if boundary:

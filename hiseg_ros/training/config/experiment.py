@@ -19,7 +19,7 @@ from hiseg_ros.model.decoders.checks import check_crop
 from hiseg_ros.model.decoders.registry import DECODERS
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import named_or_path
-from hiseg_ros.training.config.adaptation import AdaptationConfig
+from hiseg_ros.training.config.adaptation import TARGET, AdaptationConfig
 from hiseg_ros.training.config.loss import LossConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig, OptimizerConfig, ScheduleConfig
 from hiseg_ros.training.config.removal import RemovalConfig
@@ -345,18 +345,25 @@ class TrainingConfig:
         expected = f'numbers below the {self.steps} steps of the run'
         require('schedule.milestones', milestones, fits, expected)
         names = list(self.datasets)
-        norm = self.exported_norm
-        fits = not norm or (self.dataset_norm and norm in names)
-        require(
-            'exported_norm', norm, fits, f'one of the datasets {names} where dataset_norm is true'
-        )
+        norm, owners = self.exported_norm, self.norm_owners
+        fits = not norm or (self.dataset_norm and norm in owners)
+        text = f'one of the datasets {owners} where dataset_norm is true'
+        require('exported_norm', norm, fits, text)
         if self.adaptation is not None:
-            self.adaptation.check_run(names, self.dataset_norm)
+            self.adaptation.check_run(
+                names, self.steps, self.loss.points, self.optimizer.kind, self.dataset_norm
+            )
         measured = self.validation.dataset if self.validation else ''
         fits = not measured or measured in names
         require('validation.dataset', measured, fits, f'one of the datasets {names}')
         fits = self.final_weights == 'last' or self.validation_set is not None
         require('final_weights', self.final_weights, fits, "'last' where there is no validation")
+
+    @property
+    def norm_owners(self) -> list[str]:
+        """Names of what has norm statistics of its own: datasets, and the target."""
+        has_target = self.adaptation is not None and self.adaptation.sees_target
+        return [*self.datasets, *([TARGET] if has_target else [])]
 
     def _check_norms(self) -> None:
         """Check that batch norms of the last features have more than one value to norm.

@@ -19,11 +19,13 @@ from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
 from hiseg_ros.taxonomy.mirror import load_mirror_images
-from hiseg_ros.training.config.adaptation import AdaptationConfig
+from hiseg_ros.training.config.adaptation import SELF_TRAINING, AdaptationConfig
 from hiseg_ros.training.config.experiment import DatasetConfig, SecondLabelsConfig, TrainingConfig
+from hiseg_ros.training.data.augmentation import NO_AUGMENTATION
 from hiseg_ros.training.data.fourier import FourierStyle
 from hiseg_ros.training.data.label_table import LabelTable, Narrowing
 from hiseg_ros.training.data.mixing import MixedSamples, TrainingItem
+from hiseg_ros.training.data.paired_samples import PairedSamples
 from hiseg_ros.training.data.second_labels import SecondLabels
 from hiseg_ros.training.data.sign_library import sign_library
 from hiseg_ros.training.data.target_images import check_differs, read_target, target_set
@@ -32,6 +34,9 @@ from hiseg_ros.training.data.transforms import SignCutout
 from hiseg_ros.types import RgbImage
 
 DRAWN_SIGNS_PER_TYPE = 24
+
+TARGET_SEED = 1_000_000
+"""Added to the seed of the run for the crops of the target."""
 
 
 def _label_weights(
@@ -218,6 +223,8 @@ class MixedData(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         mappings = {name: _mapping(name, item, taxonomy) for name, item in config.datasets.items()}
+        self.first_mapping = next(iter(mappings.values()))
+        """What the labels of the first dataset mean."""
         unique = {mapping.name: mapping for mapping in mappings.values()}
         narrowings = _narrowings(config, mappings, taxonomy)
         self.table = LabelTable(
@@ -272,17 +279,24 @@ class MixedData(lightning.LightningDataModule):
         self.target_images = images = read_target(settings)
         for name, dataset in self._datasets.items():
             check_differs(settings, images, name, dataset)
+        if adaptation.method in SELF_TRAINING:  # the teacher sees clean crops
+            settings = replace(settings, augmentation=NO_AUGMENTATION)
         self.target = target_set(settings, images, self.config.crop)
 
-    def _samples(self, per_epoch: int, epoch: int) -> MixedSamples:
+    def _samples(self, per_epoch: int, epoch: int) -> MixedSamples | PairedSamples:
         """Return the samples of an epoch."""
         config, chosen = self.config, self.config.adaptation
         restyle = None
         if chosen is not None and chosen.beta and self.target is not None:
             restyle = FourierStyle(self.target, chosen.beta)
-        return MixedSamples(
+        sources = MixedSamples(
             self.training_sets, config.crop, per_epoch, epoch, config.seed, self.library, restyle
         )
+        if chosen is None or self.target is None or not chosen.sees_target:
+            return sources
+        seed = config.seed + TARGET_SEED
+        target = MixedSamples([self.target], config.crop, per_epoch, epoch, seed)
+        return PairedSamples(sources, target, len(config.datasets))
 
     def train_dataloader(self) -> DataLoader[TrainingItem]:
         """Return a loader of the remaining batches of the current epoch."""

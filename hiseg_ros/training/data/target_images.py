@@ -19,7 +19,11 @@ from hiseg_ros.training.config.adaptation import TargetConfig
 from hiseg_ros.training.config.experiment import DatasetConfig
 from hiseg_ros.training.data.label_table import IGNORED
 from hiseg_ros.training.data.repeats import Repeats
-from hiseg_ros.training.data.training_set import LabelledImage, TrainingSet
+from hiseg_ros.training.data.training_set import (
+    LARGEST_IN_MEMORY,
+    LabelledImage,
+    TrainingSet,
+)
 from hiseg_ros.training.data.transforms import cover_factor
 from hiseg_ros.training.data.video_file import VIDEO_ENDINGS, read_video, video_frames
 from hiseg_ros.types import ImageSize, RgbImage
@@ -52,15 +56,22 @@ def read_target(config: TargetConfig) -> list[RgbImage]:
     Raises:
         BagError: A recording cannot be read or has no camera.
         ConfigError: There is no such place.
-        DatasetError: A position does not exist, or fewer than LEAST_IMAGES images show something.
+        DatasetError: A position does not exist, fewer than LEAST_IMAGES images show something, or
+            all take more than LARGEST_IN_MEMORY.
     """
     images: list[RgbImage] = []
-    empty = 0
+    empty = size = 0
     for rgb in _found(config):
         if rgb is None or float(rgb.std()) < DARKEST:
             empty += 1
             continue
         images.append(_reduced(rgb, config.height))
+        size += images[-1].nbytes
+        if size > LARGEST_IN_MEMORY:
+            raise DatasetError(
+                f'The first {len(images)} images of the target {config.root} take more than '
+                f'{LARGEST_IN_MEMORY >> 30} GiB of memory; expected less: set images or height.'
+            )
     if len(images) < LEAST_IMAGES:
         left_out = f', {empty} black, uniform or damaged ones left out' if empty else ''
         raise DatasetError(

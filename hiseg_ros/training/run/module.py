@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from hiseg_ros.decision import decide
 from hiseg_ros.errors import ConfigError
@@ -21,6 +22,10 @@ from hiseg_ros.model.dataset_norm import (
 )
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.taxonomy import Mapping, Taxonomy
+from hiseg_ros.training.adaptation.adversarial import Adversarial
+from hiseg_ros.training.adaptation.build import build_adaptation
+from hiseg_ros.training.adaptation.class_mix import ClassMix
+from hiseg_ros.training.adaptation.step import Seen, Step, recorded_maps
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.data_module import ValidationItem
 from hiseg_ros.training.data.label_table import LabelTable
@@ -29,6 +34,7 @@ from hiseg_ros.training.losses import build_loss
 from hiseg_ros.training.losses.edges import EdgeLoss
 from hiseg_ros.training.losses.points import draw_points, output_at
 from hiseg_ros.training.losses.teacher_loss import TeacherLoss
+from hiseg_ros.training.run.adapted import add_adaptation, norm_shares
 from hiseg_ros.training.run.optimization import (
     build_optimizer,
     build_schedule,
@@ -50,8 +56,17 @@ class SegmentationModule(lightning.LightningModule):
         table: LabelTable,
         validation_mapping: Mapping | None = None,
         teacher: Teacher | None = None,
+        classes: Mapping | None = None,
     ) -> None:
         """Build the network with random weights.
+
+        Args:
+            config: Settings of the run.
+            taxonomy: The tree.
+            table: Label sets of all datasets.
+            validation_mapping: Labels of the validation; None without one.
+            teacher: Gives soft labels; None for none.
+            classes: Labels that adaptation to a target sees; needed where it learns from it.
 
         Raises:
             ConfigError: The network cannot be built.
@@ -61,9 +76,12 @@ class SegmentationModule(lightning.LightningModule):
         self.taxonomy = taxonomy
         self.network = HierarchicalNetwork(config.network, taxonomy)
         if config.dataset_norm:
-            add_dataset_norms(self.network, [item.share for item in config.datasets.values()])
+            add_dataset_norms(self.network, norm_shares(config))
         freeze_parts(self.network, config)
         self.network.to(memory_format=torch.channels_last)
+        self.adaptation: Adversarial | ClassMix | None = None
+        if classes is not None:
+            self.adaptation = build_adaptation(config, self.network, taxonomy, table, classes)
         self.loss = build_loss(config.loss, table, taxonomy, config.network.head)
         self.edge_loss = EdgeLoss(config.loss, table) if config.loss.has_edges else None
         self.teacher_loss: TeacherLoss | None = None
@@ -95,8 +113,15 @@ class SegmentationModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""
         images, targets, dataset_index = batch
+        is_target = dataset_index == len(self.config.datasets)
+        of_target = images[is_target]
+        if len(of_target):  # they follow the others
+            count = len(images) - len(of_target)
+            images, targets = images[:count], targets[:count]
+            dataset_index = dataset_index[:count]
         inputs = self.config.preprocessing.normalize(images)
-        output, learnt, learnt_targets = self._outputs(inputs, targets, dataset_index)
+        with recorded_maps(self.network) as maps:
+            output, learnt, learnt_targets = self._outputs(inputs, targets, dataset_index)
         loss: torch.Tensor = self.loss(learnt, learnt_targets, dataset_index, self.dataset_weights)
         if self.edge_loss is not None:
             terms = self.edge_loss(output, targets, dataset_index, self.dataset_weights)
@@ -106,9 +131,76 @@ class SegmentationModule(lightning.LightningModule):
             taught = self._taught(inputs, output, targets, dataset_index)
             self.log('teacher_loss', taught, sync_dist=True)
             loss = loss + taught
+        if self.adaptation is not None:
+            source = (images, targets, dataset_index)
+            loss = loss + self._adaptation_terms(source, Seen(output, maps), of_target, batch_idx)
         self._check_finite(loss, dataset_index)
         self.log('loss', loss, prog_bar=True, sync_dist=True)
         return loss
+
+    def _adaptation_terms(
+        self, source: Batch, seen: Seen, of_target: torch.Tensor, batch_idx: int
+    ) -> torch.Tensor:
+        """Return the sum of the terms of the adaptation, which are logged by name.
+
+        Args:
+            source: Images, targets and datasets of the source's part of the batch.
+            seen: What the network computed of it.
+            of_target: (T, 3, H, W) uint8 images of the target.
+            batch_idx: Number of the batch in the epoch.
+        """
+        assert self.adaptation is not None
+        images, targets, dataset_index = source
+
+        def teach(output: HeadOutput) -> torch.Tensor:
+            loss: torch.Tensor = self.loss(output, targets, dataset_index, self.dataset_weights)
+            return loss
+
+        step = Step(
+            number=self.trainer.fit_loop.epoch_loop.total_batch_idx,
+            optimizer_step=self.global_step,
+            is_first_batch=batch_idx % self.config.accumulate_batches == 0,
+            seed=self.config.seed,
+            network=self.network,
+            source_images=images,
+            source_labels=targets,
+            source=seen,
+            target_images=of_target,
+            look=self._look,
+            teach=teach,
+            look_with=self._look_with,
+        )
+        terms: dict[str, torch.Tensor] = self.adaptation(step)
+        self.log_dict({name: value.detach() for name, value in terms.items()})
+        return (
+            torch.stack(list(terms.values())).sum()
+            if terms
+            else images.new_zeros((), dtype=torch.float32)
+        )
+
+    def _look(self, images: torch.Tensor) -> Seen:
+        """Pass (T, 3, H, W) uint8 images of the target through the network.
+
+        They have a forward pass of their own: images of the source are normed without them.
+        """
+        inputs = self._target_inputs(images)
+        with dataset_norms_for(self.network, self._target_index(images)):
+            with recorded_maps(self.network) as maps:
+                output = self.network.head_output(inputs)
+        return Seen(output, maps)
+
+    def _look_with(self, network: HierarchicalNetwork, images: torch.Tensor) -> torch.Tensor:
+        """Return leaf probabilities of another network for images of the target."""
+        with dataset_norms_for(network, self._target_index(images)):
+            return network.head_output(self._target_inputs(images)).leaf_probabilities
+
+    def _target_inputs(self, images: torch.Tensor) -> torch.Tensor:
+        inputs = self.config.preprocessing.normalize(images)
+        return inputs.contiguous(memory_format=torch.channels_last)
+
+    def _target_index(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (T,) the target's place behind those of the datasets."""
+        return torch.full((len(images),), len(self.config.datasets), device=images.device)
 
     def _outputs(
         self, inputs: torch.Tensor, targets: torch.Tensor, dataset_index: torch.Tensor
@@ -223,7 +315,7 @@ class SegmentationModule(lightning.LightningModule):
     def _exported_norm(self) -> int | None:
         """The dataset whose norm statistics the written network has; None for all of them."""
         name = self.config.exported_norm
-        return list(self.config.datasets).index(name) if name else None
+        return self.config.norm_owners.index(name) if name else None
 
     def finished_networks(self) -> dict[str, HierarchicalNetwork]:
         """Return the networks to write, by file name without its ending.
@@ -235,7 +327,7 @@ class SegmentationModule(lightning.LightningModule):
         if not self.config.dataset_norm:
             return {name: self.network}
         networks = {name: remove_dataset_norms(self.network, self._exported_norm)}
-        for index, dataset in enumerate(self.config.datasets):
+        for index, dataset in enumerate(self.config.norm_owners):
             suffix = re.sub(r'[^\w-]', '_', dataset)
             networks[f'{name}.{suffix}'] = remove_dataset_norms(self.network, index)
         return networks
@@ -243,8 +335,25 @@ class SegmentationModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, which advances with each optimiser step."""
         optimizer = build_optimizer(self.network, self.config)
-        scheduler = build_schedule(optimizer, self.config)
+        rates = add_adaptation(optimizer, self.adaptation, self.config)
+        scheduler = build_schedule(optimizer, self.config, rates)
         return {
             'optimizer': optimizer,
             'lr_scheduler': {'scheduler': scheduler, 'interval': 'step'},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip discriminators apart from the network, or their norm would scale its gradient."""
+        apart = [] if self.adaptation is None else self.adaptation.discriminator_parameters()
+        if not apart or not gradient_clip_val:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        ids = {id(parameter) for parameter in apart}
+        every = [one for group in optimizer.param_groups for one in group['params']]
+        clip_grad_norm_([one for one in every if id(one) not in ids], gradient_clip_val)
+        clip_grad_norm_(apart, gradient_clip_val)

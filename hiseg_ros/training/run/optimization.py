@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -131,8 +131,24 @@ def rate_factor(config: TrainingConfig) -> Callable[[int], float]:
     return factor
 
 
+def poly_factor(config: TrainingConfig) -> Callable[[int], float]:
+    """Return (1 - progress) ** 0.9 by optimiser step, the rate of published discriminators."""
+    return lambda step: float((1 - min(1.0, step / config.steps)) ** 0.9)
+
+
 def build_schedule(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig
+    optimizer: torch.optim.Optimizer,
+    config: TrainingConfig,
+    own: Mapping[int, Callable[[int], float]] | None = None,
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return the schedule, to be advanced after each optimiser step."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor(config))
+    """Return the schedule, to be advanced after each optimiser step.
+
+    Args:
+        optimizer: Its groups have the run's rate_factor,
+        config: Settings of the run.
+        own: but for the groups of these positions.
+    """
+    of_run, groups = rate_factor(config), range(len(optimizer.param_groups))
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, [(own or {}).get(group, of_run) for group in groups]
+    )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -30,10 +31,16 @@ from hiseg_ros.model.backbone import IMAGENET
 from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.training.adaptation.adversarial import CollapseError
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
-from hiseg_ros.training.run.adapted import check_processes, finish_adaptation
+from hiseg_ros.training.run.adapted import (
+    check_processes,
+    class_mapping,
+    finish_adaptation,
+    kept_before,
+)
 from hiseg_ros.training.run.callbacks import (
     RunFolderWriter,
     RunProgressBar,
@@ -65,6 +72,7 @@ def train(
     *,
     accelerator: str = 'auto',
     force_config: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a network, or resume the run in the same folder.
 
@@ -77,6 +85,7 @@ def train(
             <name>.safetensors.
         accelerator: Lightning's name of the kind of device.
         force_config: Resume although the run was started with other settings.
+        callbacks: Further ones, such as a `TimeLimit`; their state is part of checkpoints.
 
     Returns:
         The weights file.
@@ -111,7 +120,10 @@ def train(
     initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
     data = MixedData(config, taxonomy)
     teacher = Teacher.load(config, taxonomy)
-    module = SegmentationModule(config, taxonomy, data.table, data.validation_mapping, teacher)
+    classes = class_mapping(config, data, taxonomy)
+    module = SegmentationModule(
+        config, taxonomy, data.table, data.validation_mapping, teacher, classes
+    )
     if initial is not None:
         module.network.load_state_dict(initial)
     elif config.start and not resumes:
@@ -150,6 +162,7 @@ def train(
             RunFolderWriter(run_dir, config, first_step),
             ValidationOverlays(taxonomy),
             *_callbacks(config, run_dir, speed),
+            *callbacks,
         ],
         logger=[
             # A folder for each start: the logger empties its folder.
@@ -163,16 +176,21 @@ def train(
         default_root_dir=run_dir,
     )
     with one_sentence_errors(trainer, run_dir):
-        # Lightning's checkpoints are pickles: only tensors and plain values are loaded.
-        trainer.fit(
-            module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
-        )
+        collapse = None
+        try:
+            # Lightning's checkpoints are pickles: only tensors and plain values are loaded.
+            trainer.fit(
+                module, datamodule=data, ckpt_path=last if resumes else None, weights_only=True
+            )
+        except CollapseError as problem:
+            collapse = kept_before(problem, last)
+            tqdm.write(collapse)
         # The module has these weights already if an epoch was trained; if the run was complete,
         # only the file has the averaged weights.
         best = last.with_name('best.ckpt')
         chosen = best if config.final_weights == 'best' and best.is_file() else last
         load_averaged(module, chosen)
-        adapted = finish_adaptation(module.network, config, data)
+        adapted = finish_adaptation(module.network, config, data, collapse)
         if data.validation:  # scores of the written weights, for the model card
             trainer.validate(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:

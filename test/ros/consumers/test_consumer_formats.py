@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
-from hiseg_ros.types import SubclassMask, Wanted
+from hiseg_ros.types import SubclassMask
 
 pytestmark = pytest.mark.needs('ros')
 
@@ -241,9 +241,30 @@ def test_a_result_is_made_only_for_the_topics_that_are_made_of_it(
 ) -> None:
     from hiseg_ros.ros.node.publishers import needed_results
 
-    assert needed_results(frozenset({topic, 'stats'})) == Wanted(
-        labels=labels, confidence=topic == 'confidence', probabilities=probabilities
-    )
+    found = needed_results(frozenset({topic, 'stats'}))
+    assert (found.labels, found.confidence) == (labels, topic == 'confidence')
+    assert found.probabilities == probabilities
+
+
+@pytest.mark.parametrize(
+    ('topics', 'deepest', 'subclasses'),
+    [
+        ({'level_2/probabilities', 'labels'}, 2, False),
+        ({'level_1/probabilities', 'level_3/probabilities'}, 3, False),
+        ({'traffic_signs'}, 0, True),
+        ({'traffic_signs/detections', 'level_1/probabilities'}, 1, True),
+        ({'traffic_signs', 'nav2/mask'}, None, False),
+        ({'level_0/probabilities', 'cityscapes/labels'}, None, False),
+    ],
+)
+def test_probabilities_are_made_down_to_the_level_that_is_read(
+    topics: set[str], deepest: int | None, subclasses: bool
+) -> None:
+    """Those of subclasses where labels are signs; all of them for sums over leaves."""
+    from hiseg_ros.ros.node.publishers import needed_results
+
+    found = needed_results(frozenset(topics))
+    assert (found.probabilities, found.deepest, found.subclasses) == (True, deepest, subclasses)
 
 
 def test_a_missing_message_package_is_named_with_what_to_install(

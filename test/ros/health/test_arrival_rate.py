@@ -56,3 +56,26 @@ def test_forgetting_starts_anew() -> None:
     camera.send(20, 0.1)
     camera.rate.forget()
     assert camera.rate.hz == 0.0
+
+
+@pytest.mark.parametrize('seconds', [0.0, 0.003])
+def test_images_that_arrive_at_once_after_a_pause_are_no_rate(seconds: float) -> None:
+    """Two within milliseconds would be hundreds per second."""
+    camera = Camera()
+    camera.send(40, 1 / 15)
+    camera.send(1, 6.0)
+    found = []
+    for period_s in (seconds, *4 * (1 / 15,)):
+        camera.send(1, period_s)
+        found.append(camera.rate.hz)
+    assert found[0] == 0.0
+    assert max(found) < 21.0
+    assert found[-1] == pytest.approx(15.0, rel=0.3)
+
+
+def test_a_fast_camera_has_a_rate_as_soon_as_the_window_is_full() -> None:
+    camera = Camera()
+    camera.send(30, 1 / 400)
+    assert camera.rate.hz == 0.0
+    camera.send(1, 1 / 400)
+    assert camera.rate.hz == pytest.approx(400.0)

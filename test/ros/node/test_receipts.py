@@ -202,13 +202,13 @@ def broken_decoding(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that lets decoding raise too."""
     from hiseg_ros.ros.node import frame_stages
 
-    decode_image, current = frame_stages.decode_image, [Faults()]
+    rgb_of, current = frame_stages.rgb_of, [Faults()]
 
     def decode(message: Any, depth: Any) -> RgbImage:
         current[0].visit('decode', message.height - 1)
-        return decode_image(message)
+        return rgb_of(message)
 
-    monkeypatch.setattr(frame_stages, 'decode_image', decode)
+    monkeypatch.setattr(frame_stages, 'rgb_of', decode)
     return lambda faults: current.__setitem__(0, faults)
 
 

@@ -16,7 +16,11 @@ from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.config.adaptation import AdaptationConfig, TargetConfig
-from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
+from hiseg_ros.training.config.experiment import (
+    TrainingConfig,
+    ValidationConfig,
+    load_training_config,
+)
 from hiseg_ros.training.data.data_module import MixedData
 from hiseg_ros.training.run.run_folder import settings_text
 from hiseg_ros.training.run.train import train
@@ -50,9 +54,6 @@ def test_adabn_changes_norm_statistics_and_nothing_else(
     card = load_checkpoint(weights).card
     assert card['adaptation']['method'] == 'adabn'
     assert card['adaptation']['target_images'] == 10
-    # The first norm's mean is that of its input on the target: bluer images, other statistics.
-    again = train(replace(run, workers=0), tmp_path / 'again', accelerator='cpu')
-    assert_same_weights(weights, again)
 
 
 def test_fda_changes_source_crops_and_not_their_labels(
@@ -76,7 +77,8 @@ def test_fda_changes_source_crops_and_not_their_labels(
 def test_a_run_with_fda_resumes_as_if_uninterrupted(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = replace(adapted(config, draw_target(tmp_path / 'target'), 'fda'), steps=4)
+    run = adapted(config, draw_target(tmp_path / 'target'), 'fda')
+    run = replace(run, steps=2, steps_per_epoch=1, validation=ValidationConfig(''))
     whole = train(run, tmp_path / 'whole', accelerator='cpu')
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match='power'):
         stop_after(patch, 1)

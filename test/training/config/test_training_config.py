@@ -24,7 +24,11 @@ from hiseg_ros.training.config.experiment import (
 )
 from hiseg_ros.training.data.data_module import MixedData
 
-EXPERIMENTS = sorted(config_path('experiments').glob('*.yaml'))
+EXPERIMENTS = sorted(
+    path
+    for path in config_path('experiments').glob('*.yaml')
+    if not path.stem.startswith('classical_')  # these have no network
+)
 
 GOOD: dict[str, Any] = {
     'name': 'x',

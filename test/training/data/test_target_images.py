@@ -16,6 +16,7 @@ from hiseg_ros.datasets import open_dataset
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.training.config.adaptation import TargetConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig
+from hiseg_ros.training.data import target_images
 from hiseg_ros.training.data.label_table import IGNORED
 from hiseg_ros.training.data.mixing import MixedSamples
 from hiseg_ros.training.data.target_images import check_differs, read_target, target_set
@@ -98,6 +99,16 @@ def test_source_and_target_must_differ(camvid: Path) -> None:
     with pytest.raises(DatasetError, match=r'expected a target that the source does not have'):
         check_differs(reduced, read_target(reduced), 'c', open_dataset('camvid', camvid))
     check_differs(config, images, 'camvid', open_dataset('camvid', camvid, {'split': 'val'}))
+
+
+def test_a_target_that_does_not_fit_in_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_target(tmp_path / 'target', 12)
+    monkeypatch.setattr(target_images, 'LARGEST_IN_MEMORY', 10 * 64 * 64 * 3)
+    with pytest.raises(DatasetError, match=r'first 11 images .* expected less: set images or'):
+        read_target(TargetConfig(str(folder)))
+    assert len(read_target(TargetConfig(str(folder), height=32))) == 12
 
 
 @pytest.mark.parametrize('shape', [(20, 200), (200, 20), (64, 64), (300, 400)])

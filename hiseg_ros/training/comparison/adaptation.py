@@ -1,0 +1,149 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison of adaptation methods: which runs, on which test sets, and its page."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
+from hiseg_ros.output_files import output_file
+from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.training.comparison import adaptation_page
+from hiseg_ros.training.comparison.adaptation_rows import (
+    SWEEP,
+    adaptation_rows,
+    row_config,
+    source_and_target,
+)
+from hiseg_ros.training.comparison.adaptation_scores import (
+    Tests,
+    common_labels,
+    score_adapted,
+)
+from hiseg_ros.training.comparison.comparison import (
+    Result,
+    Trainer,
+    check_names,
+    train_and_score,
+)
+from hiseg_ros.training.comparison.scores import TestSet, open_test_sets
+from hiseg_ros.training.config.experiment import TrainingConfig
+from hiseg_ros.training.run.run_folder import METRICS
+
+
+def open_tests(base: TrainingConfig) -> Tests:
+    """Open the test sets: the source's held-out scenes, and the kept-out parts of the target.
+
+    Raises:
+        ConfigError: The base is none of this comparison.
+        DatasetError: A folder lacks something.
+    """
+    source, target = source_and_target(base)
+    config = base.datasets[source]
+    options = dict(dataset_entry(config.kind).splits['val'])
+    scenes = open_dataset(config.kind, config.root, options)
+    return Tests(
+        TestSet(f'{source} held-out', config.kind, scenes, options, source),
+        open_test_sets({target: base.datasets[target]}),
+    )
+
+
+def compare(
+    base: TrainingConfig,
+    only: Sequence[str],
+    seeds: int,
+    folder: Path,
+    train: Trainer,
+    limit: int = 0,
+) -> tuple[Path, str]:
+    """Train and score all rows; what is done is not repeated.
+
+    The weights of the adversarial loss are tried on the first seed. The other seeds have the one
+    that is best on the source's held-out scenes.
+
+    Args:
+        base: Network, budget, source, target.
+        only: Rows to train; empty for all.
+        seeds: Runs of each row.
+        folder: Gets a run folder for each run, results.json and comparison.md.
+        train: Trains in a run folder.
+        limit: Images of each test set; 0 takes all.
+
+    Returns:
+        The page, and what is to be printed.
+
+    Raises:
+        HisegError: A row does not exist, or as training does.
+    """
+    rows = adaptation_rows()
+    check_names(only, [row.name for row in rows])
+    rows = [row for row in rows if not only or row.name in only]
+    configs = {row.name: partial(row_config, base, row) for row in rows}
+    for configured in configs.values():
+        configured(1)  # what a row cannot have is said before the first one is trained
+    tests = open_tests(base)
+    measured_on = f'{limit or "all"} images'
+    score = partial(score_adapted, tests=tests, limit=limit)
+
+    def run(names: Sequence[str], numbers: Sequence[int]) -> list[Result]:
+        chosen = {name: configs[name] for name in names}
+        return train_and_score(chosen, numbers, folder, train, score, measured_on=measured_on)
+
+    results = run([row.name for row in rows], [1])
+    single = adaptation_page.chosen_weight(results, tests.source.name)
+    main = [row.name for row in rows if row.name not in SWEEP or row.name == single]
+    if seeds > 1:
+        results += run(main, range(2, seeds + 1))
+        _write_results(results, folder)
+    facts = _facts(base, tests, folder, measured_on)
+    page = adaptation_page.write_page(results, rows, facts, single, folder)
+    said = [
+        adaptation_page.main_table(results, rows, facts),
+        adaptation_page.answers(results, rows, facts, single),
+    ]
+    return page, '\n\n'.join(said)
+
+
+def _write_results(results: Sequence[Result], folder: Path) -> None:
+    partial_path = folder / 'results.partial'
+    text = json.dumps([asdict(one) for one in results], indent=2) + '\n'
+    output_file(partial_path).write_text(text)
+    partial_path.replace(folder / 'results.json')
+
+
+def _facts(
+    base: TrainingConfig,
+    tests: Tests,
+    folder: Path,
+    measured_on: str,
+) -> adaptation_page.Facts:
+    first = tests.targets[0]
+    taxonomy = load_taxonomy(base.taxonomy)
+    mapping = mapping_of(first.kind, taxonomy, first.options)
+    losses = {name: discriminator_loss(folder / f'{name}_1') for name in SWEEP}
+    return adaptation_page.Facts(
+        tests.source.name,
+        [test.name for test in tests.targets],
+        [label.name for label in mapping.evaluated_labels],
+        common_labels(taxonomy, tests),
+        measured_on,
+        base.steps,
+        {name: loss for name, loss in losses.items() if loss is not None},
+    )
+
+
+def discriminator_loss(run_dir: Path) -> float | None:
+    """Return the last logged loss of a run's discriminator; None where there is none."""
+    path = run_dir / METRICS
+    if not path.is_file():
+        return None
+    with path.open(newline='') as file:
+        found = [row.get('discriminator_main') for row in csv.DictReader(file)]
+    values = [value for value in found if value]
+    return float(values[-1]) if values else None

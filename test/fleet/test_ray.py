@@ -1,0 +1,162 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""Twelve drives on a local Ray with two workers: a worker and the driver are killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from replay_support import contents, write_drive
+
+from hiseg_ros.cli.__main__ import main
+
+pytestmark = [pytest.mark.needs('fleet'), pytest.mark.slow, pytest.mark.timeout(1500)]
+
+WEIGHTS = Path(__file__).resolve().parents[2] / 'models/street_lite.onnx'
+PATIENCE_S = 600.0
+DRIVES = 12
+
+
+@pytest.fixture(scope='module')
+def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the drives of three robots; the longest has three parts."""
+    folder = tmp_path_factory.mktemp('bags')
+    for number in range(DRIVES):
+        robot = folder / f'robot_{number % 3}'
+        robot.mkdir(exist_ok=True)
+        count = 55 if number in (1, 7) else 3 + number % 4
+        write_drive(robot / f'drive_{number:02d}', count)
+    return folder
+
+
+def command(bags: Path, output: Path, *more: str) -> list[str]:
+    """Return the arguments of the verb; the exported network needs no torch."""
+    return [
+        'replay', str(bags / '*/*'), '--output', str(output), '--model', str(WEIGHTS),
+        '--device', 'cpu', '--precision', 'float32', '--omit', 'probabilities', *more,
+    ]  # fmt: skip
+
+
+def processes_below(root: int) -> dict[int, str]:
+    """Return the title of every process that a process has started, by id."""
+    parents, titles = {}, {}
+    for entry in Path('/proc').iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / 'stat').read_text()
+            title = (entry / 'cmdline').read_bytes().replace(b'\0', b' ').decode(errors='replace')
+        except OSError:
+            continue
+        number = int(entry.name)
+        parents[number], titles[number] = int(stat.rpartition(')')[2].split()[1]), title
+    below = {root}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {pid: titles[pid] for pid in below - {root} if pid in titles}
+
+
+class Command:
+    """`hiseg` in a process of its own."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        self.log = log
+        with log.open('w') as file:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'hiseg_ros.cli', *arguments],
+                stdout=file, stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': '1'},
+            )  # fmt: skip
+
+    def workers(self) -> list[int]:
+        below = processes_below(self.process.pid)
+        return [pid for pid, title in below.items() if title.startswith('ray::RemoteWorker')]
+
+    def wait_until(self, is_so: object) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_so():  # type: ignore[operator]
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Command]]:
+    """Give a list for commands; whatever is left of them ends with the test."""
+    commands: list[Command] = []
+    yield commands
+    for one in commands:
+        for pid in (*processes_below(one.process.pid), one.process.pid):
+            if one.process.poll() is None:
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_twelve_drives_survive_a_dead_worker_and_a_dead_driver(
+    bags: Path, tmp_path: Path, started: list[Command]
+) -> None:
+    """Bytes and figures are those of one machine that takes one drive after the other."""
+    whole, output = tmp_path / 'whole', tmp_path / 'out'
+    assert main(command(bags, whole, '--each')) == 0
+    expected = contents(whole)
+    assert len(list((whole / 'drives').iterdir())) == DRIVES
+
+    def parts() -> int:
+        found = list((output / 'unfinished').glob('*/*/summary.json'))
+        return len(found) + len(list((output / 'summaries').glob('*.json')))
+
+    arguments = command(bags, output, '--ray', '--workers', '2', '--task-frames', '25')
+    first = Command(arguments, tmp_path / 'first.log')
+    started.append(first)
+    first.wait_until(lambda: parts() >= 1 and len(first.workers()) == 2)
+    killed = first.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    before = parts()
+    first.wait_until(lambda: 'done again' in first.log.read_text() and parts() > before)
+    left = processes_below(first.process.pid)
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    assert not (output / 'metrics.json').exists()
+    done = {path.name for path in (output / 'summaries').glob('*.json')}
+
+    second = Command(arguments, tmp_path / 'second.log')
+    started.append(second)
+    assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
+    assert done <= {path.name for path in (output / 'summaries').glob('*.json')}
+    found = contents(output)
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    # Nothing of the killed driver's Ray goes on.
+    deadline = time.monotonic() + 120
+    while any(_is_alive(pid, title) for pid, title in left.items()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _is_alive(pid: int, title: str) -> bool:
+    try:
+        now = Path(f'/proc/{pid}/cmdline').read_bytes().replace(b'\0', b' ').decode()
+    except OSError:
+        return False
+    return now[:20] == title[:20] != ''
+
+
+def test_an_address_that_does_not_answer_is_told_at_once(
+    bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the half minute that Ray itself would try."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    begun = time.monotonic()
+    arguments = ['replay', str(bags / '*/*'), '--output', str(tmp_path / 'out')]
+    assert main([*arguments, '--ray', f'127.0.0.1:{port}']) == 2
+    error = capsys.readouterr().err
+    assert f'Ray does not answer at 127.0.0.1:{port}' in error and 'ray start --head' in error
+    assert time.monotonic() - begun < 60

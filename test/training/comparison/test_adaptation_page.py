@@ -1,0 +1,147 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison of adaptation methods: rows, who may see labels, and what the page says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hiseg_ros.errors import ConfigError
+from hiseg_ros.training.comparison import adaptation_page as page
+from hiseg_ros.training.comparison.adaptation import discriminator_loss
+from hiseg_ros.training.comparison.adaptation_rows import (
+    ORACLE,
+    QUICK_ROWS,
+    SOURCE_ONLY,
+    adaptation_rows,
+    row_config,
+    source_and_target,
+)
+from hiseg_ros.training.comparison.comparison import Result
+from hiseg_ros.training.config.experiment import load_training_config
+
+ROWS = adaptation_rows()
+NAMES = [row.name for row in ROWS]
+FACTS = page.Facts('drawn held-out', ['camvid'], ['Sky', 'Road'], ['Sky'], 'all images', 9, {})
+
+
+def result(variant: str, miou: float, seed: int = 1, source: float = 0.5) -> Result:
+    """Return the scores of a run."""
+    scores = {
+        'camvid: mIoU': miou,
+        'camvid: Sky': miou,
+        'camvid: Road': miou / 2,
+        'camvid: common-class mean': miou,
+        'camvid: true share of Sky': 0.25,
+        'camvid: predicted share of Sky': 0.75,
+        'drawn held-out: mIoU': source,
+    }
+    return Result(variant, seed, scores, 1.0)
+
+
+def cells(table: str, row: str) -> list[str]:
+    """Return the cells of a row of a table."""
+    (line,) = (one for one in table.splitlines() if one.startswith(f'| {row} |'))
+    return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+@pytest.mark.parametrize('base', ['adaptation', 'adaptation_drawn'])
+def test_only_the_oracle_has_labels_of_the_target(base: str) -> None:
+    config = load_training_config(base)
+    source, target = source_and_target(config)
+    assert source == 'drawn'
+    for row in ROWS:
+        made = row_config(config, row, 2)
+        assert list(made.datasets) == [target if row.name == ORACLE else source]
+        assert made.adaptation is not None and config.adaptation is not None
+        assert made.adaptation.target == config.adaptation.target
+        assert (made.steps, made.crop, made.optimizer, made.network, made.learning_rate) == (
+            config.steps,
+            config.crop,
+            config.optimizer,
+            config.network,
+            config.learning_rate,
+        )
+        assert (made.name, made.seed) == (row.name, 2)
+    # The held-out drive is in neither the target's images nor its labels.
+    if base == 'adaptation':
+        assert config.adaptation is not None
+        assert config.adaptation.target.without == ('0006R0',)
+        assert config.datasets[target].options['without_drives'] == ['0006R0']
+    assert set(QUICK_ROWS) < set(NAMES)
+
+
+def test_a_short_run_learns_from_the_target_too() -> None:
+    base = load_training_config('adaptation')
+    (single,) = (row for row in ROWS if row.name == 'single')
+    waits = row_config(replace(base, steps=300, warmup_steps=15), single, 1).adaptation
+    assert waits is not None and waits.from_step == 60
+    kept = row_config(base, single, 1).adaptation
+    assert kept is not None and kept.from_step == 200
+
+
+def test_a_base_of_another_comparison_is_refused() -> None:
+    with pytest.raises(ConfigError, match='expected two datasets, the source and the labelled'):
+        row_config(load_training_config('networks'), ROWS[0], 1)
+
+
+def test_the_gap_closed_is_between_source_only_and_oracle() -> None:
+    results = [result(SOURCE_ONLY, 0.2), result(ORACLE, 0.6), result('fda', 0.3)]
+    assert page.gap_closed(results, 'fda', 'camvid: mIoU') == pytest.approx(0.25)
+    assert page.gap_closed(results[:1], SOURCE_ONLY, 'camvid: mIoU') is None
+    table = page.main_table(results, ROWS, FACTS)
+    assert cells(table, 'fda')[6] == '25 %'
+    assert cells(table, ORACLE)[3] == '60.0'
+
+
+def test_the_answer_follows_the_numbers() -> None:
+    order = {SOURCE_ONLY: 0.2, 'single': 0.3, 'multi': 0.4, 'classmix': 0.5, ORACLE: 0.9}
+    results = [result(name, value) for name, value in order.items()]
+    said = page.answers(results, ROWS, FACTS, 'single')
+    assert 'source only < single < multi holds (source_only 20.0, single 30.0, multi 40.0)' in said
+    assert 'ClassMix with 50.0 beats all other rows, of which multi is best with 40.0' in said
+    assert 'one seed' in said
+    swapped = [result(name, 1 - value) for name, value in order.items()]
+    said = page.answers([*swapped, *swapped], ROWS, FACTS, 'single')
+    assert 'source only < single < multi does not hold' in said
+    assert 'does not beat all other rows, of which source_only is best with 80.0' in said
+    assert 'one seed' not in said
+    none = page.answers([result('fda', 0.1)], ROWS, FACTS, 'single')
+    assert none == 'The rows that answer the question were not trained.'
+
+
+def test_the_weight_is_chosen_without_labels_of_the_target() -> None:
+    results = [
+        result('single_0005', 0.9, source=0.4),
+        result('single', 0.1, source=0.6),
+        result('single_004', 0.8, source=0.5),
+    ]
+    assert page.chosen_weight(results, 'drawn held-out') == 'single'
+    facts = replace(FACTS, discriminator_losses={'single': 0.254})
+    table = page.sweep_table(results, facts)
+    assert cells(table, '0.001') == ['0.001', '60.0', '10.0', '0.25']
+    assert cells(table, '0.004')[-1] == '-'
+
+
+def test_class_tables_state_their_denominator_and_shares_both_sides() -> None:
+    results = [result('fda', 0.3), result('fda', 0.5, seed=2)]
+    assert cells(page.class_table(results, ROWS, FACTS, 'camvid'), 'fda') == [
+        'fda', '40.0', '20.0', '30.0', '2',
+    ]  # fmt: skip
+    shares = page.share_table(results, ROWS, FACTS)
+    assert cells(shares, 'true') == ['true', '25.0', '-']
+    assert cells(shares, 'fda') == ['fda', '75.0', '-']
+
+
+def test_the_page_is_written(tmp_path: Path) -> None:
+    results = [result(SOURCE_ONLY, 0.2), result('single', 0.3)]
+    path = page.write_page(results, ROWS, FACTS, 'single', tmp_path)
+    text = path.read_text()
+    assert 'Sky (1 classes)' in text
+    assert '**IoU by class, camvid**' in text
+    (tmp_path / 'metrics.csv').write_text('step,discriminator_main\n1,0.7\n2,\n3,0.31\n')
+    assert discriminator_loss(tmp_path) == 0.31
+    assert discriminator_loss(tmp_path / 'none') is None
