@@ -70,5 +70,5 @@ class TreeDoubt:
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (h, w) float32, the mean of both in [0, 1]; see `entropy`."""
-        found: NDArray[np.float32] = (self.entropy(values) + self.margin(values)) / 2
+        found: NDArray[np.float32] = (self.entropy(values) + self.margin(values)) / np.float32(2)
         return found
