@@ -67,7 +67,9 @@ def detail_path(width: int) -> nn.Sequential:
     """Return layers from an image (N, 3, H, W) to features (N, width, H / 8, W / 8)."""
     first, second = STEM_WIDTHS
     output = projection(width, width, True)
-    nn.init.constant_(output[1].weight, DETAIL_SCALE)
+    norm = output[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    nn.init.constant_(norm.weight, DETAIL_SCALE)
     return nn.Sequential(
         projection(3, first, True, kernel=3, stride=2),
         projection(first, second, True, kernel=3, stride=2),
