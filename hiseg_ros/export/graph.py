@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.inference.exported_graph import LARGEST_LOGIT
-from hiseg_ros.model.classifier_tree import ConditionalHead, LeafHead, NodeHead
+from hiseg_ros.model.classifier_tree import ConditionalHead, CutLeafHead, LeafHead, NodeHead
 from hiseg_ros.model.decoders.build import decoded
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
@@ -46,6 +46,8 @@ class ExportedNetwork(nn.Module):
         self.head: nn.Module
         if isinstance(network.head, LeafHead):
             self.head = LeafNodes(network.head, taxonomy)
+        elif isinstance(network.head, CutLeafHead):
+            self.head = CutLeafNodes(network.head, taxonomy)
         else:
             assert isinstance(network.head, ConditionalHead)
             self.head = ConditionalNodes(network.head, taxonomy)
@@ -139,6 +141,46 @@ class LeafNodes(nn.Module):
         leaves = self.logits(features).softmax(1)
         return torch.cat(
             [leaves[:, first:last].sum(1, keepdim=True) for first, last in self.spans], 1
+        ).clamp(max=1.0)
+
+
+class CutLeafNodes(nn.Module):
+    """A head with a cut tree that returns all nodes instead of leaves."""
+
+    def __init__(self, head: CutLeafHead, taxonomy: Taxonomy) -> None:
+        """Share the head's convolutions."""
+        super().__init__()
+        self.split = head.split
+        self.logits = nn.ModuleList([head.logits, *head.below])
+        places = {node: place for place, node in enumerate(head.frontier)}
+        self.cuts = [places[cut] for cut in head.cuts]
+        above = [set(taxonomy.path(node)) for node in head.frontier]
+        # Preorder: what lies below a node are neighbours, and nodes below a cut follow it.
+        self.steps: list[tuple[int, int, int]] = []
+        """Of each node: index of the probabilities that it sums, first channel, and end."""
+        for node in range(len(taxonomy)):
+            cut = next((cut for cut in head.cuts if cut in taxonomy.path(node)[:-1]), None)
+            if cut is None:
+                rows = [place for place, nodes in enumerate(above) if node in nodes]
+                self.steps.append((0, rows[0], rows[-1] + 1))
+            else:
+                leaves = list(taxonomy.leaves_below(cut))
+                rows = [leaves.index(leaf) for leaf in taxonomy.leaves_below(node)]
+                self.steps.append((1 + head.cuts.index(cut), rows[0], rows[-1] + 1))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (N, V, h, w)."""
+        detail = features[:, self.split :] if self.split < features.shape[1] else features
+        frontier = self.logits[0](features[:, : self.split]).softmax(1)
+        sources = [frontier]
+        for place, logits in zip(self.cuts, list(self.logits)[1:], strict=True):
+            sources.append(logits(detail).softmax(1) * frontier[:, place : place + 1])
+        return torch.cat(
+            [
+                sources[index][:, first:last].sum(1, keepdim=True)
+                for index, first, last in self.steps
+            ],
+            1,
         ).clamp(max=1.0)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping as MappingABC
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import nn
 
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import LeafHead
+from hiseg_ros.model.classifier_tree import CutLeafHead, LeafHead
 from hiseg_ros.model.decoders.summed import SummedDecoder
 from hiseg_ros.model.decoders.summed_detail import SummedDetailDecoder
 from hiseg_ros.model.network import HierarchicalNetwork
@@ -197,7 +198,7 @@ def start_from_classes(
     if (
         network.backbone.name != source.backbone.name
         or not isinstance(street, SummedDecoder)
-        or not isinstance(network.head, LeafHead)
+        or not isinstance(network.head, LeafHead | CutLeafHead)
         or street.channels != CHANNELS
         or len(mapping.labels) != count
     ):
@@ -216,11 +217,15 @@ def start_from_classes(
     logits.weight.zero_()
     logits.weight[:, :CHANNELS] = weight.mean(0)
     logits.bias.fill_(float(bias.mean()) + UNKNOWN_LEAF_OFFSET)
+    places = _softmax_places(network.head, taxonomy)
+    for below in getattr(network.head, 'below', ()):
+        below.weight.zero_()
+        below.bias.zero_()
     lines = []
     for row, label in enumerate(mapping.labels):
-        leaves = [taxonomy.leaf_index_of_node_id[leaf] for leaf in label.leaves]
-        logits.weight[leaves, :CHANNELS] = weight[row]
-        logits.bias[leaves] = bias[row] - math.log(len(leaves))
+        for place, count_below in Counter(places[leaf] for leaf in label.leaves).items():
+            logits.weight[place, :CHANNELS] = weight[row]
+            logits.bias[place] = bias[row] - math.log(len(label.leaves) / count_below)
         names = ', '.join(taxonomy.nodes[leaf].name for leaf in label.leaves)
         lines.append(f'{label.name} -> {names}')
     total = len(network.state_dict())
@@ -230,3 +235,14 @@ def start_from_classes(
     )
     _log.info(report)
     return report
+
+
+def _softmax_places(head: LeafHead | CutLeafHead, taxonomy: Taxonomy) -> dict[int, int]:
+    """Return the channel of the first softmax that contains each leaf."""
+    if isinstance(head, LeafHead):
+        return taxonomy.leaf_index_of_node_id
+    channels = {node: channel for channel, node in enumerate(head.frontier)}
+    return {
+        leaf: next(channels[node] for node in taxonomy.path(leaf) if node in channels)
+        for leaf in taxonomy.leaves
+    }

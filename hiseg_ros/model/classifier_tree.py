@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.layers import convolution
 from hiseg_ros.taxonomy import Taxonomy
@@ -168,3 +170,94 @@ class LeafHead(nn.Module):
     def head_output(self, features: torch.Tensor) -> HeadOutput:
         """Return leaf probabilities."""
         return HeadOutput(self(features))
+
+
+class CutLeafHead(nn.Module):
+    """One softmax over the leaves of a cut tree, and one over the leaves below each cut.
+
+    A leaf below a cut has the probability of the cut's node times its own given that node. What is
+    learned of such leaves moves nothing else, since their classifiers read channels of their own
+    where the decoder has a second path.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, config: NetworkConfig) -> None:
+        """Build the classifiers.
+
+        Raises:
+            ConfigError: A node to cut at is unknown, a leaf, or lies below another one.
+        """
+        super().__init__()
+        self.cuts = cut_nodes(taxonomy, config.cut_at)
+        inside = {leaf: cut for cut in self.cuts for leaf in taxonomy.leaves_below(cut)}
+        self.frontier = tuple(dict.fromkeys(inside.get(leaf, leaf) for leaf in taxonomy.leaves))
+        """Nodes of the first softmax, in preorder."""
+        self.split = config.channels - config.detail_channels
+        self.logits = nn.Conv2d(self.split, len(self.frontier), 1)
+        self.below = nn.ModuleList(
+            nn.Conv2d(config.detail_channels or config.channels, len(leaves), 1)
+            for leaves in map(taxonomy.leaves_below, self.cuts)
+        )
+
+    def factors(self, features: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return logits: (N, F, h, w) of the frontier, (N, K, h, w) of each cut's leaves."""
+        detail = features[:, self.split :] if self.split < features.shape[1] else features
+        return self.logits(features[:, : self.split]), [below(detail) for below in self.below]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
+        frontier, below = self.factors(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return joined(
+                self.frontier,
+                self.cuts,
+                frontier.float().softmax(1),
+                [logits.float().softmax(1) for logits in below],
+            )
+
+    def head_output(self, features: torch.Tensor) -> HeadOutput:
+        """Return leaf probabilities."""
+        return HeadOutput(self(features))
+
+
+def joined(
+    frontier_nodes: Sequence[int],
+    cuts: Sequence[int],
+    frontier: torch.Tensor,
+    below: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """Return leaf probabilities (N, L, h, w) in preorder.
+
+    Args:
+        frontier_nodes: Node id of each channel of `frontier`, in preorder.
+        cuts: Those of them that are no leaves, in preorder.
+        frontier: (N, F, h, w) probabilities.
+        below: (N, K, h, w) for each cut: probabilities of its leaves given its node.
+    """
+    parts, start = [], 0
+    for cut, shares in zip(cuts, below, strict=True):
+        place = frontier_nodes.index(cut)
+        parts += [frontier[:, start:place], frontier[:, place : place + 1] * shares]
+        start = place + 1
+    return torch.cat([*parts, frontier[:, start:]], 1)
+
+
+def cut_nodes(taxonomy: Taxonomy, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the node ids of names in preorder.
+
+    Raises:
+        ConfigError: One is unknown, the root, a leaf, or lies below another one.
+    """
+    unknown = [name for name in names if name not in taxonomy]
+    nodes = sorted({taxonomy.node_id(name) for name in names if name not in unknown})
+    nested = [node for node in nodes if set(taxonomy.path(node)[:-1]) & set(nodes)]
+    wrong = unknown + [
+        taxonomy.nodes[node].name
+        for node in nodes
+        if node in nested or node == 0 or taxonomy.is_leaf(node)
+    ]
+    if wrong:
+        raise ConfigError(
+            f'Network setting cut_at has {", ".join(map(repr, wrong))}; expected inner nodes of '
+            f'taxonomy {taxonomy.name!r} below its root, none below another.'
+        )
+    return tuple(nodes)

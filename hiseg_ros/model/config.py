@@ -32,7 +32,7 @@ class NetworkConfig:
     decoder: str = 'fusion'
     """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018;
     'summed': strides from 8 on projected and added at stride 8, as in EfficientViT;
-    'summed_detail': this and a second path at stride 8 that sees stride 4, for small signs;
+    'summed_detail': this and a second path at stride 8 that sees the image, for small signs;
     'summed_fine': as 'summed', and on to stride 4; the networks of the field by their names are
     in docs/networks.md."""
 
@@ -43,6 +43,11 @@ class NetworkConfig:
     head: str = 'conditional'
     """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves; 'nodes': a
     sigmoid for each node, as in HSSN."""
+
+    cut_at: tuple[str, ...] = ()
+    """With the head 'leaf': nodes whose leaves have a classifier of their own. The one softmax is
+    over these nodes and all other leaves. With 'summed_detail' it reads the first path, and those
+    classifiers the second one."""
 
     branch: str = 'pointwise'
     """A classifier's private layers: 'pointwise' 1x1 or the 'bottleneck' of IV 2018."""
@@ -81,6 +86,17 @@ class NetworkConfig:
                     f'Network setting {key} is {size!r}; expected a positive whole number, at '
                     f'most {MAX_CHANNELS}.'
                 )
+        cuts = (self.cut_at,) if isinstance(self.cut_at, str) else self.cut_at
+        if (
+            not isinstance(cuts, list | tuple)
+            or not all(isinstance(name, str) for name in cuts)
+            or (cuts and self.head != 'leaf')
+        ):
+            raise ConfigError(
+                f'Network setting cut_at is {self.cut_at!r} with the head {self.head!r}; expected '
+                "names of nodes, with the head 'leaf' only."
+            )
+        object.__setattr__(self, 'cut_at', tuple(cuts))
         if not isinstance(self.decoder_options, Mapping):
             raise ConfigError(
                 f'Network setting decoder_options is {self.decoder_options!r}; expected names of '
@@ -94,9 +110,17 @@ class NetworkConfig:
         object.__setattr__(self, 'decoder_options', options)
         check_decoder(self.decoder, options, self.backbone, self.output_stride)
 
+    @property
+    def detail_channels(self) -> int:
+        """Channels of the decoder's second path, the last ones; 0 where it has none."""
+        return self.channels // 3 if self.decoder == 'summed_detail' else 0
+
     def values(self) -> dict[str, Any]:
-        """Return the settings by name; options only if there are some, for earlier readers."""
+        """Return the settings by name; options and cuts only where there are some."""
         values = asdict(self)
         if not self.decoder_options:
             del values['decoder_options']
+        values['cut_at'] = list(self.cut_at)
+        if not self.cut_at:
+            del values['cut_at']
         return values

@@ -11,7 +11,13 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import ConditionalHead, HeadOutput, LeafHead, NodeHead
+from hiseg_ros.model.classifier_tree import (
+    ConditionalHead,
+    CutLeafHead,
+    HeadOutput,
+    LeafHead,
+    NodeHead,
+)
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders import build
 from hiseg_ros.taxonomy import Taxonomy
@@ -38,7 +44,7 @@ class HierarchicalNetwork(nn.Module):
             config.channels,
             config.decoder_options,
         )
-        self.head = _HEADS[config.head](taxonomy, config)
+        self.head = (CutLeafHead if config.cut_at else _HEADS[config.head])(taxonomy, config)
         leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()
         self.register_buffer('leaf_matrix', leaf_matrix, persistent=False)
         self.leaf_matrix: torch.Tensor
@@ -72,7 +78,7 @@ class HierarchicalNetwork(nn.Module):
         Args:
             images: As for `forward`.
         """
-        head = cast(ConditionalHead | LeafHead, self.head)
+        head = cast(ConditionalHead | LeafHead | CutLeafHead, self.head)
         features = build.decoder_input(self.backbone, self.decoder, images)
         if isinstance(self.decoder, build.EdgeDecoder):
             decoded_features, edge_logits = self.decoder.with_edges(features)
@@ -94,7 +100,7 @@ class HierarchicalNetwork(nn.Module):
         """
         if not isinstance(self.decoder, build.PointDecoder):
             raise TypeError(f'Decoder {self.config.decoder!r} reads no single points.')
-        head = cast(ConditionalHead | LeafHead, self.head)
+        head = cast(ConditionalHead | LeafHead | CutLeafHead, self.head)
         features = build.decoder_input(self.backbone, self.decoder, images)
         return head.head_output(self.decoder.at_places(features, places))
 

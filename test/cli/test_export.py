@@ -77,12 +77,12 @@ def test_a_torch_program_is_written_and_proven(
 
 @needs_onnx
 @pytest.mark.parametrize(
-    'kind', ['leaf', 'bottleneck', 'projection', 'summed', 'summed_detail', 'summed_fine']
+    'kind', ['leaf', 'bottleneck', 'projection', 'summed', 'summed_detail', 'summed_fine', 'cut']
 )
 def test_every_kind_of_network_can_be_exported(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Either head, either branch, every decoder, linear attention in the backbone."""
+    """Every head, either branch, our decoders, linear attention in the backbone."""
     import torch
 
     from hiseg_ros.model.checkpoint import save_checkpoint
@@ -97,6 +97,7 @@ def test_every_kind_of_network_can_be_exported(
         'leaf': {**small, 'head': 'leaf'},
         'bottleneck': {**small, 'branch': 'bottleneck'},
         'projection': {**small, 'decoder': 'projection'},
+        'cut': {**attention, 'decoder': 'summed_detail', 'cut_at': ['Traffic Sign (Front)']},
     }.get(kind, attention)
     config = NetworkConfig(**options)  # type: ignore
     torch.manual_seed(5)

@@ -33,6 +33,9 @@ MAPPING = load_mapping('cityscapes_labelids', TAXONOMY)
 CONFIGS = {
     'summed': NetworkConfig(BACKBONE, 32, 'summed', 128, 'leaf'),
     'summed_detail': NetworkConfig(BACKBONE, 32, 'summed_detail', 192, 'leaf'),
+    'cut': NetworkConfig(
+        BACKBONE, 32, 'summed_detail', 192, 'leaf', cut_at=('Traffic Sign (Front)',)
+    ),
     'summed_fine': NetworkConfig(BACKBONE, 32, 'summed_fine', 128, 'leaf'),
 }
 
@@ -130,7 +133,8 @@ def test_the_second_path_says_nothing_before_it_is_trained(weights: Path) -> Non
     source = load_class_network(weights, BACKBONE, 19)
     network = HierarchicalNetwork(CONFIGS['summed_detail'], TAXONOMY)
     start_from_classes(network, source, MAPPING, TAXONOMY)
-    features = network.eval().decoder(network.backbone(torch.randn(1, 3, 64, 64)))
+    images = torch.randn(1, 3, 64, 64)
+    features = network.eval().decoder([images, *network.backbone(images)])
     assert features.shape == (1, 192, 8, 8)
     assert float(features[:, 128:].std()) > 0
     assert not network.head.logits.weight[:, 128:].any()
