@@ -26,11 +26,11 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from tqdm import tqdm
 
 from hiseg_ros.allocator import TRAINING, keep_freed_memory
-from hiseg_ros.errors import CheckpointError, DeviceError
+from hiseg_ros.errors import DeviceError
 from hiseg_ros.model.backbone import IMAGENET
-from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from hiseg_ros.model.checkpoint import save_checkpoint
 from hiseg_ros.model.decoders.checks import check_package
-from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
+from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.adaptation.adversarial import CollapseError
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
@@ -51,6 +51,7 @@ from hiseg_ros.training.run.callbacks import (
 from hiseg_ros.training.run.checkpoint_files import AtomicCheckpoints, load_averaged, replace_file
 from hiseg_ros.training.run.cpu_speedup import speed_up_depthwise
 from hiseg_ros.training.run.error_messages import one_sentence_errors
+from hiseg_ros.training.run.initial_weights import initial_card, initial_state
 from hiseg_ros.training.run.module import SegmentationModule
 from hiseg_ros.training.run.run_folder import (
     SETTINGS,
@@ -117,7 +118,11 @@ def train(
     taxonomy = load_taxonomy(config.taxonomy)
     last = last_checkpoint(run_dir)
     resumes = last.is_file()
-    initial = _initial_state(config, taxonomy) if config.initial_weights and not resumes else None
+    initial = (
+        initial_state(config, taxonomy, run_dir)
+        if config.initial_weights and not resumes
+        else None
+    )
     data = MixedData(config, taxonomy)
     teacher = Teacher.load(config, taxonomy)
     classes = class_mapping(config, data, taxonomy)
@@ -194,7 +199,7 @@ def train(
         if data.validation:  # scores of the written weights, for the model card
             trainer.validate(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
-            card = {**_card(config, trainer, speed), **adapted}
+            card = {**_card(config, trainer, speed), **initial_card(config, run_dir), **adapted}
             # The weights of the run are written last: if they exist, the run is complete.
             for name, network in reversed(module.finished_networks().items()):
                 write = partial(
@@ -254,21 +259,6 @@ def _plugins() -> list[Any]:
         # end of a step is at most CHECKPOINT_INTERVAL old.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     return plugins
-
-
-def _initial_state(config: TrainingConfig, taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
-    """Return the weights of an earlier run to start from.
-
-    Raises:
-        CheckpointError: The file cannot be used, or its network or taxonomy is another one.
-    """
-    checkpoint = load_checkpoint(config.initial_weights)
-    if checkpoint.taxonomy.digest != taxonomy.digest or checkpoint.network != config.network:
-        raise CheckpointError(
-            f'The initial weights {checkpoint.path} are of another network or taxonomy; expected '
-            f'those of experiment {config.name}: {config.network} on {taxonomy.name!r}.'
-        )
-    return checkpoint.build().state_dict()
 
 
 def _card(config: TrainingConfig, trainer: lightning.Trainer, speed: Speed) -> dict[str, Any]:

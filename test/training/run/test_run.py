@@ -153,12 +153,20 @@ def test_a_complete_run_goes_on_when_it_gets_more_steps(
 def test_a_second_stage_starts_from_the_weights_of_the_first(
     config: TrainingConfig, complete: Path, tmp_path: Path
 ) -> None:
-    """With hardly any learning rate they stay what they were; running statistics go on."""
+    """With hardly any learning rate they stay what they were; running statistics go on.
+
+    The card says what the first stage learned from.
+    """
     initial = complete / 'small.safetensors'
     second = replace(
         config, seed=5, steps=2, learning_rate=1e-9, weight_decay=0.0, initial_weights=str(initial)
     )
-    first, found = tensors(initial), tensors(train(second, tmp_path, accelerator='cpu'))
+    written = train(second, tmp_path, accelerator='cpu')
+    before = load_checkpoint(initial).card
+    assert before['training_sets']
+    card = load_checkpoint(written).card
+    assert card['initial_weights'] == {'file': 'small.safetensors', **before}
+    first, found = tensors(initial), tensors(written)
     for name in first:
         if name.endswith(('weight', 'bias')):
             torch.testing.assert_close(found[name], first[name], rtol=2e-3, atol=1e-4)
