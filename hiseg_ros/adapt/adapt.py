@@ -28,7 +28,7 @@ from hiseg_ros.adapt.frames import (
 from hiseg_ros.adapt.page import PageContent, write_page
 from hiseg_ros.adapt.pseudo_labels import ViewTeacher, label_in_time, write_mapping
 from hiseg_ros.adapt.recipe import NAME, Place, Precision, training_config
-from hiseg_ros.adapt.source_set import SourceSet
+from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.adapt.verdict import objections
 from hiseg_ros.adapt.work_folder import WorkFolder
 from hiseg_ros.errors import ConfigError, HisegError, TaxonomyError
@@ -193,7 +193,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         'learnt': frames['learnt'],
         'held_back': len(held),
         'steps': _steps_done(work),
-        'source': 'drawn scenes' if request.source.kind == 'drawn' else request.source.kind,
+        'source': 'drawn scenes' if request.source.kind == DRAWN else request.source.kind,
     }
     return _written(request, _Parts(checkpoint, work, held, before, after, facts))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hiseg_ros.adapt.source_set import SourceSet
+from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.model.checkpoint import Checkpoint
 from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig, ValidationConfig
 from hiseg_ros.training.config.loss import LossConfig
@@ -144,7 +144,7 @@ def training_config(
             'Adapted without labels: pseudo labels at the deepest sure node, by the old weights '
             'over several views of each image; AdamW at 5e-5, batch norms frozen, EMA.'
         ),
-        licences={TARGET: 'that of the recordings', 'drawn': 'Apache-2.0, drawn by this project'},
+        licences={TARGET: 'that of the recordings', DRAWN: 'Apache-2.0, drawn by this project'},
     )
 
 

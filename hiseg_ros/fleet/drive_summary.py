@@ -57,7 +57,7 @@ def drive_summary(
         for track in state['tracks']
     ]
     return {
-        'folder': folder,
+        'replay_folder': folder,
         'recordings': [row['name'] for row in metrics['run']['recordings']],
         'robot': robot,
         'day': f'{start:%Y-%m-%d}',
@@ -181,7 +181,7 @@ def fleet_metrics(
         taxonomy: The label tree.
         mapping: Mapping of the ground truth, None without any.
     """
-    ordered = sorted(drives, key=lambda drive: str(drive['folder']))
+    ordered = sorted(drives, key=lambda drive: str(drive['replay_folder']))
 
     def totals(chosen: Iterable[Mapping[str, Any]]) -> Totals:
         found = Totals(taxonomy, mapping)

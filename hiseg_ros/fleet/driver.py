@@ -158,7 +158,7 @@ class Driver:
             self._end(step.drive, drive.drive)
 
     def _begin(self, number: int, drive: dict[str, Any]) -> None:
-        folder, source = drive['folder'], self._sources[number]
+        folder, source = drive['replay_folder'], self._sources[number]
         if folder in self._seen:
             first = self._sources[self._seen[folder]].location
             self._tell(f'{source.location} is a copy of {first}: replayed once.')
@@ -174,7 +174,7 @@ class Driver:
     def _end(self, number: int, drive: Mapping[str, Any]) -> None:
         self._drives.pop(number, None)
         self._finished_frames[number] = drive['frames']
-        self.result.folders.append(drive['folder'])
+        self.result.folders.append(drive['replay_folder'])
 
     def _lost(self, step: Step, why: str) -> None:
         key = (step.method, step.drive, step.part)

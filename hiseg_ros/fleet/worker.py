@@ -92,7 +92,7 @@ class FleetWorker:
         if note.is_file():
             known: dict[str, Any] = json.loads(note.read_text())
             if (
-                is_done(self._output, known['folder'])
+                is_done(self._output, known['replay_folder'])
                 or _index_file(self._output, known).is_file()
             ):
                 return known
@@ -105,7 +105,7 @@ class FleetWorker:
         )
         tasks = index.tasks(self._task_frames, self._first_part)
         found = {
-            'folder': folder,
+            'replay_folder': folder,
             'version': version,
             'robot': robot,
             'frames': index.frames,
@@ -120,7 +120,7 @@ class FleetWorker:
 
     def _opened_plan(self, source: Source, drive: Mapping[str, Any]) -> _Opened:
         """Return plan and index of a recording; those of the last one stay open."""
-        folder = drive['folder']
+        folder = drive['replay_folder']
         if self._plan is None or self._plan[0] != folder:
             index = RecordingIndex.of(loads(_index_file(self._output, drive).read_text()))
             recording = open_recording(local_path(source, drive['version']))
@@ -145,12 +145,12 @@ class FleetWorker:
         """
         plan, index = self._opened_plan(source, drive)
         key = task_key(dict(plan.facts), task, carry)
-        place = self._output / UNFINISHED / drive['folder'] / key
+        place = self._output / UNFINISHED / drive['replay_folder'] / key
         note = place / 'summary.json'
         if not note.is_file():
-            pairing = self._pairings.get(drive['folder'])
+            pairing = self._pairings.get(drive['replay_folder'])
             whole = self._opened.plan(plan.recordings, plan.cameras, dict(plan.facts), pairing)
-            self._pairings = {drive['folder']: getattr(whole.truth, 'pairing', None)}
+            self._pairings = {drive['replay_folder']: getattr(whole.truth, 'pairing', None)}
             scratch = place.with_name(f'{key}.{socket.gethostname()}.{os.getpid()}')
             shutil.rmtree(scratch, ignore_errors=True)
             run = PartRun(self._opened.engine, whole, index, task, carry)
@@ -186,7 +186,7 @@ class FleetWorker:
         Raises:
             HisegError: The disk is full, or the ground truth has trainIds.
         """
-        folder = drive['folder']
+        folder = drive['replay_folder']
         path = self._output / DRIVES / folder
         summary = self._output / SUMMARIES / f'{folder}.json'
         if not ((path / METRICS).is_file() and summary.is_file()):
@@ -236,7 +236,7 @@ def is_done(output: Path, folder: str) -> bool:
 
 
 def _index_file(output: Path, drive: Mapping[str, Any]) -> Path:
-    return output / UNFINISHED / str(drive['folder']) / 'index.json'
+    return output / UNFINISHED / str(drive['replay_folder']) / 'index.json'
 
 
 def drive_folder(name: str, files: Sequence[Mapping[str, Any]]) -> str:

@@ -219,6 +219,22 @@ class CutLeafHead(nn.Module):
         return HeadOutput(self(features))
 
 
+Head = ConditionalHead | LeafHead | CutLeafHead
+"""Any head; a NodeHead is a ConditionalHead."""
+
+_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
+
+
+def build_head(taxonomy: Taxonomy, config: NetworkConfig) -> Head:
+    """Return the head of a network with random weights.
+
+    Raises:
+        ConfigError: The tree cannot be cut where the network's is to be cut.
+    """
+    kind: type[Head] = CutLeafHead if config.cut_at else _HEADS[config.head]
+    return kind(taxonomy, config)
+
+
 def joined(
     frontier_nodes: Sequence[int],
     cuts: Sequence[int],

@@ -44,11 +44,6 @@ class NetworkConfig:
     """'conditional': one softmax per inner node; 'leaf': one softmax over the leaves; 'nodes': a
     sigmoid for each node, as in HSSN."""
 
-    cut_at: tuple[str, ...] = ()
-    """With the head 'leaf': nodes whose leaves have a classifier of their own. The one softmax is
-    over these nodes and all other leaves. With 'summed_detail' it reads the first path, and those
-    classifiers the second one."""
-
     branch: str = 'pointwise'
     """A classifier's private layers: 'pointwise' 1x1 or the 'bottleneck' of IV 2018."""
 
@@ -57,6 +52,11 @@ class NetworkConfig:
 
     decoder_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Options of the decoder that are not to have their defaults, such as upsampling: nearest."""
+
+    cut_at: tuple[str, ...] = ()
+    """With the head 'leaf': nodes whose leaves have a classifier of their own. The one softmax is
+    over these nodes and all other leaves. With 'summed_detail' it reads the first path, and those
+    classifiers the second one."""
 
     def __post_init__(self) -> None:
         """Check the choices.

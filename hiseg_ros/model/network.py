@@ -11,18 +11,10 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import (
-    ConditionalHead,
-    CutLeafHead,
-    HeadOutput,
-    LeafHead,
-    NodeHead,
-)
+from hiseg_ros.model.classifier_tree import Head, HeadOutput, build_head
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders import build
 from hiseg_ros.taxonomy import Taxonomy
-
-_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
 
 
 class HierarchicalNetwork(nn.Module):
@@ -44,7 +36,7 @@ class HierarchicalNetwork(nn.Module):
             config.channels,
             config.decoder_options,
         )
-        self.head = (CutLeafHead if config.cut_at else _HEADS[config.head])(taxonomy, config)
+        self.head = build_head(taxonomy, config)
         leaf_matrix = torch.from_numpy(taxonomy.leaf_matrix()).float()
         self.register_buffer('leaf_matrix', leaf_matrix, persistent=False)
         self.leaf_matrix: torch.Tensor
@@ -78,7 +70,7 @@ class HierarchicalNetwork(nn.Module):
         Args:
             images: As for `forward`.
         """
-        head = cast(ConditionalHead | LeafHead | CutLeafHead, self.head)
+        head = cast(Head, self.head)
         features = build.decoder_input(self.backbone, self.decoder, images)
         if isinstance(self.decoder, build.EdgeDecoder):
             decoded_features, edge_logits = self.decoder.with_edges(features)
@@ -100,7 +92,7 @@ class HierarchicalNetwork(nn.Module):
         """
         if not isinstance(self.decoder, build.PointDecoder):
             raise TypeError(f'Decoder {self.config.decoder!r} reads no single points.')
-        head = cast(ConditionalHead | LeafHead | CutLeafHead, self.head)
+        head = cast(Head, self.head)
         features = build.decoder_input(self.backbone, self.decoder, images)
         return head.head_output(self.decoder.at_places(features, places))
 

@@ -42,7 +42,7 @@ def write_fleet_page(metrics: Mapping[str, Any]) -> str:
         return (
             (1.0 if miou is None else miou) if has_scores else 0.0,
             -(drive['low_share'] or 0.0),
-            str(drive['folder']),
+            str(drive['replay_folder']),
         )
 
     top = {
@@ -63,12 +63,12 @@ def write_fleet_page(metrics: Mapping[str, Any]) -> str:
 
 def _worst(drives: list[Mapping[str, Any]], measure: str) -> list[dict[str, Any]]:
     rows = [
-        {**row, 'folder': drive['folder'], 'time': _time(row['time_ns'])}
+        {**row, 'replay_folder': drive['replay_folder'], 'time': _time(row['time_ns'])}
         for drive in drives
         for row in drive['worst'][measure]
     ]
     sign = -1 if measure == 'flicker' else 1
-    rows.sort(key=lambda row: (sign * row['value'], row['folder'], row['frame']))
+    rows.sort(key=lambda row: (sign * row['value'], row['replay_folder'], row['frame']))
     return rows[:SHOWN_FRAMES]
 
 

@@ -295,6 +295,6 @@ def test_the_summary_lists_the_worst_frames(expected: dict[str, bytes]) -> None:
     assert values == sorted(values) and len(values) == 5
     lines = [
         json.loads(line)
-        for line in expected[f'drives/{first["folder"]}/frames.jsonl'].splitlines()
+        for line in expected[f'drives/{first["replay_folder"]}/frames.jsonl'].splitlines()
     ]
     assert values[0] == min(line['confidence']['mean'] for line in lines)

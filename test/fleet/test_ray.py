@@ -114,11 +114,7 @@ def test_twelve_drives_survive_a_dead_worker_and_a_dead_driver(
     arguments = command(bags, output, '--ray', '--workers', '2', '--task-frames', '25')
     first = Command(arguments, tmp_path / 'first.log')
     started.append(first)
-    first.wait_until(lambda: parts() >= 1 and len(first.workers()) == 2)
-    killed = first.workers()[0]
-    os.kill(killed, signal.SIGKILL)
-    before = parts()
-    first.wait_until(lambda: 'done again' in first.log.read_text() and parts() > before)
+    first.wait_until(lambda: parts() >= 1)
     left = processes_below(first.process.pid)
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
@@ -127,7 +123,11 @@ def test_twelve_drives_survive_a_dead_worker_and_a_dead_driver(
 
     second = Command(arguments, tmp_path / 'second.log')
     started.append(second)
+    before = parts()
+    second.wait_until(lambda: parts() > before and len(second.workers()) == 2)
+    os.kill(second.workers()[0], signal.SIGKILL)
     assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
+    assert 'done again' in second.log.read_text()
     assert done <= {path.name for path in (output / 'summaries').glob('*.json')}
     found = contents(output)
     assert sorted(found) == sorted(expected)

@@ -245,7 +245,7 @@ def test_without_subscribers_nothing_is_computed_and_with_them_only_what_they_wa
 
     maps = graph.collect(ProbabilityMap, '/segmentation/level_1/probabilities')
     graph.until(lambda: maps, 'a probability map', meanwhile=publish)
-    assert set(spy.calls) == {Wanted(labels=False, confidence=False)}
+    assert set(spy.calls) == {Wanted(labels=False, confidence=False, deepest=1, subclasses=False)}
 
     graph.unsubscribe('/segmentation/level_1/probabilities')
     graph.until(
