@@ -24,10 +24,17 @@ LOCAL = 'local'
 _ANSWER_S = 5.0
 _START_S = 900.0
 """Longest time until a worker has loaded its network: the machine may have to be started."""
+_STARTS = 3
+"""So many workers in all may die while they load their network before that is taken for a lack of
+packages or memory."""
 _ENVIRONMENT = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '1'}
 """No statistics are sent; workers that reserve no GPU do not see any, and take the CPU."""
 _PATIENCE = {'RAY_worker_register_timeout_seconds': '300'}
 """How long a local Ray waits for its workers, whose imports take long on a busy machine."""
+_LOOPBACK = 'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER'
+"""Ray's variable for systems on which it stays on the machine: 0 binds all its processes to the
+loopback interface, on Linux too. Without it they listen on every interface, whatever address the
+node is given."""
 _STORE_BYTES = 128 * 2**20
 """Object store of a local Ray: results do not pass through it."""
 
@@ -76,6 +83,8 @@ def connect(address: str) -> Any:
     os.environ.update(_ENVIRONMENT)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
+    if address == LOCAL:
+        os.environ[_LOOPBACK] = '0'  # read when Ray is imported, and by its processes
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -117,7 +126,6 @@ def _start_local(ray: Any, quiet: dict[str, Any]) -> None:
             ray.init(
                 include_dashboard=False,
                 object_store_memory=_STORE_BYTES,
-                _node_ip_address='127.0.0.1',
                 **quiet,
             )
             return
@@ -191,6 +199,7 @@ class RayPool:
         self._arguments = (order, str(output), task_frames, max(1, int(workers.cpus)))
         self._slots = [self._new_slot() for _ in range(count)]
         self._running: dict[Any, tuple[_Slot, Step]] = {}
+        self._failed_starts = 0
         self.about: dict[str, Any] = {}
         """What the first worker said of itself; the others must say the same."""
         self._wait_for_worker()
@@ -211,14 +220,15 @@ class RayPool:
         Raises:
             ConfigError: None came, or it cannot do what the others do.
         """
-        greetings = [slot.greeting for slot in self._slots if not slot.is_ready]
-        ready, _ = self._ray.wait(greetings, num_returns=1, timeout=_START_S)
-        if not ready:
-            raise ConfigError(
-                f'No worker started within {_START_S:.0f} s; expected room on the cluster: see '
-                '`ray status`, and run the same command again.'
-            )
-        self._greet()
+        while not any(slot.is_ready for slot in self._slots):
+            greetings = [slot.greeting for slot in self._slots]
+            ready, _ = self._ray.wait(greetings, num_returns=1, timeout=_START_S)
+            if not ready:
+                raise ConfigError(
+                    f'No worker started within {_START_S:.0f} s; expected room on the cluster: '
+                    'see `ray status`, and run the same command again.'
+                )
+            self._greet()
 
     def _greet(self) -> None:
         """Take workers that have loaded their network.
@@ -234,8 +244,13 @@ class RayPool:
             try:
                 about, error = self._ray.get(greeting)
             except Exception as problem:  # noqa: BLE001  Ray raises errors of many libraries
+                place = self._slots.index(waiting[greeting])
+                self._failed_starts += 1
+                if self._failed_starts < _STARTS:
+                    self._slots[place] = self._new_slot()
+                    continue
                 if any(slot.is_ready for slot in self._slots):
-                    self._slots.remove(waiting[greeting])  # the others go on without it
+                    del self._slots[place]  # the others go on without it
                     continue
                 raise ConfigError(
                     f'A worker did not start ({_first_line(problem)}); expected hiseg_ros and the '

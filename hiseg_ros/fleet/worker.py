@@ -31,7 +31,7 @@ from hiseg_ros.fleet.tasks import Carry, Task, task_key
 from hiseg_ros.replay.fingerprint import recording_facts
 from hiseg_ros.replay.frame_run import ReplayPlan
 from hiseg_ros.replay.order import OpenedOrder, ReplayOrder
-from hiseg_ros.replay.replay_folder import METRICS, PART_FRAMES
+from hiseg_ros.replay.replay_folder import METRICS, PART_FRAMES, WORK
 from hiseg_ros.replay.state_json import dumps, loads
 from hiseg_ros.reports.replay_page import FILE_NAME, write_report
 
@@ -209,6 +209,8 @@ class FleetWorker:
                 merge_parts(merge, parts, path, plan.facts, on_end)
             except TracksNeededError as found:
                 return {'again': found.task, 'signs': found.signs}
+        # A worker that died after the last figures has left its working files there.
+        shutil.rmtree(path / WORK, ignore_errors=True)
         if not (path / FILE_NAME).is_file():
             write_report(path)
         shutil.rmtree(self._output / UNFINISHED / folder, ignore_errors=True)

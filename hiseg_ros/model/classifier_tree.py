@@ -222,7 +222,11 @@ class CutLeafHead(nn.Module):
 Head = ConditionalHead | LeafHead | CutLeafHead
 """Any head; a NodeHead is a ConditionalHead."""
 
-_HEADS = {'conditional': ConditionalHead, 'leaf': LeafHead, 'nodes': NodeHead}
+_HEADS: dict[str, type[ConditionalHead] | type[LeafHead]] = {
+    'conditional': ConditionalHead,
+    'leaf': LeafHead,
+    'nodes': NodeHead,
+}
 
 
 def build_head(taxonomy: Taxonomy, config: NetworkConfig) -> Head:
@@ -231,8 +235,9 @@ def build_head(taxonomy: Taxonomy, config: NetworkConfig) -> Head:
     Raises:
         ConfigError: The tree cannot be cut where the network's is to be cut.
     """
-    kind: type[Head] = CutLeafHead if config.cut_at else _HEADS[config.head]
-    return kind(taxonomy, config)
+    if config.cut_at:
+        return CutLeafHead(taxonomy, config)
+    return _HEADS[config.head](taxonomy, config)
 
 
 def joined(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hiseg_ros.model.backbone import TimmBackbone
-from hiseg_ros.model.classifier_tree import Head, HeadOutput, build_head
+from hiseg_ros.model.classifier_tree import HeadOutput, build_head
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders import build
 from hiseg_ros.taxonomy import Taxonomy
@@ -70,7 +70,7 @@ class HierarchicalNetwork(nn.Module):
         Args:
             images: As for `forward`.
         """
-        head = cast(Head, self.head)
+        head = self.head
         features = build.decoder_input(self.backbone, self.decoder, images)
         if isinstance(self.decoder, build.EdgeDecoder):
             decoded_features, edge_logits = self.decoder.with_edges(features)
@@ -92,7 +92,7 @@ class HierarchicalNetwork(nn.Module):
         """
         if not isinstance(self.decoder, build.PointDecoder):
             raise TypeError(f'Decoder {self.config.decoder!r} reads no single points.')
-        head = cast(Head, self.head)
+        head = self.head
         features = build.decoder_input(self.backbone, self.decoder, images)
         return head.head_output(self.decoder.at_places(features, places))
 

@@ -21,6 +21,7 @@ from hiseg_ros.fleet.output import FleetFolder
 from hiseg_ros.fleet.sources import Source, find_sources
 from hiseg_ros.fleet.worker import FleetWorker
 from hiseg_ros.replay.order import OpenedOrder, ReplayOrder
+from hiseg_ros.replay.replay_folder import ReplayFolder
 
 
 class InlinePool:
@@ -181,6 +182,30 @@ def test_a_killed_driver_goes_on_and_does_nothing_twice(
     result = run([str(bags / '*/*')], output, pool)
     assert {step.method for step in pool.steps} == {'index'}
     finish(again, engine, result)
+    assert contents(output) == contents(whole)
+
+
+def test_a_death_behind_the_last_figures_leaves_no_working_files(
+    bags: Path, engine: NamedEngine, tmp_path: Path
+) -> None:
+    """A replay is complete then, with its metrics, but its working files are still there."""
+    output, whole = tmp_path / 'out', tmp_path / 'whole'
+    folder = FleetFolder(whole)
+    finish(folder, engine, run([str(bags / '*/*')], whole, InlinePool(whole, engine)))
+
+    def die(place: ReplayFolder) -> None:
+        place.release()
+        raise KeyboardInterrupt
+
+    folder = FleetFolder(output)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ReplayFolder, 'clean', die)
+        run([str(bags / '*/*')], output, InlinePool(output, engine))
+    folder.close()
+    [half] = (output / 'drives').glob('*/unfinished')
+    assert (half.parent / 'metrics.json').is_file()
+    folder = FleetFolder(output)
+    finish(folder, engine, run([str(bags / '*/*')], output, InlinePool(output, engine)))
     assert contents(output) == contents(whole)
 
 

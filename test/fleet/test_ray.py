@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def processes_below(root: int) -> dict[int, str]:
     while more := {pid for pid, parent in parents.items() if parent in below} - below:
         below |= more
     return {pid: titles[pid] for pid in below - {root} if pid in titles}
+
+
+def listening_at(pids: Iterable[int]) -> list[str]:
+    """Return the addresses at which processes wait for connections, as Linux writes them."""
+    sockets = set()
+    for pid in pids:
+        for entry in Path(f'/proc/{pid}/fd').glob('*'):
+            with suppress(OSError):
+                sockets.add(os.readlink(entry))
+    rows = [
+        line.split()
+        for family in ('tcp', 'tcp6')
+        for line in Path(f'/proc/net/{family}').read_text().splitlines()[1:]
+    ]
+    return [row[1] for row in rows if row[3] == '0A' and f'socket:[{row[9]}]' in sockets]
 
 
 class Command:
@@ -116,10 +132,18 @@ def test_twelve_drives_survive_a_dead_worker_and_a_dead_driver(
     started.append(first)
     first.wait_until(lambda: parts() >= 1)
     left = processes_below(first.process.pid)
+    addresses = listening_at([*left, first.process.pid])
+    assert addresses
+    assert [one for one in addresses if not one.partition(':')[0].endswith('0100007F')] == []
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
     assert not (output / 'metrics.json').exists()
     done = {path.name for path in (output / 'summaries').glob('*.json')}
+    # Nothing of the killed driver's Ray goes on.
+    deadline = time.monotonic() + 120
+    while any(_is_alive(pid, title) for pid, title in left.items()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
     second = Command(arguments, tmp_path / 'second.log')
     started.append(second)
@@ -132,11 +156,6 @@ def test_twelve_drives_survive_a_dead_worker_and_a_dead_driver(
     found = contents(output)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
-    # Nothing of the killed driver's Ray goes on.
-    deadline = time.monotonic() + 120
-    while any(_is_alive(pid, title) for pid, title in left.items()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def _is_alive(pid: int, title: str) -> bool:
