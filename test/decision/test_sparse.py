@@ -276,6 +276,14 @@ def test_an_image_that_is_not_wanted_is_empty_and_the_other_unchanged(
         assert nothing.shape == (0, 0)
 
 
+def compiled_forms(kernel: object) -> list[str]:
+    """Return the types a kernel is compiled for, without those of trees of more than 255 nodes.
+
+    Tests before this one in the same process may have had such trees.
+    """
+    return [text for text in map(str, vars(kernel)['kernel'].signatures) if 'uint16' not in text]
+
+
 def test_any_layout_in_memory_is_decided_alike(small_taxonomy: Taxonomy) -> None:
     """Read-only, transposed and cut-out arrays are copied first."""
     rng = np.random.default_rng(2)
@@ -288,7 +296,7 @@ def test_any_layout_in_memory_is_decided_alike(small_taxonomy: Taxonomy) -> None
     for values in (locked, transposed):
         found = decide_sparse(values, tables, (20, 20))
         np.testing.assert_array_equal(found, expected)
-    assert len(vars(fill)['kernel'].signatures) == 1
+    assert len(compiled_forms(fill)) == 1
 
 
 def test_threads_that_decide_at_once_get_their_own_answers(small_taxonomy: Taxonomy) -> None:
@@ -318,13 +326,13 @@ def test_after_the_warm_up_nothing_is_compiled(small_taxonomy: Taxonomy) -> None
     """The first frame, at any size and threshold and with any flags, meets compiled kernels."""
     tables = DecisionTables.of(small_taxonomy)
     warm_up(tables)
-    kernels = [vars(kernel)['kernel'] for kernel in (walk_grid, fill)]
-    before = [len(kernel.signatures) for kernel in kernels]
+    before = [compiled_forms(kernel) for kernel in (walk_grid, fill)]
+    assert [len(forms) for forms in before] == [1, 1]
     grid = np.full((len(small_taxonomy), 4, 4), 0.5, np.float32)
     decide_sparse(grid, tables, (9, 7), 0)
     decide_sparse(grid, tables, (2, 3), np.float64(0.3), labels=False)
     decide_sparse(grid, tables, (2, 3), 1.0, confidence=False)
-    assert [len(kernel.signatures) for kernel in kernels] == before == [1, 1]
+    assert [compiled_forms(kernel) for kernel in (walk_grid, fill)] == before
 
 
 @pytest.mark.parametrize('threshold', [-0.1, 1.1, float('nan')])
