@@ -148,10 +148,9 @@ class CutLeafNodes(nn.Module):
     """A head with a cut tree that returns all nodes instead of leaves."""
 
     def __init__(self, head: CutLeafHead, taxonomy: Taxonomy) -> None:
-        """Share the head's convolutions."""
+        """Share the head."""
         super().__init__()
-        self.split = head.split
-        self.logits = nn.ModuleList([head.logits, *head.below])
+        self.cut_head = head
         places = {node: place for place, node in enumerate(head.frontier)}
         self.cuts = [places[cut] for cut in head.cuts]
         above = [set(taxonomy.path(node)) for node in head.frontier]
@@ -170,11 +169,11 @@ class CutLeafNodes(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return (N, V, h, w)."""
-        detail = features[:, self.split :] if self.split < features.shape[1] else features
-        frontier = self.logits[0](features[:, : self.split]).softmax(1)
+        logits, below = self.cut_head.factors(features)
+        frontier = logits.softmax(1)
         sources = [frontier]
-        for place, logits in zip(self.cuts, list(self.logits)[1:], strict=True):
-            sources.append(logits(detail).softmax(1) * frontier[:, place : place + 1])
+        for place, values in zip(self.cuts, below, strict=True):
+            sources.append(values.softmax(1) * frontier[:, place : place + 1])
         return torch.cat(
             [
                 sources[index][:, first:last].sum(1, keepdim=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.decoders.checks import check_decoder
-from hiseg_ros.model.decoders.registry import DECODERS
+from hiseg_ros.model.decoders.registry import DECODERS, DETAIL_SHARE
 
 HEADS = ('conditional', 'leaf', 'nodes')
 BRANCHES = ('pointwise', 'bottleneck')
@@ -113,7 +113,7 @@ class NetworkConfig:
     @property
     def detail_channels(self) -> int:
         """Channels of the decoder's second path, the last ones; 0 where it has none."""
-        return self.channels // 3 if self.decoder == 'summed_detail' else 0
+        return self.channels // DETAIL_SHARE if self.decoder == 'summed_detail' else 0
 
     def values(self) -> dict[str, Any]:
         """Return the settings by name; options and cuts only where there are some."""

@@ -12,6 +12,9 @@ from typing import Any
 LIBRARY = 'segmentation_models_pytorch'
 """Python module of the library that some of the decoders are from; the extra is "networks"."""
 
+DETAIL_SHARE = 3
+"""One of this many channels of 'summed_detail' is of its second path."""
+
 UNPOOL = 'unpool'
 UPSAMPLINGS = ('bilinear', 'nearest', 'transposed', UNPOOL)
 

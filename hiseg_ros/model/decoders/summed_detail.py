@@ -11,6 +11,7 @@ from torch import nn
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.decoders.inverted_bottleneck import projection
+from hiseg_ros.model.decoders.registry import DETAIL_SHARE
 from hiseg_ros.model.decoders.summed import COARSE_STRIDE, SummedDecoder
 
 DETAIL_SCALE = 3.0
@@ -21,9 +22,6 @@ STEM_WIDTHS = (16, 32)
 
 BLOCKS = 2
 """Residual blocks at stride 8: with the stem they see 79 pixels, as wide as most signs."""
-
-SHARE = 3
-"""One of this many channels of the decoder is of the second path."""
 
 
 class SummedDetailDecoder(nn.Module):
@@ -44,12 +42,13 @@ class SummedDetailDecoder(nn.Module):
                 backbone has no stride 8.
         """
         super().__init__()
-        if channels % SHARE or COARSE_STRIDE not in strides:
+        if channels % DETAIL_SHARE or COARSE_STRIDE not in strides:
             raise ConfigError(
                 f"Decoder 'summed_detail' has {channels} channels and a backbone with the strides "
-                f'{list(strides)}; expected a multiple of {SHARE} and the stride {COARSE_STRIDE}.'
+                f'{list(strides)}; expected a multiple of {DETAIL_SHARE} and the stride '
+                f'{COARSE_STRIDE}.'
             )
-        width = channels // SHARE
+        width = channels // DETAIL_SHARE
         self.street = SummedDecoder(in_channels, strides, channels - width)
         self.stride = COARSE_STRIDE
         self.detail = detail_path(width)
