@@ -383,6 +383,7 @@ def main() -> int:
         return 130
     finally:
         drawing.stop()
+        os.close(lock)
     return 0
 
 

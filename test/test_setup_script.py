@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -152,9 +153,14 @@ def test_a_setup_that_fails_ends_the_drawing_as_ctrl_c_does(
         raise setup.SetupError('no network')
 
     monkeypatch.setattr(setup, 'install_packages', fail)
+    # The lock on the checkout itself would make other tests' `make` wait.
+    monkeypatch.setattr(setup, 'ROOT', tmp_path)
     monkeypatch.setattr(sys, 'argv', ['setup', '--draw'])
     assert setup.main() == 1
     assert cleaned.exists()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
 
 
 @pytest.mark.parametrize(
