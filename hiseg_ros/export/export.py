@@ -239,7 +239,10 @@ def _runners(output: Path, checkpoint: Checkpoint) -> dict[str, Runner]:
     if find_spec(BACKENDS['openvino'][1]) is not None:
         from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
-        opened.append(OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy))
+        cuts = checkpoint.network.cut_at
+        opened.append(
+            OpenVinoBackend(output, inputs, 'cpu', taxonomy=checkpoint.taxonomy, cut_at=cuts)
+        )
     if not opened:
         raise ConfigError(
             f'{output.name} cannot be verified: Python has neither onnxruntime nor openvino; '

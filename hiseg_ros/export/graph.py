@@ -13,7 +13,7 @@ from torch import nn
 
 from hiseg_ros.inference.exported_graph import LARGEST_LOGIT
 from hiseg_ros.model.classifier_tree import ConditionalHead, CutLeafHead, LeafHead, NodeHead
-from hiseg_ros.model.decoders.build import decoded
+from hiseg_ros.model.decoders.build import PathsDecoder, decoded, decoded_paths
 from hiseg_ros.model.network import HierarchicalNetwork
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.taxonomy import Taxonomy
@@ -69,7 +69,12 @@ class ExportedNetwork(nn.Module):
             (N, V, h / stride, w / stride) float32.
         """
         images = ((rgb.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
-        nodes: torch.Tensor = self.head(decoded(self.backbone, self.decoder, images))
+        nodes: torch.Tensor
+        if isinstance(self.head, CutLeafNodes) and isinstance(self.decoder, PathsDecoder):
+            # Joined, the streets' convolution would depend on the path of the types.
+            nodes = self.head(*decoded_paths(self.backbone, self.decoder, images))
+        else:
+            nodes = self.head(decoded(self.backbone, self.decoder, images))
         return nodes
 
 
@@ -134,14 +139,11 @@ class LeafNodes(nn.Module):
             [row_of_leaf[leaf] for leaf in taxonomy.leaves if node in taxonomy.path(leaf)]
             for node in range(len(taxonomy))
         ]
-        self.spans = [(row[0], row[-1] + 1) for row in rows]
+        self.steps = [(0, row[0], row[-1] + 1) for row in rows]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return (N, V, h, w)."""
-        leaves = self.logits(features).softmax(1)
-        return torch.cat(
-            [leaves[:, first:last].sum(1, keepdim=True) for first, last in self.spans], 1
-        ).clamp(max=1.0)
+        return _node_sums([self.logits(features).softmax(1)], self.steps)
 
 
 class CutLeafNodes(nn.Module):
@@ -167,20 +169,47 @@ class CutLeafNodes(nn.Module):
                 rows = [leaves.index(leaf) for leaf in taxonomy.leaves_below(node)]
                 self.steps.append((1 + head.cuts.index(cut), rows[0], rows[-1] + 1))
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return (N, V, h, w)."""
-        logits, below = self.cut_head.factors(features)
+    def forward(self, street: torch.Tensor, detail: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (N, V, h, w).
+
+        Args:
+            street: Channels that the first softmax reads; all channels without `detail`.
+            detail: Channels that the classifiers below cuts read.
+        """
+        if detail is None:
+            street, detail = self.cut_head.divided(street)
+        logits, below = self.cut_head.factors(street, detail)
         frontier = logits.softmax(1)
         sources = [frontier]
         for place, values in zip(self.cuts, below, strict=True):
             sources.append(values.softmax(1) * frontier[:, place : place + 1])
-        return torch.cat(
-            [
-                sources[index][:, first:last].sum(1, keepdim=True)
-                for index, first, last in self.steps
-            ],
-            1,
-        ).clamp(max=1.0)
+        return _node_sums(sources, self.steps)
+
+
+def _node_sums(
+    sources: Sequence[torch.Tensor], steps: Sequence[tuple[int, int, int]]
+) -> torch.Tensor:
+    """Return the sums (N, V, h, w) of spans of channels, at most 1.
+
+    Args:
+        sources: (N, C, h, w) probabilities.
+        steps: Of each sum: index of its source, first channel, and end.
+    """
+    parts: list[torch.Tensor] = []
+    waiting: tuple[int, int, int] | None = None
+    for index, first, last in [*steps, (-1, 0, 0)]:
+        # Runtimes take as long for a sum of one channel as for one of many: neighbouring leaves
+        # are copied together.
+        is_next = last == first + 1 and waiting is not None and waiting[0] == index
+        if is_next and waiting is not None and waiting[2] == first:
+            waiting = (index, waiting[1], last)
+            continue
+        if waiting is not None:
+            parts.append(sources[waiting[0]][:, waiting[1] : waiting[2]])
+        waiting = (index, first, last) if last == first + 1 else None
+        if last > first + 1:
+            parts.append(sources[index][:, first:last].sum(1, keepdim=True))
+    return torch.cat(parts, 1).clamp(max=1.0)
 
 
 class _Bottleneck(nn.Module):

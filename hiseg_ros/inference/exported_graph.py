@@ -14,6 +14,10 @@ tree, from logits to node probabilities."""
 BRANCHES = '/head/branches.{0}/branches.{0}.0/Conv'
 """Names of the convolutions before the last ones, where a classifier reads single points."""
 
+FRONTIER, BELOW = '/head/logits/Conv', '/head/below.{}/Conv'
+"""Names of the last convolutions where the tree is cut: that of the softmax above the cuts, and
+those below each, numbered from 0."""
+
 LARGEST_LOGIT = 60.0
 """Logits are limited to this magnitude: its exponential is far from float32's limits, so no
 maximum has to be subtracted. Two siblings would both have to exceed it to be confused."""

@@ -256,7 +256,8 @@ def _of_exported(
 
         # A flat network has a single softmax and no arithmetic of a tree.
         taxonomy = None if info.walk else info.taxonomy
-        backend = OpenVinoBackend(path, inputs, device, precision, taxonomy)
+        cuts = info.network.cut_at if info.network else ()
+        backend = OpenVinoBackend(path, inputs, device, precision, taxonomy, cuts)
     else:
         from hiseg_ros.inference.backends.onnx_runtime import OnnxRuntimeBackend
 

@@ -198,14 +198,25 @@ class CutLeafHead(nn.Module):
             for leaves in map(taxonomy.leaves_below, self.cuts)
         )
 
-    def factors(self, features: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return logits: (N, F, h, w) of the frontier, (N, K, h, w) of each cut's leaves."""
+    def divided(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the channels of the first softmax, and those of the classifiers below cuts."""
         detail = features[:, self.split :] if self.split < features.shape[1] else features
-        return self.logits(features[:, : self.split]), [below(detail) for below in self.below]
+        return features[:, : self.split], detail
+
+    def factors(
+        self, street: torch.Tensor, detail: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return logits: (N, F, h, w) of the frontier, (N, K, h, w) of each cut's leaves.
+
+        Args:
+            street: Channels that the first softmax reads.
+            detail: Channels that the classifiers below cuts read.
+        """
+        return self.logits(street), [below(detail) for below in self.below]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
-        frontier, below = self.factors(features)
+        frontier, below = self.factors(*self.divided(features))
         with torch.autocast(features.device.type, enabled=False):
             return joined(
                 self.frontier,

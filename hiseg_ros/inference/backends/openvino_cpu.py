@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from hiseg_ros.types import Wanted
 
 if TYPE_CHECKING:
     from hiseg_ros.decision.classifiers import ClassifierTree, EvaluationPlan
+    from hiseg_ros.inference.backends.openvino_cut import CutNetwork
     from hiseg_ros.inference.backends.openvino_tree import DividedModel
 
 # OpenVINO's package reports its use over the network, from a fork of this process. A robot's node
@@ -67,6 +68,7 @@ class OpenVinoBackend(ExportedBackend):
         device: str,
         precision: str = 'float32',
         taxonomy: Taxonomy | None = None,
+        cut_at: Sequence[str] = (),
     ) -> None:
         """Load the file; it is compiled at the first image of each size.
 
@@ -78,6 +80,8 @@ class OpenVinoBackend(ExportedBackend):
                 file, whose other layers are in bfloat16 if the CPU supports it.
             taxonomy: Tree of the nodes. With it the classifiers of the tree are removed from the
                 graph where possible; see `openvino_tree`.
+            cut_at: Names of the nodes at which the network's tree is cut. What is below them then
+                runs where it is needed; see `openvino_cut`.
 
         Raises:
             CheckpointError: OpenVINO cannot read the file, or its input is of another kind.
@@ -109,20 +113,27 @@ class OpenVinoBackend(ExportedBackend):
         )
         self.precision = precision
         self._core = core
-        self._parts = _parts(model, taxonomy)
-        self._model = self._parts.first if self._parts else model
+        self._taxonomy = taxonomy
+        self._cut = _cut_parts(model, taxonomy, cut_at) if taxonomy and cut_at else None
+        self._parts = _parts(model, taxonomy) if taxonomy and not cut_at else None
+        first = self._parts or self._cut
+        self._model = first.first if first else model
         self._sizes = CompiledSizes(MAX_SIZES, FIRST_SIZES, MAX_KEPT_PIXELS, IDLE_IMAGES)
         self._requests: dict[tuple[int, ...], Any] = {}
         self._open_request: Any = None
         self._large_request: Any = None
         self._odds_requests: dict[tuple[int, ...], Any] = {}
-        self._taxonomy = taxonomy
         self._plans: dict[tuple[int, bool], EvaluationPlan] = {}
 
     @property
     def classifiers(self) -> ClassifierTree | None:
         """Classifiers that are evaluated where labels need them; None if the runtime has all."""
         return self._parts.classifiers if self._parts else None
+
+    @property
+    def cut(self) -> CutNetwork | None:
+        """The parts of a network whose tree is cut, if what is below the cuts can run in tiles."""
+        return self._cut
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (h, w, C) features for `classifiers`; valid until the next call."""
@@ -132,6 +143,9 @@ class OpenVinoBackend(ExportedBackend):
         self, images: NDArray[np.uint8], wanted: Wanted
     ) -> NDArray[np.float32]:
         """Return `node_probabilities` where wanted results depend on them; see `interfaces`."""
+        if self._cut is not None and self._cut.is_enough(wanted):
+            top = self._cut.read_below(wanted)
+            return self._checked(lambda images: self._in_tiles(images, top), images)
         plan = self._plan(wanted)
         if plan is None:
             return self.node_probabilities(images)
@@ -152,8 +166,26 @@ class OpenVinoBackend(ExportedBackend):
         assert self.classifiers is not None
         return self.classifiers(self.features(images), plan)
 
+    def _in_tiles(self, images: NDArray[np.uint8], top: int | None) -> NDArray[np.float32]:
+        """Return all probabilities, those below the cuts where labels or a node's pixels are."""
+        assert self._cut is not None
+        frontier = _results(self._request_for(images.shape), images)[0]
+        compiled = partial(self._compiled, settings={})
+        planes = self._cut.needed(frontier, images, compiled, top)
+        return self._everywhere(frontier, images) if planes is None else planes
+
+    def _everywhere(
+        self, frontier: NDArray[np.float32], images: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        assert self._cut is not None
+        compiled = partial(self._compiled, settings={})
+        is_kept = images.shape in self._requests
+        return self._cut.everywhere(frontier, images, compiled, is_kept)
+
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         results = _results(self._request_for(images.shape), images)
+        if self._cut is not None:
+            return self._everywhere(results[0], images)
         if self._parts is None or self._parts.classifiers is None:
             return self.planes(results)
         request = self._odds_request_for(images.shape, results[0][None].shape)
@@ -179,6 +211,8 @@ class OpenVinoBackend(ExportedBackend):
         for other in use.dropped:
             del self._requests[other]
             self._odds_requests.pop(other, None)
+            if self._cut is not None:
+                self._cut.drop(other)
         if use.how == 'compiled':
             if shape not in self._requests:
                 self._requests[shape] = self.request(shape)
@@ -196,6 +230,8 @@ class OpenVinoBackend(ExportedBackend):
         Args:
             results: What a request put out for an image.
         """
+        if self._cut is not None:
+            return self._cut.above(results[0])
         if self._parts is None:
             return results[0]
         if self._parts.classifiers is None:
@@ -230,7 +266,7 @@ class OpenVinoBackend(ExportedBackend):
         self._requests.clear()
         self._odds_requests.clear()
         self._open_request = self._large_request = None
-        self._parts = None
+        self._parts = self._cut = None
 
 
 def _results(request: Any, values: NDArray[Any]) -> list[NDArray[np.float32]]:
@@ -242,10 +278,15 @@ def _results(request: Any, values: NDArray[Any]) -> list[NDArray[np.float32]]:
     return [result[0] for result in results.values()]
 
 
-def _parts(model: Any, taxonomy: Taxonomy | None) -> DividedModel | None:
+def _cut_parts(model: Any, taxonomy: Taxonomy, cut_at: Sequence[str]) -> CutNetwork | None:
+    """Return the parts of a network with a cut tree; see `openvino_cut.cut_network`."""
+    from hiseg_ros.inference.backends.openvino_cut import cut_network
+
+    return cut_network(model, taxonomy, cut_at)
+
+
+def _parts(model: Any, taxonomy: Taxonomy) -> DividedModel | None:
     """Return the parts of a network with a tree; see `openvino_tree.divided`."""
-    if taxonomy is None:
-        return None
     # Imports numba, which may be missing where only `has_bfloat16` is called.
     from hiseg_ros.inference.backends.openvino_tree import divided
 

@@ -34,6 +34,16 @@ class EdgeDecoder(Protocol):
         """Return what `forward` does, and the logits (N, 1, h, w) of outlines on its grid."""
 
 
+@runtime_checkable
+class PathsDecoder(Protocol):
+    """A decoder whose output consists of parts that share nothing but the image."""
+
+    reads_image: bool
+
+    def paths(self, features: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Return the parts, which `forward` puts side by side."""
+
+
 def build_decoder(
     name: str,
     in_channels: Sequence[int],
@@ -81,3 +91,11 @@ def decoded(backbone: Pyramid, decoder: nn.Module, images: torch.Tensor) -> torc
     """Return the decoder's map of images: (N, channels, H / stride, W / stride)."""
     features: torch.Tensor = decoder(decoder_input(backbone, decoder, images))
     return features
+
+
+def decoded_paths(
+    backbone: Pyramid, decoder: nn.Module, images: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Return the parts that a `PathsDecoder` computes apart; side by side they are `decoded`."""
+    assert isinstance(decoder, PathsDecoder)
+    return decoder.paths(decoder_input(backbone, decoder, images))

@@ -59,7 +59,11 @@ class SummedDetailDecoder(nn.Module):
         Args:
             features: The image (N, 3, H, W), then the backbone's, finest first.
         """
-        return torch.cat([self.street(features[1:]), self.detail(features[0])], 1)
+        return torch.cat(self.paths(features), 1)
+
+    def paths(self, features: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `forward` puts side by side: the sum's channels, and the second path's."""
+        return self.street(features[1:]), self.detail(features[0])
 
 
 def detail_path(width: int) -> nn.Sequential:
