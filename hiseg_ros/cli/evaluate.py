@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from hiseg_ros.cli.shared.context import (
 from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_facts, crf_for, crf_of
 from hiseg_ros.cli.shared.damages import tell_damages
 from hiseg_ros.cli.shared.engines import engine_of
+from hiseg_ros.cli.shared.fleet import add_ray_arguments
 from hiseg_ros.cli.shared.labelled_sets import (
     check_label_ids,
     dataset_of,
@@ -29,20 +30,19 @@ from hiseg_ros.cli.shared.labelled_sets import (
     samples_of,
 )
 from hiseg_ros.cli.shared.numbers import positive_integer
+from hiseg_ros.cli.shared.recorded_labels import (
+    boundary_scores,
+    common_scores,
+    measured_recording,
+)
 from hiseg_ros.datasets.registry import Measure, dataset_entry, names_measured_by
-from hiseg_ros.errors import BagError, ConfigError, ImageError
+from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hiseg_ros.bags.message_stream import StreamMessage
-    from hiseg_ros.bags.recording import Recording
-    from hiseg_ros.evaluation.boundary import BoundaryScores
-    from hiseg_ros.taxonomy import Mapping, Taxonomy
+    pass
 
 RECORDING = 'recording'
 """In place of a dataset: a bag with published labels and the ground truth of its images."""
-
-RECORDING_MAPPING = 'camvid'
-"""Mapping of a recording's ground truth where --mapping names none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_context_arguments(parser)
     add_crf_arguments(parser)
+    add_ray_arguments(parser)
     parser.add_argument(
         '--crf-search',
         type=positive_integer,
@@ -192,13 +193,14 @@ def _search(options: argparse.Namespace) -> int:
             'without dense labels; expected --crf and a dataset with dense labels, and scores in '
             '--json.'
         )
-    dataset, engine = dataset_of(options), engine_of(options)
-    mapping = mapping_of_options(options, engine.taxonomy)
-    crf = crf_of(options, engine)
-    assert crf is not None  # --crf is given
-    samples = ((one.image, one.label_ids) for one in samples_of(dataset, options, []))
-    tried = draws(options.crf_search, crf.parameters)
-    rows = search_crf(engine, samples, mapping, tried, partial(crf_for, engine))
+    dataset = dataset_of(options)
+    with engine_of(options) as engine:
+        mapping = mapping_of_options(options, engine.taxonomy)
+        crf = crf_of(options, engine)
+        assert crf is not None  # --crf is given
+        samples = ((one.image, one.label_ids) for one in samples_of(dataset, options, [], engine))
+        tried = draws(options.crf_search, crf.parameters)
+        rows = search_crf(engine, samples, mapping, tried, partial(crf_for, engine))
     text = json.dumps(rows, indent=1)
     print(text)
     if options.json:
@@ -224,8 +226,16 @@ def _measured(options: argparse.Namespace) -> Any:
                 '--crf is given for a recording, which holds no probabilities; expected a '
                 'dataset: use `hiseg replay --crf` for recordings.'
             )
-        return _recording(options)
-    return _signs(options) if is_of_signs else _pixels(options)
+        if options.ray:
+            raise ConfigError(
+                '--ray is given for a recording, whose labels are only compared; expected a '
+                'dataset: leave --ray out.'
+            )
+        return measured_recording(options)
+    measured = _signs if is_of_signs else _pixels
+    dataset = dataset_of(options)
+    with engine_of(options) as engine:
+        return measured(options, dataset, engine)
 
 
 def _check_of_label_images(
@@ -252,32 +262,6 @@ def _check_of_label_images(
             f'--against is {options.against!r}, the split that is measured anyway; expected '
             'another one.'
         )
-
-
-def _boundary_scores(options: argparse.Namespace, mapping: Mapping) -> BoundaryScores | None:
-    from hiseg_ros.evaluation.boundary import BoundaryScores, parse_widths
-
-    if options.boundary is None:
-        return None
-    return BoundaryScores(mapping, parse_widths(options.boundary))
-
-
-def _common_scores(
-    options: argparse.Namespace, mapping: Mapping, taxonomy: Taxonomy
-) -> Callable[[NDArray[np.int64]], dict[str, Any]]:
-    """Return what makes the part of the scores on common classes of the counts of labels.
-
-    Raises:
-        ConfigError: There is no common class, or a label set is given twice.
-    """
-    from hiseg_ros.evaluation.common import common_classes, common_summary
-    from hiseg_ros.taxonomy import load_mapping
-
-    if not options.common:
-        return lambda _: {}
-    sets = [mapping, *(load_mapping(name, taxonomy) for name in options.common)]
-    classes = common_classes(sets)
-    return lambda counts: {'common': common_summary(sets, classes, counts)}
 
 
 def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any], crf: Any) -> Any:
@@ -307,7 +291,7 @@ def _report(options: argparse.Namespace, engine: Any, scores: dict[str, Any], cr
     return Report(title, facts, {'run': run_facts, **scores})
 
 
-def _pixels(options: argparse.Namespace) -> Any:
+def _pixels(options: argparse.Namespace, dataset: Any, engine: Any) -> Any:
     """Measure dense labels."""
     from dataclasses import replace
 
@@ -317,12 +301,11 @@ def _pixels(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.four_figures import of_splits
     from hiseg_ros.evaluation.train_ids import TrainIdWatch
 
-    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = PixelAlbum(mapping, engine.taxonomy)
     names: list[str] = []
-    boundary = _boundary_scores(options, mapping)
-    common = _common_scores(options, mapping, engine.taxonomy)
+    boundary = boundary_scores(options, mapping)
+    common = common_scores(options, mapping, engine.taxonomy)
     against = None
     if options.against is not None:
         # Opened before the first image is measured: what it lacks is said at once.
@@ -330,7 +313,7 @@ def _pixels(options: argparse.Namespace) -> Any:
 
     def pairs(measured: Any) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
         watch = TrainIdWatch(mapping)
-        for sample in samples_of(measured, options, names):
+        for sample in samples_of(measured, options, names, engine):
             check_label_ids(sample.name, sample.label_ids, mapping)
             watch.add(sample.label_ids)
             yield sample.image, sample.label_ids
@@ -355,7 +338,7 @@ def _pixels(options: argparse.Namespace) -> Any:
     )
 
 
-def _signs(options: argparse.Namespace) -> Any:
+def _signs(options: argparse.Namespace, dataset: Any, engine: Any) -> Any:
     """Measure annotated signs."""
     from dataclasses import replace
 
@@ -363,134 +346,14 @@ def _signs(options: argparse.Namespace) -> Any:
     from hiseg_ros.evaluation.album import SignAlbum
     from hiseg_ros.evaluation.evaluate import evaluate_signs
 
-    dataset, engine = dataset_of(options), engine_of(options)
     mapping, crf = mapping_of_options(options, engine.taxonomy), crf_of(options, engine)
     album = SignAlbum(mapping, engine.taxonomy)
     names: list[str] = []
     pairs = (
         (sample.image, true_signs(sample.boxes, mapping))
-        for sample in samples_of(dataset, options, names)
+        for sample in samples_of(dataset, options, names, engine)
     )
     keep = (lambda one: album.add(names[-1], one)) if options.report else None
     scores = evaluate_signs(engine, pairs, mapping, keep, refine=_refine(crf, engine))
     report = _report(options, engine, scores, crf)
     return replace(report, worst=album.book.worst(), best=album.book.best())
-
-
-def _recording(options: argparse.Namespace) -> Any:
-    """Measure the labels in a recording of the node."""
-    from tqdm import tqdm
-
-    from hiseg_ros.bags.bag import IMAGE_TYPES
-    from hiseg_ros.bags.message_stream import MessageStream
-    from hiseg_ros.bags.pairing import Place, pair
-    from hiseg_ros.bags.recording import open_recording
-    from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
-    from hiseg_ros.evaluation.confusion import confusion_counts, label_ids_of_nodes
-    from hiseg_ros.evaluation.pixels import NodeScores
-    from hiseg_ros.evaluation.report import Report
-    from hiseg_ros.evaluation.train_ids import TrainIdWatch
-    from hiseg_ros.taxonomy import load_mapping
-
-    recording = open_recording(options.root)
-    topics = (options.labels_topic, options.ground_truth)
-    for name in topics:
-        if not recording.topic(name).is_image:
-            raise BagError(
-                f'Topic {name} of {options.root} has the type '
-                f'{recording.topic(name).message_type}; expected one of '
-                f'{", ".join(IMAGE_TYPES)}: choose an image topic.'
-            )
-    taxonomy = _recorded_taxonomy(recording)
-    mapping = load_mapping(options.mapping or RECORDING_MAPPING, taxonomy)
-    boundary = _boundary_scores(options, mapping)
-    common = _common_scores(options, mapping, taxonomy)
-    places: dict[str, list[Place]] = {name: [] for name in topics}
-    first = MessageStream([recording], topics)
-    for message in first:
-        data = message.raw.data
-        stamp_ns = read_stamp_ns(data) if is_plain_cdr(data) else None
-        places[message.raw.topic].append(Place(stamp_ns, message.raw.time_ns, hash(data)))
-    pairing = pair(places[options.labels_topic], places[options.ground_truth])
-    damages = [str(damage) for damage in first.damages]
-    scores, frames, watch = NodeScores(mapping, taxonomy), 0, TrainIdWatch(mapping)
-    wanted = set(pairing.truth_of.values())
-    truth: dict[int, NDArray[np.uint8] | None] = {}
-    for number, message in enumerate(MessageStream([recording], [options.ground_truth])):
-        if number in wanted:
-            truth[number] = _ids(message, damages)
-    labels_of = MessageStream([recording], [options.labels_topic])
-    for number, message in enumerate(tqdm(labels_of, 'evaluating', unit='frame')):
-        if number in pairing.truth_of and (not options.limit or frames < options.limit):
-            true_ids, labels = truth[pairing.truth_of[number]], _ids(message, damages)
-            if true_ids is not None and labels is not None:
-                watch.add(true_ids)
-                scores.add(true_ids, labels)
-                if boundary is not None:
-                    boundary.add(true_ids, label_ids_of_nodes(labels, mapping, taxonomy))
-                frames += 1
-    watch.finish()
-    if not frames:
-        why = f' ({damages[0]})' if damages else ''
-        raise BagError(
-            f'No image of {options.labels_topic} in {options.root} has the stamp of one of the '
-            f'{len(places[options.ground_truth])} images of {options.ground_truth}, or stamps and '
-            f'recording times do not tell which{why}; expected the same stamps.'
-        )
-    facts = {
-        'recording': options.root.name,
-        'frames': f'{frames} of {len(places[options.ground_truth])} with ground truth',
-        'taxonomy': f'{taxonomy.name} {taxonomy.version}',
-    }
-    if pairing.by_time:
-        facts['pairs'] = f'{len(pairing.by_time)} by recording time: stamps are zero or repeated'
-    of_labels = scores.summary()
-    return Report(
-        f'Recording {options.root.name}',
-        facts,
-        {
-            'frames': frames,
-            'ground_truth_frames': len(places[options.ground_truth]),
-            **({'paired_by_time': len(pairing.by_time)} if pairing.by_time else {}),
-            **of_labels,
-            'hierarchy': scores.hierarchy(),
-            **common(confusion_counts(of_labels)),
-            **({} if boundary is None else {'boundary': boundary.summary()}),
-            **({'damages': damages} if damages else {}),
-        },
-    )
-
-
-def _ids(message: StreamMessage, damages: list[str]) -> NDArray[np.uint8] | None:
-    """Return the label ids of a message; of a damaged one note that and return None.
-
-    Raises:
-        BagError: It is a whole image, but none of label ids.
-    """
-    from hiseg_ros.images.image_message import values_of
-    from hiseg_ros.replay.truth import one_byte
-
-    try:
-        values = values_of(message.decode())
-    except ImageError as error:
-        damages.append(str(message.damage(str(error))))
-        return None
-    return one_byte(values, message.raw.topic)
-
-
-def _recorded_taxonomy(recording: Recording) -> Taxonomy:
-    """Return the label tree that the recorded node published.
-
-    Raises:
-        BagError: The recording has none.
-    """
-    from hiseg_ros.bags.message_stream import MessageStream
-    from hiseg_ros.messages.codec import decode_taxonomy
-
-    topic = recording.topic('/segmentation/taxonomy')
-    for message in MessageStream([recording], [topic.name]):
-        return decode_taxonomy(message.decode())
-    raise BagError(
-        f'The recording {recording.path} has no message on {topic.name}; expected the latched '
-        'label tree of the node: record from before the first frame on.'
-    )

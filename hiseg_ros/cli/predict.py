@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from hiseg_ros.cli.shared.crf import add_crf_arguments, crf_of
-from hiseg_ros.cli.shared.engines import engine_of
+from hiseg_ros.cli.shared.engines import ahead, engine_of
+from hiseg_ros.cli.shared.fleet import add_ray_arguments
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
 
@@ -82,10 +84,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='beside the overlay, a legend with the classes and their shares',
     )
     add_crf_arguments(parser)
+    add_ray_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Segment every image; the first unreadable one ends the run."""
+    if not 0 <= options.alpha <= 1:
+        raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
+    if not 0 <= options.min_probability <= 1:
+        raise ConfigError(
+            f'--min-probability is {options.min_probability}; expected a number from 0 to 1.'
+        )
+    if options.min_probability and not options.mapping:
+        raise ConfigError('--min-probability is given without --mapping; expected both.')
+    stems = [path.stem for path in options.images]
+    repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if repeated:
+        raise ConfigError(
+            f'Several images are named {repeated}; expected different names, since the results '
+            'are named after them: write them to different folders.'
+        )
+    with engine_of(options) as engine:
+        _segment_all(options, engine)
+
+
+def _segment_all(options: argparse.Namespace, engine: Any) -> None:
     import json
 
     from tqdm import tqdm
@@ -102,22 +125,6 @@ def run(options: argparse.Namespace) -> None:
     )
     from hiseg_ros.visualization.legend import MIN_HEIGHT
 
-    if not 0 <= options.alpha <= 1:
-        raise ConfigError(f'--alpha is {options.alpha}; expected a number from 0 to 1.')
-    if not 0 <= options.min_probability <= 1:
-        raise ConfigError(
-            f'--min-probability is {options.min_probability}; expected a number from 0 to 1.'
-        )
-    if options.min_probability and not options.mapping:
-        raise ConfigError('--min-probability is given without --mapping; expected both.')
-    stems = [path.stem for path in options.images]
-    repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if repeated:
-        raise ConfigError(
-            f'Several images are named {repeated}; expected different names, since the results '
-            'are named after them: write them to different folders.'
-        )
-    engine = engine_of(options)
     mapping = load_mapping(options.mapping, engine.taxonomy) if options.mapping else None
     crf = crf_of(options, engine)
     try:
@@ -125,8 +132,10 @@ def run(options: argparse.Namespace) -> None:
     except OSError as problem:
         raise ConfigError(f'--output {options.output} cannot be created: {problem}.') from problem
 
-    for path in tqdm(options.images, 'segmenting', unit='image', disable=len(stems) < 2):
-        rgb = read_image(path)
+    count = len(options.images)
+    read = ((path, read_image(path)) for path in options.images)
+    images = ahead(engine, read, lambda one: one[1])
+    for path, rgb in tqdm(images, 'segmenting', unit='image', total=count, disable=count < 2):
         if crf is not None:
             crf.check_memory((rgb.shape[0], rgb.shape[1]))
         result = engine.segment(rgb)

@@ -155,6 +155,27 @@ def _check_answer(address: str) -> None:
         ) from error
 
 
+def checked_count(ray: Any, workers: Workers) -> int:
+    """Return the number of workers to start.
+
+    Raises:
+        ConfigError: The cluster has not the resources.
+    """
+    total = ray.cluster_resources()
+    numbers = [total.get('CPU', 0) / workers.cpus] if workers.cpus > 0 else []
+    numbers += [total.get('GPU', 0) / workers.gpus] if workers.gpus > 0 else []
+    count = workers.count or int(min(numbers, default=0) + 1e-6)
+    wanted = {'CPU': workers.cpus * count, 'GPU': workers.gpus * count}
+    lacking = [f'{n:g} {name}' for name, n in wanted.items() if n > total.get(name, 0) + 1e-6]
+    if lacking or count < 1:
+        raise ConfigError(
+            f'{max(count, 1)} workers need {" and ".join(lacking) or "more"} and the cluster '
+            f'has {total.get("CPU", 0):g} CPU and {total.get("GPU", 0):g} GPU; expected '
+            'enough: use fewer --workers, or smaller --worker-cpus and --worker-gpus.'
+        )
+    return count
+
+
 @dataclass
 class _Slot:
     """Place of one worker."""
@@ -185,16 +206,7 @@ class RayPool:
             ConfigError: The cluster has not the resources, or the network cannot be used.
         """
         self._ray = ray
-        count = workers.count or self._fitting(workers)
-        wanted = {'CPU': workers.cpus * count, 'GPU': workers.gpus * count}
-        total = ray.cluster_resources()
-        lacking = [f'{n:g} {name}' for name, n in wanted.items() if n > total.get(name, 0) + 1e-6]
-        if lacking or count < 1:
-            raise ConfigError(
-                f'{max(count, 1)} workers need {" and ".join(lacking) or "more"} and the cluster '
-                f'has {total.get("CPU", 0):g} CPU and {total.get("GPU", 0):g} GPU; expected '
-                'enough: use fewer --workers, or smaller --worker-cpus and --worker-gpus.'
-            )
+        count = checked_count(ray, workers)
         self._kind = ray.remote(RemoteWorker).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
         self._arguments = (order, str(output), task_frames, max(1, int(workers.cpus)))
         self._slots = [self._new_slot() for _ in range(count)]
@@ -203,12 +215,6 @@ class RayPool:
         self.about: dict[str, Any] = {}
         """What the first worker said of itself; the others must say the same."""
         self._wait_for_worker()
-
-    def _fitting(self, workers: Workers) -> int:
-        total = self._ray.cluster_resources()
-        numbers = [total.get('CPU', 0) / workers.cpus] if workers.cpus > 0 else []
-        numbers += [total.get('GPU', 0) / workers.gpus] if workers.gpus > 0 else []
-        return int(min(numbers, default=0) + 1e-6)
 
     def _new_slot(self) -> _Slot:
         actor = self._kind.remote(*self._arguments)
@@ -253,7 +259,7 @@ class RayPool:
                     del self._slots[place]  # the others go on without it
                     continue
                 raise ConfigError(
-                    f'A worker did not start ({_first_line(problem)}); expected hiseg_ros and the '
+                    f'A worker did not start ({first_line(problem)}); expected hiseg_ros and the '
                     'same packages on every machine of the cluster.'
                 ) from problem
             if error:
@@ -309,13 +315,13 @@ class RayPool:
             with suppress(Exception):
                 self._ray.kill(slot.actor)
             self._slots[self._slots.index(slot)] = self._new_slot()
-            return replace(ended, is_lost=True, error=_first_line(problem))
+            return replace(ended, is_lost=True, error=first_line(problem))
         except self._ray.exceptions.RayError as problem:
-            return replace(ended, error=_first_line(problem))
+            return replace(ended, error=first_line(problem))
         return replace(ended, value=value, error=error)
 
 
-def _first_line(problem: BaseException) -> str:
+def first_line(problem: BaseException) -> str:
     """Return the first line of Ray's long texts without its end mark."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return reason_of(Exception(lines[0] if lines else type(problem).__name__)).rstrip('.')

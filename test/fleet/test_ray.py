@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Twelve drives on a local Ray with two workers: a worker and the driver are killed on the way."""
+"""Drives and images on a local Ray with two workers: a worker and the driver are killed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from replay_support import contents, write_drive
 
@@ -91,9 +93,9 @@ class Command:
                 stdout=file, stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': '1'},
             )  # fmt: skip
 
-    def workers(self) -> list[int]:
+    def workers(self, kind: str = 'RemoteWorker') -> list[int]:
         below = processes_below(self.process.pid)
-        return [pid for pid, title in below.items() if title.startswith('ray::RemoteWorker')]
+        return [pid for pid, title in below.items() if title.startswith(f'ray::{kind}')]
 
     def wait_until(self, is_so: object) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -164,6 +166,78 @@ def _is_alive(pid: int, title: str) -> bool:
     except OSError:
         return False
     return now[:20] == title[:20] != ''
+
+
+@pytest.fixture(scope='module')
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of images and label images, each another one."""
+    folder = tmp_path_factory.mktemp('labelled')
+    rng = np.random.default_rng(2)
+    for name in ('images', 'labels'):
+        (folder / name).mkdir()
+    for number in range(24):
+        small = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        image = cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC)
+        ids = cv2.resize(rng.integers(0, 11, (6, 8), np.uint8), (320, 240),
+                         interpolation=cv2.INTER_NEAREST)  # fmt: skip
+        cv2.imwrite(str(folder / f'images/{number:02d}.jpg'), image)
+        cv2.imwrite(str(folder / f'labels/{number:02d}.png'), ids)
+    return folder
+
+
+NETWORK = ['--model', str(WEIGHTS), '--device', 'cpu']
+
+
+def test_images_are_segmented_though_a_worker_dies(
+    labelled: Path, tmp_path: Path, started: list[Command]
+) -> None:
+    """Each file of `hiseg predict` is that of one machine."""
+    whole, output = tmp_path / 'whole', tmp_path / 'out'
+    images = [str(path) for path in sorted((labelled / 'images').iterdir())]
+    arguments = ['predict', *images, *NETWORK, '--mapping', 'camvid']
+    assert main([*arguments, '--output', str(whole)]) == 0
+    run = Command(
+        [*arguments, '--output', str(output), '--ray', '--workers', '2'], tmp_path / 'log'
+    )
+    started.append(run)
+    run.wait_until(lambda: len(list(output.glob('*_labels.png'))) >= 2)
+    os.kill(run.workers('RemoteNetwork')[0], signal.SIGKILL)
+    assert run.process.wait(PATIENCE_S) == 0, run.log.read_text()
+    found, expected = contents(output), contents(whole)
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_scores_are_those_of_one_machine_to_the_last_digit(
+    labelled: Path, tmp_path: Path, started: list[Command]
+) -> None:
+    """With the worst images in the report, which need the names in their order."""
+    arguments = ['evaluate', '--dataset', 'folder', '--root', str(labelled), *NETWORK,
+                 '--mapping', 'camvid', '--limit', '15', '--boundary']  # fmt: skip
+    whole, output = tmp_path / 'whole', tmp_path / 'out'
+    files = [['--json', str(one / 's.json'), '--report', str(one)] for one in (whole, output)]
+    assert main([*arguments, *files[0]]) == 0
+    run = Command([*arguments, *files[1], '--ray', '--workers', '2'], tmp_path / 'log')
+    started.append(run)
+    assert run.process.wait(PATIENCE_S) == 0, run.log.read_text()
+    found, expected = contents(output), contents(whole)
+    assert sorted(found) == sorted(expected) != []
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_what_cannot_be_loaded_or_shared_ends_in_a_sentence(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that is missing, more workers than cores, and a recording, which needs none."""
+    arguments = ['evaluate', '--dataset', 'folder', '--root', str(labelled), '--mapping', 'camvid']
+    lacking = [*arguments, '--model', str(tmp_path / 'none.onnx'), '--ray', '--workers', '1']
+    assert main(lacking) == 2
+    assert 'none.onnx' in capsys.readouterr().err
+    assert main([*arguments, *NETWORK, '--ray', '--workers', '5000']) == 2
+    assert '5000 workers need 5000 CPU' in capsys.readouterr().err
+    recording = ['evaluate', '--dataset', 'recording', '--root', str(labelled), '--ray']
+    assert main(recording) == 2
+    assert '--ray is given for a recording' in capsys.readouterr().err
 
 
 def test_an_address_that_does_not_answer_is_told_at_once(

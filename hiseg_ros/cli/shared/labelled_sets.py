@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hiseg_ros.cli.shared.engines import ahead
 from hiseg_ros.datasets.registry import DATASETS, dataset_entry
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import Mapping, Taxonomy
@@ -75,13 +76,22 @@ def mapping_of_options(options: argparse.Namespace, taxonomy: Taxonomy) -> Mappi
     return mapping_of(options.dataset, taxonomy, {key: one for key, one in given.items() if one})
 
 
-def samples_of(dataset: Any, options: argparse.Namespace, names: list[str]) -> Iterator[Any]:
-    """Yield the wanted samples with a progress bar; the name of each is added to `names`."""
+def samples_of(
+    dataset: Any, options: argparse.Namespace, names: list[str], engine: Any = None
+) -> Iterator[Any]:
+    """Yield the wanted samples with a progress bar; the name of each is added to `names`.
+
+    Args:
+        dataset: An opened dataset.
+        options: With --limit.
+        names: Receives the names.
+        engine: What segments the images in this order, if anything does.
+    """
     from tqdm import tqdm
 
     count = min(options.limit or len(dataset), len(dataset))
-    for index in tqdm(range(count), 'evaluating', unit='image'):
-        sample = dataset[index]
+    samples = ahead(engine, (dataset[index] for index in range(count)), lambda one: one.image)
+    for sample in tqdm(samples, 'evaluating', unit='image', total=count):
         names.append(sample.name)
         yield sample
 
