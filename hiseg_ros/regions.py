@@ -30,6 +30,13 @@ about square."""
 WAIST = 0.7
 """A region is split where it is narrower than this share of its greatest width."""
 
+SURE = 0.5
+"""Least vote of both halves of an elongated region, for two subclasses, that makes it two signs.
+On training images of GTSDB two signs on one pole are the most common reason of a wrong type."""
+
+CUT_RANGE = (0.3, 0.7)
+"""Shares of a region's length between which it is cut into halves, where it is narrowest."""
+
 
 def subclass_masks(
     segmentation: Segmentation,
@@ -42,7 +49,7 @@ def subclass_masks(
     """Return one mask per connected region of the subclass root, largest first.
 
     Signs on one pole touch: an elongated region is split at its narrowest points, see
-    `parts_of_region`.
+    `parts_of_region`, and in two where both halves are sure of another subclass.
     A region is one sign, so its pixels vote together: the logarithms of each subclass's
     probability given the root, interpolated at the region's pixels, are averaged and normalised.
 
@@ -74,14 +81,18 @@ def subclass_masks(
     inside = np.asarray(cv2.LUT(segmentation.labels, is_below), np.uint8)
     masks: list[SubclassMask] = []
     for part in _parts(inside, min_area):
-        if len(masks) == max_masks:
+        if len(masks) >= max_masks:
             break
-        found = _vote(
-            segmentation, taxonomy, root, part.mask, part.roi, part.area, min_probability
-        )
-        if found is not None:
+        halves = [
+            _vote(segmentation, taxonomy, root, one, min_probability)
+            for one in _cut(part, min_area)
+        ]
+        sure = [one for one in halves if one is not None and one.score >= SURE]
+        if len(sure) == 2 and sure[0].node_id != sure[1].node_id:
+            masks += sure
+        elif (found := _vote(segmentation, taxonomy, root, part, min_probability)) is not None:
             masks.append(found)
-    return tuple(masks)
+    return tuple(sorted(masks, key=lambda one: (-one.area, one.roi))[:max_masks])
 
 
 @dataclass(frozen=True)
@@ -113,12 +124,7 @@ def _parts(inside: NDArray[np.uint8], min_area: int) -> list[_Part]:
             parts.append(_Part(area, (y, x, height, width), mask))
             continue
         for number in range(1, int(numbers.max()) + 1):
-            part = numbers == number
-            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
-            first_row, first_column = int(rows[0]), int(columns[0])
-            tight = part[first_row : int(rows[-1]) + 1, first_column : int(columns[-1]) + 1]
-            roi = (y + first_row, x + first_column, tight.shape[0], tight.shape[1])
-            parts.append(_Part(int(tight.sum()), roi, tight))
+            parts.append(_part(numbers == number, y, x))
     return sorted(parts, key=lambda part: (-part.area, part.roi))
 
 
@@ -150,16 +156,45 @@ def parts_of_region(mask: NDArray[np.bool_], min_area: int = 1) -> NDArray[np.in
     return numbers if (areas >= min_area).all() else None
 
 
+def _cut(part: _Part, min_area: int) -> list[_Part]:
+    """Return both halves of an elongated part, cut where it is narrow near the middle.
+
+    Empty where the part is not elongated, or a half is smaller than the least area.
+    """
+    height, width = part.mask.shape
+    length = max(height, width)
+    if length < SPLIT_ASPECT * min(height, width):
+        return []
+    axis = 0 if height > width else 1
+    counts = np.count_nonzero(part.mask, axis=1 - axis)
+    first, last = round(CUT_RANGE[0] * length), round(CUT_RANGE[1] * length)
+    narrow = first + np.flatnonzero(counts[first:last] == counts[first:last].min())
+    place = int(narrow[np.abs(narrow - length / 2).argmin()])
+    y, x = part.roi[:2]
+    pieces = np.split(part.mask, [place], axis)
+    if min(map(np.count_nonzero, pieces)) < max(1, min_area):
+        return []
+    moved = (y + place, x) if axis == 0 else (y, x + place)
+    return [_part(pieces[0], y, x), _part(pieces[1], *moved)]
+
+
+def _part(mask: NDArray[np.bool_], y: int, x: int) -> _Part:
+    """Return a part without empty rows and columns around it; the mask begins at (y, x)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(columns[0])
+    tight = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    return _Part(int(tight.sum()), (y + top, x + left, *tight.shape), tight)
+
+
 def _vote(
     segmentation: Segmentation,
     taxonomy: Taxonomy,
     root: int,
-    mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
-    roi: tuple[int, int, int, int],
-    area: int,
+    part: _Part,
     min_probability: float,
 ) -> SubclassMask | None:
-    """Return a region's mask with its vote; None where the root's probability is too low."""
+    """Return a part's mask with its vote; None where the root's probability is too low."""
+    mask, roi, area = part.mask, part.roi, part.area
     leaves = np.array(taxonomy.leaves_below(root))
     values = segmentation.probabilities.values
     image_h, image_w = segmentation.probabilities.image_size

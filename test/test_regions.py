@@ -14,7 +14,14 @@ from random_trees import node_values, random_leaf_probabilities
 
 from hiseg_ros.decision import decide, interpolate
 from hiseg_ros.errors import ImageError
-from hiseg_ros.regions import SMALLEST_PROBABILITY, parts_of_region, subclass_masks
+from hiseg_ros.regions import (
+    CUT_RANGE,
+    SMALLEST_PROBABILITY,
+    SPLIT_ASPECT,
+    SURE,
+    parts_of_region,
+    subclass_masks,
+)
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
 from hiseg_ros.types import UNLABELED, NodeProbabilities, Segmentation
 
@@ -79,6 +86,29 @@ def vote(segmented: Segmentation, taxonomy: Taxonomy, region: set[tuple[int, int
     return np.asarray(votes / votes.sum())
 
 
+def halves(
+    segmented: Segmentation, taxonomy: Taxonomy, region: set[tuple[int, int]]
+) -> list[set[tuple[int, int]]]:
+    """Return the region, or its halves where both are sure of another leaf."""
+    rows, columns = (sorted({one[axis] for one in region}) for axis in (0, 1))
+    height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+    length, axis = (height, 0) if height > width else (width, 1)
+    if length < SPLIT_ASPECT * min(height, width):
+        return [region]
+    start = (rows, columns)[axis][0]
+    counts = [sum(one[axis] == start + n for one in region) for n in range(length)]
+    allowed = range(round(CUT_RANGE[0] * length), round(CUT_RANGE[1] * length))
+    least = min(counts[n] for n in allowed)
+    place = min((abs(n - length / 2), n) for n in allowed if counts[n] == least)[1]
+    pieces = [
+        {one for one in region if (one[axis] >= start + place) is is_second}
+        for is_second in (False, True)
+    ]
+    votes = [vote(segmented, taxonomy, piece) for piece in pieces]
+    is_sure = all(values.max() >= SURE for values in votes)
+    return pieces if is_sure and votes[0].argmax() != votes[1].argmax() else [region]
+
+
 @settings(deadline=None, max_examples=25, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_regions_and_votes_equal_the_reference(small_taxonomy: Taxonomy, seed: int) -> None:
@@ -94,7 +124,10 @@ def test_regions_and_votes_equal_the_reference(small_taxonomy: Taxonomy, seed: i
     assert root is not None
     signs = np.isin(segmented.labels, small_taxonomy.nodes_below(root))
     expected = {
-        frozenset(part) for region in regions_by_flood_fill(signs) for part in parts(region)
+        frozenset(half)
+        for region in regions_by_flood_fill(signs)
+        for part in parts(region)
+        for half in halves(segmented, small_taxonomy, part)
     }
     found = subclass_masks(segmented, small_taxonomy, min_area=1, max_masks=1000)
     assert len(found) == len(expected)
@@ -248,9 +281,37 @@ def test_the_vote_is_for_the_whole_region_not_for_most_pixels(small_taxonomy: Ta
     p[leaf['limit_30'], 0, :7], p[leaf['limit_50'], 0, :7] = 0.45, 0.40
     p[leaf['limit_30'], 0, 7:], p[leaf['limit_50'], 0, 7:] = 0.01, 0.95
     p /= p.sum(0)
-    labels = np.full((1, 10), small_taxonomy.node_id('sign'), np.uint8)
+    labels = np.full((8, 10), small_taxonomy.node_id('sign'), np.uint8)
     (mask,) = subclass_masks(segmentation(small_taxonomy, labels, p), small_taxonomy, min_area=1)
     assert small_taxonomy.nodes[mask.node_id].name == 'limit_50'
+
+
+@pytest.mark.parametrize('turned', [False, True])
+@pytest.mark.parametrize(
+    ('second', 'sure', 'expected'),
+    [
+        ('limit_30', 0.8, ['limit_30', 'stop']),
+        ('limit_30', 0.2, ['stop']),
+        ('stop', 0.8, ['stop']),
+    ],
+)
+def test_two_signs_without_a_waist_are_told_by_their_types(
+    small_taxonomy: Taxonomy, turned: bool, second: str, sure: float, expected: list[str]
+) -> None:
+    """Where both halves of an elongated region are sure; below the least area they stay one."""
+    names = [small_taxonomy.nodes[leaf].name for leaf in small_taxonomy.leaves]
+    p = np.full((len(names), 40, 10), 0.1, np.float32)
+    p[names.index('stop'), :20], p[names.index(second), 20:] = 0.8, sure
+    labels = np.full((40, 10), small_taxonomy.node_id('sky'), np.uint8)
+    labels[4:36, 1:] = small_taxonomy.node_id('sign')
+    if turned:
+        p, labels = p.transpose(0, 2, 1), np.ascontiguousarray(labels.T)
+    segmented = segmentation(small_taxonomy, labels, p / p.sum(0))
+    found = subclass_masks(segmented, small_taxonomy)
+    assert sorted(small_taxonomy.nodes[one.node_id].name for one in found) == expected
+    assert sum(one.area for one in found) == 32 * 9
+    assert len(subclass_masks(segmented, small_taxonomy, min_area=200)) == 1
+    assert len(subclass_masks(segmented, small_taxonomy, max_masks=1)) == 1
 
 
 def test_small_regions_are_left_out_and_the_largest_are_kept(small_taxonomy: Taxonomy) -> None:
