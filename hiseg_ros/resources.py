@@ -10,7 +10,11 @@ from pathlib import Path
 
 from hiseg_ros.errors import ConfigError
 
-DEFAULT_MODEL = 'street_lite'
+DEFAULT_MODEL = 'street_vit'
+"""The shipped network."""
+
+TREE_MODEL = 'street_lite'
+"""Shipped beside it: a network with a classifier for each inner node, also in int8."""
 
 
 def cache_folder() -> Path:
@@ -59,10 +63,18 @@ def default_model(suffix: str = '.safetensors') -> Path:
     """Return the path of a file of the shipped network.
 
     Args:
-        suffix: '.safetensors' for the weights, '.onnx' for the network exported from them,
-            '_int8.onnx' for the exported network in int8.
+        suffix: '.safetensors' for the weights, '.onnx' for the network exported from them.
     """
     return share_dir() / 'models' / f'{DEFAULT_MODEL}{suffix}'
+
+
+def tree_model(suffix: str = '.safetensors') -> Path:
+    """Return the path of a file of `TREE_MODEL`.
+
+    Args:
+        suffix: As of `default_model`; '_int8.onnx' for the exported network in int8.
+    """
+    return share_dir() / 'models' / f'{TREE_MODEL}{suffix}'
 
 
 def named_or_path(value: str | Path, folder: str) -> Path:

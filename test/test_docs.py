@@ -21,6 +21,7 @@ PAGES = [
     ROOT / 'README.md',
     ROOT / 'CONTRIBUTING.md',
     ROOT / 'examples/README.md',
+    ROOT / 'models/street_vit.md',
     ROOT / 'models/street_lite.md',
     *sorted(path for path in DOCS.rglob('*.md') if not path.is_relative_to(GENERATED)),
 ]
@@ -199,7 +200,7 @@ def test_a_message_is_read_with_its_comments(generator: ModuleType) -> None:
     [
         ('README.md', 'docs/node.md#faults', 'node.md#faults'),
         ('README.md', 'docs/images/names.jpg', 'images/names.jpg'),
-        ('README.md', 'models/street_lite.md', 'generated/street_lite.md'),
+        ('README.md', 'models/street_vit.md', 'generated/street_vit.md'),
         ('README.md', 'CHANGELOG.rst', 'generated/changelog.rst'),
         ('CONTRIBUTING.md', 'docs/adr/index.md', '../adr/index.md'),
         ('docs/node.md', '../README.md', 'index.rst'),

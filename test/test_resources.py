@@ -10,7 +10,7 @@ import pytest
 
 from hiseg_ros import resources
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.resources import config_path, default_model, named_or_path, share_dir
+from hiseg_ros.resources import config_path, default_model, named_or_path, share_dir, tree_model
 
 
 def package_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -37,7 +37,8 @@ def test_the_checkout_is_found_from_any_folder(
     monkeypatch.chdir(tmp_path)
     assert (share_dir() / 'config' / 'taxonomies' / 'street.yaml').is_file()
     assert config_path('taxonomies/street.yaml') == share_dir() / 'config/taxonomies/street.yaml'
-    assert default_model() == share_dir() / 'models' / 'street_lite.safetensors'
+    assert default_model() == share_dir() / 'models' / 'street_vit.safetensors'
+    assert tree_model('.onnx') == share_dir() / 'models' / 'street_lite.onnx'
     assert share_dir().is_absolute()
 
 

@@ -15,6 +15,7 @@ WRAPPED = {
     'CHANGELOG.rst': 'changelog.rst',
     'CONTRIBUTING.md': 'contributing.md',
     'examples/README.md': 'examples.md',
+    'models/street_vit.md': 'street_vit.md',
     'models/street_lite.md': 'street_lite.md',
 }
 """Pages outside docs/, and their copies below docs/generated/; index.rst includes the first."""

@@ -19,7 +19,9 @@ from hiseg_ros.decision.compiled import Bytes, Floats
 from hiseg_ros.decision.sparse import decide_sparse
 from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.inference.open_model import open_backend, shipped_file
+from hiseg_ros.inference.model_file import ONNX
+from hiseg_ros.inference.open_model import INT8_FILE, open_backend
+from hiseg_ros.resources import tree_model
 from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.types import ImageSize
 
@@ -86,7 +88,7 @@ def subtree_cost(
     """
     from hiseg_ros.inference.backends.openvino_cpu import OpenVinoBackend
 
-    path = model or shipped_file('openvino', 'cpu', precision)
+    path = model or tree_model(INT8_FILE if precision == 'int8' else ONNX)
     backend, _, info = open_backend(
         path, backend='openvino', device='cpu', precision=precision, input_height=input_height
     )

@@ -15,7 +15,7 @@ from hiseg_ros.datasets.registry import DATASETS, Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
 
-CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16,openvino:int8'
+CHOICES = 'eager,onnx_runtime,openvino,openvino:bfloat16'
 DEFAULTS = {'size': '512x1024', 'backend': CHOICES, 'cameras': '1'}
 PROFILED = 'openvino:auto'
 PEERS = 'openvino,openvino:int8'

@@ -12,11 +12,11 @@ from hiseg_ros.inference.cuda_driver import has_cuda_driver
 from hiseg_ros.inference.decisions import SparseDecision
 from hiseg_ros.inference.model_file import ONNX, SAFETENSORS, kind_of, read_info
 from hiseg_ros.inference.plane_decision import FlatDecision
-from hiseg_ros.inference.processor import has_int8
+from hiseg_ros.inference.processor import has_fast_bfloat16
 from hiseg_ros.interfaces import Backend, Decision
 from hiseg_ros.model.digest import check_safetensors
 from hiseg_ros.model.info import ModelInfo, check_is_network
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import default_model, tree_model
 
 BACKENDS = {
     'eager': (SAFETENSORS, 'torch'),
@@ -44,23 +44,12 @@ def shipped_file(backend: str, device: str, precision: str = 'float32') -> Path:
     """Return the file of the shipped network for a backend, a device and a precision.
 
     With backend 'auto' that is the weights where torch may find a CUDA device, and else the
-    exported network, which is faster on a CPU: in int8 if the precision is 'auto' too, OpenVINO is
-    installed and the CPU is faster in int8.
+    exported network, which is faster on a CPU. For int8, in which its attention loses too much,
+    it is `TREE_MODEL` in int8.
     """
     if precision == 'int8' and backend in ('auto', *PRECISIONS['int8']):
-        return default_model(INT8_FILE)
-    file = _shipped_kind(backend, device)
-    if file.suffix != ONNX:
-        return file
-    on_cpu = device == 'cpu' or (device == 'auto' and not has_cuda_driver())
-    is_fastest = (
-        precision == 'auto'
-        and backend in ('auto', 'openvino')
-        and on_cpu
-        and find_spec('openvino') is not None
-        and has_int8()
-    )
-    return default_model(INT8_FILE) if is_fastest else file
+        return tree_model(INT8_FILE)
+    return _shipped_kind(backend, device)
 
 
 def _shipped_kind(backend: str, device: str) -> Path:
@@ -186,7 +175,7 @@ def _automatic(path: Path, device: str, precision: str) -> str:
 
 
 def _automatic_precision(backend: str, device: str) -> str:
-    """Return bfloat16 for an exported file if OpenVINO may run it and the CPU supports it."""
+    """Return bfloat16 for an exported file if OpenVINO may run it and the CPU is faster in it."""
     may_be_openvino = backend == 'openvino' or (
         backend == 'auto'
         and (device == 'cpu' or (device == 'auto' and not _onnx_runtime_has_cuda()))
@@ -194,7 +183,7 @@ def _automatic_precision(backend: str, device: str) -> str:
     if may_be_openvino and find_spec('openvino') is not None:
         from hiseg_ros.inference.backends.openvino_cpu import has_bfloat16
 
-        return 'bfloat16' if has_bfloat16() else 'float32'
+        return 'bfloat16' if has_fast_bfloat16() and has_bfloat16() else 'float32'
     return 'float32'
 
 

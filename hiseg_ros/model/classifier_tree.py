@@ -217,13 +217,12 @@ class CutLeafHead(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return leaf probabilities (N, L, h, w) float32; they sum to 1 over L."""
         frontier, below = self.factors(*self.divided(features))
-        with torch.autocast(features.device.type, enabled=False):
-            return joined(
-                self.frontier,
-                self.cuts,
-                frontier.float().softmax(1),
-                [logits.float().softmax(1) for logits in below],
-            )
+        return joined(
+            self.frontier,
+            self.cuts,
+            frontier.float().softmax(1),
+            [logits.float().softmax(1) for logits in below],
+        )
 
     def head_output(self, features: torch.Tensor) -> HeadOutput:
         """Return leaf probabilities."""

@@ -105,8 +105,8 @@ class NodeParameters:
         'auto',
         'Precision of the convolutions. bfloat16, float16 and int8 are faster where the device '
         'has them; a few pixels in a hundred get another label, with about the same accuracy. '
-        'float16 needs a GPU with weights or tensorrt, int8 a file from hiseg quantize or the '
-        'shipped one; auto takes the fastest.',
+        'float16 needs a GPU with weights or tensorrt, int8 a file from hiseg quantize; without a '
+        'model int8 takes street_lite. auto takes the fastest.',
         choices=('auto', 'float32', 'bfloat16', 'float16', 'int8'),
     )
     input_height: int | str = _parameter(

@@ -209,7 +209,7 @@ def test_bad_files_are_a_sentence_each_and_the_rest_is_measured(
     assert len(rows) == 8
     row = rows['fixed.onnx', (64, 128)]
     assert row['outputs'] == [[1, 7, 16, 32]]
-    assert row['model'] == 'street_lite.onnx'
+    assert row['model'] == 'street_vit.onnx'
     assert row['input_size'] == [64, 128]
     assert row['ratio_low'] <= row['ratio'] <= row['ratio_high']
     assert 0 < row['network_ms']['median'] <= row['network_ms']['p95']
@@ -231,7 +231,7 @@ def test_files_are_measured_in_onnx_runtime_and_in_int8(tmp_path: Path) -> None:
     arguments += ['--input-height', '64', '--json', str(target)]
     assert main(arguments) == 0
     floats, quantized = json.loads(target.read_text())['peers']
-    assert (floats['file'], floats['model']) == ('floats.onnx', 'street_lite.onnx')
+    assert (floats['file'], floats['model']) == ('floats.onnx', 'street_vit.onnx')
     assert (quantized['file'], quantized['model']) == ('quantized.onnx', 'street_lite_int8.onnx')
     missing = str(tmp_path / 'none.onnx')
     assert main([*arguments, '--model', missing]) == 0

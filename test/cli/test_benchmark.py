@@ -124,7 +124,7 @@ def test_layers_are_profiled(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         == 0
     )
     (profile,) = json.loads(target.read_text())['profile']
-    assert profile['model'] == 'street_lite.onnx'
+    assert profile['model'] == 'street_vit.onnx'
     assert any(layer['kind'] == 'Convolution' for layer in profile['layers'])
     assert 0 < sum(layer['ms'] for layer in profile['layers']) < 3 * profile['network_ms']['p95']
     assert '| layer | kernel | ms |' in capsys.readouterr().out
@@ -188,7 +188,7 @@ def test_everything_of_a_machine_is_measured_in_one_call(
         == 0
     )
     result = json.loads(target.read_text())
-    networks = ['street_lite, untrained', 'street_lite']
+    networks = ['street_lite, untrained', 'street_vit']
     assert [row['network'] for row in result['engines']] == networks
     assert list(dict.fromkeys(row['network'] for row in result['graph'])) == networks
     for row in result['engines']:
@@ -201,7 +201,7 @@ def test_everything_of_a_machine_is_measured_in_one_call(
         assert row['labels_equal_to_reference'] > 0.99
     printed = capsys.readouterr()
     assert re.search('products of (bfloat16|float32) matrices', printed.out)
-    assert 'node: street_lite, 64x96, 2 cameras, eager float32' in printed.err
+    assert 'node: street_vit, 64x96, 2 cameras, eager float32' in printed.err
 
 
 def test_what_of_everything_cannot_be_measured_leaves_a_row(

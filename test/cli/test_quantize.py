@@ -24,7 +24,7 @@ from hiseg_ros.export.quantize import float_nodes
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.model_file import read_info
 from hiseg_ros.model.info import QUANTIZATION
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import tree_model
 
 DRAWN = ('--dataset', 'drawn')
 
@@ -46,11 +46,12 @@ def test_a_network_in_int8_labels_nearly_as_before(
     """It is a quarter as large, says what it is and what it was measured to lose, and runs."""
     path = tmp_path / 'new' / 'street_int8.onnx'
     given = ['quantize', '--output', str(path), '--calibration', str(calibration)]
+    given += ['--model', str(tree_model('.onnx'))]
     assert main([*given, '--images', '6', *DRAWN, '--root', str(tmp_path), '--limit', '2']) == 0
     printed = capsys.readouterr().out
     assert re.search(r'\d\d\.\d% of the labels of 1 images are those of float32', printed)
     assert re.search(r'mIoU on drawn val: \d+\.\d\d% in float32, \d+\.\d\d% in int8', printed)
-    source = default_model('.onnx')
+    source = tree_model('.onnx')
     assert path.stat().st_size < 0.4 * source.stat().st_size
     card = dict(read_info(path).card)
     facts = card.pop(QUANTIZATION)
@@ -70,7 +71,7 @@ def test_a_network_in_int8_labels_nearly_as_before(
             children = list(engine.taxonomy.children(inner))
             np.testing.assert_allclose(values[inner], values[children].sum(0), atol=1e-5)
     assert Engine(path, device='cpu', precision='auto').backend == 'openvino'
-    assert main(['quantize', '--model', str(path), *given[1:]]) == 2
+    assert main([*given, '--model', str(path)]) == 2
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,7 @@ def test_a_network_that_loses_too_much_is_not_written(
     path = tmp_path / 'street_int8.onnx'
     path.write_text('earlier')
     given = ['quantize', '--output', str(path), '--calibration', str(calibration)]
+    given += ['--model', str(tree_model('.onnx'))]
     assert main([*given, '--images', '2', *DRAWN, '--root', str(tmp_path), '--limit', '1']) == 2
     assert message in capsys.readouterr().err
     assert path.read_text() == 'earlier'
@@ -104,8 +106,8 @@ def test_a_network_that_loses_too_much_is_not_written(
     [
         (['--output', 'x.pt2'], r'suffix .\.pt2.; expected \.onnx'),
         (['--model', 'absent.onnx'], 'absent.onnx do not exist'),
-        (['--model', str(default_model())], 'expected one written by `hiseg export`'),
-        (['--model', str(default_model('_int8.onnx'))], 'is already quantized'),
+        (['--model', str(tree_model())], 'expected one written by `hiseg export`'),
+        (['--model', str(tree_model('_int8.onnx'))], 'is already quantized'),
         (['--calibration', 'absent'], 'absent is not a folder'),
         (['--images', '1'], 'expected at least 2 of each'),
         (['--dataset', 'camvid'], 'without --root'),
@@ -131,7 +133,7 @@ def test_first_and_last_convolutions_stay_in_float() -> None:
     """And all before and after them: bytes to floats, logits to probabilities."""
     import onnx
 
-    graph = onnx.load(default_model('.onnx')).graph
+    graph = onnx.load(tree_model('.onnx')).graph
     kept = set(float_nodes(graph))
     convolutions = [node.name for node in graph.node if node.op_type == 'Conv']
     in_float = [name for name in convolutions if name in kept]
@@ -178,20 +180,20 @@ def test_int8_needs_a_quantized_file(tiny_checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match='has weights in float32'):
         Engine(tiny_checkpoint, device='cpu', precision='int8')
     with pytest.raises(ConfigError, match='is not quantized'):
-        Engine(default_model('.onnx'), device='cpu', precision='int8')
+        Engine(tree_model('.onnx'), device='cpu', precision='int8')
     with pytest.raises(ConfigError, match="is quantized to int8, and the precision is 'float32'"):
-        Engine(default_model('_int8.onnx'), device='cpu')
+        Engine(tree_model('_int8.onnx'), device='cpu')
 
 
 def test_the_shipped_file_in_int8_is_that_of_the_shipped_weights() -> None:
     """It says so of itself and labels nearly the same; within half a point of mIoU on CamVid."""
-    path = default_model('_int8.onnx')
+    path = tree_model('_int8.onnx')
     card = dict(read_info(path).card)
     facts = card.pop(QUANTIZATION)
-    assert json.dumps(card) == json.dumps(dict(read_info(default_model()).card))
+    assert json.dumps(card) == json.dumps(dict(read_info(tree_model()).card))
     assert facts['measured_on'] == 'camvid val'
     assert facts['miou_float32'] - facts['miou_int8'] <= verb.LARGEST_LOSS
     image = draw_scene(5, (256, 512)).rgb
     found = Engine(path, device='cpu', precision='int8').segment(image)
-    expected = Engine(default_model('.onnx'), device='cpu').segment(image)
+    expected = Engine(tree_model('.onnx'), device='cpu').segment(image)
     assert (found.labels == expected.labels).mean() > 0.9

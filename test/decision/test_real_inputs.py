@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse decision against the dense one on probabilities of the shipped network."""
+"""The sparse decision against the dense one on probabilities of a trained network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hiseg_ros.decision import decide
 from hiseg_ros.decision.sparse import decide_sparse
 from hiseg_ros.decision.tables import DecisionTables
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import tree_model
 
 pytest.importorskip('numba')
 
 
 @cache
 def shipped() -> Checkpoint:
-    """Return the shipped weights."""
-    return load_checkpoint(default_model())
+    """Return shipped weights whose labels of a drawn scene are many."""
+    return load_checkpoint(tree_model())
 
 
 @cache

@@ -260,10 +260,12 @@ def test_a_gpu_is_not_expected_where_onnx_runtime_was_merely_built_for_one(
     monkeypatch.setattr(choice, 'find_spec', lambda name: object())
     openvino_cpu = pytest.importorskip('hiseg_ros.inference.backends.openvino_cpu')
     monkeypatch.setattr(openvino_cpu, 'has_bfloat16', lambda: True)
-    for has_driver, expected in (
-        (False, ('bfloat16', 'openvino')),
-        (True, ('float32', 'onnx_runtime')),
+    for has_driver, is_fast, expected in (
+        (False, True, ('bfloat16', 'openvino')),
+        (False, False, ('float32', 'openvino')),
+        (True, True, ('float32', 'onnx_runtime')),
     ):
+        monkeypatch.setattr(choice, 'has_fast_bfloat16', lambda is_fast=is_fast: is_fast)
         monkeypatch.setattr(choice, 'has_cuda_driver', lambda has_driver=has_driver: has_driver)
         precision = choice._automatic_precision('auto', 'auto')
         assert (precision, choice._automatic(onnx_file, 'auto', precision)) == expected

@@ -19,9 +19,9 @@ from hiseg_ros.inference.model_file import read_info
 from hiseg_ros.inference.onnx_digest import add_digest
 from hiseg_ros.inference.open_model import open_backend
 from hiseg_ros.model.digest import DIGEST_KEY, check_safetensors, with_digest
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import default_model, tree_model
 
-SHIPPED = ('.safetensors', '.onnx', '_int8.onnx')
+SHIPPED = (default_model(), default_model('.onnx'), tree_model(), tree_model('_int8.onnx'))
 
 
 def check(path: Path) -> None:
@@ -64,28 +64,30 @@ DAMAGES = (random_bytes, one_bit, empty_page, swapped_pages, another_score, cut_
 
 
 @pytest.mark.parametrize('file', SHIPPED)
-def test_the_shipped_files_state_their_digest(file: str) -> None:
+def test_the_shipped_files_state_their_digest(file: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        check(default_model(file))
+        check(file)
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
 @pytest.mark.parametrize('file', SHIPPED)
-def test_damage_is_noticed(file: str, damage: Callable[[bytearray], None], tmp_path: Path) -> None:
-    content = bytearray(default_model(file).read_bytes())
+def test_damage_is_noticed(
+    file: Path, damage: Callable[[bytearray], None], tmp_path: Path
+) -> None:
+    content = bytearray(file.read_bytes())
     damage(content)
-    path = tmp_path / f'damaged{file}'
+    path = tmp_path / f'damaged{file.suffix}'
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r'expected|not a readable'):
         check(path)
 
 
 @pytest.mark.parametrize('file', SHIPPED)
-def test_damaged_numbers_are_refused_by_name_of_the_file(file: str, tmp_path: Path) -> None:
-    content = bytearray(default_model(file).read_bytes())
+def test_damaged_numbers_are_refused_by_name_of_the_file(file: Path, tmp_path: Path) -> None:
+    content = bytearray(file.read_bytes())
     one_bit(content)
-    path = tmp_path / f'damaged{file}'
+    path = tmp_path / f'damaged{file.suffix}'
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r'damaged or was altered, copy or export'):
         open_backend(path, backend='auto', device='cpu', precision='auto', input_height=0)
@@ -101,11 +103,11 @@ def test_a_changed_type_of_the_same_size_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('file', SHIPPED)
-def test_a_file_without_a_digest_is_read_and_that_is_said_once(file: str, tmp_path: Path) -> None:
-    path = tmp_path / f'old{file}'
+def test_a_file_without_a_digest_is_read_and_that_is_said_once(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / f'old{file.suffix}'
     # The same bytes under another name: an entry that means nothing.
     other = DIGEST_KEY.replace('sha', 'old')
-    content = default_model(file).read_bytes().replace(DIGEST_KEY.encode(), other.encode())
+    content = file.read_bytes().replace(DIGEST_KEY.encode(), other.encode())
     path.write_bytes(content)
     program = (
         'import sys\nfrom pathlib import Path\nfrom test_digest import check\n'
@@ -174,7 +176,7 @@ def test_a_header_that_is_none_is_refused(header: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('file', ['garbage', 'foreign', 'cut off', 'damaged', 'huge header'])
-def test_weights_that_cannot_be_used_do_not_import_torch(file: str, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_used_do_not_import_torch(file: Path, tmp_path: Path) -> None:
     path = tmp_path / 'x.safetensors'
     content = bytearray(default_model().read_bytes())
     if file == 'garbage':

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from hiseg_ros.inference import open_model as choice
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import default_model, tree_model
 from hiseg_ros.types import Segmentation, Wanted
 
 
@@ -212,7 +213,7 @@ def test_without_a_path_the_shipped_weights_are_taken(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The default is the package's own file, found where the package lies."""
-    path = tmp_path / 'street_lite.safetensors'
+    path = tmp_path / 'shipped.safetensors'
     shutil.copy(tiny_checkpoint, path)
     monkeypatch.setattr(choice, 'default_model', path.with_suffix)
     found = Engine(device='cpu', backend='eager')
@@ -239,33 +240,17 @@ def test_the_shipped_file_is_of_the_kind_that_will_run(
     monkeypatch.setattr(choice, 'has_cuda_driver', lambda: has_driver)
     assert choice.shipped_file(backend, device) == default_model(suffix)
     if backend != 'eager':
-        assert choice.shipped_file(backend, device, 'int8') == default_model('_int8.onnx')
+        assert choice.shipped_file(backend, device, 'int8') == tree_model('_int8.onnx')
 
 
-def test_the_fastest_shipped_file_is_int8_where_the_processor_has_it(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize('file', [default_model, tree_model])
+def test_a_shipped_network_is_exported_from_the_shipped_weights(
+    file: Callable[..., Path],
 ) -> None:
-    """And OpenVINO is there and may be taken; never where somebody asks for another precision."""
-    monkeypatch.setattr(choice, 'has_cuda_driver', lambda: False)
-    for has_int8, suffix in ((True, '_int8.onnx'), (False, '.onnx')):
-        monkeypatch.setattr(choice, 'has_int8', lambda has_int8=has_int8: has_int8)
-        for backend in ('auto', 'openvino'):
-            assert choice.shipped_file(backend, 'auto', 'auto') == default_model(suffix)
-    monkeypatch.setattr(choice, 'has_int8', lambda: True)
-    assert choice.shipped_file('onnx_runtime', 'cpu', 'auto') == default_model('.onnx')
-    assert choice.shipped_file('auto', 'cpu', 'bfloat16') == default_model('.onnx')
-    real = choice.find_spec
-    monkeypatch.setattr(
-        choice, 'find_spec', lambda name: None if name == 'openvino' else real(name)
-    )
-    assert choice.shipped_file('auto', 'cpu', 'auto') == default_model('.onnx')
-
-
-def test_the_shipped_network_is_exported_from_the_shipped_weights() -> None:
     """Both files say the same of themselves and decide the same; a new one needs the other."""
     image = draw_scene(5, (256, 320)).rgb
-    runtime = Engine(default_model('.onnx'), device='cpu', input_height=256)
-    reference = Engine(default_model(), device='cpu', input_height=256)
+    runtime = Engine(file('.onnx'), device='cpu', input_height=256)
+    reference = Engine(file(), device='cpu', input_height=256)
     assert runtime.info == reference.info
     found, expected = runtime.segment(image), reference.segment(image)
     np.testing.assert_allclose(

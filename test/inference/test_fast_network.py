@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from hiseg_ros.inference.backends.torch_step import eager_step
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.network import HierarchicalNetwork
-from hiseg_ros.resources import default_model
+from hiseg_ros.resources import default_model, tree_model
 from hiseg_ros.taxonomy import Taxonomy
 
 
@@ -27,19 +28,24 @@ def norms_in(network: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
+@pytest.mark.parametrize(('file', 'count'), [(default_model, 40), (tree_model, 64)])
 @pytest.mark.parametrize(
     ('precision', 'half', 'least'),
     [('float32', None, 0.999), ('bfloat16', torch.bfloat16, 0.97)],
 )
-def test_the_shipped_network_decides_the_same_when_folded(
-    precision: str, half: torch.dtype | None, least: float
+def test_a_shipped_network_decides_the_same_when_folded(
+    precision: str,
+    half: torch.dtype | None,
+    least: float,
+    file: Callable[[], Path],
+    count: int,
 ) -> None:
     """On a drawn scene, against the trained network in float32; probabilities are float32."""
-    checkpoint = load_checkpoint(default_model())
+    checkpoint = load_checkpoint(file())
     network = checkpoint.build()
     state = copy.deepcopy(network.state_dict())
     fast = fast_network(network, half)
-    assert norms_in(network) == 64
+    assert norms_in(network) == count
     assert norms_in(fast) == 0
     size = (256, 512)
     with torch.inference_mode():

@@ -70,7 +70,7 @@ def test_a_short_soak_run_accounts_for_every_image(tmp_path: Path) -> None:
     content = json.loads((tmp_path / 'soak.json').read_text())
     assert content['is_good']
     assert content['cameras']['left']['unexplained'] == 0
-    assert content['facts']['model'] == 'street_lite.onnx'
+    assert content['facts']['model'] == 'street_vit.onnx'
     text = (tmp_path / 'soak.md').read_text()
     assert 'Every image is accounted for' in text
     assert 'sent = meant not to subscribe + lost + received' in text
