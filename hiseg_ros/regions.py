@@ -167,7 +167,8 @@ def _cut(part: _Part, min_area: int) -> list[_Part]:
         return []
     axis = 0 if height > width else 1
     counts = np.count_nonzero(part.mask, axis=1 - axis)
-    first, last = round(CUT_RANGE[0] * length), round(CUT_RANGE[1] * length)
+    first = max(1, round(CUT_RANGE[0] * length))
+    last = max(first + 1, round(CUT_RANGE[1] * length))
     narrow = first + np.flatnonzero(counts[first:last] == counts[first:last].min())
     place = int(narrow[np.abs(narrow - length / 2).argmin()])
     y, x = part.roi[:2]

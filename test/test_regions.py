@@ -97,7 +97,8 @@ def halves(
         return [region]
     start = (rows, columns)[axis][0]
     counts = [sum(one[axis] == start + n for one in region) for n in range(length)]
-    allowed = range(round(CUT_RANGE[0] * length), round(CUT_RANGE[1] * length))
+    first = max(1, round(CUT_RANGE[0] * length))
+    allowed = range(first, max(first + 1, round(CUT_RANGE[1] * length)))
     least = min(counts[n] for n in allowed)
     place = min((abs(n - length / 2), n) for n in allowed if counts[n] == least)[1]
     pieces = [
@@ -312,6 +313,22 @@ def test_two_signs_without_a_waist_are_told_by_their_types(
     assert sum(one.area for one in found) == 32 * 9
     assert len(subclass_masks(segmented, small_taxonomy, min_area=200)) == 1
     assert len(subclass_masks(segmented, small_taxonomy, max_masks=1)) == 1
+
+
+@pytest.mark.parametrize('shape', [(2, 1), (1, 2), (3, 1), (3, 2), (2, 3), (4, 1)])
+def test_a_region_of_a_few_pixels_is_cut_or_stays(
+    small_taxonomy: Taxonomy, shape: tuple[int, int]
+) -> None:
+    """Each half has a pixel; none is lost."""
+    count = len(small_taxonomy.leaves)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        p = random_leaf_probabilities(rng, small_taxonomy, shape, peak=4.0)
+        assert p.shape == (count, *shape)
+        labels = np.full(shape, small_taxonomy.node_id('sign'), np.uint8)
+        found = subclass_masks(segmentation(small_taxonomy, labels, p), small_taxonomy, min_area=1)
+        assert len(found) in (1, 2)
+        assert sum(one.area for one in found) == labels.size
 
 
 def test_small_regions_are_left_out_and_the_largest_are_kept(small_taxonomy: Taxonomy) -> None:
