@@ -110,7 +110,9 @@ class RemoteSegmenter:
         self._actors = [kind.remote(opened, threads) for _ in range(count)]
         self._waiting: deque[tuple[RgbImage, Any]] = deque()
         self._next = cycle(self._actors)
-        first, *others = [self._got(actor.about.remote()) for actor in self._actors]
+        first, *others = [
+            self._got(actor.about.remote(), 'did not start') for actor in self._actors
+        ]
         for other in others:
             different = [key for key in first.facts if other.facts[key] != first.facts[key]]
             if different:
@@ -158,16 +160,17 @@ class RemoteSegmenter:
             _, handle = self._waiting.popleft()
         else:
             handle = next(self._next).segment.remote(rgb, wanted)
-        found: Segmentation = self._got(handle)
+        found: Segmentation = self._got(handle, f'died {TRIES + 1} times over one image')
         return found
 
-    def _got(self, handle: Any) -> Any:
+    def _got(self, handle: Any, what: str) -> Any:
+        """Return the value of a call; `what` says what happened if there is none."""
         try:
             value, error = self._ray.get(handle)
         except self._ray.exceptions.RayError as problem:
             raise ImageError(
-                f'A worker died {TRIES + 1} times over one image ({first_line(problem)}); '
-                'expected hiseg_ros, the same packages and enough memory on every machine.'
+                f'A worker {what} ({first_line(problem)}); expected hiseg_ros, the same packages '
+                'and enough memory on every machine.'
             ) from problem
         if error:
             raise ConfigError(error)

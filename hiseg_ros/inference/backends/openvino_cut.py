@@ -3,8 +3,8 @@
 """Divides an exported network with a cut tree: what is below the cuts runs where it is needed.
 
 The path that the classifiers below the cuts read sees a few dozen pixels around a grid point. So
-it gives the same in a tile of the image as in all of it, except at the tile's sides, and the
-tiles around signs are a few thousandths of most images.
+it gives the same in a tile of the image as in all of it, except at the tile's sides. A tile holds
+a sign and is a twentieth of an image of 512x1024.
 """
 
 from __future__ import annotations
@@ -119,10 +119,12 @@ class CutNetwork:
         tiles = list(tiles_over(self._planes.needed(planes, top), side, self._reach))
         if len(tiles) * side**2 > LARGEST_SHARE * height * width:
             return None
+        # Compiled with the first image, not when the first sign comes.
+        request = self._request((1, side * stride, side * stride, images.shape[3]), compiled)
         for tile in tiles:
             y, x = tile.top * stride, tile.left * stride
             window = np.ascontiguousarray(images[:, y : y + side * stride, x : x + side * stride])
-            self._planes.fill(_shares(self._request(window.shape, compiled), window), tile)
+            self._planes.fill(_shares(request, window), tile)
         self.tiles = len(tiles)
         return planes
 
