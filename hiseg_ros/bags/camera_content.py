@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import HisegError, ImageError
 from hiseg_ros.images.header import JPEG_SIGNATURE, PNG_SIGNATURE
 from hiseg_ros.images.image_message import ENCODINGS, bytes_of, values_of
+from hiseg_ros.types import ImageSize
 
 MESSAGES = 3
 """Number of messages of each topic that are looked at: the first image may be black."""
@@ -117,6 +119,15 @@ def look_at(recordings: Sequence[Recording]) -> dict[str, Look]:
         )
         for name, look in first.items()
     }
+
+
+def first_image_size(recording: Recording, topic: str) -> ImageSize | None:
+    """Return (H, W) in pixels of a topic's first image; None where the first few are damaged."""
+    for message in islice(MessageStream([recording], [topic]), MESSAGES):
+        with suppress(HisegError):
+            height, width = values_of(message.decode()).shape[:2]
+            return height, width
+    return None
 
 
 def info_topic(topic: str) -> str:

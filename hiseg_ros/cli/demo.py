@@ -182,6 +182,7 @@ def replay(
     """Replay, record and write video and images; return the summary."""
     from tqdm import tqdm
 
+    from hiseg_ros.bags.camera_content import first_image_size
     from hiseg_ros.bags.cameras import companions
     from hiseg_ros.cli.play import published_topic
     from hiseg_ros.replay.summary import read_run, summarize
@@ -195,6 +196,7 @@ def replay(
     if options.seconds:
         player += ['--seconds', str(options.seconds)]
     recording = output / 'recording'
+    size = first_image_size(source, camera.topic)
     plan = LivePlan(
         player=player,
         camera_topic=published_topic(source.topic(camera.topic)),
@@ -205,6 +207,8 @@ def replay(
         parameters=(
             ('model', json.dumps(str(model.resolve()))),
             ('device', json.dumps(options.device)),
+            # The network is compiled before the first image comes.
+            ('image_sizes', json.dumps([f'{size[0]}x{size[1]}' if size else ''])),
         ),
         is_simulated=options.clock,
         is_endless=options.loop == FOREVER,

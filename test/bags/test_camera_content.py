@@ -15,7 +15,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from hiseg_ros.bags.bag import IMAGE_TYPES
 from hiseg_ros.bags.builder import messages
-from hiseg_ros.bags.camera_content import info_topic, look_at
+from hiseg_ros.bags.camera_content import first_image_size, info_topic, look_at
 from hiseg_ros.bags.cameras import choose_from
 from hiseg_ros.bags.hiseg_types import node_types
 from hiseg_ros.bags.recording import open_recording
@@ -202,6 +202,19 @@ def test_a_camera_that_starts_late_is_looked_at(tmp_path: Path) -> None:
     choice = choose_from([recording])
     assert [camera.topic for camera in choice.cameras] == list(topics)[1:]
     assert list(choice.left_out) == ['/a/depth']
+
+
+def test_the_size_of_the_first_image_is_read_past_a_damaged_one(tmp_path: Path) -> None:
+    broken = packed(COLOR, 'jpeg', '.jpg')
+    broken.data = broken.data[:10]
+    topics = {
+        '/a': [raw(COLOR, 'rgb8')],
+        '/b/compressed': [broken, packed(COLOR, 'jpeg', '.jpg')],
+        '/c/compressed': [broken] * 5,
+    }
+    recording = open_recording(write_messages(tmp_path / 'bag', topics))
+    sizes = [first_image_size(recording, topic) for topic in topics]
+    assert sizes == [COLOR.shape[:2], COLOR.shape[:2], None]
 
 
 def test_one_camera_is_colour_before_grey_before_depth(tmp_path: Path) -> None:

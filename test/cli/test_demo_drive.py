@@ -64,3 +64,24 @@ def test_another_drawing_takes_the_place_of_the_one_before() -> None:
     after = drawn_drive(plan=replace(PLAN, seed=2))
     assert after.is_dir()
     assert not before.exists()
+
+
+@pytest.mark.slow
+def test_the_node_knows_the_size_of_the_images_before_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So the network is compiled when the drive begins, and no image waits for that."""
+    from hiseg_ros.cli.__main__ import main
+    from hiseg_ros.errors import ConfigError
+    from hiseg_ros.ros.harness import live_run
+
+    plans: list[live_run.LivePlan] = []
+
+    def not_run(plan: live_run.LivePlan, on_progress: object) -> None:
+        plans.append(plan)
+        raise ConfigError('enough')
+
+    monkeypatch.setattr(live_run, 'run_live', not_run)
+    bag = drawn_drive(plan=PLAN)
+    assert main(['demo', str(bag), '--output', str(tmp_path / 'demo')]) == 2
+    assert dict(plans[0].parameters)['image_sizes'] == '["48x96"]'

@@ -15,7 +15,10 @@ from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.ros.node.input_chooser import warm_up_sizes
 from hiseg_ros.ros.parameters import NodeParameters, fixed_height
 from hiseg_ros.taxonomy import Taxonomy, load_taxonomy
-from hiseg_ros.types import EVERYTHING, ImageSize
+from hiseg_ros.types import EVERYTHING, ImageSize, Wanted
+
+LABELS_AND_SIGNS = Wanted(confidence=False, deepest=0, subclasses=True)
+"""What most robots subscribe to: less than everything, and in part computed by other code."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def load_warmed_up(
             # Backends compile for the first sizes at once, for later ones at their second image.
             for _ in range(1 if index < 2 else 2):
                 loaded.engine.segment(black)
+            loaded.engine.segment(black, LABELS_AND_SIGNS)
             warm_up_sizes(loaded.engine, black, parameters)
             if loaded.engine.batch_pays:
                 for count in range(2, len(parameters.cameras) + 1):

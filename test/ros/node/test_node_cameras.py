@@ -230,7 +230,7 @@ def test_a_malformed_image_of_one_camera_costs_the_others_nothing(
 
 
 def test_sizes_that_are_known_are_tried_out_before_the_first_image(graph: Graph) -> None:
-    """With every number of cameras that may run together."""
+    """Alone with all results and with the usual ones, and as many cameras as may run together."""
     from node_support import HeldEngine, start_node, wait_active
 
     engine = HeldEngine()
@@ -239,7 +239,8 @@ def test_sizes_that_are_known_are_tried_out_before_the_first_image(graph: Graph)
     )
     wait_active(graph)
     assert engine.batches == [[size] * n for size in ((48, 64), (32, 40)) for n in (2, 3)]
-    assert len(engine.calls) == 2 * (1 + 2 + 3)
+    assert len(engine.calls) == 2 * (2 + 2 + 3)
+    assert sum(call['subclasses'] and not call['confidence'] for call in engine.calls) == 2
 
 
 def health(node: Any, camera: str) -> Any:
