@@ -91,16 +91,16 @@ class SubclassMask:
     """One connected region of a subclass root (a traffic sign) with the vote on its subclass."""
 
     node_id: int
-    """Node id of the subclass with the largest vote."""
+    """Node id of the subclass with the largest vote, or `parent_id` where no vote is enough."""
 
     parent_id: int
     """Node id of the region's class."""
 
     score: float
-    """Vote for the subclass in [0, 1]."""
+    """Vote for `node_id` in [0, 1]; that for `parent_id` is 1."""
 
     top: tuple[tuple[int, float], ...]
-    """Up to three (node id, vote), best first."""
+    """Up to three (node id, vote), best first; the first is `node_id`."""
 
     roi: tuple[int, int, int, int]
     """(y, x, height, width) of the region in image pixels."""

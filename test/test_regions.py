@@ -73,16 +73,25 @@ def parts(region: set[tuple[int, int]]) -> list[set[tuple[int, int]]]:
 
 
 def vote(segmented: Segmentation, taxonomy: Taxonomy, region: set[tuple[int, int]]) -> np.ndarray:
-    """Return the votes of the subclass leaves: averaged logs of p(leaf | root), normalised."""
+    """Return the votes of the subclass leaves: averaged logs of p(leaf | root), normalised.
+
+    A pixel weighs as much as it is far from the nearest pixel outside.
+    """
     assert taxonomy.subclass_root is not None
     leaves = list(taxonomy.leaves_below(taxonomy.subclass_root))
     values = torch.from_numpy(segmented.probabilities.values[leaves]).double()
     full = interpolate(values, segmented.labels.shape).numpy()
-    logs = np.zeros(len(leaves))
+    logs, total = np.zeros(len(leaves)), 0.0
+    near = {(y + dy, x + dx) for y, x in region for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
+    outside = np.array(sorted(near - region))
     for y, x in region:
         p = full[:, y, x]
-        logs += np.log(np.maximum(p / max(p.sum(), SMALLEST_PROBABILITY), SMALLEST_PROBABILITY))
-    votes = np.exp(logs / len(region))
+        weight = np.hypot(*(outside - (y, x)).T).min()
+        logs += weight * np.log(
+            np.maximum(p / max(p.sum(), SMALLEST_PROBABILITY), SMALLEST_PROBABILITY)
+        )
+        total += weight
+    votes = np.exp(logs / total)
     return np.asarray(votes / votes.sum())
 
 
@@ -436,6 +445,24 @@ def test_regions_where_no_sign_is_probable_are_left_out(small_taxonomy: Taxonomy
     assert areas(min_probability=0.31) == [64]
     assert areas(min_probability=0.31, max_masks=1) == [64]
     assert areas(min_probability=0.91) == []
+
+
+def test_a_type_with_too_few_votes_is_not_named(small_taxonomy: Taxonomy) -> None:
+    """The region is a sign, and the likeliest types come after that."""
+    sign = small_taxonomy.node_id('sign')
+    stop, limit = small_taxonomy.node_id('stop'), small_taxonomy.node_id('limit_30')
+    leaves = np.full((len(small_taxonomy.leaves), 3, 4), 0.01, np.float32)
+    leaves[small_taxonomy.leaves.index(stop)] = 0.4
+    leaves[small_taxonomy.leaves.index(limit)] = 0.3
+    segmented = segmentation(small_taxonomy, np.full((12, 16), stop), leaves)
+    (mask,) = subclass_masks(segmented, small_taxonomy)
+    vote = mask.score
+    (unknown,) = subclass_masks(segmented, small_taxonomy, min_vote=vote + 1e-4)
+    assert (unknown.node_id, unknown.parent_id, unknown.score) == (sign, sign, 1.0)
+    assert unknown.top == ((sign, 1.0), *mask.top[:2])
+    assert [node_id for node_id, _ in unknown.top] == [sign, stop, limit]
+    (named,) = subclass_masks(segmented, small_taxonomy, min_vote=vote)
+    assert (named.node_id, named.top) == (stop, mask.top)
 
 
 def test_a_network_that_knows_no_types_names_none(small_taxonomy: Taxonomy) -> None:

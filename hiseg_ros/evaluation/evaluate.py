@@ -18,7 +18,7 @@ from hiseg_ros.evaluation.pixels import PixelScores
 from hiseg_ros.evaluation.segmenter import Segmenter
 from hiseg_ros.evaluation.sign_scores import ImageOutcome, SignScores
 from hiseg_ros.evaluation.signs import TrueSign
-from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
+from hiseg_ros.regions import MIN_PROBABILITY, MIN_VOTE, subclass_masks
 from hiseg_ros.taxonomy import Mapping
 from hiseg_ros.types import RgbImage, Segmentation, SubclassMask
 
@@ -104,6 +104,7 @@ def evaluate_signs(
     mapping: Mapping,
     on_image: Callable[[SignImage], object] | None = None,
     min_probability: float = MIN_PROBABILITY,
+    min_vote: float = MIN_VOTE,
     refine: Refine | None = None,
 ) -> dict[str, Any]:
     """Return recall, type accuracy and precision of signs, and how their masks fit.
@@ -116,6 +117,7 @@ def evaluate_signs(
         mapping: Names the annotated types.
         on_image: Called after each image, if wanted.
         min_probability: As in `subclass_masks`.
+        min_vote: As in `subclass_masks`.
         refine: Step after the network, such as a CRF.
 
     Returns:
@@ -136,7 +138,9 @@ def evaluate_signs(
         result: Segmentation = engine.segment(image)
         if refine is not None:
             result = refine(image, result)
-        masks = subclass_masks(result, taxonomy, min_probability=min_probability)
+        masks = subclass_masks(
+            result, taxonomy, min_probability=min_probability, min_vote=min_vote
+        )
         outcome = scores.add(truth, result.labels, masks)
         if on_image is not None:
             on_image(SignImage(image, tuple(truth), masks, outcome))

@@ -20,7 +20,7 @@ from hiseg_ros.evaluation.train_ids import TrainIdNotes
 from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.segmentation_engine import SegmentationEngine
 from hiseg_ros.postprocessing.grid import at_grid
-from hiseg_ros.regions import MIN_PROBABILITY, subclass_masks
+from hiseg_ros.regions import MIN_PROBABILITY, MIN_VOTE, subclass_masks
 from hiseg_ros.replay.camera_metrics import SignFollower
 from hiseg_ros.replay.camera_track import CameraTrack
 from hiseg_ros.replay.frame_messages import CAMERA_INFO, FrameResult
@@ -175,7 +175,10 @@ class FrameRun:
                 scores = self.scores.add(truth, segmented.segmentation)
         with self.watch.stage('figures'):
             masks = subclass_masks(
-                segmented.segmentation, taxonomy, min_probability=MIN_PROBABILITY
+                segmented.segmentation,
+                taxonomy,
+                min_probability=MIN_PROBABILITY,
+                min_vote=MIN_VOTE,
             )
             metrics = track.metrics.add(moment, rgb, segmented.segmentation, masks)
         info = self.bag.info_of(track.camera)

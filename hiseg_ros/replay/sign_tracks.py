@@ -58,9 +58,12 @@ class Track:
         self.last, self.roi, self.mask, self.missed = moment, mask.roi, mask.mask, 0
         self.sightings += 1
         self.frames_of[mask.node_id] = self.frames_of.get(mask.node_id, 0) + 1
-        for node_id, vote in mask.top:
+        # A sighting of unknown type still says which types are likely.
+        is_unknown = mask.node_id == mask.parent_id and len(mask.top) > 1
+        types = mask.top[1:] if is_unknown else mask.top
+        for node_id, vote in types:
             self.votes[node_id] = self.votes.get(node_id, 0.0) + float(vote)
-        value = mask.area * float(mask.score)  # prefers large and certain sightings
+        value = mask.area * float(types[0][1])  # prefers large and certain sightings
         if value > self.best_value:
             self.best_value = value
             self.best = {
@@ -72,12 +75,17 @@ class Track:
             }
 
     def summary(self, taxonomy: Taxonomy) -> dict[str, Any]:
-        """Return the track as plain values; its type is the one with the largest summed vote."""
+        """Return the track as plain values.
+
+        Its type is the one with the largest summed vote of those that a sighting had; if all
+        were of unknown type, it is that of the sightings.
+        """
         order = sorted(self.votes, key=lambda node_id: (-self.votes[node_id], node_id))
+        node_id = next((one for one in order if one in self.frames_of), self.best['node_id'])
         return {
             'track': self.number,
-            'node_id': order[0],
-            'name': taxonomy.nodes[order[0]].name,
+            'node_id': node_id,
+            'name': taxonomy.nodes[node_id].name,
             'first_frame': self.first.frame,
             'first_stamp_ns': self.first.stamp_ns,
             'last_frame': self.last.frame,

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.images.bit_depth import BITS
-from hiseg_ros.regions import MIN_PROBABILITY
+from hiseg_ros.regions import MIN_PROBABILITY, MIN_VOTE
 from hiseg_ros.rotation import ROTATIONS
 from hiseg_ros.types import ImageSize
 
@@ -262,6 +262,14 @@ class NodeParameters:
     signs_min_probability: float = _parameter(
         MIN_PROBABILITY,
         'Regions in which a sign is nowhere this probable are left out of ~/traffic_signs.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    signs_min_vote: float = _parameter(
+        MIN_VOTE,
+        'A sign whose likeliest type has a smaller vote is one of unknown type in '
+        '~/traffic_signs; 0 always names a type.',
         low=0.0,
         high=1.0,
         live=True,

@@ -159,7 +159,7 @@ def test_an_engine_is_measured_on_the_regions_that_the_node_publishes(
     y, x, _, _ = region.roi
     truth = [TrueSign(region.node_id, y, x, region.mask)]
     seen: list[SignImage] = []
-    scores = evaluate_signs(engine, [(street_image, truth)], mapping, seen.append, 0.0)
+    scores = evaluate_signs(engine, [(street_image, truth)], mapping, seen.append, 0.0, 0.0)
     assert (scores['recall'], scores['type_accuracy_of_found']) == (1, 1)
     assert scores['regions'] == sum(mask.node_id in types for mask in masks)
     assert seen[0].outcome.signs[0].is_right

@@ -167,6 +167,23 @@ def test_the_best_sighting_is_large_and_sure() -> None:
     }  # fmt: skip
 
 
+def unknown(one: SubclassMask) -> SubclassMask:
+    """Return a sign whose types had too few votes."""
+    top = ((one.parent_id, 1.0), *one.top)
+    return replace(one, node_id=one.parent_id, score=1.0, top=top)
+
+
+def test_sightings_of_unknown_type_vote_but_do_not_name() -> None:
+    """A sign that was sure of its type once has that one, and its best sighting is a sure one."""
+    far = [unknown(sign(20, 60, 8, vote=0.4)) for _ in range(5)]
+    [track] = follow([[one] for one in far], step=0).summary()
+    assert (track['node_id'], track['best']['node_id']) == (4, 4)
+    votes = {row['node_id']: (row['frames'], row['vote']) for row in track['votes']}
+    assert votes == {8: (0, 2.0), 7: (0, 3.0)}
+    [track] = follow([*([one] for one in far), [sign(20, 60, 8)]], step=0).summary()
+    assert (track['node_id'], track['best']['frame']) == (8, 5)
+
+
 def test_overlap_of_masks() -> None:
     """Boxes that overlap need not share a pixel."""
     full = np.ones((4, 4), np.bool_)

@@ -54,6 +54,7 @@ class Signs:
             min_area=product.parameters.signs_min_area,
             max_masks=product.parameters.signs_max_masks,
             min_probability=product.parameters.signs_min_probability,
+            min_vote=product.parameters.signs_min_vote,
         )
         header, taxonomy = product.header, self._taxonomy
         if MASKS in wanted:
