@@ -34,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='split of all scenes (default: every fifth goes to val); gtsdb has no folders of '
         'splits: there every fifth number is held out',
     )
+    parser.add_argument(
+        '--without',
+        action='append',
+        default=[],
+        metavar='LABEL',
+        help='leave out the objects of this label, such as Car, with their shadows; all else is '
+        'as without this option; may be given several times',
+    )
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -48,6 +56,12 @@ def run(options: argparse.Namespace) -> None:
     from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 
     counts = write_drawn_scenes(
-        options.format, options.output, options.count, options.size, options.seed, options.split
+        options.format,
+        options.output,
+        options.count,
+        options.size,
+        options.seed,
+        options.split,
+        options.without,
     )
     print(f'{options.output}: {counts["train"]} train and {counts["val"]} val scenes')

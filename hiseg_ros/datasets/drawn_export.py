@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from tqdm import tqdm
 from hiseg_ros.datasets.drawn_formats import DrawnFormat
 from hiseg_ros.datasets.gtsdb import TEST_NUMBERS
 from hiseg_ros.datasets.registry import DATASETS, names_of_drawn_formats
-from hiseg_ros.datasets.scenes import draw_scene
+from hiseg_ros.datasets.scenes import LEAF_NAMES, draw_scene
+from hiseg_ros.datasets.scenes.redrawing import draw_without
 from hiseg_ros.errors import ConfigError, DatasetError
+from hiseg_ros.nearest_name import expected_name
 from hiseg_ros.types import ImageSize
 
 SPLITS = ('train', 'val')
@@ -42,6 +45,8 @@ class SceneJob:
     """The image's number in its file name."""
     seed: int
     size: ImageSize
+    without: tuple[int, ...] = ()
+    """Leaves whose objects are left out."""
 
 
 def write_drawn_scenes(
@@ -51,6 +56,7 @@ def write_drawn_scenes(
     size: ImageSize | None = None,
     seed: int = 0,
     split: str | None = None,
+    without: Collection[str] = (),
 ) -> dict[str, int]:
     """Draw scenes and write them as a dataset, with a progress bar.
 
@@ -61,6 +67,7 @@ def write_drawn_scenes(
         size: (height, width) in pixels, None for that of the dataset.
         seed: Other seeds give other scenes; the splits never share one.
         split: 'train' or 'val' for all of them; None puts every fifth into val.
+        without: Leaves whose objects are left out; all else is as in the whole scene of the seed.
 
     Returns:
         The number of scenes by split.
@@ -69,7 +76,7 @@ def write_drawn_scenes(
         ConfigError: A value cannot be used.
         DatasetError: The folder is not empty or cannot be written, or a process was killed.
     """
-    jobs = plan_scenes(layout, folder, count, size, seed, split)
+    jobs = plan_scenes(layout, folder, count, size, seed, split, without)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DatasetError(
@@ -101,7 +108,13 @@ def drawn_format(layout: str) -> DrawnFormat:
 
 
 def plan_scenes(
-    layout: str, folder: Path, count: int, size: ImageSize | None, seed: int, split: str | None
+    layout: str,
+    folder: Path,
+    count: int,
+    size: ImageSize | None,
+    seed: int,
+    split: str | None,
+    without: Collection[str] = (),
 ) -> list[SceneJob]:
     """Return the scenes to draw, in the order of their numbers.
 
@@ -121,16 +134,25 @@ def plan_scenes(
     size = size or chosen_format.size
     if min(size) < MIN_SIDE:
         raise ConfigError(f'The size is {size}; expected at least {MIN_SIDE} pixels a side.')
+    left_out = tuple(_leaf(name) for name in without)
     chosen: list[SceneJob] = []
     numbers = numbers_from()
     while len(chosen) < count:
         number = next(numbers)
         name = 'val' if number % HELD_OUT_EVERY == 0 else 'train'
         if number not in TEST_NUMBERS and split in (None, name):
-            chosen.append(
-                SceneJob(layout, folder, name, number, scene_seed(layout, seed, number), size)
-            )
+            own_seed = scene_seed(layout, seed, number)
+            chosen.append(SceneJob(layout, folder, name, number, own_seed, size, left_out))
     return chosen
+
+
+def _leaf(name: str) -> int:
+    """Return the number of a leaf of drawn scenes."""
+    if name not in LEAF_NAMES:
+        raise ConfigError(
+            f'Drawn scenes have no label {name!r}; expected {expected_name(name, LEAF_NAMES)}.'
+        )
+    return LEAF_NAMES.index(name)
 
 
 def scene_seed(layout: str, seed: int, number: int) -> int:
@@ -144,7 +166,10 @@ def scene_seed(layout: str, seed: int, number: int) -> int:
 
 def draw_and_write(job: SceneJob) -> list[str]:
     """Draw a scene, write its files and return its lines of the dataset's list."""
-    scene = draw_scene(job.seed, job.size)
+    if job.without:
+        scene = draw_without(job.seed, job.size, job.without).scene
+    else:
+        scene = draw_scene(job.seed, job.size)
     return drawn_format(job.layout).write_scene(job.folder, job.split, job.number, scene)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hiseg_ros.cli.__main__ import main
@@ -50,6 +51,35 @@ def test_all_scenes_can_go_to_one_split(
     ]) == 0  # fmt: skip
     assert '0 train and 1 val' in capsys.readouterr().out
     assert len(open_dataset('vistas', tmp_path, {'split': 'val'})) == 1
+
+
+@pytest.mark.usefixtures('drawn_here')
+def test_scenes_without_cars_are_the_same_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pixels and labels change only around what was a car and its shadow."""
+    command = ['synthesize', '--format', 'cityscapes', '--count', '1', '--split', 'val']
+    command += ['--size', '128x256', '--seed', '3']
+    assert main([*command, '--output', str(tmp_path / 'whole')]) == 0
+    assert main([*command, '--output', str(tmp_path / 'less'), '--without', 'Car']) == 0
+    whole, less = (
+        open_dataset('cityscapes', tmp_path / name, {'split': 'val'})[0]
+        for name in ('whole', 'less')
+    )
+    car = 26
+    assert (whole.label_ids == car).any()
+    assert not (less.label_ids == car).any()
+    is_changed = (whole.image != less.image).any(2)
+    assert is_changed[whole.label_ids == car].mean() > 0.9
+    assert is_changed.mean() < 0.5
+    np.testing.assert_array_equal(
+        whole.label_ids[~is_changed & (whole.label_ids != car)],
+        less.label_ids[~is_changed & (whole.label_ids != car)],
+    )
+    capsys.readouterr()
+    assert main([*command, '--output', str(tmp_path / 'bad'), '--without', 'Cars']) == 2
+    assert "no label 'Cars'; expected 'Car'" in capsys.readouterr().err
+    assert not (tmp_path / 'bad').exists()
 
 
 @pytest.mark.parametrize('size', ['64', '64x', 'axb', '64x96x3', '-1x5', ''])
