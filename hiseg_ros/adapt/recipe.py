@@ -14,7 +14,8 @@ from typing import Literal
 
 from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.model.checkpoint import Checkpoint
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig, ValidationConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig, ValidationConfig
 from hiseg_ros.training.config.loss import LossConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.types import ImageSize

@@ -17,7 +17,7 @@ from hiseg_ros.datasets.scenes import LEAF_NAMES, SIGN_TYPES, DrawnScene
 from hiseg_ros.datasets.sign_types import TYPE_COUNT, sign_shape
 from hiseg_ros.errors import DatasetError, MappingError
 from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.sign_library import sign_library

@@ -23,7 +23,7 @@ from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison.scores import open_test_sets
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 
 
 def test_a_folder_of_pairs_needs_a_mapping_and_patterns_only(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def test_a_drawn_scene_comes_back_with_the_ids_of_the_dataset(
 def test_training_reads_every_layout(drawn: dict[str, Path], tmp_path: Path) -> None:
     """All of them in one experiment, kinds of labels mixed in every batch."""
     from hiseg_ros.model.config import NetworkConfig
-    from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+    from hiseg_ros.training.config.dataset import DatasetConfig
+    from hiseg_ros.training.config.experiment import TrainingConfig
     from hiseg_ros.training.data.data_module import MixedData
 
     config = TrainingConfig(

@@ -23,7 +23,7 @@ from hiseg_ros.datasets.sample import Box, Sample
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison.scores import open_test_sets
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 
 PACKAGE = Path(hiseg_ros.__file__).parent
 DOCS = PACKAGE.parent / 'docs'

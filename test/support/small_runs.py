@@ -13,7 +13,8 @@ from drawn_camvid import CAR, COLORS, ROAD, SIZE, SKY, TREE, UNLABELLED, draw_ca
 
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.run.module import SegmentationModule
 
 __all__ = [

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.config.recipe import OptimizerConfig
 from hiseg_ros.training.run import train as run_module
 from hiseg_ros.training.run.module import SegmentationModule

@@ -22,7 +22,8 @@ from hiseg_ros.evaluation.context_run import ContextRun
 from hiseg_ros.evaluation.evaluate import PixelImage, evaluate_pixels
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.training.comparison.scores import MIOU, TestSet, open_test_set, open_test_sets
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.types import RgbImage
 
 PLAIN, REMOVAL = 'plain', 'removal'

@@ -15,7 +15,8 @@ from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
 from hiseg_ros.training.comparison.own_labels import Kind, with_own_labels, write_own_labels
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.config.loss import LossKind
 
 TOGETHER = 'together'

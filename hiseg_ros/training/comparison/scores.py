@@ -35,7 +35,7 @@ from hiseg_ros.training.comparison.own_outputs import (
     has_outputs_for,
     has_own_labels,
 )
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 
 MIOU = 'mIoU'
 

@@ -20,7 +20,8 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import Label, Mapping, Taxonomy, load_mapping
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.adaptation import SELF_TRAINING, AdaptationConfig
-from hiseg_ros.training.config.experiment import DatasetConfig, SecondLabelsConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig, SecondLabelsConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.augmentation import NO_AUGMENTATION
 from hiseg_ros.training.data.fourier import FourierStyle
 from hiseg_ros.training.data.label_table import LabelTable, Narrowing

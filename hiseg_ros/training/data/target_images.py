@@ -16,7 +16,7 @@ from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.retrieval.sources import open_source
 from hiseg_ros.training.config.adaptation import TargetConfig
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.data.label_table import IGNORED
 from hiseg_ros.training.data.repeats import Repeats
 from hiseg_ros.training.data.training_set import (

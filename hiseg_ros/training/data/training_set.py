@@ -19,7 +19,7 @@ from hiseg_ros.datasets.counterfactuals import Redraws
 from hiseg_ros.datasets.sample import Box, Sample, SegmentationDataset
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import Label
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.data.label_table import UNKNOWN, LabelTable
 from hiseg_ros.training.data.mirroring import LabelSetIds, mirrored_label_sets
 from hiseg_ros.training.data.removing import ObjectRemoval, RemovableLabel

@@ -32,7 +32,8 @@ from hiseg_ros.model.checkpoint import save_checkpoint
 from hiseg_ros.model.decoders.checks import check_package
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.adaptation.adversarial import CollapseError
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.data.data_module import MixedData, batch_sizes, batches_of_run
 from hiseg_ros.training.distributed import check_divisible, launched_processes
 from hiseg_ros.training.run.adapted import (

@@ -14,7 +14,8 @@ import pytest
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.model.decoders.registry import DECODERS
-from hiseg_ros.training.config.experiment import DatasetConfig, TeacherConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TeacherConfig, TrainingConfig
 from hiseg_ros.training.config.loss import LossConfig
 
 DRAWN = {'drawn': DatasetConfig('drawn', 'drawn', 2)}

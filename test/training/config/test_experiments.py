@@ -21,7 +21,8 @@ from hiseg_ros.datasets.drawn_export import write_drawn_scenes
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.training.config.experiment import SecondLabelsConfig, load_training_config
+from hiseg_ros.training.config.dataset import SecondLabelsConfig
+from hiseg_ros.training.config.experiment import load_training_config
 from hiseg_ros.training.data.data_module import MixedData
 from hiseg_ros.training.run.module import SegmentationModule
 

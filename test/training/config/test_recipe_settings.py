@@ -12,11 +12,8 @@ import pytest
 import yaml
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.training.config.experiment import (
-    DatasetConfig,
-    TrainingConfig,
-    load_training_config,
-)
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig, load_training_config
 from hiseg_ros.training.config.recipe import AugmentationConfig, OptimizerConfig, ScheduleConfig
 
 IV2018: dict[str, Any] = {

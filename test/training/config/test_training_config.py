@@ -16,8 +16,8 @@ from hiseg_ros.datasets import mapping_of
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_taxonomy
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.config.experiment import (
-    DatasetConfig,
     TrainingConfig,
     ValidationConfig,
     load_training_config,

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from hiseg_ros.datasets.sample import Box
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.data.mirroring import NO_MIRROR
 from hiseg_ros.training.data.mixing import MixedSamples

@@ -15,7 +15,7 @@ from hiseg_ros.datasets.removal import object_labels
 from hiseg_ros.datasets.sample import Box, Sample
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.config.removal import RemovalConfig
 from hiseg_ros.training.data.label_table import IGNORED, LabelTable, Narrowing

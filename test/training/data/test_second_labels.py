@@ -20,9 +20,8 @@ from hiseg_ros.datasets.sample import read_label_ids
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.taxonomy import Mapping, load_mapping, load_taxonomy
+from hiseg_ros.training.config.dataset import DatasetConfig, SecondLabelsConfig
 from hiseg_ros.training.config.experiment import (
-    DatasetConfig,
-    SecondLabelsConfig,
     TrainingConfig,
     ValidationConfig,
     load_training_config,

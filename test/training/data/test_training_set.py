@@ -15,7 +15,7 @@ from hiseg_ros.datasets.sample import Box, Sample
 from hiseg_ros.errors import ConfigError, DatasetError
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
-from hiseg_ros.training.config.experiment import DatasetConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.data import training_set as training_set_module
 from hiseg_ros.training.data.label_table import LabelTable
 from hiseg_ros.training.data.mixing import MixedSamples

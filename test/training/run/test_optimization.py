@@ -14,7 +14,8 @@ from torch import nn
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.model.config import NetworkConfig
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.config.recipe import OptimizerConfig, ScheduleConfig
 from hiseg_ros.training.run.optimization import (
     build_optimizer,

@@ -21,7 +21,8 @@ from hiseg_ros.inference.engine import Engine
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.resources import config_path
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
-from hiseg_ros.training.config.experiment import DatasetConfig, TrainingConfig, ValidationConfig
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import TrainingConfig, ValidationConfig
 from hiseg_ros.training.data.data_module import MixedData
 from hiseg_ros.training.data.mixing import MixedSamples
 from hiseg_ros.training.run import train as run_module

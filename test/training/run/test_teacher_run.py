@@ -17,12 +17,8 @@ from small_runs import assert_same_weights, stop_after, tensors
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.taxonomy import load_taxonomy
-from hiseg_ros.training.config.experiment import (
-    DatasetConfig,
-    StartConfig,
-    TeacherConfig,
-    TrainingConfig,
-)
+from hiseg_ros.training.config.dataset import DatasetConfig
+from hiseg_ros.training.config.experiment import StartConfig, TeacherConfig, TrainingConfig
 from hiseg_ros.training.config.recipe import ScheduleConfig
 from hiseg_ros.training.run.module import SegmentationModule
 from hiseg_ros.training.run.teacher import Teacher
