@@ -61,6 +61,7 @@ def test_every_pixel_of_every_output_equals_the_library_result(
         overlay__alpha=0.25,
         signs__min_area=1,
         signs__min_probability=0.0,
+        signs__min_vote=0.0,
     )
     wait_active(graph)
     images = graph.peer.create_publisher(Image, 'image', 1)
