@@ -224,7 +224,6 @@ def _vote(
     image_h, image_w = segmentation.probabilities.image_size
     grid_h, grid_w = values.shape[1:]
     rows, columns = np.nonzero(mask)
-    depths = _depths(mask)
     if len(rows) > MAX_VOTERS:
         voters = np.linspace(0, len(rows) - 1, MAX_VOTERS).round().astype(int)
         rows, columns = rows[voters], columns[voters]
@@ -253,7 +252,7 @@ def _vote(
         return None
     at = at_voters(leaves.tolist())
     conditional = at / np.maximum(at.sum(0, keepdims=True), SMALLEST_PROBABILITY)
-    weights = depths[rows, columns]
+    weights = _depths(mask)[rows, columns]
     summed = np.log(np.maximum(conditional, SMALLEST_PROBABILITY)) @ (weights / weights.sum())
     votes = np.exp(summed - summed.max())
     votes /= votes.sum()
