@@ -189,7 +189,7 @@ def _heterogeneous(options: argparse.Namespace, base: TrainingConfig) -> None:
         train = _trainer(options)
     folder = options.output or Path('runs') / base.name
     base, start = _with_start(base, options.backbone_weights)
-    known = rows.comparison_rows(base.datasets, _factors(options.factor))
+    known = rows.comparison_rows(base, _factors(options.factor))
     rows.check_rows(options.only, known)
     tests = comparison_scores.open_test_sets(base.datasets)
     configs = rows.configs_of(base, known, folder / 'trees')
@@ -228,8 +228,15 @@ def _with_start(base: TrainingConfig, given: str | None) -> tuple[TrainingConfig
     """Return the experiment, and in words what its backbone starts from.
 
     The experiment's own file of weights may be missing: then it starts from random numbers, and a
-    sentence says so. A file that was asked for is taken as it is.
+    sentence says so. A file that was asked for is taken as it is. Without the file of its teacher
+    there are no rows with one, which a sentence says too.
     """
+    if base.teacher and not Path(base.teacher.weights).is_file():
+        print(
+            f'No row has a teacher, since {base.teacher.weights} does not exist; expected the '
+            'weights that the experiment names: put them there.'
+        )
+        base = replace(base, teacher=None)
     weights = base.backbone_weights
     if weights and not given and weights != IMAGENET and not Path(weights).is_file():
         print(

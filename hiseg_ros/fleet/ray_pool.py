@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ _START_S = 900.0
 _STARTS = 3
 """So many workers in all may die while they load their network before that is taken for a lack of
 packages or memory."""
+_DEAD = 'A worker died while it loaded its network'
 _ENVIRONMENT = {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '1'}
 """No statistics are sent; workers that reserve no GPU do not see any, and take the CPU."""
 _PATIENCE = {'RAY_worker_register_timeout_seconds': '300'}
@@ -191,7 +192,13 @@ class RayPool:
     """Actors with a network each. One that dies is replaced, on whatever machine has room."""
 
     def __init__(
-        self, ray: Any, order: ReplayOrder, output: Path, task_frames: int, workers: Workers
+        self,
+        ray: Any,
+        order: ReplayOrder,
+        output: Path,
+        task_frames: int,
+        workers: Workers,
+        tell: Callable[[str], None] = print,
     ) -> None:
         """Start the workers; wait until the first has loaded its network.
 
@@ -201,11 +208,12 @@ class RayPool:
             output: Output folder, which all machines see under this path.
             task_frames: Fewest frames of a task.
             workers: How many, and what each reserves.
+            tell: Called with a sentence about a worker that died before it was ready.
 
         Raises:
             ConfigError: The cluster has not the resources, or the network cannot be used.
         """
-        self._ray = ray
+        self._ray, self._tell = ray, tell
         count = checked_count(ray, workers)
         self._kind = ray.remote(RemoteWorker).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
         self._arguments = (order, str(output), task_frames, max(1, int(workers.cpus)))
@@ -254,9 +262,11 @@ class RayPool:
                 self._failed_starts += 1
                 if self._failed_starts < _STARTS:
                     self._slots[place] = self._new_slot()
+                    self._tell(f'{_DEAD} ({first_line(problem)}); another takes its place.')
                     continue
                 if any(slot.is_ready for slot in self._slots):
-                    del self._slots[place]  # the others go on without it
+                    del self._slots[place]
+                    self._tell(f'{_DEAD} ({first_line(problem)}); the others go on without it.')
                     continue
                 raise ConfigError(
                     f'A worker did not start ({first_line(problem)}); expected hiseg_ros and the '

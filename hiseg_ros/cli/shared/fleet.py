@@ -168,6 +168,8 @@ def _on_ray(
     robots: Sequence[str],
     folder: FleetFolder,
 ) -> tuple[FleetResult, dict[str, Any], dict[str, Any]]:
+    from tqdm import tqdm
+
     from hiseg_ros.fleet.driver import Driver
     from hiseg_ros.fleet.ray_pool import RayPool, Workers, connect
     from hiseg_ros.fleet.tasks import TASK_FRAMES
@@ -178,7 +180,10 @@ def _on_ray(
         order = replace(order, device='cuda' if options.worker_gpus > 0 else 'cpu')
     ray = connect(options.ray)
     try:
-        pool = RayPool(ray, order, folder.path, options.task_frames or TASK_FRAMES, workers)
+        pool = RayPool(
+            ray, order, folder.path, options.task_frames or TASK_FRAMES, workers,
+            tqdm.write,
+        )  # fmt: skip
         about = pool.about
         folder.check_facts(about['facts'])
         print(f'{pool.size} workers, {len(sources)} recordings.', flush=True)

@@ -13,7 +13,7 @@ from statistics import mean, stdev
 from hiseg_ros.output_files import output_file
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.page import cell, draw, score_names, values_of
-from hiseg_ros.training.comparison.rows import TOGETHER, Exposure, Row
+from hiseg_ros.training.comparison.rows import ALONE_TAUGHT, TAUGHT, TOGETHER, Exposure, Row
 from hiseg_ros.training.comparison.scores import HEADLINES
 
 CLEAR = 2.0
@@ -120,12 +120,16 @@ def _minutes(results: Sequence[Result], name: str) -> float:
 def labels_table(results: Sequence[Result], facts: Facts) -> str:
     """Return a Markdown table of single labels: together against alone, and other joint rows."""
     names = [name for name in score_names(results) if _score(name) not in HEADLINES]
-    joint = [row for row in _present(results, facts) if not (row.only or row.without)]
-    head = ['label', 'alone, equal exposure', 'alone, equal cost', *(row.name for row in joint)]
+    present = _present(results, facts)
+    joint = [row for row in present if not (row.only or row.without)]
+    alone = {'alone_{}': 'alone, equal exposure', 'alone_{}_long': 'alone, equal cost'}
+    if any(row.only and row.is_taught for row in present):
+        alone[ALONE_TAUGHT] = 'alone with the teacher'
+    head = ['label', *alone.values(), *(row.name for row in joint)]
     lines = [_line(head), '|---' * len(head) + '|']
     for name in names:
         source = facts.source_of[_test(name)]
-        rows = [f'alone_{source}', f'alone_{source}_long', *(row.name for row in joint)]
+        rows = [*(row.format(source) for row in alone), *(row.name for row in joint)]
         lines.append(_line([name, *(cell(values_of(results, row, name)) for row in rows)]))
     return '\n'.join(lines) + '\n'
 
@@ -212,6 +216,16 @@ def answers(results: Sequence[Result], facts: Facts) -> str:
         (
             'On which labels, at equal exposure?',
             _by_label(_differences(results, single, TOGETHER, 'alone_{}', facts)),
+        ),
+        *(
+            [
+                (
+                    'And with signs apart and a teacher, which the datasets alone have too?',
+                    _verdict(_differences(results, whole, TAUGHT, ALONE_TAUGHT, facts)),
+                )
+            ]
+            if TAUGHT in joint
+            else []
         ),
         *(
             (

@@ -13,14 +13,24 @@ from pathlib import Path
 from hiseg_ros.datasets import dataset_entry
 from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.model.config import NetworkConfig
 from hiseg_ros.resources import config_path
+from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison.own_labels import Kind, with_own_labels, write_own_labels
-from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.config.loss import LossKind
 
 TOGETHER = 'together'
 """The row that the others are compared with."""
+
+TAUGHT = 'together_taught'
+"""The joint row with a teacher, which is compared with datasets alone that have it too."""
+
+ALONE_TAUGHT = 'alone_{}_taught'
+"""Name of such a row, of a dataset."""
+
+CUT_DECODER = 'summed_detail'
+"""The decoder with a path of its own for what is below a cut of the tree."""
 
 PUBLISHED = 'iv2018'
 """The paper's tree, the end of the names of mappings in its way, and the row of its loss."""
@@ -41,6 +51,10 @@ class Row:
     title: str
     head: str = 'conditional'
     loss: LossKind = 'set'
+    cut_at: tuple[str, ...] = ()
+    """Nodes whose children have classifiers and a path of their own."""
+    is_taught: bool = False
+    """Whether the experiment's teacher is used."""
     only: str = ''
     """The only dataset that the network sees."""
     without: str = ''
@@ -53,23 +67,35 @@ class Row:
     """Steps of the row in those that it would have."""
 
 
-def comparison_rows(
-    datasets: Mapping[str, DatasetConfig], factors: Mapping[str, float] | None = None
-) -> list[Row]:
+def comparison_rows(base: TrainingConfig, factors: Mapping[str, float] | None = None) -> list[Row]:
     """Return the rows: joint networks, networks of one dataset, and networks without one.
 
-    There is none without a dataset where the others have nothing but boxes, or are one.
+    There is none without a dataset where the others have nothing but boxes, or are one; none with
+    a path of their own for subclasses of signs where the tree names none; and none with a teacher
+    where the experiment has none.
 
     Args:
-        datasets: Those of the experiment.
+        base: The experiment.
         factors: Factors on the steps by the name of a row, in place of its own.
 
     Raises:
         ConfigError: There is no such row, or a factor is not above 0.
+        HisegError: The tree cannot be read.
     """
+    datasets = base.datasets
+    taxonomy = load_taxonomy(base.taxonomy)
+    signs = taxonomy.subclass_root
+    cut_at = () if signs is None else (taxonomy.nodes[signs].name,)
+    best = Row(TAUGHT, '', head='leaf', cut_at=cut_at, is_taught=True)
     rows = [
         Row(TOGETHER, 'together: tree, set loss, conditional head'),
         Row('together_leaf', 'together: tree, set loss, leaf head', head='leaf'),
+        *(
+            [Row('together_cut', 'together: leaf head, signs apart', head='leaf', cut_at=cut_at)]
+            if cut_at
+            else []
+        ),
+        *([replace(best, title='together: the same and a teacher')] if base.teacher else []),
         Row('hssn', 'together: tree, HSSN', head='nodes', loss='hssn'),
         Row('heads', 'together: separate heads', loss='heads', own_labels='heads'),
         Row('concat', 'together: one softmax over all labels', head='leaf', own_labels='concat'),
@@ -80,6 +106,13 @@ def comparison_rows(
             for name in datasets
         ),
     ]
+    rows += [
+        replace(
+            best, name=ALONE_TAUGHT.format(name), only=name,
+            title=f'{name} alone with the same teacher, equal exposure',
+        )
+        for name in (datasets if base.teacher else ())
+    ]  # fmt: skip
     for name in datasets:
         others = [dataset_entry(item.kind) for other, item in datasets.items() if other != name]
         if len(others) > 1 and any(entry.measure is Measure.PIXELS for entry in others):
@@ -150,13 +183,20 @@ def row_config(base: TrainingConfig, row: Row, seed: int, trees: Path) -> Traini
         # The share of the warm-up is the same in short runs.
         warmup_steps=min(base.warmup_steps, count * base.warmup_steps // base.steps),
         taxonomy=PUBLISHED if row.loss == 'iv2018' else base.taxonomy,
-        network=replace(base.network, head=row.head),
+        network=_network(base, row),
+        teacher=base.teacher if row.is_taught else None,
         loss=loss,
         datasets=datasets,
     )
     if row.own_labels:
         return with_own_labels(config, write_own_labels(base, row.own_labels, trees))
     return config
+
+
+def _network(base: TrainingConfig, row: Row) -> NetworkConfig:
+    if not row.cut_at:
+        return replace(base.network, head=row.head)
+    return replace(base.network, head=row.head, decoder=CUT_DECODER, cut_at=row.cut_at)
 
 
 def _published_mapping(kind: str) -> str:

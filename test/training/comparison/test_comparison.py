@@ -11,11 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from hiseg_ros.datasets.sample import Box
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.taxonomy import load_mapping, load_taxonomy
+from hiseg_ros.taxonomy import Taxonomy, load_mapping, load_taxonomy
 from hiseg_ros.taxonomy.mirror import NO_LEAF, load_mirror_images
+from hiseg_ros.taxonomy.schema import dump_taxonomy
 from hiseg_ros.training.comparison.box_scores import (
     BOXES_FOUND,
     PIXELS_IN_BOXES,
@@ -55,7 +57,7 @@ def base() -> TrainingConfig:
 @pytest.fixture
 def configs(base: TrainingConfig, tmp_path: Path) -> dict[str, TrainingConfig]:
     """Return the settings of every row."""
-    rows = comparison_rows(base.datasets)
+    rows = comparison_rows(base)
     return {row.name: row_config(base, row, 3, tmp_path) for row in rows}
 
 
@@ -71,6 +73,7 @@ def test_a_dataset_is_seen_as_often_together_as_alone(configs: dict[str, Trainin
         if name != 'camvid':  # the others have boxes alone
             without = exposure(configs[f'without_{name}'])
             assert without.crops_of == {k: v for k, v in joint.crops_of.items() if k != name}
+        assert exposure(configs[f'alone_{name}_taught']) == alone
     assert sum(exposure(configs[f'alone_{name}']).crops for name in NAMES) == joint.crops
     assert joint.steps >= 2000
     assert exposure(configs['iv2018']).steps == PUBLISHED_FACTOR * joint.steps
@@ -86,6 +89,8 @@ def test_rows_differ_in_head_loss_labels_and_data_alone(
     assert seen == {
         'together': ('conditional', 'set', 'street'),
         'together_leaf': ('leaf', 'set', 'street'),
+        'together_cut': ('leaf', 'set', 'street'),
+        'together_taught': ('leaf', 'set', 'street'),
         'hssn': ('nodes', 'hssn', 'street'),
         'heads': ('conditional', 'heads', 'heads'),
         'concat': ('leaf', 'set', 'concat'),
@@ -95,23 +100,44 @@ def test_rows_differ_in_head_loss_labels_and_data_alone(
             for own in NAMES
             for name in (f'alone_{own}', f'alone_{own}_long')
         },
+        **{f'alone_{own}_taught': ('leaf', 'set', 'street') for own in NAMES},
         'without_gtsdb': ('conditional', 'set', 'street'),
         'without_carla': ('conditional', 'set', 'street'),
     }
-    for config in configs.values():
+    taught = {name for name, config in configs.items() if config.teacher}
+    assert taught == {'together_taught', *(f'alone_{own}_taught' for own in NAMES)}
+    for name, config in configs.items():
         assert (config.crop, config.seed, config.backbone_weights) == (
             base.crop,
             3,
             base.backbone_weights,
         )
-        assert replace(config.network, head=base.network.head) == base.network
+        expected = replace(base.network, head=config.network.head)
+        if name in {*taught, 'together_cut'}:
+            sign = ('Traffic Sign (Front)',)
+            expected = replace(expected, decoder='summed_detail', cut_at=sign)
+        assert config.network == expected
     assert configs['iv2018'].datasets['camvid'].mapping == 'camvid_iv2018'
     assert configs['iv2018'].datasets['gtsdb'].mapping == ''
     assert configs['iv2018'].loss.classifier_weights == (1.0, 0.1)
 
 
+def test_rows_that_an_experiment_cannot_have_are_left_out(
+    base: TrainingConfig, small_taxonomy: Taxonomy, tmp_path: Path
+) -> None:
+    names = {row.name for row in comparison_rows(base)}
+    assert {row.name for row in comparison_rows(replace(base, teacher=None))} == names - {
+        'together_taught', *(f'alone_{own}_taught' for own in NAMES)
+    }  # fmt: skip
+    path = tmp_path / 'tree.yaml'
+    path.write_text(yaml.safe_dump(dump_taxonomy(replace(small_taxonomy, subclass_root=None))))
+    coarse = comparison_rows(replace(base, taxonomy=str(path)))
+    assert {row.name for row in coarse} == names - {'together_cut'}
+    assert not any(row.cut_at for row in coarse)
+
+
 def test_a_factor_is_the_rows_own(base: TrainingConfig, tmp_path: Path) -> None:
-    rows = comparison_rows(base.datasets, {'iv2018': 3.5, 'alone_gtsdb': 2.0})
+    rows = comparison_rows(base, {'iv2018': 3.5, 'alone_gtsdb': 2.0})
     steps = {row.name: row_config(base, row, 1, tmp_path).steps for row in rows}
     assert steps['iv2018'] == 3.5 * base.steps
     assert steps['alone_gtsdb'] == 2 * base.steps / 4
@@ -119,9 +145,9 @@ def test_a_factor_is_the_rows_own(base: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"no variants \['flat'\]; expected some of \['together'"
     ):
-        comparison_rows(base.datasets, {'flat': 2.0})
+        comparison_rows(base, {'flat': 2.0})
     with pytest.raises(ConfigError, match=r"factors on the steps are \{'heads': 0.0\}"):
-        comparison_rows(base.datasets, {'heads': 0.0})
+        comparison_rows(base, {'heads': 0.0})
 
 
 # Runs.
@@ -157,25 +183,25 @@ def run(
     measured_on: str = 'all images',
 ) -> list[Result]:
     """Run the comparison with one seed."""
-    made = configs_of(base, comparison_rows(base.datasets), folder / 'trees')
+    made = configs_of(base, comparison_rows(base), folder / 'trees')
     return train_and_score(made, [1], folder, recorder.train, recorder.score, only, measured_on)
 
 
 def test_an_interrupted_comparison_goes_on_and_trains_nothing_twice(
     base: TrainingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = Recorder(fail_at='hssn_1')
+    first = Recorder(fail_at='together_cut_1')
     with pytest.raises(KeyboardInterrupt):
         run(base, tmp_path, first)
     assert first.trained == ['together_1', 'together_leaf_1']
     second = Recorder()
     results = run(base, tmp_path, second)
-    rest = [f'{row.name}_1' for row in comparison_rows(base.datasets)][2:]
+    rest = [f'{row.name}_1' for row in comparison_rows(base)][2:]
     assert second.trained == rest
     assert [result.scores['camvid: mIoU'] for result in results[:2]] == [0.08, 0.13]
     stored = json.loads((tmp_path / 'results.json').read_text())
     assert [row['variant'] for row in stored] == [result.variant for result in results]
-    assert 'run 3 of 14: hssn, seed 1\n' in capsys.readouterr().out
+    assert 'run 3 of 19: together_cut, seed 1\n' in capsys.readouterr().out
 
 
 def test_scores_of_other_settings_are_not_taken(base: TrainingConfig, tmp_path: Path) -> None:
@@ -332,7 +358,7 @@ def some_results() -> list[Result]:
 @pytest.fixture
 def facts(base: TrainingConfig, configs: dict[str, TrainingConfig]) -> Facts:
     """Return what the page knows beside the scores."""
-    rows = comparison_rows(base.datasets)
+    rows = comparison_rows(base)
     return Facts(
         rows,
         NAMES,
@@ -384,6 +410,13 @@ def test_the_answers_follow_from_the_numbers(facts: Facts) -> None:
     assert any('over "together: separate heads"?** Better on 2' in section for section in rest)
     assert any('8000 crops and trains for 2.5 minutes' in section for section in rest)
     assert any('Without carla: carla: boxes found 15.0 ± 7.1 (seen: 51.0' in one for one in rest)
+    pair = [('together_taught', 0.6), ('alone_camvid_taught', 0.4)]
+    taught = [Result(name, 1, {'camvid: mIoU': value}, 2.0) for name, value in pair]
+    assert (
+        'which the datasets alone have too?** Better on 1 of 1 scores '
+        '(camvid: mIoU +20.0 (one seed)); worse on 0.'
+    ) in answers([*some_results(), *taught], facts)
+    assert '| alone with the teacher |' in labels_table([*some_results(), *taught], facts)
     missing = answers(some_results()[2:4], facts)
     assert missing.count('Not measured: one of the rows is missing.') >= 5
 
