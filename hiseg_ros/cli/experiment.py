@@ -158,12 +158,15 @@ def run(options: argparse.Namespace) -> None:
     if options.name != 'networks':
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
+    base, start = _with_start(base, options.backbone_weights)
     if options.name == 'networks':
         compare_networks(options, base, _trainer(options), _measured_on(options))
     elif options.name == MINING:
         run_mining(options, base, _trainer(options))
+    elif options.name == HETEROGENEOUS:
+        _heterogeneous(options, base, start)
     else:
-        compare = {HETEROGENEOUS: _heterogeneous, 'context': _context, ADAPTATION: _adaptation}
+        compare = {'context': _context, ADAPTATION: _adaptation}
         compare[options.name](options, base)
 
 
@@ -180,15 +183,20 @@ def _trainer(options: argparse.Namespace) -> Callable[[Any, Path], Path]:
     return trained
 
 
-def _heterogeneous(options: argparse.Namespace, base: TrainingConfig) -> None:
-    """Compare joint with separate training on several datasets."""
+def _heterogeneous(options: argparse.Namespace, base: TrainingConfig, start: str) -> None:
+    """Compare joint with separate training on several datasets.
+
+    Args:
+        options: Of the verb.
+        base: The experiment.
+        start: What its backbone starts from, in words.
+    """
     with training_packages():
         from hiseg_ros.training.comparison import comparison, heterogeneous_page, rows
         from hiseg_ros.training.comparison import scores as comparison_scores
 
         train = _trainer(options)
     folder = options.output or Path('runs') / base.name
-    base, start = _with_start(base, options.backbone_weights)
     known = rows.comparison_rows(base, _factors(options.factor))
     rows.check_rows(options.only, known)
     tests = comparison_scores.open_test_sets(base.datasets)

@@ -26,6 +26,16 @@ IMAGENET = 'imagenet'
 """Source of weights: timm's own, from its cache or fetched."""
 
 
+_TIMM_ERRORS = (
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+)
+
+
 class Backbone(Protocol):
     """Image in, features of falling resolution out."""
 
@@ -46,26 +56,15 @@ class TimmBackbone(nn.Module):
             ConfigError: timm has no such model, or it has no feature pyramid at that stride.
         """
         super().__init__()
-        # Some families know no output_stride at all: without dilation they are not asked for it.
-        dilation: dict[str, Any] = (
-            {'output_stride': output_stride} if output_stride < LARGEST_STRIDE else {}
-        )
         try:
             # timm would fetch 'hf-hub:...' from elsewhere, so only names that it knows get there.
             if not timm.is_model(name):
                 raise LookupError('timm has no such model')
-            model: Any = timm.create_model(name, features_only=True, pretrained=False, **dilation)
-        except (
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            AssertionError,
-        ) as problem:
+            model = _timm_model(name, output_stride)
+        except _TIMM_ERRORS as problem:
             raise ConfigError(
                 f'Backbone {name!r} cannot be built at output stride {output_stride} '
-                f'({problem or type(problem).__name__}); expected a timm model that supports '
+                f'({str(problem) or type(problem).__name__}); expected a timm model that supports '
                 'features_only and this stride: see timm.list_models().'
             ) from problem
         for layer in model.modules():
@@ -142,6 +141,60 @@ class TimmBackbone(nn.Module):
                 'timm model.'
             )
         self.model.load_state_dict({key: tensor.float() for key, tensor in named.items()})
+
+
+def _timm_model(name: str, output_stride: int) -> Any:
+    """Return a timm model with random weights, dilated from a stride on.
+
+    Some families know no output_stride: they are not asked for it without dilation, and their
+    convolutions are dilated here.
+
+    Raises:
+        Exception: One of _TIMM_ERRORS: timm cannot build it, or its stages cannot be dilated.
+    """
+    if output_stride >= LARGEST_STRIDE:
+        return timm.create_model(name, features_only=True, pretrained=False)
+    try:
+        return timm.create_model(
+            name, features_only=True, pretrained=False, output_stride=output_stride
+        )
+    except TypeError:
+        model: Any = timm.create_model(name, features_only=True, pretrained=False)
+    _dilate(model, output_stride)
+    return model
+
+
+def _dilate(model: Any, output_stride: int) -> None:
+    """Replace the strides of a pyramid's last stages by dilation, in place.
+
+    A strided convolution becomes a dense one, and those after it have twice the dilation, so that
+    they see what they saw. Attention and 1x1 convolutions have nothing to be dilated.
+
+    Raises:
+        ValueError: A stage falls in resolution by something else than convolutions.
+    """
+    dilation = 1
+    for info in model.feature_info.info:
+        if info['reduction'] <= output_stride:
+            continue
+        for layer in model.get_submodule(info['module'].replace('.', '_')).modules():
+            if not isinstance(layer, nn.Conv2d):
+                continue
+            before = dilation
+            if layer.stride != (1, 1):
+                dilation *= layer.stride[0]
+                layer.stride = (1, 1)
+            layer.padding = tuple(before * side for side in layer.padding)
+            layer.dilation = (before, before)
+        info['reduction'] = output_stride
+    # Two sizes of the image at which every stride up to the largest has whole cells.
+    for side in (LARGEST_STRIDE, 2 * LARGEST_STRIDE):
+        with torch.inference_mode():
+            features = model.eval()(torch.zeros(1, 3, side, side))
+        found = [side // feature.shape[-1] for feature in features]
+        if found != model.feature_info.reduction():
+            raise ValueError(f'its features have the strides {found} with dilated convolutions')
+    model.train()
 
 
 def _backbone_part(path: Path) -> dict[str, torch.Tensor]:

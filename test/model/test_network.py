@@ -51,6 +51,8 @@ def test_the_network_of_every_experiment_runs(path: Path) -> None:
         ('mobilenetv4_conv_small', 32, (4, 8, 16, 32)),
         ('mobilenetv4_conv_small_050', 16, (4, 8, 16, 16)),
         ('resnet18', 8, (4, 8, 8, 8)),
+        ('efficientvit_b0', 8, (4, 8, 8, 8)),
+        ('efficientvit_b0', 16, (4, 8, 16, 16)),
         ('convnext_atto', 32, (4, 8, 16, 32)),
         ('edgenext_xx_small', 32, (4, 8, 16, 32)),
     ],
@@ -65,6 +67,20 @@ def test_a_backbone_says_the_strides_and_channels_it_has(
         features = model(torch.randn(1, 3, 64, 64))
     found = [(item.shape[1], 64 // item.shape[2]) for item in features]
     assert found == list(zip(model.channels, strides, strict=True))
+
+
+@pytest.mark.parametrize('output_stride', [8, 16])
+def test_dilated_convolutions_see_what_strided_ones_see(output_stride: int) -> None:
+    """Of a family that timm cannot dilate; each cell of the one is a cell of the other."""
+    strided = TimmBackbone('hgnetv2_b0').eval()
+    dilated = TimmBackbone('hgnetv2_b0', output_stride).eval()
+    dilated.load_state_dict(strided.state_dict())
+    images = torch.randn(1, 3, 128, 192, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        for coarse, fine in zip(strided(images), dilated(images), strict=True):
+            step = fine.shape[-1] // coarse.shape[-1]
+            torch.testing.assert_close(fine[..., ::step, ::step], coarse, rtol=1e-4, atol=1e-7)
+            assert coarse.std() > 0
 
 
 @pytest.mark.parametrize('output_stride', [8, 16, 32])

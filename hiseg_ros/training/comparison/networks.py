@@ -27,6 +27,8 @@ BLOCKS = {
 }
 """Titles of the parts of the table."""
 
+FCNS = ('fcn32', 'fcn16', 'fcn8')
+
 QUICK_BLOCK = 'networks'
 
 COMPARED = ('networks', 'upsampling')
@@ -74,7 +76,7 @@ def network_rows() -> list[NetworkRow]:
     """Return the rows of networks: decoders, kinds of upsampling, points, from random numbers."""
     dilated = {'output_stride': 16}
     named: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-        **{name: ({}, {}) for name in (REFERENCE, 'fcn32', 'fcn16', 'fcn8', 'unet', 'fpn')},
+        **{name: ({}, {}) for name in (REFERENCE, 'summed', *FCNS, 'unet', 'fpn')},
         **{name: (dilated, {}) for name in ('pspnet', 'deeplabv3', 'deeplabv3plus')},
         **{name: ({}, {}) for name in ('upernet', 'segformer', 'refinenet', 'parsenet')},
         'gscnn': (
@@ -113,6 +115,10 @@ def network_config(base: TrainingConfig, row: NetworkRow, seed: int) -> Training
         ConfigError: The base's crop or channels are not for this network.
     """
     is_random = row.block == 'random'
+    if is_random:
+        # What knows nothing yet learns at the full rate, statistics of its norms included.
+        frozen = tuple(name for name in base.frozen_norms if name != 'backbone')
+        base = replace(base, backbone_learning_rate=1.0, frozen_norms=frozen)
     return replace(
         base,
         name=row.name,

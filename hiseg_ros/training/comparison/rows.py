@@ -196,7 +196,11 @@ def row_config(base: TrainingConfig, row: Row, seed: int, trees: Path) -> Traini
 def _network(base: TrainingConfig, row: Row) -> NetworkConfig:
     if not row.cut_at:
         return replace(base.network, head=row.head)
-    return replace(base.network, head=row.head, decoder=CUT_DECODER, cut_at=row.cut_at)
+    # A third of its channels are of that path: streets have as many as in the other rows.
+    channels = max(1, base.network.channels // 2) * 3
+    return replace(
+        base.network, head=row.head, decoder=CUT_DECODER, channels=channels, cut_at=row.cut_at
+    )
 
 
 def _published_mapping(kind: str) -> str:

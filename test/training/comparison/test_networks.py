@@ -46,7 +46,7 @@ def test_every_network_of_the_field_has_a_row_and_every_kind_of_upsampling(
 ) -> None:
     rows = network_rows()
     configs = {row.name: network_config(base, row, 2) for row in rows}
-    own = {'projection', 'summed', 'summed_detail', 'summed_fine'}
+    own = {'projection', 'summed_detail', 'summed_fine'}
     assert {config.network.decoder for config in configs.values()} == set(DECODERS) - own
     kinds = [
         config.network.decoder_options.get('upsampling', UPSAMPLINGS[0])
@@ -82,7 +82,9 @@ def test_rows_share_data_budget_and_head_and_differ_in_decoder_and_its_losses(
         assert (config.seed, config.learning_rate) == (2, base.learning_rate)
         assert (config.network.head, config.network.channels) == ('conditional', 64)
         is_random = row.block == 'random'
-        assert config.backbone_weights == ('' if is_random else 'imagenet')
+        assert config.backbone_weights == ('' if is_random else base.backbone_weights)
+        assert config.frozen_norms == (() if is_random else ('backbone',))
+        assert config.backbone_learning_rate == (1.0 if is_random else 0.2)
         assert is_random or config.network.backbone == base.network.backbone
         strides = {'pspnet', 'deeplabv3', 'deeplabv3plus', 'gscnn'}
         assert config.network.output_stride == (16 if row.name in strides else 32)
