@@ -177,15 +177,16 @@ def _dilate(model: Any, output_stride: int) -> None:
     for info in model.feature_info.info:
         if info['reduction'] <= output_stride:
             continue
+        entry = dilation  # where a stage has two paths, the strided convolutions of both have it
         for layer in model.get_submodule(info['module'].replace('.', '_')).modules():
             if not isinstance(layer, nn.Conv2d):
                 continue
-            before = dilation
+            own = dilation
             if layer.stride != (1, 1):
-                dilation *= layer.stride[0]
+                own, dilation = entry, entry * layer.stride[0]
                 layer.stride = (1, 1)
-            layer.padding = tuple(before * side for side in layer.padding)
-            layer.dilation = (before, before)
+            layer.padding = cast(tuple[int, int], tuple(own * int(p) for p in layer.padding))
+            layer.dilation = (own, own)
         info['reduction'] = output_stride
     # Two sizes of the image at which every stride up to the largest has whole cells.
     for side in (LARGEST_STRIDE, 2 * LARGEST_STRIDE):
