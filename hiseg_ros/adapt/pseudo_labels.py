@@ -1,16 +1,18 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pseudo labels of a class tree: at each pixel the deepest node that the teacher is sure of.
+"""Pseudo labels: at each pixel a leaf of the tree, drawn from what a teacher believes of it.
 
-The teacher is the old network over several views of an image: its own size, larger, and mirrored,
-their leaf probabilities averaged. That is better than the network alone, which is what there is to
-learn; and where it cannot tell a car from a van, "motor vehicle" is still a label, where flat
-pseudo labels would have none.
+The teacher is the old network over several views of an image: smaller, its own size, larger, and
+mirrored, their leaf probabilities averaged. That is better than the network alone, which is what
+there is to learn. Labels that are drawn say in the mean what the probabilities say. The likeliest
+class everywhere would make a network surer than its teacher, and take from thin and rare things
+what they share with their neighbours.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +26,13 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from hiseg_ros.inference.device_faults import device_faults
 from hiseg_ros.model.checkpoint import Checkpoint
 from hiseg_ros.taxonomy import Taxonomy
-from hiseg_ros.types import UNLABELED, LabelImage, RgbImage
+from hiseg_ros.types import UNLABELED, ImageSize, LabelImage, RgbImage
 
 MAPPING_NAME = 'tree_nodes'
 """Mapping whose label ids are the node ids of a tree."""
 
-THRESHOLD = 0.6
-"""Probability above which a node is sure; more than one half, so that the sure nodes of a pixel
-lie on one path of the tree."""
-
 _ROWS = 64
-"""Rows decided at a time: all nodes of a whole image would take hundreds of megabytes."""
+"""Rows drawn at a time: all leaves of a whole image would take hundreds of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,14 @@ class View:
     is_mirrored: bool = False
 
 
-VIEWS = (View(1.0), View(1.0, True), View(1.35), View(0.8, True))
+VIEWS = (
+    View(0.8, True),
+    View(1.0),
+    View(1.0, True),
+    View(1.35),
+    View(1.35, True),
+    View(1.7),
+)
 
 
 class ViewTeacher:
@@ -60,28 +65,29 @@ class ViewTeacher:
             device: Where it runs.
             bfloat16: Whether its convolutions compute in bfloat16.
         """
-        self._preprocessing, self._taxonomy = checkpoint.preprocessing, checkpoint.taxonomy
+        self._preprocessing = checkpoint.preprocessing
+        self._leaf_ids = np.array(checkpoint.taxonomy.leaves, np.uint8)
         self._device, self._bfloat16 = device, bfloat16
         with device_faults(str(device)):
             self._network = checkpoint.build().to(device).eval()
 
     def label(self, rgb: RgbImage, views: Sequence[View] = VIEWS) -> LabelImage:
-        """Return the pseudo labels of an image.
+        """Return the pseudo labels of an image, the same ones whenever it is asked.
 
         Args:
             rgb: (H, W, 3) uint8.
             views: At least one.
 
         Returns:
-            (H, W) uint8 node ids; 255 where only the root is sure.
+            (H, W) uint8 node ids of leaves.
 
         Raises:
             DeviceError: The device has too little memory, or is gone.
         """
         with torch.inference_mode(), device_faults(str(self._device)):
             leaves = self.leaf_probabilities(rgb, views)
-            nodes = self._network.node_probabilities(leaves)
-            return deepest_sure(nodes[0], self._taxonomy, (rgb.shape[0], rgb.shape[1]))
+            seed = zlib.crc32(np.ascontiguousarray(rgb).data)
+            return sampled(leaves[0], self._leaf_ids, (rgb.shape[0], rgb.shape[1]), seed)
 
     def leaf_probabilities(self, rgb: RgbImage, views: Sequence[View]) -> torch.Tensor:
         """Return (1, L, h, w) float32: the mean of the views, on the finest of their grids."""
@@ -101,36 +107,36 @@ class ViewTeacher:
         return torch.stack(grids).mean(0)
 
 
-def deepest_sure(
-    nodes: torch.Tensor, taxonomy: Taxonomy, size: tuple[int, int], threshold: float = THRESHOLD
+def sampled(
+    leaves: torch.Tensor, leaf_ids: NDArray[np.uint8], size: ImageSize, seed: int
 ) -> LabelImage:
-    """Return the deepest node of each pixel with a probability above a threshold.
+    """Return for each pixel a leaf that is drawn from its probabilities.
 
     Args:
-        nodes: (V, h, w) node probabilities on a grid that covers the image.
-        taxonomy: The tree.
+        leaves: (L, h, w) leaf probabilities on a grid that covers the image.
+        leaf_ids: (L,) node ids of the leaves.
         size: (H, W) of the image.
-        threshold: At least one half.
+        seed: Of the draws.
 
     Returns:
-        (H, W) uint8 node ids; 255 where only the root is sure.
+        (H, W) uint8 node ids.
     """
-    depth = torch.tensor([taxonomy.level(n.node_id) for n in taxonomy.nodes], dtype=nodes.dtype)
-    depth = depth.to(nodes.device)[:, None, None]
     height, width = size
-    labels = np.full(size, UNLABELED, np.uint8)
-    columns = F.interpolate(nodes[None], size=(nodes.shape[1], width), mode='bilinear')[0]
-    grid_rows = nodes.shape[1]
+    rng = np.random.default_rng(seed)
+    labels = np.empty(size, np.uint8)
+    grid_rows = leaves.shape[1]
+    columns = F.interpolate(leaves[None], size=(grid_rows, width), mode='bilinear')[0]
     for start in range(0, height, _ROWS):
-        rows = torch.arange(start, min(start + _ROWS, height), device=nodes.device)
+        rows = torch.arange(start, min(start + _ROWS, height), device=leaves.device)
         place = ((rows + 0.5) * grid_rows / height - 0.5).clamp(0, grid_rows - 1)
         low = place.floor().long()
         high = (low + 1).clamp(max=grid_rows - 1)
         share = (place - low)[None, :, None]
-        values = columns[:, low] * (1 - share) + columns[:, high] * share
-        deepest = torch.where(values > threshold, depth, -1.0).argmax(0)
-        found = deepest.cpu().numpy().astype(np.uint8)
-        labels[start : start + _ROWS] = np.where(found == 0, UNLABELED, found)
+        sums = (columns[:, low] * (1 - share) + columns[:, high] * share).cumsum(0)
+        drawn = torch.from_numpy(rng.random((len(rows), width), np.float32)).to(leaves.device)
+        # Times the sum, which is 1 but for rounding: a leaf without probability is never drawn.
+        chosen = (sums[:-1] <= drawn * sums[-1]).sum(0)
+        labels[start : start + _ROWS] = leaf_ids[chosen.cpu().numpy()]
     return labels
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""The training run of an adaptation: self-training on the tree's pseudo labels, at low rates.
+"""The training run of an adaptation: self-training on pseudo labels, at low rates.
 
 Forgetting is the danger, so everything is slow: rates of 5e-5, statistics of the batch norms as
 they are, a teacher that does not change, averaged weights, and labelled images in every batch.
@@ -41,7 +41,7 @@ LEAST_STEPS = 20
 STEPS_PER_EPOCH = 20
 """Steps between two checkpoints: what a killed run does again."""
 
-TARGET_SHARE, SOURCE_SHARE = 4, 2
+TARGET_SHARE, SOURCE_SHARE = 4, 1
 """Images of the target, and of the source, in each batch."""
 
 LARGEST_CROP: ImageSize = (384, 512)
@@ -142,8 +142,8 @@ def training_config(
         seed=seed,
         workers=1,
         recipe=(
-            'Adapted without labels: pseudo labels at the deepest sure node, by the old weights '
-            'over several views of each image; AdamW at 5e-5, batch norms frozen, EMA.'
+            'Adapted without labels: pseudo labels drawn from the probabilities of the old '
+            'weights over several views of each image; AdamW at 5e-5, batch norms frozen, EMA.'
         ),
         licences={TARGET: 'that of the recordings', DRAWN: 'Apache-2.0, drawn by this project'},
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Pseudo labels at the deepest sure node, over several views of an image."""
+"""Pseudo labels drawn from the probabilities of several views of an image."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hiseg_ros.adapt.pseudo_labels import (  # noqa: E402
     MAPPING_NAME,
     View,
     ViewTeacher,
-    deepest_sure,
     label_in_time,
+    sampled,
     spread_order,
     write_mapping,
 )
@@ -27,48 +27,29 @@ from hiseg_ros.taxonomy import load_mapping, load_taxonomy  # noqa: E402
 TAXONOMY = load_taxonomy('street')
 
 
-def nodes_of(shares: dict[str, float]) -> torch.Tensor:
-    """Return (V, 1, 1) node probabilities of leaves that have these probabilities."""
-    values = torch.zeros(len(TAXONOMY), 1, 1)
-    for name, share in shares.items():
-        for node_id in TAXONOMY.path(TAXONOMY.node_id(name)):
-            values[node_id] += share
-    return values
+def test_labels_are_drawn_from_the_probabilities() -> None:
+    """In their shares, the same ones again, and never one that cannot be."""
+    shares = torch.tensor([0.6, 0.0, 0.3, 0.1])
+    leaves = shares[:, None, None].expand(4, 3, 5)
+    ids = np.array([7, 9, 4, 30], np.uint8)
+    size = (150, 200)
+    labels = sampled(leaves, ids, size, 3)
+    assert labels.shape == size
+    found = [float((labels == one).mean()) for one in ids]
+    # Four standard deviations of a share of one half among so many pixels.
+    np.testing.assert_allclose(found, shares, atol=4 * 0.5 / np.sqrt(labels.size))
+    assert found[1] == 0
+    np.testing.assert_array_equal(sampled(leaves, ids, size, 3), labels)
+    assert (sampled(leaves, ids, size, 4) != labels).any()
 
 
-@pytest.mark.parametrize(
-    ('shares', 'name'),
-    [
-        ({'Car': 0.9, 'Truck': 0.1}, 'Car'),
-        ({'Car': 0.5, 'Truck': 0.4, 'Sky': 0.1}, 'Motor Vehicle'),
-        ({'Road': 0.5, 'Parking': 0.3, 'Sidewalk': 0.2}, 'Driveable'),
-        ({'Road': 0.4, 'Sidewalk': 0.4, 'Sky': 0.2}, 'Construction - Flat'),
-        ({'Road': 0.4, 'Sky': 0.4, 'Car': 0.2}, None),
-    ],
-)
-def test_the_label_is_the_deepest_node_that_is_sure(
-    shares: dict[str, float], name: str | None
-) -> None:
-    labels = deepest_sure(nodes_of(shares), TAXONOMY, (3, 4))
-    expected = 255 if name is None else TAXONOMY.node_id(name)
-    np.testing.assert_array_equal(labels, np.full((3, 4), expected))
-
-
-def test_probabilities_are_interpolated_as_everywhere() -> None:
-    """As torch does it over whole images, cell centres in place; the rows are done in strips."""
-    torch.manual_seed(0)
-    leaves = torch.rand(1, len(TAXONOMY.leaves), 9, 7).pow(300)
-    leaves /= leaves.sum(1, keepdim=True)
-    matrix = torch.from_numpy(TAXONOMY.leaf_matrix()).float()
-    nodes = torch.einsum('vl,nlhw->nvhw', matrix, leaves)
-    size = (150, 61)
-    whole = torch.nn.functional.interpolate(nodes, size=size, mode='bilinear')[0]
-    levels = torch.tensor([TAXONOMY.level(n.node_id) for n in TAXONOMY.nodes])[:, None, None]
-    deepest = torch.where(whole > 0.6, levels, -1).argmax(0).numpy()
-    expected = np.where(deepest == 0, 255, deepest)
-    found = deepest_sure(nodes[0], TAXONOMY, size)
-    assert (found != expected).mean() < 1e-3
-    assert len(np.unique(found)) > 5
+def test_a_sure_pixel_has_its_leaf_wherever_the_strips_end() -> None:
+    """Nearest cell of a grid of one image row for each of the image's."""
+    leaves = torch.zeros(3, 150, 9)
+    rows = torch.arange(150) % 3
+    leaves[rows, torch.arange(150)] = 1.0
+    labels = sampled(leaves, np.array([1, 2, 3], np.uint8), (150, 9), 1)
+    np.testing.assert_array_equal(labels, np.repeat(rows.numpy()[:, None] + 1, 9, 1))
 
 
 def test_the_views_are_laid_over_each_other(
@@ -89,7 +70,10 @@ def test_the_views_are_laid_over_each_other(
         larger = teacher.leaf_probabilities(street_image, [View(1.0), View(2.0)])
     assert larger.shape[-1] == 2 * one.shape[-1]
     torch.testing.assert_close(larger.sum(1), torch.ones_like(larger.sum(1)))
-    assert teacher.label(street_image).shape == street_image.shape[:2]
+    labels = teacher.label(street_image)
+    assert labels.shape == street_image.shape[:2]
+    assert set(np.unique(labels)) <= set(checkpoint.taxonomy.leaves)
+    np.testing.assert_array_equal(teacher.label(street_image), labels)
 
 
 def test_the_mapping_has_every_node_but_the_root(tmp_path: Path) -> None:
