@@ -32,8 +32,8 @@ TARGET = 'recordings'
 LEARNING_RATE = 5e-5
 EMA_DECAY = 0.99
 
-MOST_STEPS = 1500
-"""More steps wear the old knowledge away and add nothing."""
+MOST_STEPS = 400
+"""More steps wear the old knowledge away and add nothing: see docs/adapt_your_robot.md."""
 
 LEAST_STEPS = 20
 """Fewer are no adaptation."""
