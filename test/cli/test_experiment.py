@@ -206,7 +206,7 @@ def test_networks_are_trained_measured_timed_and_drawn(
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['networks', '--only', 'vgg'], r"no variants ['vgg']; expected some of ['fusion', 'summed"),
+        (['networks', '--only', 'vgg'], r"no variants ['vgg']; expected some of ['fusion', 'su"),
         (['networks', '--factor', 'fcn8=2'], '--factor was given with networks; expected'),
         (['networks', '--only', 'best_crf'], 'none is compared; expected at least one'),
         (['networks', '--only', 'deeplabv3'], "'deeplabv3' has an atrous rate of 9"),
