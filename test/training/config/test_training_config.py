@@ -68,8 +68,12 @@ def test_the_shipped_experiments_load(path: Path) -> None:
     assert config.name == path.stem
     assert config.recipe
     # The card names every licence, those of the first weights too where there are any.
-    first = {'start'} if config.start or config.teacher else {'imagenet'}
-    assert set(config.datasets) <= set(config.licences) <= {*config.datasets, *first}
+    first = {'start'} if config.start or config.teacher else set()
+    first |= {'imagenet'} if config.backbone_weights else set()
+    # Weights of an earlier stage hand theirs on.
+    earlier = {'imagenet'} if config.initial_weights else set()
+    named = {*config.datasets, *first}
+    assert named <= set(config.licences) <= named | earlier
     taxonomy = load_taxonomy(config.taxonomy)
     for dataset in config.datasets.values():
         if dataset.kind != 'drawn':
