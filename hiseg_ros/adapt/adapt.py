@@ -155,7 +155,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     check_s = float(work.once(CHECK_TIME, dict).get('seconds', 0.0))
     budget = Budget(request.minutes * 60, start_s, check_s)
     labelled = work.once(LABELS, lambda: _labelled(request, checkpoint, work, budget))
-    say(f'{labelled["images"]} of them labelled by the old weights, each pixel with a drawn leaf')
+    say(f'{labelled["images"]} of them labelled by the old weights')
     place = Place(
         request.model.resolve(),
         work.target.resolve(),

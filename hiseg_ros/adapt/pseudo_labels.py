@@ -5,8 +5,7 @@
 The teacher is the old network over several views of an image: smaller, its own size, larger, and
 mirrored, their leaf probabilities averaged. That is better than the network alone, which is what
 there is to learn. Labels that are drawn say in the mean what the probabilities say. The likeliest
-class everywhere would make a network surer than its teacher, and take from thin and rare things
-what they share with their neighbours.
+class everywhere would make a network surer than its teacher.
 """
 
 from __future__ import annotations

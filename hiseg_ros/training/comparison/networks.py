@@ -27,8 +27,6 @@ BLOCKS = {
 }
 """Titles of the parts of the table."""
 
-FCNS = ('fcn32', 'fcn16', 'fcn8')
-
 QUICK_BLOCK = 'networks'
 
 COMPARED = ('networks', 'upsampling')
@@ -76,7 +74,8 @@ def network_rows() -> list[NetworkRow]:
     """Return the rows of networks: decoders, kinds of upsampling, points, from random numbers."""
     dilated = {'output_stride': 16}
     named: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-        **{name: ({}, {}) for name in (REFERENCE, 'summed', *FCNS, 'unet', 'fpn')},
+        **{name: ({}, {}) for name in (REFERENCE, 'summed', 'fcn32', 'fcn16', 'fcn8')},
+        **{name: ({}, {}) for name in ('unet', 'fpn')},
         **{name: (dilated, {}) for name in ('pspnet', 'deeplabv3', 'deeplabv3plus')},
         **{name: ({}, {}) for name in ('upernet', 'segformer', 'refinenet', 'parsenet')},
         'gscnn': (
