@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -67,6 +68,8 @@ class ParameterStore:
         """
         self._node = node
         self._is_configured = is_configured
+        # Configuring reads the values in one thread while services set them in another.
+        self._lock = threading.RLock()
         self._adopted = ''
         self._faults: dict[str, str] = {}
         values = {}
@@ -99,15 +102,16 @@ class ParameterStore:
         return self._values
 
     def validated(self) -> NodeParameters:
-        """Return the values.
+        """Return the values, with every change that was accepted before `is_configured` was true.
 
         Raises:
             ConfigError: The parameter file gave a value that cannot be used, has a name that no
                 parameter has, or holds nothing for this node.
         """
-        if faults := [*self._start_faults, *self._faults.values()]:
-            raise ConfigError(' '.join(faults))
-        return self._values
+        with self._lock:
+            if faults := [*self._start_faults, *self._faults.values()]:
+                raise ConfigError(' '.join(faults))
+            return self._values
 
     def adopt(self, name: str, value: str) -> None:
         """Set a parameter that is not live, while the node is configured, to the value in use."""
@@ -122,6 +126,10 @@ class ParameterStore:
 
         For the services that is the executor's thread.
         """
+        with self._lock:
+            return self._changed(parameters)
+
+    def _changed(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         # Applied here, not in a post-set callback, which Humble lacks: rclpy has checked type and
         # range before, and nothing after this callback refuses.
         changes = {}

@@ -75,7 +75,9 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         self._bond: Bond | None = None
         self._enable_lock = threading.Lock()
         self._device_lost = False
-        self._store = ParameterStore(self, is_configured=lambda: self._session is not None)
+        self._store = ParameterStore(
+            self, is_configured=lambda: self._health.state not in ('unconfigured', 'finalized')
+        )
         self._reporter = Reporter(
             self,
             self._health,
@@ -146,6 +148,7 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
         """
         self._health.recovered()
         self._device_lost = False
+        # From here on the store refuses what would come too late for the values read below.
         self._health.state = 'configuring'
         self._reporter.publish()
         try:

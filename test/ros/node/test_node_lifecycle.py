@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -113,6 +114,28 @@ def test_parameters_that_are_not_live_are_refused_while_configured(graph: Graph)
     assert graph.change_state(DEACTIVATE)
     assert graph.change_state(CLEANUP)
     assert graph.set_parameters({'device': 'cpu'}) == ''
+
+
+def test_no_parameter_is_accepted_between_the_reading_of_the_values_and_the_end_of_configuring(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from node_support import HeldEngine, start_node, wait_active
+
+    from hiseg_ros.ros.node import segmentation_node
+
+    session, begun, may_go = segmentation_node.Session, threading.Event(), threading.Event()
+
+    def slow_session(*arguments: Any) -> Any:
+        begun.set()
+        may_go.wait(60.0)
+        return session(*arguments)
+
+    monkeypatch.setattr(segmentation_node, 'Session', slow_session)
+    start_node(graph, HeldEngine().load)
+    graph.until(begun.is_set, 'the node creates its publishers')
+    assert 'clean up first' in graph.set_parameters({'device': 'cpu'})
+    may_go.set()
+    wait_active(graph)
 
 
 def test_a_busy_node_answers_services_keeps_the_newest_frame_and_counts_the_others(
