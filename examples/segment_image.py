@@ -45,7 +45,7 @@ def main() -> None:
     print(len(np.unique(coarse)), 'classes at level 2')
 
     # Each traffic sign is one region with a vote on its type.
-    for sign in subclass_masks(result, tree, min_probability=0.85):
+    for sign in subclass_masks(result, tree, min_probability=0.7):
         y, x, height, width = sign.roi
         name = tree.nodes[sign.node_id].name
         print(f'{name} ({sign.score:.2f}) at x {x}, y {y}, {width} x {height} pixels')

@@ -291,10 +291,11 @@ def test_the_documented_command_works(place: Place, command: str) -> None:
 
 
 def test_no_block_of_the_pages_is_left_out() -> None:
-    """Every block is shell commands, of which each has one check, or an include of the site."""
+    """A block is shell commands, each with one check, the mask's code, or an include."""
+    known = {'bash', 'python', '{include} generated/parts/commands.md'}
     for page in PAGES:
-        languages = {language for language, _ in blocks(page)}
-        assert languages <= {'bash', '{include} generated/parts/commands.md'}, page
+        assert {language for language, _ in blocks(page)} <= known, page
+    (_,) = [text for page in PAGES for language, text in blocks(page) if language == 'python']
     for command in documented_commands():
         assert len([start for start in RUNS if command.startswith(start)]) == 1, command
     unused = [
@@ -303,3 +304,26 @@ def test_no_block_of_the_pages_is_left_out() -> None:
         if not any(command.startswith(start) for command in documented_commands())
     ]
     assert unused == []
+
+
+@pytest.mark.needs('ros')
+def test_the_mask_of_the_readme_is_the_road_with_all_that_lies_on_it() -> None:
+    """The code is run on a level's labels as the node builds them, with padded rows."""
+    from sensor_msgs.msg import Image
+
+    from hiseg_ros.taxonomy import load_taxonomy
+
+    (code,) = [text for language, text in blocks('README.md') if language == 'python']
+    code = code.replace('    mask = ', '    global mask\n    mask = ')
+    names: dict[str, object] = {}
+    exec(code, names)
+    street = load_taxonomy('street')
+    leaves = ('Road', 'Parking', 'Lane Marking - General', 'Sidewalk', 'Car')
+    ids = np.array([[street.node_id(leaf) for leaf in leaves]] * 2, np.uint8)
+    rows = np.zeros((2, 8), np.uint8)
+    rows[:, :5] = street.node_id_at_level(3)[ids]
+    names['on_labels'](Image(height=2, width=5, step=8, data=rows.tobytes()))  # type: ignore[operator]
+    np.testing.assert_array_equal(names['mask'], [[True, True, True, False, False]] * 2)
+    assert street.node_id('Driveable') == 12
+    assert street.node_id('Road') == 16
+    assert street.node_id('Sidewalk') == 27
