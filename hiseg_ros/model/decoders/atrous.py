@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from hiseg_ros.model.decoders.layers import convolution
+from hiseg_ros.model.decoders.layers import convolution, pooled_branch
 
 DROPOUT = 0.1
 
@@ -45,8 +45,7 @@ class AtrousPyramid(nn.Module):
                 ),
             ]
         )
-        # One vector for each image: a norm over a batch of one would have nothing to divide by.
-        self.whole = nn.Sequential(nn.Conv2d(in_channels, width, 1), nn.ReLU(inplace=True))
+        self.whole = pooled_branch(in_channels, width)
         self.further = convolution(further, width) if further else None
         count = len(self.branches) + 1 + bool(further)
         self.project = nn.Sequential(convolution(count * width, width), nn.Dropout(DROPOUT))

@@ -23,6 +23,19 @@ def convolution(
     )
 
 
+def pooled_branch(in_channels: int, out_channels: int) -> nn.Module:
+    """Return 1x1 convolution, norm and ReLU for a vector pooled from a whole image.
+
+    The norm is over the channels of each vector: a batch norm is noise over few images and fails
+    on one, and without a norm the features of some backbones outweigh the other branches.
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.GroupNorm(1, out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
 def separable(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Module:
     """Return a depthwise convolution followed by a 1x1 convolution, each with norm and ReLU."""
     return nn.Sequential(

@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.model.decoders.layers import convolution
+from hiseg_ros.model.decoders.layers import convolution, pooled_branch
 from hiseg_ros.model.decoders.pooling import BinPooling
 
 LEVELS = 4
@@ -54,9 +54,11 @@ class Bin(nn.Module):
         """
         super().__init__()
         self.pool = BinPooling(bins)
-        # One vector for each image: a norm over a batch of one would have nothing to divide by.
-        norm = 'identity' if bins == 1 else 'batchnorm'
-        self.narrow = Conv2dReLU(in_channels, out_channels, 1, use_norm=norm)
+        self.narrow: nn.Module = (
+            pooled_branch(in_channels, out_channels)
+            if bins == 1
+            else Conv2dReLU(in_channels, out_channels, 1)
+        )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return (N, out_channels, h, w) for (N, in_channels, h, w)."""
@@ -156,32 +158,30 @@ def _upernet(encoder: Sequence[int], channels: int, width: int, *_: Any) -> nn.M
         bins = int(pool.output_size)
         block[0] = BinPooling(bins)
         if bins == 1:
-            block[1] = Conv2dReLU(
-                narrow[0].in_channels, narrow[0].out_channels, 1, use_norm='identity'
-            )
+            block[1] = pooled_branch(narrow[0].in_channels, narrow[0].out_channels)
     return decoder
 
 
-def _without_pooled_norm(decoder: nn.Module) -> nn.Module:
-    """Return the decoder without the norm on its pooled branch: it fails on a single image."""
+def _with_pooled_branch(decoder: nn.Module) -> nn.Module:
+    """Return the decoder with `pooled_branch`, where the library has a batch norm."""
     for module in decoder.modules():
         if isinstance(module, ASPPPooling):
-            narrow = module[1]
-            module[1] = nn.Conv2d(narrow.in_channels, narrow.out_channels, 1)
-            module[2] = nn.Identity()
+            narrow: Any = module[1]
+            module[1] = pooled_branch(narrow.in_channels, narrow.out_channels)
+            module[2] = module[3] = nn.Identity()
     return decoder
 
 
 def _deeplabv3(
     encoder: Sequence[int], channels: int, width: int, rates: tuple[int, ...], _: int
 ) -> nn.Module:
-    return _without_pooled_norm(DeepLabV3Decoder(encoder[-1], width, rates, False, DROPOUT))
+    return _with_pooled_branch(DeepLabV3Decoder(encoder[-1], width, rates, False, DROPOUT))
 
 
 def _deeplabv3plus(
     encoder: Sequence[int], channels: int, width: int, rates: tuple[int, ...], stride: int
 ) -> nn.Module:
-    return _without_pooled_norm(
+    return _with_pooled_branch(
         DeepLabV3PlusDecoder(encoder, DEPTH, width, rates, stride, True, DROPOUT)
     )
 
