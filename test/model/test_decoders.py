@@ -316,6 +316,22 @@ def test_bins_are_torchs_adaptive_pooling() -> None:
 
 
 @pytest.mark.needs('networks')
+@pytest.mark.parametrize('name', [needs_of('deeplabv3'), needs_of('deeplabv3plus'), 'gscnn'])
+def test_large_features_leave_the_branches_of_the_pyramid_their_weight(name: str) -> None:
+    """The average of the whole image does not drown the others on a backbone of large features."""
+    channels, strides = PYRAMIDS[1]
+    decoder = built(name, channels, strides).train()
+    for layer in decoder.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0
+    backbone, images = pyramid(channels, strides, SIZES[0], 2)
+    *fine, last = backbone(images)
+    with torch.no_grad():
+        before = decoded(lambda _: [*fine, last + 1.0], decoder, images)
+        after = decoded(lambda _: [*fine, 1000.0 * (last + 1.0)], decoder, images)
+    torch.testing.assert_close(after, before, rtol=0.0, atol=0.02)
+
+
 def test_the_library_is_imported_in_one_file_and_asked_for_only_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
