@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def replay_one_by_one(
             tell(text)
             result.failed.append({'recording': source.location, 'robot': robot, 'reason': text})
         else:
-            result.folders += [folder] if folder not in result.folders else []
+            result.folders.setdefault(folder, robot)
     return result
 
 
@@ -65,7 +65,7 @@ def _replay(
     source: Source,
     robot: str,
     output: Path,
-    known: Sequence[str],
+    known: Container[str],
     tell: Callable[[str], object],
     on_frames: Callable[[int], object],
 ) -> str:

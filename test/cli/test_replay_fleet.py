@@ -120,3 +120,19 @@ def test_a_folder_of_a_run_without_topics_stays_usable(
     known.pop('topics', None)
     (tmp_path / 'out/run.json').write_text(json.dumps(known))
     assert run(f'{bags}/*/*', way) == first
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_robots_are_those_of_the_last_run(
+    way: str, bags: Path, run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of drives that are done, and of those that an earlier run has only read."""
+    words = (f'{bags}/*/*', way)
+    if way == '--ray':
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(OneWorker, 'steps_left', 1)
+            run(*words, '--robot', '/(bags)/')
+    for pattern, robot in (('/(r.)/', 'r1'), ('/(r)', 'r')):
+        metrics = run(*words, '--robot', pattern)
+        assert [row['name'] for row in metrics['by_robot']] == [robot]
+        assert [row['robot'] for row in metrics['drives']] == [robot]

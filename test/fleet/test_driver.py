@@ -236,6 +236,24 @@ def test_a_recording_that_fails_does_not_stop_the_others(
     assert 'Without a result' in page and 'the worker died' in page
 
 
+def test_a_copy_has_the_robot_of_the_first(
+    bags: Path, engine: NamedEngine, tmp_path: Path
+) -> None:
+    """Whichever is read first, in this run and the next; one by one too."""
+    for robot in ('r8', 'r9'):
+        shutil.copytree(bags / 'r1/b', tmp_path / 'bags' / robot / 'b')
+    words, output = [str(tmp_path / 'bags/*/b')], tmp_path / 'out'
+    for _ in range(2):
+        folder, told = FleetFolder(output), []
+        result = run(words, output, InlinePool(output, engine), told)
+        assert list(result.folders.values()) == ['r8']
+        assert any('is a copy of' in text for text in told)
+        finish(folder, engine, result)
+    sources, opened = find_sources(words), OpenedOrder(ReplayOrder(), engine)
+    serial = replay_one_by_one(opened, sources, ['r8', 'r9'], tmp_path / 'other', told.append)
+    assert serial.folders == result.folders
+
+
 def test_a_bag_that_vanishes_is_told_with_its_part(
     bags: Path, engine: NamedEngine, tmp_path: Path
 ) -> None:
