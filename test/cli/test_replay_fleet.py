@@ -136,3 +136,18 @@ def test_robots_are_those_of_the_last_run(
         metrics = run(*words, '--robot', pattern)
         assert [row['name'] for row in metrics['by_robot']] == [robot]
         assert [row['robot'] for row in metrics['drives']] == [robot]
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_its_own_results_are_not_replayed(
+    way: str, bags: Path, tmp_path: Path, run: Callable[..., dict[str, Any]]
+) -> None:
+    """The output folder is below the pattern, and a bag's folder is called like a file."""
+    write_drive(bags / 'r2/x.mcap', 3)
+    words = (f'{tmp_path}/**/*.mcap', way)
+    first = run(*words)
+    assert (first['all']['drives'], first['all']['frames']) == (2, 9)
+    data = (tmp_path / 'out/metrics.json').read_bytes()
+    assert run(*words) == first
+    assert (tmp_path / 'out/metrics.json').read_bytes() == data
+    assert len(list((tmp_path / 'out/drives').iterdir())) == 2

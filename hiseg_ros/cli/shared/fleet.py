@@ -95,9 +95,9 @@ def replay_fleet(options: argparse.Namespace, order: ReplayOrder) -> int:
     from hiseg_ros.fleet.output import FleetFolder
     from hiseg_ros.fleet.sources import find_sources
 
-    sources = find_sources(options.bags)
-    robots = _robots(options.robot, sources)
     output = Path(options.output).absolute()
+    sources = find_sources(options.bags, output)
+    robots = _robots(options.robot, sources)
     folder = FleetFolder(output, restart=options.restart)
     started = time.perf_counter()
     run = _on_ray if options.ray else _one_by_one
