@@ -15,6 +15,7 @@ import pytest
 from fleet_support import NamedEngine
 from replay_support import CAMERA, TRUTH, write_drive
 
+from hiseg_ros.cli.__main__ import main
 from hiseg_ros.cli.replay import add_arguments
 from hiseg_ros.cli.shared.fleet import replay_fleet
 from hiseg_ros.errors import ConfigError
@@ -151,3 +152,16 @@ def test_its_own_results_are_not_replayed(
     assert run(*words) == first
     assert (tmp_path / 'out/metrics.json').read_bytes() == data
     assert len(list((tmp_path / 'out/drives').iterdir())) == 2
+
+
+@pytest.mark.parametrize('verb', ['replay', 'predict', 'evaluate'])
+@pytest.mark.parametrize('option', ['--worker-cpus', '--worker-gpus'])
+@pytest.mark.parametrize('value', ['-1', 'nan', 'inf', 'two'])
+def test_a_share_that_no_worker_can_reserve_is_a_usage_error(
+    verb: str, option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([verb, 'x', '--output', str(tmp_path / 'out'), '--ray', option, value])
+    assert caught.value.code == 2
+    sentence = f"argument {option}: must be a number of at least 0, not '{value}'"
+    assert sentence in capsys.readouterr().err

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiseg_ros.cli.shared.damages import DAMAGED
-from hiseg_ros.cli.shared.numbers import positive_integer
+from hiseg_ros.cli.shared.numbers import non_negative, positive_integer
 from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--worker-cpus',
-        type=float,
+        type=non_negative,
         default=1.0,
         metavar='X',
         help='with --ray: cores that each worker reserves, and threads that it uses '
@@ -55,7 +55,7 @@ def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--worker-gpus',
-        type=float,
+        type=non_negative,
         default=0.0,
         metavar='X',
         help='with --ray: GPUs that each worker reserves, such as 0.5 (default: %(default)s)',
