@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.benchmark import everything
-from hiseg_ros.cli.shared.numbers import image_size
+from hiseg_ros.cli.shared.numbers import image_size, non_negative_integer
 from hiseg_ros.datasets.registry import DATASETS, Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
@@ -74,7 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also measure the mIoU on this dataset, below --root',
     )
     parser.add_argument('--root', type=Path, help='folder of the dataset')
-    parser.add_argument('--limit', type=int, default=0, help='images of the dataset (0: all)')
+    parser.add_argument(
+        '--limit',
+        type=non_negative_integer,
+        default=0,
+        metavar='N',
+        help='images of the dataset (0: all)',
+    )
     parser.add_argument(
         '--ros',
         action='store_true',

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hiseg_ros.cli.shared.numbers import non_negative_integer
 from hiseg_ros.datasets.registry import Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.images.file import visible
@@ -62,7 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--split', default='val', help='split of the dataset (default: %(default)s)'
     )
     parser.add_argument('--mapping', help='label set of the dataset, as in `hiseg evaluate`')
-    parser.add_argument('--limit', type=int, default=0, help='only the first N images (0: all)')
+    parser.add_argument(
+        '--limit',
+        type=non_negative_integer,
+        default=0,
+        metavar='N',
+        help='only the first N images (0: all)',
+    )
     parser.set_defaults(drive=[])
 
 

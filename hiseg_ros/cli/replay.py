@@ -117,7 +117,8 @@ def run(options: argparse.Namespace) -> int:
 
     for word in filter(is_url, options.bags):
         raise ConfigError(f'{word} is a URL; expected --each or --ray with it, or a path.')
-    paths = [Path(source.location) for source in find_sources(options.bags)]
+    sources = find_sources(options.bags, options.output)
+    paths = [Path(source.location) for source in sources]
     recordings, order = [open_recording(path) for path in paths], _order(options)
     choice = order.choice(recordings)
     if choice.left_out:

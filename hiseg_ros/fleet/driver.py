@@ -62,8 +62,8 @@ class Pool(Protocol):
 class FleetResult:
     """What a run did."""
 
-    folders: list[str] = field(default_factory=list)
-    """Names of the folders of finished replays."""
+    folders: dict[str, str] = field(default_factory=dict)
+    """Name of the robot by the name of the folder of each finished replay."""
     failed: list[dict[str, str]] = field(default_factory=list)
     """'recording', 'robot' and 'reason' of those without a result."""
     frames: int = 0
@@ -162,6 +162,10 @@ class Driver:
         if folder in self._seen:
             first = self._sources[self._seen[folder]].location
             self._tell(f'{source.location} is a copy of {first}: replayed once.')
+            # The robot is that of the first copy, whichever a worker has read first.
+            self._seen[folder] = min(number, self._seen[folder])
+            if folder in self.result.folders:
+                self.result.folders[folder] = self._robots[self._seen[folder]]
             return
         self._seen[folder] = number
         if drive['left_out']:
@@ -174,7 +178,8 @@ class Driver:
     def _end(self, number: int, drive: Mapping[str, Any]) -> None:
         self._drives.pop(number, None)
         self._finished_frames[number] = drive['frames']
-        self.result.folders.append(drive['replay_folder'])
+        folder = drive['replay_folder']
+        self.result.folders[folder] = self._robots[self._seen[folder]]
 
     def _lost(self, step: Step, why: str) -> None:
         key = (step.method, step.drive, step.part)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hiseg_ros.fleet.worker import (
     drive_folder,
     folder_name,
     is_done,
+    sentence_of,
     write_text,
 )
 from hiseg_ros.replay.fingerprint import recording_facts
@@ -51,12 +52,12 @@ def replay_one_by_one(
     for source, robot in zip(sources, robots, strict=True):
         try:
             folder = _replay(opened, source, robot, output, result.folders, tell, on_frames)
-        except HisegError as error:
-            text = f'{source.name}: {error}'
+        except (HisegError, OSError) as error:
+            text = f'{source.name}: {sentence_of(error)}'
             tell(text)
             result.failed.append({'recording': source.location, 'robot': robot, 'reason': text})
         else:
-            result.folders += [folder] if folder not in result.folders else []
+            result.folders.setdefault(folder, robot)
     return result
 
 
@@ -65,7 +66,7 @@ def _replay(
     source: Source,
     robot: str,
     output: Path,
-    known: Sequence[str],
+    known: Container[str],
     tell: Callable[[str], object],
     on_frames: Callable[[int], object],
 ) -> str:
@@ -86,21 +87,20 @@ def _replay(
     path, summary = output / DRIVES / folder, output / SUMMARIES / f'{folder}.json'
     # Without its summary a finished replay has to be done again.
     is_half = (path / METRICS).is_file() and not summary.is_file()
+
+    def on_end(metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        kept = drive_summary(folder, robot, metrics, state, path)
+        write_text(summary, dumps(kept), output / UNFINISHED)
+
     place = ReplayFolder(path, facts, restart=is_half)
-    if not place.is_complete:
-
-        def on_end(metrics: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-            kept = drive_summary(folder, robot, metrics, state, path)
-            write_text(summary, dumps(kept), output / UNFINISHED)
-
-        plan = opened.plan([recording], choice.cameras, facts)
-        try:
+    try:
+        if place.is_complete:
+            place.clean()
+        else:
+            plan = opened.plan([recording], choice.cameras, facts)
             Replay(opened.engine, plan, place).run(lambda frames: on_frames(1), on_end)
-        except HisegError:
-            place.release()
-            raise
-    else:
-        place.clean()
+    finally:
+        place.release()
     if not (path / FILE_NAME).is_file():
         write_report(path)
     drop_copy(source, version)

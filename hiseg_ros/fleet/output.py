@@ -115,7 +115,7 @@ class FleetFolder:
     def finish(
         self,
         facts: Mapping[str, Any],
-        folders: Sequence[str],
+        folders: Mapping[str, str],
         failed: Sequence[Mapping[str, Any]],
         taxonomy: Taxonomy,
         mapping: LabelMapping | None,
@@ -125,7 +125,7 @@ class FleetFolder:
 
         Args:
             facts: What all replays have in common.
-            folders: Names of the folders of the finished ones.
+            folders: Name of the robot by the name of the folder of each finished one.
             failed: Recordings without a result, see `fleet_metrics`.
             taxonomy: The label tree.
             mapping: Mapping of the ground truth, None without any.
@@ -135,9 +135,11 @@ class FleetFolder:
             ConfigError: The disk is full.
         """
         drives = [
-            loads((self.path / SUMMARIES / f'{name}.json').read_text())
-            for name in sorted(set(folders))
+            loads((self.path / SUMMARIES / f'{name}.json').read_text()) for name in sorted(folders)
         ]
+        for drive in drives:
+            # In its summary is the robot of the run that wrote it, perhaps with another --robot.
+            drive['robot'] = folders[drive['replay_folder']]
         metrics = fleet_metrics(facts, drives, failed, taxonomy, mapping)
         work = self.path / UNFINISHED
         write_text(self.path / TIMING, json.dumps(timing, indent=2) + '\n', work)

@@ -15,7 +15,7 @@ from typing import Any
 
 from hiseg_ros.errors import ConfigError, HisegError, reason_of
 from hiseg_ros.fleet.driver import Ended, Step
-from hiseg_ros.fleet.worker import FleetWorker
+from hiseg_ros.fleet.worker import FleetWorker, sentence_of
 from hiseg_ros.replay.order import ReplayOrder
 
 LOCAL = 'local'
@@ -65,12 +65,10 @@ class RemoteWorker:
             if self._worker is None:
                 self._worker = FleetWorker(*self._how)
             return getattr(self._worker, method)(*arguments), ''
-        except HisegError as error:
-            return None, str(error)
+        except (HisegError, OSError) as error:
+            return None, sentence_of(error)
         except MemoryError as error:
             return None, f'out of memory ({reason_of(error)}); expected fewer workers.'
-        except OSError as error:
-            return None, f'{error}; expected readable recordings and a writable output folder.'
 
 
 def connect(address: str) -> Any:

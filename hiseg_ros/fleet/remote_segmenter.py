@@ -139,14 +139,21 @@ class RemoteSegmenter:
         Args:
             items: Read as far ahead as the workers have room.
             image_of: Returns an item's image; `segment` is then called with that very array.
+
+        Raises:
+            Exception: That of an item that cannot be read, after those before it were yielded.
         """
         read: deque[T] = deque()
-        for item in items:
-            image = image_of(item)
-            self._waiting.append((image, next(self._next).segment.remote(image, EVERYTHING)))
-            read.append(item)
-            if len(read) >= IMAGES_AHEAD * self.size:
-                yield read.popleft()
+        try:
+            for item in items:
+                image = image_of(item)
+                self._waiting.append((image, next(self._next).segment.remote(image, EVERYTHING)))
+                read.append(item)
+                if len(read) >= IMAGES_AHEAD * self.size:
+                    yield read.popleft()
+        except Exception:
+            yield from read
+            raise
         yield from read
 
     def segment(self, rgb: RgbImage, wanted: Wanted = EVERYTHING) -> Segmentation:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -55,20 +55,46 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text)) and not text.startswith('file://')
 
 
-def find_sources(words: Iterable[str]) -> list[Source]:
+def find_sources(words: Iterable[str], output: Path | None = None) -> list[Source]:
     """Return the recordings that paths, patterns and URLs name, each once, in their order.
 
     Args:
         words: Paths of bags, patterns with *, ? and ** of paths or URLs.
+        output: Folder whose bags are left out: those that an earlier run wrote.
 
     Raises:
-        ConfigError: A pattern fits nothing, or a URL cannot be listed.
+        ConfigError: A pattern fits nothing, a URL cannot be listed, or all bags are in the output.
     """
     found: dict[str, Source] = {}
     for word in words:
         for location in _locations(word.removeprefix('file://')):
             found.setdefault(location, Source(location))
-    return list(found.values())
+    places = [place for place in found if not _is_in_bag(place, found)]
+    kept = [found[place] for place in places if not _is_below(found[place], output)]
+    if places and not kept:
+        raise ConfigError(
+            f'All recordings are in the output folder {output}; expected some outside: name other '
+            'recordings, or another folder with --output.'
+        )
+    return kept
+
+
+def _is_in_bag(place: str, found: Container[str]) -> bool:
+    """Return whether a place is a file of a bag whose folder was found too.
+
+    drives/** fits both, and so does **/*.mcap where the folder has such a name.
+    """
+    folder = place.rpartition('/')[0]
+    if folder not in found:
+        return False
+    return is_url(place) or (_may_be_bag(folder) and not os.path.isdir(place))
+
+
+def _is_below(source: Source, folder: Path | None) -> bool:
+    if folder is None or source.is_remote:
+        return False
+    # By their real paths: one of the two may lead through a link.
+    return Path(os.path.realpath(source.location)).is_relative_to(os.path.realpath(folder))
 
 
 def _locations(word: str) -> list[str]:
@@ -85,9 +111,6 @@ def _locations(word: str) -> list[str]:
     else:
         places = [os.path.abspath(one) for one in glob.glob(word, recursive=True)]
     places = sorted(one for one in places if _may_be_bag(one))
-    # A pattern such as drives/** fits a bag's folder and the files in it.
-    folders = {one for one in places if not _is_bag_name(one)}
-    places = [one for one in places if one.rpartition('/')[0] not in folders]
     if not places:
         raise ConfigError(
             f'No recording fits the pattern {word}; expected bags: put the pattern in quotes and '
@@ -101,13 +124,13 @@ def _is_bag_name(place: str) -> bool:
 
 
 def _may_be_bag(place: str) -> bool:
-    if _is_bag_name(place):
-        return True
     if is_url(place):
-        return False  # folders are named whole, without a pattern
+        return _is_bag_name(place)  # other folders are named whole, without a pattern
     folder = Path(place)
-    return folder.is_dir() and (
-        (folder / METADATA).is_file() or any(_is_bag_name(e.name) for e in folder.iterdir())
+    if not folder.is_dir():
+        return _is_bag_name(place)  # a link that leads nowhere is told when it is opened
+    return (folder / METADATA).is_file() or any(
+        _is_bag_name(entry.name) and not entry.is_dir() for entry in folder.iterdir()
     )
 
 

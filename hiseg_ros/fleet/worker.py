@@ -21,7 +21,7 @@ from typing import Any
 
 from hiseg_ros.bags.pairing import Pairing
 from hiseg_ros.bags.recording import Recording, open_recording
-from hiseg_ros.errors import ConfigError, reason_of
+from hiseg_ros.errors import ConfigError, HisegError, reason_of
 from hiseg_ros.fleet.drive_summary import SUMMARIES, drive_summary
 from hiseg_ros.fleet.merge import Merge, StoredPart, TracksNeededError, merge_parts
 from hiseg_ros.fleet.part_run import PartRun
@@ -220,6 +220,13 @@ class FleetWorker:
 
 
 _Opened = tuple[ReplayPlan, RecordingIndex]
+
+
+def sentence_of(error: HisegError | OSError) -> str:
+    """Return what is told of a recording that an error ends; the others go on."""
+    if isinstance(error, HisegError):
+        return str(error)
+    return f'{error}; expected readable recordings and a writable output folder.'
 
 
 def folder_name(recording: Recording) -> str:

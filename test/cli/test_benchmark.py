@@ -280,3 +280,15 @@ def test_what_cannot_be_measured_is_refused(
     """In one sentence, before anything is loaded."""
     assert main(['benchmark', *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_limit_below_0_is_refused_before_engines_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their figures were lost otherwise."""
+    monkeypatch.setattr(measurements, 'engines', lambda options: pytest.fail('measured'))
+    with pytest.raises(SystemExit) as caught:
+        main(['benchmark', '--dataset', 'camvid', '--root', str(tmp_path), '--limit', '-1'])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "argument --limit: must be an integer of at least 0, not '-1'" in error

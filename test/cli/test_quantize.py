@@ -129,6 +129,18 @@ def test_what_cannot_be_used_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_limit_below_0_is_a_usage_error(
+    calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a network that is computed and then measured on no image."""
+    given = ['quantize', '--output', str(tmp_path / 'x.onnx'), '--calibration', str(calibration)]
+    with pytest.raises(SystemExit) as caught:
+        main([*given, *DRAWN, '--root', str(tmp_path), '--limit', '-1'])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "argument --limit: must be an integer of at least 0, not '-1'" in error
+
+
 def test_first_and_last_convolutions_stay_in_float() -> None:
     """And all before and after them: bytes to floats, logits to probabilities."""
     import onnx

@@ -236,6 +236,54 @@ def test_a_recording_that_fails_does_not_stop_the_others(
     assert 'Without a result' in page and 'the worker died' in page
 
 
+def test_a_file_system_that_refuses_a_recording_does_not_stop_the_others(
+    bags: Path, engine: NamedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one: a name that is too long, and a disk that fails within a replay."""
+    plan = OpenedOrder.plan
+
+    def faulty(opened: OpenedOrder, recordings: Any, *others: Any) -> Any:
+        if recordings[0].path.name == 'c':
+            raise OSError(5, 'Input/output error', 'disk')
+        return plan(opened, recordings, *others)
+
+    found = [Source('/' + 'x' * 300), *find_sources([str(bags / 'r2/c'), str(bags / 'r1/b')])]
+    output, told, robots = tmp_path / 'out', [], ['r0', 'r2', 'r1']
+    folder, opened = FleetFolder(output), OpenedOrder(ReplayOrder(), engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenedOrder, 'plan', faulty)
+        result = replay_one_by_one(opened, found, robots, output, told.append)
+    assert [name[:2] for name in result.folders] == ['b-']
+    [long, faulty_disk] = [row['reason'] for row in result.failed]
+    assert 'x' * 300 in long and 'expected' in long
+    assert faulty_disk == (
+        "c: [Errno 5] Input/output error: 'disk'; expected readable recordings and a writable "
+        'output folder.'
+    )
+    assert {long, faulty_disk} <= set(told)
+    again = replay_one_by_one(opened, found, robots, output, told.append)
+    assert [name[:2] for name in again.folders] == ['c-', 'b-'] and len(again.failed) == 1
+    finish(folder, engine, again)
+
+
+def test_a_copy_has_the_robot_of_the_first(
+    bags: Path, engine: NamedEngine, tmp_path: Path
+) -> None:
+    """Whichever is read first, in this run and the next; one by one too."""
+    for robot in ('r8', 'r9'):
+        shutil.copytree(bags / 'r1/b', tmp_path / 'bags' / robot / 'b')
+    words, output = [str(tmp_path / 'bags/*/b')], tmp_path / 'out'
+    for _ in range(2):
+        folder, told = FleetFolder(output), []
+        result = run(words, output, InlinePool(output, engine), told)
+        assert list(result.folders.values()) == ['r8']
+        assert any('is a copy of' in text for text in told)
+        finish(folder, engine, result)
+    sources, opened = find_sources(words), OpenedOrder(ReplayOrder(), engine)
+    serial = replay_one_by_one(opened, sources, ['r8', 'r9'], tmp_path / 'other', told.append)
+    assert serial.folders == result.folders
+
+
 def test_a_bag_that_vanishes_is_told_with_its_part(
     bags: Path, engine: NamedEngine, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,6 +99,22 @@ def test_images_come_back_in_their_order() -> None:
     assert found == list(range(9))
     assert ray.begun == 10
     assert engine.segment(other, Wanted(confidence=False)).confidence.size == 0
+
+
+@pytest.mark.parametrize('count', [0, 2, 7])
+def test_images_before_an_unreadable_one_come_back(count: int) -> None:
+    """Fewer than are read ahead, and more."""
+    engine = RemoteSegmenter(FakeRay(), FakeEngine, Workers())
+
+    def read() -> Iterator[np.ndarray]:
+        yield from images(*range(count))
+        raise ImageError('bad.jpg is no image; expected one.')
+
+    found = []
+    with pytest.raises(ImageError, match=r'bad\.jpg'):
+        for image in engine.ahead(read(), lambda one: one):
+            found.append(int(engine.segment(image).labels[0, 0]))
+    assert found == list(range(count))
 
 
 def test_what_goes_wrong_at_a_worker_is_a_sentence_here() -> None:

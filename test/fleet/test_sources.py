@@ -96,3 +96,49 @@ def test_copies_go_to_a_folder_of_the_user(
     (tmp_path / f'hiseg_fleet_{os.getuid()}').symlink_to(tmp_path / 'elsewhere')
     with pytest.raises(ConfigError, match='another user or is no folder'):
         sources.default_cache()
+
+
+def test_a_bag_is_found_once_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    """Patterns fit the folder and its file, and the folder above holds no file of a bag."""
+    bag = write_drive(tmp_path / 'bags/x.mcap', 2)
+    other = write_drive(tmp_path / 'bags/y', 2)
+    for pattern in ('bags/**', 'bags/*', '**'):
+        assert find_sources([f'{tmp_path}/{pattern}']) == [Source(str(bag)), Source(str(other))]
+    [file], [single] = bag.glob('*.mcap'), other.glob('*.mcap')
+    for words in ([f'{tmp_path}/bags/**/*.mcap'], [str(bag), str(file), f'{other}/*.mcap']):
+        assert find_sources(words) == [Source(str(bag)), Source(str(single))]
+    assert find_sources([f'{bag}/*.mcap']) == [Source(str(file))]
+
+
+def test_a_bag_beside_files_of_another_is_a_recording_of_its_own(tmp_path: Path) -> None:
+    """A link that leads nowhere is kept, to be told."""
+    bag = write_drive(tmp_path / 'bags/y', 2)
+    [file] = bag.glob('*.mcap')
+    shutil.copy(file, tmp_path / 'bags/loose.mcap')
+    assert find_sources([f'{tmp_path}/bags/**']) == [
+        Source(str(tmp_path / 'bags')), Source(str(bag))
+    ]  # fmt: skip
+    (tmp_path / 'links').mkdir()
+    (tmp_path / 'links/gone.mcap').symlink_to(tmp_path / 'gone.mcap')
+    assert [source.name for source in find_sources([f'{tmp_path}/links/*'])] == ['gone.mcap']
+
+
+def test_a_folder_in_storage_that_is_called_like_a_file_is_found_once(bucket: Path) -> None:
+    import fsspec
+
+    storage = fsspec.filesystem('memory')
+    storage.pipe('/robots/r9/x.mcap/x_0.mcap', (bucket / 'bag.mcap').read_bytes())
+    assert find_sources(['memory://robots/r9/**']) == [Source('memory://robots/r9/x.mcap')]
+
+
+def test_bags_in_the_output_folder_are_left_out(tmp_path: Path) -> None:
+    """Also where a path leads there through a link."""
+    bag, output = write_drive(tmp_path / 'bags/y', 2), tmp_path / 'bags/out'
+    (tmp_path / 'link').symlink_to(tmp_path / 'bags')
+    shutil.copytree(bag, output / 'drives/y-1/replay.mcap')
+    for word in (f'{tmp_path}/bags/**', f'{bag}'):
+        assert find_sources([word], output) == [Source(str(bag))]
+        assert find_sources([word], tmp_path / 'link/out') == [Source(str(bag))]
+    assert len(find_sources([f'{tmp_path}/bags/**'])) == 2
+    with pytest.raises(ConfigError, match='All recordings are in the output folder .*--output'):
+        find_sources([f'{output}/**/*.mcap'], output)

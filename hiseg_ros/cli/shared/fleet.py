@@ -7,13 +7,13 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiseg_ros.cli.shared.damages import DAMAGED
-from hiseg_ros.cli.shared.numbers import positive_integer
+from hiseg_ros.cli.shared.numbers import non_negative, positive_integer
 from hiseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--worker-cpus',
-        type=float,
+        type=non_negative,
         default=1.0,
         metavar='X',
         help='with --ray: cores that each worker reserves, and threads that it uses '
@@ -55,7 +55,7 @@ def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--worker-gpus',
-        type=float,
+        type=non_negative,
         default=0.0,
         metavar='X',
         help='with --ray: GPUs that each worker reserves, such as 0.5 (default: %(default)s)',
@@ -95,9 +95,9 @@ def replay_fleet(options: argparse.Namespace, order: ReplayOrder) -> int:
     from hiseg_ros.fleet.output import FleetFolder
     from hiseg_ros.fleet.sources import find_sources
 
-    sources = find_sources(options.bags)
-    robots = _robots(options.robot, sources)
     output = Path(options.output).absolute()
+    sources = find_sources(options.bags, output)
+    robots = _robots(options.robot, sources)
     folder = FleetFolder(output, restart=options.restart)
     started = time.perf_counter()
     run = _on_ray if options.ray else _one_by_one
@@ -153,7 +153,7 @@ def _one_by_one(
 
     opened = OpenedOrder(order, order.engine())
     facts = opened.common_facts()
-    folder.check_facts(facts)
+    _check_options(folder, facts, order)
     with _bar() as bar:
         result = replay_one_by_one(opened, sources, robots, folder.path, bar.write, bar.update)
         result.frames = int(bar.n)
@@ -185,7 +185,7 @@ def _on_ray(
             tqdm.write,
         )  # fmt: skip
         about = pool.about
-        folder.check_facts(about['facts'])
+        _check_options(folder, about['facts'], order)
         print(f'{pool.size} workers, {len(sources)} recordings.', flush=True)
         with _bar(0) as bar:
             driver = Driver(
@@ -197,6 +197,17 @@ def _on_ray(
         ray.shutdown()
     found = {'taxonomy': about['taxonomy'], 'mapping': about['mapping']}
     return result, about['facts'], {**found, 'timing': {'workers': pool.size}}
+
+
+def _check_options(folder: FleetFolder, facts: Mapping[str, Any], order: ReplayOrder) -> None:
+    """Compare everything that an earlier run was asked with what is asked now.
+
+    Raises:
+        ConfigError: It differs.
+    """
+    # The cameras of a recording are facts of its own replay; what was asked of all is compared
+    # here. None, as in folders of runs without --topic; order and repetition choose no others.
+    folder.check_facts({**facts, 'topics': sorted(set(order.topics)) or None})
 
 
 def _shown(bar: Any) -> Callable[[int, int], None]:

@@ -45,6 +45,17 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
+def non_negative_integer(text: str) -> int:
+    """Return an integer of at least 0.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is anything else.
+    """
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'must be an integer of at least 0, not {text!r}')
+    return int(text)
+
+
 def bit_depth(text: str) -> int | None:
     """Return a number of bits from 8 to 16, None for 'auto'.
 
