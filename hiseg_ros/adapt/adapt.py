@@ -132,11 +132,13 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     Raises:
         BagError: A bag is damaged.
         CheckpointError: The weights cannot be used, or a file cannot be written.
-        ConfigError: There are too few frames, or too little time.
+        ConfigError: There are too few frames, or too little time; or the weights to start from
+            would be written over.
         HisegError: Another input cannot be used.
         KeyboardInterrupt: The user interrupted; the same command goes on.
     """
     start_s = time.monotonic()
+    _check_files(request)
     checkpoint = load_checkpoint(request.model)
     request.source.mapping(checkpoint.taxonomy)  # what does not fit is said before the work
     _check_domains(request)
@@ -196,6 +198,20 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         'source': 'drawn scenes' if request.source.kind == DRAWN else request.source.kind,
     }
     return _written(request, _Parts(checkpoint, work, held, before, after, facts))
+
+
+def _check_files(request: Request) -> None:
+    """Check that no file that is written or removed is that of the old weights.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for path in (request.output, request.refused):
+        if path.resolve() == request.model.resolve():
+            raise ConfigError(
+                f'With --output {request.output} the file {path} is written or removed, and it is '
+                'also the --model; expected another --output, so that the old weights stay.'
+            )
 
 
 def _check_domains(request: Request) -> None:
