@@ -99,8 +99,9 @@ class FileSource:
 
     @property
     def identity(self) -> str:
-        """See `Source`."""
-        return _identity(self._files)
+        """See `Source`; names are those below the folder, so it belongs to them."""
+        below = '' if self.path.is_file() else f'{self.path.resolve()}\n'
+        return f'{below}{_identity(self._files)}'
 
     @property
     def count(self) -> int:

@@ -236,6 +236,24 @@ def test_changed_images_are_looked_at_again(tmp_path: Path) -> None:
     assert not np.allclose(before.vectors[0], after.vectors[0])
 
 
+def test_a_folder_with_the_files_of_another_has_names_of_its_own(tmp_path: Path) -> None:
+    """All images of one folder lie in the one below: a query does not find itself in either."""
+    folder = tmp_path / 'images'
+    below = folder / 'day1'
+    below.mkdir(parents=True)
+    for number in range(4):
+        image = coloured(60 * number, 20, 200 - 60 * number)
+        cv2.imwrite(str(below / f'{number}.png'), image)
+    for searched, start in ((folder, 'day1/'), (below, '')):
+        features = features_of(FileSource(searched), MeanColour(), tmp_path / 'kept')
+        assert features.names == tuple(f'{start}{number}.png' for number in range(4))
+        assert features.place(2)[0] == (below / '2.png').resolve()
+        request = Request(open_source(below / '2.png'), [open_source(searched)], 4)
+        result = retrieve(request, MeanColour(), 'colours', tmp_path / 'kept')
+        found = {match.name for match in result.found[0].matches}
+        assert found == {f'{start}{number}.png' for number in (0, 1, 3)}
+
+
 def test_damaged_images_are_counted_and_left_out(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / 'images', [(200, 0, 0), (0, 200, 0), (0, 0, 200)])
     path = folder / 'day1/001.png'
