@@ -36,6 +36,7 @@ from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.processor import processor_flags
 from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hiseg_ros.output_files import locked_folder, output_folder
 from hiseg_ros.resources import cache_folder
 from hiseg_ros.retrieval.features import FeatureNetwork, Kind
 from hiseg_ros.retrieval.sources import Source
@@ -132,8 +133,8 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     Raises:
         BagError: A bag is damaged.
         CheckpointError: The weights cannot be used, or a file cannot be written.
-        ConfigError: There are too few frames, or too little time; or the weights to start from
-            would be written over.
+        ConfigError: There are too few frames, or too little time; the weights to start from would
+            be written over; or another process is at work on the same output.
         HisegError: Another input cannot be used.
         KeyboardInterrupt: The user interrupted; the same command goes on.
     """
@@ -142,6 +143,14 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     checkpoint = load_checkpoint(request.model)
     request.source.mapping(checkpoint.taxonomy)  # what does not fit is said before the work
     _check_domains(request)
+    with locked_folder(output_folder(request.work)):
+        return _adapted(request, checkpoint, start_s, say)
+
+
+def _adapted(
+    request: Request, checkpoint: Checkpoint, start_s: float, say: Callable[[str], object]
+) -> Outcome:
+    """Take all steps, or those that an earlier start has left."""
     work = WorkFolder(request.work, _settings(request))
     frames = work.keep_frames(request.recordings, lambda: _choice(request))
     for note in frames['notes']:
