@@ -1,13 +1,16 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Files and folders that are written into an output folder: never through a symbolic link."""
+"""What is written into an output folder: never through a symbolic link, and by one at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from hiseg_ros.errors import ConfigError
 
@@ -31,6 +34,44 @@ def output_folder(path: Path) -> Path:
         ConfigError: There is something else than a folder, such as a link to one.
     """
     return _checked(path, stat.S_ISDIR, 'a folder or none')
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Make a folder where it is missing, and keep other processes out of it during a block.
+
+    The lock ends with the process, however that ends.
+
+    Args:
+        folder: Gets a file `lock`, which stays.
+
+    Raises:
+        ConfigError: Another process holds the lock, or the folder cannot be written.
+    """
+    with _lock(folder) as lock:
+        try:
+            yield
+        finally:
+            # Not only closed: processes that were forked meanwhile have the file too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _lock(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = output_file(folder / 'lock').open('w')
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigError(
+            f'Another process is at work in {folder}; expected a folder of its own for each: wait '
+            'for it, or name another --output.'
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f'The folder {folder} cannot be used ({error}); expected one that can be written: '
+            'name another --output.'
+        ) from error
+    return lock
 
 
 def _checked(path: Path, is_right: Callable[[int], bool], expected: str) -> Path:

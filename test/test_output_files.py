@@ -13,7 +13,7 @@ import pytest
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.images import write_image
-from hiseg_ros.output_files import output_file, output_folder
+from hiseg_ros.output_files import locked_folder, output_file, output_folder
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -76,3 +76,35 @@ def test_the_output_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     assert (tmp_path / 'real' / 'x.png').is_file()
     assert output_file(tmp_path / 'absent') == tmp_path / 'absent'
     assert output_folder(tmp_path / 'real') == tmp_path / 'real'
+
+
+def test_a_locked_folder_is_free_again_after_the_block(tmp_path: Path) -> None:
+    """Also where the block ends with an error; other folders are free all the time."""
+    folder = tmp_path / 'out' / 'run'
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), locked_folder(folder):
+            with locked_folder(tmp_path / 'other'):
+                pass
+            with pytest.raises(ConfigError, match=r'at work in \S*run; expected'):
+                locked_folder(folder).__enter__()
+            raise KeyboardInterrupt
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match=r'file cannot be used \(.*\); expected one that can'):
+        locked_folder(tmp_path / 'file').__enter__()
+
+
+def test_a_forked_process_does_not_keep_a_folder(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with locked_folder(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the test ends
+            os._exit(0)
+    try:
+        with locked_folder(tmp_path):
+            pass
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+        os.close(reading)

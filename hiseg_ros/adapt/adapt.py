@@ -36,6 +36,7 @@ from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.processor import processor_flags
 from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hiseg_ros.output_files import locked_folder, output_folder
 from hiseg_ros.resources import cache_folder
 from hiseg_ros.retrieval.features import FeatureNetwork, Kind
 from hiseg_ros.retrieval.sources import Source
@@ -132,14 +133,24 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
     Raises:
         BagError: A bag is damaged.
         CheckpointError: The weights cannot be used, or a file cannot be written.
-        ConfigError: There are too few frames, or too little time.
+        ConfigError: There are too few frames, or too little time; the weights to start from would
+            be written over; or another process is at work on the same output.
         HisegError: Another input cannot be used.
         KeyboardInterrupt: The user interrupted; the same command goes on.
     """
     start_s = time.monotonic()
+    _check_files(request)
     checkpoint = load_checkpoint(request.model)
     request.source.mapping(checkpoint.taxonomy)  # what does not fit is said before the work
     _check_domains(request)
+    with locked_folder(output_folder(request.work)):
+        return _adapted(request, checkpoint, start_s, say)
+
+
+def _adapted(
+    request: Request, checkpoint: Checkpoint, start_s: float, say: Callable[[str], object]
+) -> Outcome:
+    """Take all steps, or those that an earlier start has left."""
     work = WorkFolder(request.work, _settings(request))
     frames = work.keep_frames(request.recordings, lambda: _choice(request))
     for note in frames['notes']:
@@ -196,6 +207,20 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         'source': 'drawn scenes' if request.source.kind == DRAWN else request.source.kind,
     }
     return _written(request, _Parts(checkpoint, work, held, before, after, facts))
+
+
+def _check_files(request: Request) -> None:
+    """Check that no file that is written or removed is that of the old weights.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for path in (request.output, request.refused):
+        if path.resolve() == request.model.resolve():
+            raise ConfigError(
+                f'With --output {request.output} the file {path} is written or removed, and it is '
+                'also the --model; expected another --output, so that the old weights stay.'
+            )
 
 
 def _check_domains(request: Request) -> None:

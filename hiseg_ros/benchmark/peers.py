@@ -139,10 +139,15 @@ def measure_peers(
     measured: set[PeerFile] = set()
     for choice in choices:
         facts = {'size': size, 'input_height': job.input_height, **asdict(choice)}
-        for file in files:
-            if file.error or file.is_quantized != (choice.precision == 'int8'):
-                continue
-            measured.add(file)
+        like = [
+            file
+            for file in files
+            if not file.error and file.is_quantized == (choice.precision == 'int8')
+        ]
+        # All of them now: those that are not reached, since our own network does not run, are not
+        # left out for what they are.
+        measured.update(like)
+        for file in like:
             row = _beside(job, file, choice)
             if row.pop('is_ours', False):
                 yield {**facts, **row}

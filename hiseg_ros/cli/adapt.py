@@ -94,11 +94,6 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             f'--output is {options.output}; expected a name that ends in .safetensors.'
         )
-    if options.output.resolve() == model.resolve():
-        raise ConfigError(
-            f'--output and --model are both {model}; expected another file, so that the old '
-            'weights stay.'
-        )
     with training_packages():
         from hiseg_ros.adapt.adapt import Request, adapt
         from hiseg_ros.adapt.recordings import open_recording

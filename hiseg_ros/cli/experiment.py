@@ -200,6 +200,7 @@ def _heterogeneous(options: argparse.Namespace, base: TrainingConfig, start: str
     known = rows.comparison_rows(base, _factors(options.factor))
     rows.check_rows(options.only, known)
     tests = comparison_scores.open_test_sets(base.datasets)
+    comparison_scores.check_test_sets(tests, base.name, base.datasets)
     configs = rows.configs_of(base, known, folder / 'trees')
     results = comparison.train_and_score(
         configs,
@@ -287,7 +288,7 @@ def _context(options: argparse.Namespace, base: TrainingConfig) -> None:
     from functools import partial
 
     with training_packages():
-        from hiseg_ros.training.comparison import comparison, context, context_page
+        from hiseg_ros.training.comparison import comparison, context, context_page, scores
 
         train = _trainer(options)
     folder = options.output or Path('runs') / base.name
@@ -296,6 +297,7 @@ def _context(options: argparse.Namespace, base: TrainingConfig) -> None:
     if options.only:
         rows = [row for row in rows if row.name in options.only]
     tests = context.context_test_sets(base.datasets)
+    scores.check_test_sets(tests, base.name, base.datasets)
     results = comparison.train_and_score(
         {row.name: partial(context.context_config, base, row) for row in rows},
         range(1, options.seeds + 1),

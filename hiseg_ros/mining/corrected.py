@@ -37,6 +37,12 @@ DATASET = 'dataset'
 
 MARK = 'import.json'
 
+PARTS = (IMAGES, LABELS, MAPPING_FILE, MARK)
+"""Of a finished dataset."""
+
+UNFINISHED = 'import.partial'
+"""Folder in the dataset's for one that is not complete yet; it is gone when an import ends."""
+
 ENDINGS = ('.xml', '.zip', '.json')
 
 Labels = tuple[str, NDArray[np.uint8]]
@@ -105,6 +111,8 @@ def find_exports(folder: Path, given: Path | None) -> list[Path]:
 def import_corrected(mined: Mined, exports: Iterable[Path], target: Path) -> Imported:
     """Write the dataset: images/*.jpg, labels/*.png, mapping.yaml.
 
+    That of an earlier import stays as it is until all exports have been read.
+
     Args:
         mined: What was mined.
         exports: Files with corrected labels; together they have each image once.
@@ -117,7 +125,48 @@ def import_corrected(mined: Mined, exports: Iterable[Path], target: Path) -> Imp
         MappingError: mapping.yaml is missing or damaged.
     """
     labels = read_label_set(mined.folder)
-    _prepare(target)
+    scratch = _prepare(target)
+    try:
+        images = _write(mined, exports, labels, scratch)
+        _publish(scratch, target)
+    except OSError as problem:
+        raise _unusable(target, problem) from problem
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Imported(target, images, len(mined.sizes))
+
+
+def _prepare(target: Path) -> Path:
+    """Make the folder of the dataset, and one in it for the new parts; earlier ones stay.
+
+    Raises:
+        ConfigError: It has other files, or cannot be written.
+    """
+    scratch = target / UNFINISHED
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        names = {entry.name for entry in target.iterdir()}
+        foreign = sorted(names - {*PARTS, UNFINISHED})
+        if foreign or (names and not names & {MARK, UNFINISHED}):
+            raise ConfigError(
+                f'The folder {target} holds {", ".join(foreign[:3] or sorted(names))}; expected a '
+                'new or empty one, or that of an earlier import: name another with --output.'
+            )
+        shutil.rmtree(output_folder(scratch), ignore_errors=True)  # of an import that was killed
+        for name in (IMAGES, LABELS):
+            output_folder(target / name)
+            (scratch / name).mkdir(parents=True)
+    except OSError as problem:
+        raise _unusable(target, problem) from problem
+    return scratch
+
+
+def _write(mined: Mined, exports: Iterable[Path], labels: LabelSet, folder: Path) -> int:
+    """Write all parts of the dataset into a folder; return the number of images.
+
+    Raises:
+        DatasetError: As `import_corrected`.
+    """
     found: dict[str, Path] = {}
     for file in exports:
         for stem, label_ids in read_export(file, mined.sizes, labels):
@@ -128,45 +177,34 @@ def import_corrected(mined: Mined, exports: Iterable[Path], target: Path) -> Imp
                 )
             found[stem] = file
             name = f'{stem}{IMAGE_ENDING}'
-            shutil.copyfile(mined.folder / IMAGES / name, target / IMAGES / name)
-            write_image(target / LABELS / f'{stem}.png', label_ids)
+            shutil.copyfile(mined.folder / IMAGES / name, folder / IMAGES / name)
+            write_image(folder / LABELS / f'{stem}.png', label_ids)
     if not found:
         raise DatasetError(
             f'{", ".join(map(str, exports))} has no image with a label; expected corrected ones: '
             'export the task with its annotations.'
         )
-    shutil.copyfile(mined.folder / MAPPING_FILE, target / MAPPING_FILE)
+    shutil.copyfile(mined.folder / MAPPING_FILE, folder / MAPPING_FILE)
     record = {stem: file.name for stem, file in sorted(found.items())}
-    (target / MARK).write_text(json.dumps(record, indent=2) + '\n', 'utf-8')
-    return Imported(target, len(found), len(mined.sizes))
+    (folder / MARK).write_text(json.dumps(record, indent=2) + '\n', 'utf-8')
+    return len(found)
 
 
-def _prepare(target: Path) -> None:
-    """Make the folder of the dataset, without what an earlier import left.
+def _publish(scratch: Path, target: Path) -> None:
+    """Put the complete parts in the place of earlier ones, which are removed with `scratch`."""
+    before = scratch / 'before'
+    before.mkdir()
+    for name in PARTS:
+        if (target / name).exists():
+            (target / name).replace(before / name)
+        (scratch / name).replace(target / name)
 
-    Raises:
-        ConfigError: It has other files, or cannot be written.
-    """
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        ours = {IMAGES, LABELS, MAPPING_FILE, MARK}
-        names = {entry.name for entry in target.iterdir()}
-        foreign = sorted(names - ours)
-        if foreign or (names and MARK not in names):
-            raise ConfigError(
-                f'The folder {target} holds {", ".join(foreign[:3] or sorted(names))}; expected a '
-                'new or empty one, or that of an earlier import: name another with --output.'
-            )
-        (target / MARK).write_text('{}\n')  # from now on it is ours
-        for name in (IMAGES, LABELS):
-            folder = output_folder(target / name)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-    except OSError as problem:
-        raise ConfigError(
-            f'The folder {target} cannot be used ({problem}); expected one that can be written: '
-            'name another with --output.'
-        ) from problem
+
+def _unusable(target: Path, problem: OSError) -> ConfigError:
+    return ConfigError(
+        f'The folder {target} cannot be used ({problem}); expected one that can be written: name '
+        'another with --output.'
+    )
 
 
 def read_export(file: Path, sizes: Mapping[str, ImageSize], labels: LabelSet) -> Iterable[Labels]:

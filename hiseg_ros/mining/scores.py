@@ -26,7 +26,7 @@ from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.tracking import MAX_PAUSE_S
 from hiseg_ros.types import LabelImage, NodeProbabilities
 
-VERSION = 1
+VERSION = 2
 """Changes when scores of the same frame change: those on disk are computed again."""
 
 FLUSH = 20

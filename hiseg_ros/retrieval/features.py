@@ -19,7 +19,7 @@ from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.types import RgbImage
 
-VERSION = 1
+VERSION = 2
 """Changes when features of the same image change: those on disk are computed again."""
 
 INPUT_HEIGHT = 256

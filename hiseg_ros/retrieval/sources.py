@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hiseg_ros.bags.bag_files import METADATA
 from hiseg_ros.bags.cameras import choose_from
@@ -16,6 +17,7 @@ from hiseg_ros.bags.recording import open_recording
 from hiseg_ros.bags.stamps import is_plain_cdr, read_stamp_ns
 from hiseg_ros.errors import ConfigError, ImageError
 from hiseg_ros.images import read_image
+from hiseg_ros.images.bit_depth import BITS, BitDepth
 from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.types import RgbImage
 
@@ -97,8 +99,9 @@ class FileSource:
 
     @property
     def identity(self) -> str:
-        """See `Source`."""
-        return _identity(self._files)
+        """See `Source`; names are those below the folder, so it belongs to them."""
+        below = '' if self.path.is_file() else f'{self.path.resolve()}\n'
+        return f'{below}{_identity(self._files)}'
 
     @property
     def count(self) -> int:
@@ -124,7 +127,10 @@ class FileSource:
 
 
 class BagSource:
-    """The images of one camera of a recording, in the order of recording."""
+    """The images of one camera of a recording, in the order of recording.
+
+    At the first image with 16-bit samples all images are read once, to measure their bit depth.
+    """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
         """Choose the camera.
@@ -141,6 +147,7 @@ class BagSource:
         choice = choose_from([self._recording], [topic] if topic else []).only_best()
         self._camera = choice.best
         self._damages: tuple[str, ...] = ()
+        self._bits: int | None = None  # of 16-bit samples; None before the first one
         others = [name for name in choice.left_out if choice.left_out[name] == ANOTHER_CAMERA]
         self.note = (
             f'{path}: camera {self._camera.topic}, not {", ".join(others)}; choose with --topic'
@@ -181,11 +188,33 @@ class BagSource:
             stamp = read_stamp_ns(data) if is_plain_cdr(data) else None
             time_ns = stamp or message.raw.time_ns
             try:
-                rgb = rgb_of(message.decode())
+                rgb = self._rgb_of(message.decode())
             except ImageError:
                 rgb = None
             yield Frame(number, f'{time_ns / 1e9:.3f} s', time_ns, rgb)
         self._damages = tuple(map(str, stream.damages))
+
+    def _rgb_of(self, message: Any) -> RgbImage:
+        """Return the image of a message; 16-bit samples by the bit depth of the whole camera."""
+        depth = BitDepth(self._bits)
+        rgb = rgb_of(message, depth)
+        if self._bits is None and depth.bits is not None:
+            self._bits = self._measured_bits()
+            rgb = rgb_of(message, BitDepth(self._bits))
+        return rgb
+
+    def _measured_bits(self) -> int | None:
+        """Return the bits of the largest 16-bit sample of all images.
+
+        A depth of the images so far would make an image depend on which ones were read before it.
+        """
+        depth = BitDepth()
+        for message in MessageStream([self._recording], [self._camera.topic]):
+            with suppress(ImageError):
+                rgb_of(message.decode(), depth)
+            if depth.bits == BITS[-1]:
+                break
+        return depth.bits
 
 
 def open_source(path: Path, topic: str | None = None) -> Source:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from small_adaptation import command
 
 pytestmark = [
     pytest.mark.needs('torch', 'train'),
@@ -71,3 +73,21 @@ def test_what_cannot_be_adapted_is_one_sentence(
     error = capsys.readouterr().err
     assert words in error and 'Traceback' not in error
     assert not Path('mine.safetensors').exists()
+
+
+def test_weights_with_the_name_of_refused_ones_are_not_written_over(
+    drive: Path,
+    tiny_checkpoint: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """To go on from weights that were refused once, under the name without `refused`."""
+    model = tmp_path / 'robot.refused.safetensors'
+    shutil.copy(tiny_checkpoint, model)
+    assert main(command(drive, tmp_path / 'robot.safetensors', model, cache)) == 2
+    error = capsys.readouterr().err
+    assert f'the file {model} is written or removed, and it is also the --model' in error
+    assert error.count('\n') == 1
+    assert model.read_bytes() == tiny_checkpoint.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == [model.name]

@@ -91,3 +91,29 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(
     assert output.read_bytes() == tiny_checkpoint.read_bytes()
     assert main(given) == 0
     assert load_checkpoint(output).card['adaptation']['steps'] == STEPS
+
+
+def test_a_second_start_of_the_same_adaptation_is_refused_until_the_first_ends(
+    drive: Path,
+    tiny_checkpoint: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = command(drive, tmp_path / 'mine.safetensors', tiny_checkpoint, cache)
+    starts: list[int] = []
+    codes: list[int] = []
+
+    def train(*args: object, **options: object) -> Path:
+        starts.append(len(starts))
+        if len(starts) == 1:
+            codes.append(main(given))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, 'train', train)
+    assert main(given) == 130
+    assert (len(starts), codes) == (1, [2])
+    error = capsys.readouterr().err
+    assert f'Another process is at work in {tmp_path / "mine.adapt"}; expected' in error
+    assert main(given) == 130 and len(starts) == 2

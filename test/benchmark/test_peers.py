@@ -16,12 +16,18 @@ pytest.importorskip('onnx')
 from flat_networks import write_network  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
-from hiseg_ros.benchmark.engines import EngineChoice  # noqa: E402
+from hiseg_ros.benchmark import peers  # noqa: E402
+from hiseg_ros.benchmark.engines import EngineChoice, EngineJob  # noqa: E402
 from hiseg_ros.benchmark.machine import describe_machine  # noqa: E402
 from hiseg_ros.benchmark.page import markdown  # noqa: E402
 from hiseg_ros.benchmark.peer_networks import MEAN, STD, PeerInput  # noqa: E402
 from hiseg_ros.benchmark.peer_run import alternate  # noqa: E402
-from hiseg_ros.benchmark.peers import check_choices, peer_files  # noqa: E402
+from hiseg_ros.benchmark.peers import (  # noqa: E402
+    PeerFile,
+    check_choices,
+    measure_peers,
+    peer_files,
+)
 from hiseg_ros.cli.__main__ import main  # noqa: E402
 from hiseg_ros.errors import ConfigError  # noqa: E402
 from hiseg_ros.export.flat.network import FlatInput  # noqa: E402
@@ -155,6 +161,22 @@ def test_only_runtimes_of_onnx_files_on_the_cpu_are_measured() -> None:
         check_choices([EngineChoice('eager', 'float32')], 'cpu')
     with pytest.raises(ConfigError, match='--device cuda; expected cpu'):
         check_choices([EngineChoice('openvino', 'float32')], 'cuda')
+
+
+def test_where_our_network_does_not_run_nothing_is_said_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One row with the reason; a file of another kind still has its own."""
+    failed = {'error': 'Ours does not run.', 'is_ours': True}
+    monkeypatch.setattr(peers, '_beside', lambda job, file, choice: dict(failed))
+    job = EngineJob(IMAGES, tmp_path)
+    floats = [PeerFile(Path(name)) for name in ('a.onnx', 'b.onnx')]
+    choices = [EngineChoice('openvino', 'float32')]
+    (row,) = measure_peers(job, floats, choices)
+    assert (row['error'], row.get('file')) == ('Ours does not run.', None)
+    quantized = PeerFile(Path('c.onnx'), is_quantized=True)
+    _, other = measure_peers(job, [*floats, quantized], choices)
+    assert other['file'] == 'c.onnx' and 'It is quantized; expected' in other['error']
 
 
 def test_the_table_has_the_fastest_first_and_errors_last() -> None:

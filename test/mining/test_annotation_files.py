@@ -285,6 +285,50 @@ def test_annotators_share_the_images_and_no_image_comes_twice(mined: Path) -> No
         imported(mined)
 
 
+def content(folder: Path) -> dict[str, bytes | None]:
+    """Return the bytes of all files below a folder, None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob('*')
+    }
+
+
+def test_an_import_that_fails_leaves_the_dataset_of_an_earlier_one(mined: Path) -> None:
+    """Be it after the first export, without any label, or stopped while it was writing."""
+    put(mined, 'xml')
+    before = content(imported(mined))
+    put(mined, 'xml_in_zip')
+    with pytest.raises(DatasetError, match=r'both have labels of the image one'):
+        imported(mined)
+    assert content(mined / 'dataset') == before
+    (mined / 'corrected/task.zip').unlink()
+    put(mined, 'xml', without_shapes)
+    with pytest.raises(DatasetError, match=r'has no image with a label'):
+        imported(mined)
+    assert content(mined / 'dataset') == before
+    # What a kill leaves: the next import begins anew.
+    rest = mined / 'dataset' / 'import.partial' / 'images/old.jpg'
+    rest.parent.mkdir(parents=True)
+    rest.write_bytes(b'cut off')
+    put(mined, 'xml')
+    assert content(imported(mined)) == before
+
+
+def test_a_later_import_takes_the_place_of_an_earlier_one(mined: Path) -> None:
+    put(mined, 'xml')
+    imported(mined)
+
+    def without_first(root: ET.Element) -> None:
+        next(root.iter('image'))[:] = []
+
+    put(mined, 'xml', without_first)
+    folder = imported(mined)
+    for name in ('images', 'labels'):
+        assert sorted(path.stem for path in (folder / name).iterdir()) == ['three', 'two']
+    assert sorted(json.loads((folder / 'import.json').read_text())) == ['three', 'two']
+    assert not (folder / 'import.partial').exists()
+
+
 # What is refused.
 
 

@@ -203,6 +203,15 @@ def test_images_of_a_folder_have_no_flicker_and_damaged_ones_are_left_out(tmp_pa
         scored(pool_of(folder), tmp_path / 'kept')
 
 
+def test_scores_of_a_folder_are_not_those_of_the_folder_above(tmp_path: Path) -> None:
+    """Both have the same files under other names."""
+    below = tmp_path / 'images' / 'day1'
+    below.mkdir(parents=True)
+    cv2.imwrite(str(below / '0.png'), np.full((16, 16, 3), 90, np.uint8))
+    for folder, name in ((below.parent, 'day1/0.png'), (below, '0.png')):
+        assert [one.name for one in scored(pool_of(folder), tmp_path / 'cache')] == [name]
+
+
 @pytest.mark.parametrize('is_replay', [False, True])
 def test_the_whole_way_to_project_and_page(
     bag: Path, replayed: Path, tmp_path: Path, is_replay: bool

@@ -11,10 +11,16 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rosbags.rosbag2 import StoragePlugin, Writer
 
+from hiseg_ros.bags.builder import messages
 from hiseg_ros.bags.footage import EPOCH_NS, write_camera_bag
 from hiseg_ros.bags.footage import Frame as DriveFrame
+from hiseg_ros.bags.hiseg_types import node_types
+from hiseg_ros.bags.message_stream import MessageStream
+from hiseg_ros.bags.recording import Recording
 from hiseg_ros.errors import BagError, ConfigError
+from hiseg_ros.retrieval import sources as sources_module
 from hiseg_ros.retrieval import store
 from hiseg_ros.retrieval.domains import LEAST, compare
 from hiseg_ros.retrieval.page import write_page
@@ -61,6 +67,30 @@ def bag(tmp_path: Path) -> Path:
     frames = [DriveFrame(coloured(200 - 9 * n, 20, 20 + 9 * n)) for n in range(20)]
     write_camera_bag(tmp_path / 'drive', frames, 10.0)
     return tmp_path / 'drive'
+
+
+def write_wide_bag(path: Path, largest: list[int], *, as_png: bool = False) -> Path:
+    """Write a bag of the same 16-bit grey image, but for one sample, with these values."""
+    types = node_types()
+    kind = f'sensor_msgs/msg/{"CompressedImage" if as_png else "Image"}'
+    topic = '/camera/image_raw/compressed' if as_png else '/camera/image_raw'
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection(topic, kind, typestore=types)
+        for number, value in enumerate(largest):
+            samples = np.random.default_rng(0).integers(200, 900, (48, 64)).astype('<u2')
+            samples[0, 0] = value
+            stamp = EPOCH_NS + number * 10**8
+            header = messages.header(stamp, 'camera')
+            if as_png:
+                data = cv2.imencode('.png', samples)[1].reshape(-1)
+                message = types.types[kind](header=header, format='png', data=data)
+            else:
+                message = types.types[kind](
+                    header=header, height=48, width=64, encoding='mono16', is_bigendian=0,
+                    step=128, data=samples.view(np.uint8).reshape(-1),
+                )  # fmt: skip
+            writer.write(connection, stamp, types.serialize_cdr(message, kind))
+    return path
 
 
 def random_features(path: str, vectors: NDArray[np.float32]) -> Features:
@@ -121,6 +151,38 @@ def test_what_is_readable_of_a_damaged_bag_is_searched(bag: Path, tmp_path: Path
     assert network.asked == len(found)
 
 
+@pytest.mark.parametrize('as_png', [False, True])
+def test_the_brightest_sample_of_a_frame_does_not_change_its_brightness(
+    tmp_path: Path, as_png: bool
+) -> None:
+    """All frames have the bit depth of the camera, whichever of them are read."""
+    bag = write_wide_bag(tmp_path / 'wide', [1000, 3000, 1000, 3000], as_png=as_png)
+    frames = {frame.number: frame.rgb for frame in open_source(bag).frames()}
+    means = {round(float(rgb[1:].mean()), 3) for rgb in frames.values() if rgb is not None}
+    assert len(frames) == 4 and len(means) == 1 and 30 < means.pop() < 40
+    for first, wanted in ((0, {0}), (1, {1}), (2, None)):
+        for frame in open_source(bag).frames(first, wanted):
+            np.testing.assert_array_equal(frame.rgb, frames[frame.number])
+
+
+def test_only_a_camera_of_16_bits_is_read_twice_and_once_for_all(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+
+    def counted(recordings: list[Recording], topics: list[str]) -> MessageStream:
+        passes.append(topics)
+        return MessageStream(recordings, topics)
+
+    wide = open_source(write_wide_bag(tmp_path / 'wide', [1000, 3000]))
+    narrow = open_source(bag)
+    monkeypatch.setattr(sources_module, 'MessageStream', counted)
+    for source, expected in ((narrow, 1), (wide, 2), (wide, 1)):
+        passes.clear()
+        assert len(list(source.frames())) == source.count
+        assert len(passes) == expected
+
+
 # Features on disk.
 
 
@@ -172,6 +234,24 @@ def test_changed_images_are_looked_at_again(tmp_path: Path) -> None:
     after = features_of(FileSource(folder), network, tmp_path / 'kept')
     assert network.asked == 4
     assert not np.allclose(before.vectors[0], after.vectors[0])
+
+
+def test_a_folder_with_the_files_of_another_has_names_of_its_own(tmp_path: Path) -> None:
+    """All images of one folder lie in the one below: a query does not find itself in either."""
+    folder = tmp_path / 'images'
+    below = folder / 'day1'
+    below.mkdir(parents=True)
+    for number in range(4):
+        image = coloured(60 * number, 20, 200 - 60 * number)
+        cv2.imwrite(str(below / f'{number}.png'), image)
+    for searched, start in ((folder, 'day1/'), (below, '')):
+        features = features_of(FileSource(searched), MeanColour(), tmp_path / 'kept')
+        assert features.names == tuple(f'{start}{number}.png' for number in range(4))
+        assert features.place(2)[0] == (below / '2.png').resolve()
+        request = Request(open_source(below / '2.png'), [open_source(searched)], 4)
+        result = retrieve(request, MeanColour(), 'colours', tmp_path / 'kept')
+        found = {match.name for match in result.found[0].matches}
+        assert found == {f'{start}{number}.png' for number in (0, 1, 3)}
 
 
 def test_damaged_images_are_counted_and_left_out(tmp_path: Path) -> None:

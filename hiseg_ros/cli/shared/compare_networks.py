@@ -64,6 +64,7 @@ def compare_networks(
     for configured in configs.values():
         configured(1)  # what a row cannot have is said before the first one is trained
     tests = comparison_scores.open_test_sets(base.datasets)
+    comparison_scores.check_test_sets(tests, base.name, base.datasets)
     score = partial(
         comparison_scores.score_weights,
         tests=tests,

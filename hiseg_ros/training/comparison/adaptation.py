@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page
@@ -32,7 +33,7 @@ from hiseg_ros.training.comparison.comparison import (
     check_names,
     train_and_score,
 )
-from hiseg_ros.training.comparison.scores import TestSet, open_test_sets
+from hiseg_ros.training.comparison.scores import TestSet, check_test_sets, open_test_sets
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.run.run_folder import METRICS
 
@@ -41,17 +42,23 @@ def open_tests(base: TrainingConfig) -> Tests:
     """Open the test sets: the source's held-out scenes, and the kept-out parts of the target.
 
     Raises:
-        ConfigError: The base is none of this comparison.
+        ConfigError: The base is none of this comparison, or has nothing to measure on.
         DatasetError: A folder lacks something.
     """
     source, target = source_and_target(base)
+    targets = open_test_sets({target: base.datasets[target]})
+    check_test_sets(targets, base.name, {target: base.datasets[target]})
     config = base.datasets[source]
-    options = dict(dataset_entry(config.kind).splits['val'])
+    splits = dataset_entry(config.kind).splits
+    if 'val' not in splits:
+        raise ConfigError(
+            f'The source {source} of experiment {base.name!r} is of the kind {config.kind!r}, '
+            'which has no split val; expected one with held-out scenes, such as drawn: name '
+            'another experiment with --base.'
+        )
+    options = dict(splits['val'])
     scenes = open_dataset(config.kind, config.root, options)
-    return Tests(
-        TestSet(f'{source} held-out', config.kind, scenes, options, source),
-        open_test_sets({target: base.datasets[target]}),
-    )
+    return Tests(TestSet(f'{source} held-out', config.kind, scenes, options, source), targets)
 
 
 def compare(

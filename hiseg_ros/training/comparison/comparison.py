@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.output_files import output_file
+from hiseg_ros.output_files import locked_folder, output_file
 from hiseg_ros.training.config.classical import ClassicalConfig
 from hiseg_ros.training.config.experiment import TrainingConfig
 
@@ -69,7 +69,8 @@ def train_and_score(
         measured_on: Images that `score` uses, in words; other scores are not taken from disk.
 
     Raises:
-        ConfigError: A variant does not exist, or the folder has results of other settings.
+        ConfigError: A variant does not exist, the folder has results of other settings, or another
+            process is at work on a run.
         HisegError: As `train` and `score`.
     """
     check_names(only, configs)
@@ -85,7 +86,8 @@ def train_and_score(
             print(f'run {number + 1} of {len(runs)}: {config.name}, seed {config.seed}', end='')
             print(pace.left(number), flush=True)
             started = time.monotonic()
-            result = _one(config, key, run_dir, train, score)
+            with locked_folder(run_dir):  # others may train other variants into the same folder
+                result = _one(config, key, run_dir, train, score)
             pace.add(number, time.monotonic() - started)
         results.append(result)
         write_results(results, folder)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.datasets.registry import Measure
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.datasets.true_signs import true_signs
+from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.boundary import BoundaryScores, Width
 from hiseg_ros.evaluation.evaluate import evaluate_pixels, evaluate_signs
 from hiseg_ros.evaluation.segmenter import Segmenter
@@ -99,6 +100,28 @@ def open_test_set(
     """
     dataset = open_dataset(config.kind, config.root, options)
     return TestSet(name, config.kind, dataset, options, source)
+
+
+def check_test_sets(
+    tests: Sequence[TestSet], experiment: str, datasets: Mapping[str, DatasetConfig]
+) -> None:
+    """Check that there is something to measure on, before anything is trained.
+
+    Args:
+        tests: The test sets that were opened.
+        experiment: Name of the experiment.
+        datasets: Those of which they are parts.
+
+    Raises:
+        ConfigError: There is no test set.
+    """
+    if not tests:
+        kinds = ', '.join(f'{name} ({config.kind})' for name, config in datasets.items())
+        raise ConfigError(
+            f'Experiment {experiment!r} has nothing to measure on, since no part of {kinds} is '
+            'kept out of training; expected a dataset with one, such as camvid: name '
+            'another experiment with --base.'
+        )
 
 
 def score_weights(

@@ -207,6 +207,24 @@ def test_an_interrupted_comparison_goes_on_and_trains_nothing_twice(
     assert 'run 3 of 19: together_cut, seed 1\n' in capsys.readouterr().out
 
 
+def test_two_processes_share_a_folder_but_no_run(base: TrainingConfig, tmp_path: Path) -> None:
+    """The second one trains other rows; the row that the first one trains is refused."""
+    other = Recorder()
+
+    class Beside(Recorder):
+        def train(self, config: TrainingConfig, run_dir: Path) -> Path:
+            run(base, tmp_path, other, ('concat',))
+            with pytest.raises(ConfigError, match=r'Another process is at work in \S*heads_1;'):
+                run(base, tmp_path, other, ('heads',))
+            return super().train(config, run_dir)
+
+    first = Beside()
+    run(base, tmp_path, first, ('heads',))
+    assert (first.trained, other.trained) == (['heads_1'], ['concat_1'])
+    run(base, tmp_path, other, ('heads', 'concat'))
+    assert other.trained == ['concat_1']
+
+
 def test_scores_of_other_settings_are_not_taken(base: TrainingConfig, tmp_path: Path) -> None:
     run(base, tmp_path, Recorder(), ('heads',))
     with pytest.raises(ConfigError, match='other settings; expected'):
