@@ -84,7 +84,7 @@ def test_rows_share_data_budget_and_head_and_differ_in_decoder_and_its_losses(
         is_random = row.block == 'random'
         assert config.backbone_weights == ('' if is_random else base.backbone_weights)
         assert config.frozen_norms == (() if is_random else ('backbone',))
-        assert config.backbone_learning_rate == (1.0 if is_random else 0.2)
+        assert config.backbone_learning_rate == (1.0 if is_random else base.backbone_learning_rate)
         assert is_random or config.network.backbone == base.network.backbone
         strides = {'pspnet', 'deeplabv3', 'deeplabv3plus', 'gscnn'}
         assert config.network.output_stride == (16 if row.name in strides else 32)
