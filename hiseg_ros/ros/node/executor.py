@@ -87,7 +87,9 @@ class NodeExecutor(SingleThreadedExecutor):
 
     def wait_slow(self, timeout_s: float) -> bool:
         """Wait for the slow callbacks that have started; return whether they have ended."""
-        return not wait(list(self._running.values()), timeout_s).not_done
+        # Those that `shutdown` has cancelled before they started never count as done in `wait`.
+        started = [job for job in self._running.values() if not job.cancelled()]
+        return not wait(started, timeout_s).not_done
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Run no further callback."""

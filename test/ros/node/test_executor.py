@@ -149,6 +149,25 @@ def test_other_errors_of_the_middleware_are_raised(
         spun.executor_of_it.spin_once(timeout_sec=0.1)
 
 
+def test_slow_callbacks_that_never_started_are_not_waited_for(spun: Any) -> None:
+    may_go = threading.Event()
+    done: list[str] = []
+
+    def slow(name: str) -> None:
+        may_go.wait(PATIENCE_S)
+        done.append(name)
+
+    guards = [spun.add(lambda name=name: slow(name), slow=True) for name in ('first', 'second')]
+    for guard in guards:
+        guard.trigger()
+    spun.spin_until(lambda: len(spun.executor_of_it._running) == 2)
+    spun.executor_of_it.shutdown()
+    assert not spun.executor_of_it.wait_slow(0.01)
+    may_go.set()
+    assert spun.executor_of_it.wait_slow(PATIENCE_S)
+    assert done == ['first']
+
+
 def in_another_thread(job: Callable[[], Any]) -> None:
     """Run a job in a thread of its own and wait until it has ended."""
     thread = threading.Thread(target=job)
