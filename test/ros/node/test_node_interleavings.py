@@ -1,0 +1,111 @@
+# Copyright 2026 The hiseg_ros developers
+# SPDX-License-Identifier: Apache-2.0
+"""What one of the node's threads does at the worst moment of another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from node_support import HeldEngine
+    from ros_graph import Graph
+
+pytestmark = pytest.mark.needs('ros')
+
+PATIENCE_S = 30.0
+SIZE = (24, 32)
+
+
+@pytest.fixture
+def engine() -> HeldEngine:
+    """Return an engine that can be held."""
+    from node_support import HeldEngine
+
+    return HeldEngine()
+
+
+@pytest.fixture
+def make_node(graph: Graph, engine: HeldEngine) -> Iterator[Callable[..., Any]]:
+    """Return a function that makes a configured node, which the test's thread drives."""
+    from rclpy.parameter import Parameter
+
+    from hiseg_ros.ros.node.segmentation_node import SegmentationNode
+
+    made: list[Any] = []
+
+    def make(**given: Any) -> Any:
+        values = {'autostart': False, **given}
+        node = SegmentationNode(
+            engine_factory=engine.load,
+            context=graph.context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+        )
+        made.append(node)
+        node.trigger_configure()
+        return node
+
+    yield make
+    engine.may_go.set()
+    for node in made:
+        node.close(PATIENCE_S)
+
+
+def in_thread(job: Callable[[], Any]) -> threading.Thread:
+    """Run a job in a thread of its own."""
+    thread = threading.Thread(target=job)
+    thread.start()
+    return thread
+
+
+def frame_of(node: Any, camera: Any, number: int = 0) -> Any:
+    """Return a frame as a camera's subscription makes it."""
+    from node_support import image_message
+
+    from hiseg_ros.ros.health.receipt import Receipt
+    from hiseg_ros.ros.node.frame import Frame
+
+    message = image_message(np.zeros((*SIZE, 3), np.uint8), number)
+    now = node.get_clock().now()
+    return Frame(message, now, time.perf_counter(), Receipt(camera.health))
+
+
+def set_enabled(node: Any, value: bool) -> None:
+    """Do what a request of ~/set_enabled does."""
+    from std_srvs.srv import SetBool
+
+    node._on_set_enabled(SetBool.Request(data=value), SetBool.Response())
+
+
+def test_a_model_that_is_set_while_one_is_swapped_in_is_refused(
+    make_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy.parameter import Parameter
+
+    from hiseg_ros.srv import LoadModel
+
+    node = make_node()
+    set_parameters = node.set_parameters
+    answers: list[Any] = []
+    others: list[threading.Thread] = []
+
+    def set_by_somebody_else() -> None:
+        answers.extend(set_parameters([Parameter('model', value='other')]))
+
+    def interrupted(parameters: Any) -> Any:
+        results = set_parameters(parameters)
+        others.append(in_thread(set_by_somebody_else))
+        others[0].join(0.5)  # as far as it gets: it may have to wait for the swap
+        return results
+
+    monkeypatch.setattr(node, 'set_parameters', interrupted)
+    assert node._on_load_model(LoadModel.Request(model='new'), LoadModel.Response()).success
+    others[0].join(PATIENCE_S)
+    assert [answer.successful for answer in answers] == [False]
+    assert 'cannot change while the node is configured' in answers[0].reason
+    assert node._store.values.model == node.get_parameter('model').value == 'new'
