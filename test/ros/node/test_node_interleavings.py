@@ -109,3 +109,31 @@ def test_a_model_that_is_set_while_one_is_swapped_in_is_refused(
     assert [answer.successful for answer in answers] == [False]
     assert 'cannot change while the node is configured' in answers[0].reason
     assert node._store.values.model == node.get_parameter('model').value == 'new'
+
+
+@pytest.mark.parametrize('end', ['deactivate', 'disable'])
+def test_an_image_that_was_taken_before_the_inputs_closed_is_counted_as_stopped(
+    make_node: Any, engine: HeldEngine, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    node = make_node()
+    node.trigger_activate()
+    (camera,) = node._session._cameras
+    monkeypatch.setattr(camera.publishers, 'wanted', lambda: frozenset({'labels'}))
+    calls = len(engine.calls)
+    if end == 'deactivate':
+        node.trigger_deactivate()
+    else:
+        set_enabled(node, False)
+    camera._on_frame(frame_of(node, camera))
+    node._session.wait_done()
+    assert (node.counters.stopped, node.counters.processed) == (1, 0)
+    assert len(engine.calls) == calls
+    if end == 'deactivate':
+        node.trigger_activate()
+    else:
+        set_enabled(node, True)
+    camera._on_frame(frame_of(node, camera, 1))
+    deadline = time.monotonic() + PATIENCE_S
+    while not node.counters.processed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (node.counters.stopped, node.counters.processed) == (1, 1)
