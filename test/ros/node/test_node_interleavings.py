@@ -137,3 +137,43 @@ def test_an_image_that_was_taken_before_the_inputs_closed_is_counted_as_stopped(
     while not node.counters.processed and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (node.counters.stopped, node.counters.processed) == (1, 1)
+
+
+def test_a_node_that_is_enabled_while_it_shuts_down_subscribes_to_nothing(
+    make_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node(cameras=['front', 'rear'])
+    node.trigger_activate()
+    front, rear = node._session._cameras
+    destroy = rear.destroy
+
+    def interrupted() -> None:
+        in_thread(lambda: set_enabled(node, True)).join(PATIENCE_S)
+        destroy()
+
+    monkeypatch.setattr(rear, 'destroy', interrupted)
+    node.trigger_shutdown()
+    assert not front.subscriptions.is_open
+    left = [subscription.topic_name for subscription in node.subscriptions]
+    assert [topic for topic in left if topic.startswith(('/front', '/rear'))] == []
+    assert node._health.state == 'finalized'
+
+
+def test_no_parameter_that_is_not_live_is_accepted_while_an_active_node_is_taken_down(
+    make_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy.parameter import Parameter
+
+    node = make_node()
+    node.trigger_activate()
+    session = node._session
+    destroy = session.destroy
+    answers: list[Any] = []
+
+    def interrupted(timeout_s: float | None) -> bool:
+        answers.extend(node.set_parameters([Parameter('model', value='other')]))
+        return bool(destroy(timeout_s))
+
+    monkeypatch.setattr(session, 'destroy', interrupted)
+    node.trigger_shutdown()
+    assert [answer.successful for answer in answers] == [False]
