@@ -126,8 +126,10 @@ class Session:
         with self._inputs_lock:
             self._slots.resume()
             for camera in self._cameras:
-                camera.health.reset_times()
-                camera.subscriptions.open()
+                # Where it is open already, a silent camera must not look as if it had just begun.
+                if not camera.subscriptions.is_open:
+                    camera.health.reset_times()
+                    camera.subscriptions.open()
 
     def close_inputs(self) -> None:
         """Unsubscribe from the cameras and drop the frames that wait.

@@ -177,3 +177,20 @@ def test_no_parameter_that_is_not_live_is_accepted_while_an_active_node_is_taken
     monkeypatch.setattr(session, 'destroy', interrupted)
     node.trigger_shutdown()
     assert [answer.successful for answer in answers] == [False]
+
+
+def test_enabling_a_node_again_and_again_does_not_hide_a_dead_camera(make_node: Any) -> None:
+    from diagnostic_msgs.msg import DiagnosticStatus
+
+    node = make_node()
+    (camera,) = node._session._cameras
+    time_s = 100.0
+    camera.health.now = lambda: time_s
+    node.trigger_activate()
+    for _ in range(3):
+        time_s += 1.0
+        set_enabled(node, True)
+    assert camera.health.condition(True, 1.5)[0] == DiagnosticStatus.STALE
+    set_enabled(node, False)
+    set_enabled(node, True)
+    assert camera.health.condition(True, 1.5)[0] == DiagnosticStatus.OK, 'it has begun anew'
