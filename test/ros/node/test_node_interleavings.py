@@ -194,3 +194,45 @@ def test_enabling_a_node_again_and_again_does_not_hide_a_dead_camera(make_node: 
     set_enabled(node, False)
     set_enabled(node, True)
     assert camera.health.condition(True, 1.5)[0] == DiagnosticStatus.OK, 'it has begun anew'
+
+
+@pytest.mark.parametrize('end', ['deactivate', 'disable and enable'])
+def test_the_last_frame_before_the_inputs_close_has_its_camera_info(
+    graph: Graph, make_node: Any, engine: HeldEngine, end: str
+) -> None:
+    from sensor_msgs.msg import CameraInfo
+
+    infos = graph.collect(CameraInfo, '/segmentation/overlay/camera_info')
+    node = make_node()
+    node.trigger_activate()
+    (camera,) = node._session._cameras
+    graph.until(lambda: 'overlay/camera_info' in camera.publishers.wanted(), 'it is wanted')
+    camera.subscriptions._on_camera_info(CameraInfo(height=SIZE[0], width=SIZE[1]))
+    engine.may_go.clear()
+    camera._on_frame(frame_of(node, camera))
+    graph.until(lambda: engine.calls, 'the frame is in work')
+    if end == 'deactivate':
+        closing = in_thread(node.trigger_deactivate)
+        graph.until(lambda: not camera.subscriptions.is_open, 'the node unsubscribes')
+    else:
+        set_enabled(node, False)
+        closing = in_thread(lambda: set_enabled(node, True))
+        closing.join(PATIENCE_S)
+    engine.may_go.set()
+    closing.join(PATIENCE_S)
+    graph.until(lambda: infos, 'the camera_info of the last frame', patience_s=5.0)
+    assert (infos[0].height, infos[0].width) == SIZE
+
+
+def test_a_camera_info_from_before_the_inputs_closed_is_not_used_afterwards(
+    make_node: Any,
+) -> None:
+    from sensor_msgs.msg import CameraInfo
+
+    node = make_node()
+    node.trigger_activate()
+    (camera,) = node._session._cameras
+    camera.subscriptions._on_camera_info(CameraInfo(height=1, width=1))
+    set_enabled(node, False)
+    set_enabled(node, True)
+    assert camera.subscriptions.camera_info is None
