@@ -166,8 +166,9 @@ class Points:
             if self._closed:
                 return
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name='hiseg_points', daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name='hiseg_points', daemon=True)
+                thread.start()
+                self._thread = thread  # only now: one that could not start cannot be joined either
             self._max_offset_ns = round(parameters.points_max_offset_ms * 1e6)
             self._pairs.add_frame(stamp_ns, frame)
             self._condition.notify_all()

@@ -60,8 +60,8 @@ class Counters:
     unwanted: int = 0
     """Nobody subscribed to any output."""
     stopped: int = 0
-    """Waiting or in work when the node was deactivated or disabled, when the clock jumped back, or
-    when an exception ended the work."""
+    """Arriving, waiting or in work when the node was deactivated or disabled, when the clock
+    jumped back, or when an exception ended the work."""
     memory: int = 0
     """Too large for the device's memory, even alone and at the reduced input size."""
     lost: int = 0

@@ -48,7 +48,10 @@ class Bond:
             ) from problem
         self._node, self._kind, self._period_s = node, Status, period_s
         self._side = BondSide()
+        # Held until a step has sent its message and chosen a timer: the executor's thread beats
+        # and hears, that of transitions starts, stops and destroys.
         self._lock = threading.Lock()
+        self._closed = False
         self._publisher = node.create_publisher(Status, TOPIC, QoSProfile(depth=QUEUES[0]))
         self._subscription = node.create_subscription(
             Status, TOPIC, self._on_status, QoSProfile(depth=QUEUES[1])
@@ -64,7 +67,7 @@ class Bond:
         """Begin a bond and its heartbeats; called in the thread of transitions."""
         with self._lock:
             self._send(self._side.start())
-        self._pace(0)
+            self._pace(0)
 
     def stop(self) -> None:
         """Break the bond, so that the manager does not take the node for dead.
@@ -72,13 +75,19 @@ class Bond:
         Called in the thread of transitions. The break is repeated until the manager confirms it.
         """
         with self._lock:
-            active = self._side.stop()
-            self._send(active)
+            self._stop()
+
+    def _stop(self) -> None:
+        active = self._side.stop()
+        self._send(active)
         self._pace(1 if active is not None else None)
 
     def destroy(self) -> None:
         """Break the bond and take it out of the graph."""
-        self.stop()
+        with self._lock:
+            self._stop()
+            # The executor may have taken a timer or a message already, and go on with it later.
+            self._closed = True
         for timer in self._timers:
             self._node.destroy_timer(timer)
         self._node.destroy_subscription(self._subscription)
@@ -95,11 +104,13 @@ class Bond:
         with self._lock:
             active = self._side.beat()
             self._send(active)
-        if active is None and self._side.state == 'off':
-            self._pace(None)
+            if active is None and self._side.state == 'off':
+                self._pace(None)
 
     def _pace(self, chosen: int | None) -> None:
         """Let one timer run, or none: 0 beats, 1 repeats the break."""
+        if self._closed:
+            return
         for index, timer in enumerate(self._timers):
             if index == chosen:
                 timer.reset()
@@ -107,7 +118,7 @@ class Bond:
                 timer.cancel()
 
     def _send(self, active: bool | None) -> None:
-        if active is None or not self._node.context.ok():
+        if active is None or self._closed or not self._node.context.ok():
             return
         status = self._kind(
             id=self._node.get_name(),

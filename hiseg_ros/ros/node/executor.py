@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.client import Client
 from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
     ConditionReachedException,
     ShutdownException,
@@ -22,6 +23,9 @@ from rclpy.waitable import Waitable
 
 QUEUED_S = 0.005
 """Pause where rclpy offers a callback that is queued already, which it does again and again."""
+
+DESTROYED_TIMER = 'timer argument is null'
+"""What rclpy's RCLError says of a timer that was destroyed while it was due."""
 
 
 class NodeExecutor(SingleThreadedExecutor):
@@ -52,10 +56,10 @@ class NodeExecutor(SingleThreadedExecutor):
                 del self._running[handler]
                 job.result()
                 _finish(handler, entity, node)
-        try:
-            handler, entity, node = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
-        except (ConditionReachedException, ShutdownException, TimeoutException):
+        ready = self._next_ready(timeout_sec)
+        if ready is None:
             return
+        handler, entity, node = ready
         if handler in self._running:
             time.sleep(QUEUED_S)
         elif hasattr(node, 'is_slow') and node.is_slow(entity):
@@ -65,9 +69,27 @@ class NodeExecutor(SingleThreadedExecutor):
             handler()
             _finish(handler, entity, node)
 
+    def _next_ready(self, timeout_sec: float | None) -> tuple[Any, Any, Any] | None:
+        """Return a callback that is ready, its entity and node; None where there is none yet."""
+        try:
+            ready: tuple[Any, Any, Any] = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+            return ready
+        except (ConditionReachedException, ShutdownException, TimeoutException):
+            return None
+        except InvalidHandle:
+            # The second thread has destroyed what rclpy was about to wait for. No message has been
+            # taken, so nothing is lost: the next call waits for what is left.
+            return None
+        except RuntimeError as error:
+            if DESTROYED_TIMER not in str(error):
+                raise
+            return None  # the same of a timer that was due; others stay due
+
     def wait_slow(self, timeout_s: float) -> bool:
         """Wait for the slow callbacks that have started; return whether they have ended."""
-        return not wait(list(self._running.values()), timeout_s).not_done
+        # Those that `shutdown` has cancelled before they started never count as done in `wait`.
+        started = [job for job in self._running.values() if not job.cancelled()]
+        return not wait(started, timeout_s).not_done
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Run no further callback."""

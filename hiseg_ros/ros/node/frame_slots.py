@@ -34,6 +34,7 @@ class FrameSlots(Generic[K, T]):
         self._takes = 0
         self._awaited: set[K] = set()
         self._in_work = False
+        self._paused = False
         self._closed = False
 
     def put(self, source: K, frame: T) -> T | None:
@@ -41,10 +42,10 @@ class FrameSlots(Generic[K, T]):
 
         Returns:
             The source's earlier frame, if it was still waiting, or None; the frame itself where
-            the slots are closed.
+            the slots are paused or closed.
         """
         with self._condition:
-            if self._closed:
+            if self._paused or self._closed:
                 return frame
             since, pushed_out = self._waiting.get(source, (self._now(), None))
             self._waiting[source] = (since, frame)
@@ -122,13 +123,27 @@ class FrameSlots(Generic[K, T]):
         if not self._condition.wait_for(is_complete, remaining_s):
             self._awaited &= self._waiting.keys()
 
+    def pause(self) -> list[tuple[K, T]]:
+        """Refuse frames until `resume`; remove those that wait and return them."""
+        with self._condition:
+            self._paused = True
+            return self._emptied()
+
+    def resume(self) -> None:
+        """Accept frames again."""
+        with self._condition:
+            self._paused = False
+
     def clear(self) -> list[tuple[K, T]]:
         """Remove the waiting frames and return them."""
         with self._condition:
-            forgotten = [(source, frame) for source, (_, frame) in self._waiting.items()]
-            self._waiting.clear()
-            self._awaited.clear()
-            return forgotten
+            return self._emptied()
+
+    def _emptied(self) -> list[tuple[K, T]]:
+        forgotten = [(source, frame) for source, (_, frame) in self._waiting.items()]
+        self._waiting.clear()
+        self._awaited.clear()
+        return forgotten
 
     def wake(self) -> None:
         """Let a waiting `take` check again whether it was cancelled."""

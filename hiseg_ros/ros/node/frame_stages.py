@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
+from sensor_msgs.msg import CameraInfo
+
 from hiseg_ros.images.image_message import rgb_of
 from hiseg_ros.inference.memory_relief import Request, Result
 from hiseg_ros.ros.messages.product import Product
@@ -35,6 +37,8 @@ class DecodedFrame:
     decoded_s: float
     rotation: int = 0
     """Clockwise degrees by which the camera is mounted."""
+    camera_info: CameraInfo | None = None
+    """The camera's newest one when the frame was decoded."""
 
     @property
     def request(self) -> Request:
@@ -80,7 +84,7 @@ class SegmentedFrame:
             decoded.rgb,
             turned_back(self.result.segmentation, decoded.rotation),
             decoded.parameters,
-            decoded.camera.subscriptions.camera_info,
+            decoded.camera_info,
         )
 
 
@@ -92,9 +96,19 @@ def decode(
     Raises:
         ImageError: The message cannot be read as an image.
     """
-    taken_s = perf_counter()
+    taken_s, camera_info = perf_counter(), camera.subscriptions.camera_info
     rgb = rgb_of(frame.message, camera.bit_depth)
     camera.bit_depth.say()
     camera.image_size = (rgb.shape[0], rgb.shape[1])
     rotation = rotation_of(parameters, camera.name) if any(parameters.rotation) else 0
-    return DecodedFrame(camera, frame, wanted, parameters, rgb, taken_s, perf_counter(), rotation)
+    return DecodedFrame(
+        camera,
+        frame,
+        wanted,
+        parameters,
+        rgb,
+        taken_s,
+        decoded_s=perf_counter(),
+        rotation=rotation,
+        camera_info=camera_info,
+    )

@@ -115,11 +115,14 @@ class ParameterStore:
 
     def adopt(self, name: str, value: str) -> None:
         """Set a parameter that is not live, while the node is configured, to the value in use."""
-        self._adopted = name
-        try:
-            self._node.set_parameters([Parameter(name, value=value)])
-        finally:
-            self._adopted = ''
+        # Until the end, or what others set meanwhile would be accepted as well. Nothing that rclpy
+        # does in between waits for another thread.
+        with self._lock:
+            self._adopted = name
+            try:
+                self._node.set_parameters([Parameter(name, value=value)])
+            finally:
+                self._adopted = ''
 
     def _on_set(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         """Validate and apply changes; rclpy calls this in the thread that sets parameters.

@@ -231,6 +231,11 @@ class SegmentationNode(LifecycleNodeMixin, GuardedNode):
             return ERROR
 
     def _teardown(self, timeout_s: float | None = None) -> bool:
+        # A shutdown may come while the node is active: ~/set_enabled must not subscribe again to
+        # what is taken down. Parameters that are not live stay refused until the end.
+        with self._enable_lock:
+            if self._health.state == 'active':
+                self._health.state = 'inactive'
         if self._session is not None and not self._session.destroy(timeout_s):
             return False
         self._session = None

@@ -124,17 +124,24 @@ class Session:
     def open_inputs(self) -> None:
         """Subscribe to the cameras."""
         with self._inputs_lock:
+            self._slots.resume()
             for camera in self._cameras:
-                camera.health.reset_times()
-                camera.subscriptions.open()
+                # Where it is open already, a silent camera must not look as if it had just begun.
+                if not camera.subscriptions.is_open:
+                    camera.health.reset_times()
+                    camera.subscriptions.open()
 
     def close_inputs(self) -> None:
-        """Unsubscribe from the cameras and drop the frames that wait."""
+        """Unsubscribe from the cameras and drop the frames that wait.
+
+        The executor may have taken one from a subscription already, and puts it into the slots
+        later: they refuse it then.
+        """
         with self._inputs_lock:
             for camera in self._cameras:
                 camera.subscriptions.close()
                 camera.publishers.follow(is_open=False)
-        _drop(self._slots.clear())
+            _drop(self._slots.pause())
 
     def match_publishers(self) -> None:
         """Subscribe as drivers publish and readers need now; called twice a second."""

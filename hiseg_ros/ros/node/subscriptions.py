@@ -69,7 +69,7 @@ class CameraSubscriptions:
         self._current = ReliabilityPolicy.RELIABLE
         self._lost_messages = LostMessageCounter(self._publishers)
         self.camera_info: CameraInfo | None = None
-        """The newest camera_info, None before the first."""
+        """The newest camera_info since `open`, None before the first."""
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +80,8 @@ class CameraSubscriptions:
         """Subscribe, unless that was done before."""
         if self._images is not None:
             return
+        # Not in `close`: a frame that was taken before then may still be decoded.
+        self.camera_info = None
         self._subscribe(self._matching())
         self._infos = self._node.create_subscription(
             CameraInfo, self._info_topic, self._on_camera_info, qos_profile_sensor_data
@@ -88,7 +90,7 @@ class CameraSubscriptions:
     def close(self) -> None:
         """Unsubscribe."""
         subscriptions = (self._images, self._infos)
-        self._images = self._infos = self.camera_info = None
+        self._images = self._infos = None
         for subscription in subscriptions:
             if subscription is not None:
                 self._node.destroy_subscription(subscription)

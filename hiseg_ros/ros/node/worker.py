@@ -65,10 +65,11 @@ class Worker(Generic[K, T]):
             Exception: What `make_engine` raised; the thread has ended then.
         """
         made: Future[LoadedEngine] = Future()
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(make_engine, made), name='hiseg_worker', daemon=True
         )
-        self._thread.start()
+        thread.start()
+        self._thread = thread  # only now: one that could not start cannot be joined either
         try:
             return made.result()
         finally:

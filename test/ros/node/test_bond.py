@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import uuid
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -188,3 +191,67 @@ def test_the_node_beats_while_it_is_active(graph: Graph) -> None:
     graph.until(lambda: node._bond._side.state == 'formed', 'the bond')
     manager.publish(Status(id='segmentation', instance_id='manager', active=False))
     graph.until(lambda: not of_node()[-1].active, 'the confirmation')
+
+
+@pytest.fixture
+def bond(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a bond on a node that nobody spins; another message stands in for bond/Status."""
+    from rclpy.node import Node
+    from sensor_msgs.msg import CompressedImage
+
+    package, messages = ModuleType('bond'), ModuleType('bond.msg')
+    messages.Status = CompressedImage  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, 'bond', package)
+    monkeypatch.setitem(sys.modules, 'bond.msg', messages)
+    from hiseg_ros.ros.node.bond import Bond
+
+    node = Node('bonded', context=graph.context)
+    made = Bond(node, 0.1)
+    monkeypatch.setattr(made, '_kind', lambda **fields: CompressedImage())
+    yield made
+    node.destroy_node()
+
+
+@pytest.mark.needs('ros')
+def test_a_heartbeat_that_comes_after_the_end_of_the_bond_sends_nothing(bond: Any) -> None:
+    """The executor takes a timer or a message, then another thread destroys the bond."""
+    clock = Clock()
+    bond._side = BondSide(clock)
+    bond.start()
+    bond._side.heard('manager', True)
+    bond.destroy()
+    assert bond._side.state == 'breaking'
+    bond._beat()
+    clock.time_s += DISCONNECT_S + 1.0
+    bond._beat()
+
+    status = SimpleNamespace(id='bonded', instance_id='manager', active=False)
+    for state in ('formed', 'broken'):
+        bond._side.state = state
+        bond._on_status(status)
+        status.instance_id, status.active = 'new manager', True
+
+
+@pytest.mark.needs('ros')
+def test_a_bond_that_begins_while_the_last_break_ends_has_heartbeats(
+    bond: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bond.start()
+    bond._side.heard('manager', True)
+    bond.stop()
+    bond._side.heard('manager', False)
+    assert bond._side.state == 'off'
+    pace = bond._pace
+    again = threading.Thread(target=bond.start)
+
+    def interrupted(chosen: int | None) -> None:
+        monkeypatch.setattr(bond, '_pace', pace)
+        again.start()
+        again.join(0.5)  # as far as it gets: it may have to wait for the heartbeat
+        pace(chosen)
+
+    monkeypatch.setattr(bond, '_pace', interrupted)
+    bond._beat()
+    again.join(30.0)
+    assert bond._side.state == 'waiting'
+    assert [timer.is_canceled() for timer in bond._timers] == [False, True]

@@ -139,6 +139,18 @@ def test_closing_wakes_a_waiting_taker_and_refuses_frames_from_then_on() -> None
     assert slots.closed
 
 
+def test_paused_slots_refuse_frames_until_they_go_on() -> None:
+    slots = filled(front=1, rear=2)
+    assert slots.pause() == [('front', 1), ('rear', 2)]
+    assert slots.put('front', 3) == 3
+    assert slots.take(timeout_s=0.01) == []
+    slots.resume()
+    assert slots.put('front', 4) is None
+    assert slots.clear() == [('front', 4)]
+    assert slots.put('front', 5) is None, 'clearing does not pause'
+    assert slots.take() == [('front', 5)]
+
+
 def test_a_cancelled_taker_leaves_the_frames_to_the_next_one() -> None:
     slots = filled()
     is_cancelled = threading.Event()

@@ -20,7 +20,8 @@ def camera_of(monkeypatch: pytest.MonkeyPatch, said: list[str], bit_depth: int) 
     from hiseg_ros.ros.parameters import NodeParameters
 
     monkeypatch.setattr(module, 'CameraPublishers', lambda *given: None)
-    monkeypatch.setattr(module, 'CameraSubscriptions', lambda *given: None)
+    subscriptions = SimpleNamespace(camera_info=None)
+    monkeypatch.setattr(module, 'CameraSubscriptions', lambda *given: subscriptions)
     node = SimpleNamespace(get_logger=lambda: SimpleNamespace(info=said.append))
     tree: Any = None
     return module.Camera(node, 'front', NodeParameters(bit_depth=bit_depth), tree, FrameSlots())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,3 +153,48 @@ def test_a_bad_qos_override_fails_the_configuration_with_a_sentence(
     assert '~/confidence' in output
     assert 'expected reliability reliable or best_effort' in output
     assert 'Traceback' not in output
+
+
+def refuse_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let threads of a name fail to start, as where the system has no more of them."""
+    start = threading.Thread.start
+
+    def cannot(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, 'start', cannot)
+
+
+def test_a_worker_that_cannot_start_leaves_the_node_unconfigured(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from node_support import HeldEngine, start_node
+    from ros_graph import CONFIGURE
+
+    node = start_node(graph, HeldEngine().load, autostart=False)
+    with monkeypatch.context() as context:
+        refuse_threads(context, 'hiseg_worker')
+        assert not graph.change_state(CONFIGURE)
+    assert graph.state() == 'unconfigured'
+    assert "can't start new thread" in node._health.last_error
+    assert graph.change_state(CONFIGURE)
+
+
+def test_a_thread_of_points_that_cannot_start_lets_the_node_be_cleaned_up(
+    graph: Graph, street_image: RgbImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from node_support import HeldEngine, start_drive
+    from ros_graph import ACTIVATE, CLEANUP, CONFIGURE
+    from sensor_msgs.msg import PointCloud2
+
+    drive = start_drive(graph, HeldEngine(), street_image, points__source='depth')
+    graph.collect(PointCloud2, '/segmentation/points')
+    with monkeypatch.context() as context:
+        refuse_threads(context, 'hiseg_points')
+        graph.until(lambda: graph.state() == 'inactive', 'an error', meanwhile=drive.publish)
+    assert graph.change_state(CLEANUP)
+    assert graph.state() == 'unconfigured'
+    assert graph.change_state(CONFIGURE)
+    assert graph.change_state(ACTIVATE)
