@@ -14,6 +14,7 @@ from timm.models.efficientvit_mit import LiteMLA
 from torch import nn
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.model.authors_names import timm_name
 
 LARGEST_STRIDE = 32
 """Stride of a backbone without dilation."""
@@ -199,13 +200,15 @@ def _dilate(model: Any, output_stride: int) -> None:
 
 
 def _backbone_part(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors `backbone.*` of a safetensors file by the rest of their names.
+    """Return the tensors `backbone.*` of a safetensors file by the rest of their timm names.
 
     Empty where there are none, or the file is another one.
     """
     try:
         with safe_open(path, framework='pt') as file:
             names = [name for name in file.keys() if name.startswith('backbone.')]  # noqa: SIM118
-            return {name.removeprefix('backbone.'): file.get_tensor(name) for name in names}
+            return {
+                timm_name(name).removeprefix('backbone.'): file.get_tensor(name) for name in names
+            }
     except (SafetensorError, OSError):
         return {}  # timm says what is wrong with it

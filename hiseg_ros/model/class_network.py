@@ -3,7 +3,7 @@
 """A network of other authors with one softmax over the classes of a mapping.
 
 It serves as the start of a network on a tree and as its teacher. Its file holds `backbone.*` in
-timm's names and `head.*` in the names of EfficientViT's authors.
+timm's names or those of EfficientViT's authors, and `head.*` in theirs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.model.authors_names import timm_name
 from hiseg_ros.model.backbone import TimmBackbone
 from hiseg_ros.model.classifier_tree import CutLeafHead, LeafHead
 from hiseg_ros.model.decoders.summed import SummedDecoder
@@ -143,6 +144,7 @@ def _fitting(
 
 def _our_name(name: str) -> str:
     """Return the name that a tensor of the file has in `ClassNetwork`."""
+    name = timm_name(name)
     for pattern, replacement in _RENAMED:
         renamed, count = re.subn('^' + pattern, replacement, name)
         if count:

@@ -87,6 +87,32 @@ def test_the_logits_are_those_of_the_authors_head(weights: Path) -> None:
     torch.testing.assert_close(found, by_hand(state, features), rtol=1e-4, atol=1e-4)
 
 
+def of_authors(name: str) -> str:
+    """Return the name that the authors' own files have for a tensor of timm's name."""
+    name = name.replace('backbone.stem.in_conv.', 'backbone.input_stem.op_list.0.')
+    name = name.replace('backbone.stem.res0.', 'backbone.input_stem.op_list.1.')
+    return name.replace('.blocks.', '.op_list.') if name.startswith('backbone.') else name
+
+
+def test_the_authors_own_names_are_read_as_timms(weights: Path, tmp_path: Path) -> None:
+    """As a whole, and the backbone alone."""
+    state = class_state()
+    renamed = {of_authors(name): tensor for name, tensor in state.items()}
+    assert len({name for name in renamed if name not in state}) == len(
+        [name for name in state if name.startswith('backbone.')]
+    )
+    path = tmp_path / 'authors.safetensors'
+    save_file(renamed, path)
+    found = load_class_network(path, BACKBONE, 19).state_dict()
+    expected = load_class_network(weights, BACKBONE, 19).state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    backbone = TimmBackbone(BACKBONE)
+    backbone.load_pretrained(path)
+    for name, tensor in backbone.state_dict().items():
+        torch.testing.assert_close(tensor, expected[f'backbone.{name}'])
+
+
 def test_linear_attention_divides_as_it_was_trained() -> None:
     """Timm's own constant shifts features of the last two stages."""
     layers = [m for m in TimmBackbone(BACKBONE).modules() if isinstance(m, LiteMLA)]
