@@ -84,7 +84,9 @@ class SegmentedFrame:
             decoded.rgb,
             turned_back(self.result.segmentation, decoded.rotation),
             decoded.parameters,
-            decoded.camera_info,
+            # The first one of a camera may come while its first frame is in work; the decoded one
+            # is that of a frame in work while the inputs closed and opened.
+            decoded.camera.subscriptions.camera_info or decoded.camera_info,
         )
 
 

@@ -224,6 +224,25 @@ def test_the_last_frame_before_the_inputs_close_has_its_camera_info(
     assert (infos[0].height, infos[0].width) == SIZE
 
 
+def test_a_frame_in_work_gets_the_first_camera_info_that_comes_meanwhile(
+    graph: Graph, make_node: Any, engine: HeldEngine
+) -> None:
+    from sensor_msgs.msg import CameraInfo
+
+    infos = graph.collect(CameraInfo, '/segmentation/overlay/camera_info')
+    node = make_node()
+    node.trigger_activate()
+    (camera,) = node._session._cameras
+    graph.until(lambda: 'overlay/camera_info' in camera.publishers.wanted(), 'it is wanted')
+    engine.may_go.clear()
+    camera._on_frame(frame_of(node, camera))
+    graph.until(lambda: engine.calls, 'the frame is in work')
+    camera.subscriptions._on_camera_info(CameraInfo(height=SIZE[0], width=SIZE[1]))
+    engine.may_go.set()
+    graph.until(lambda: infos, 'the camera_info of the first frame', patience_s=5.0)
+    assert (infos[0].height, infos[0].width) == SIZE
+
+
 def test_a_camera_info_from_before_the_inputs_closed_is_not_used_afterwards(
     make_node: Any,
 ) -> None:
