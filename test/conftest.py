@@ -79,7 +79,9 @@ def write_tiny_checkpoint(folder: Path) -> None:
     from hiseg_ros.taxonomy import load_taxonomy
 
     taxonomy = load_taxonomy('street')
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8)
+    config = NetworkConfig(
+        'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+    )
     with torch.random.fork_rng():
         torch.manual_seed(11)
         network = HierarchicalNetwork(config, taxonomy)

@@ -29,8 +29,9 @@ class NetworkConfig:
     output_stride: int = 32
     """Stride of the backbone's last features in pixels; below 32 by dilation."""
 
-    decoder: str = 'fusion'
-    """'fusion': all strides down to 4 merged; 'projection': one 1x1 convolution, as in IV 2018;
+    decoder: str = 'parsenet'
+    """'parsenet': the image's average joined to strides 8 and last; 'fusion': all strides down to
+    4 merged; 'projection': one 1x1 convolution, as in IV 2018;
     'summed': strides from 8 on projected and added at stride 8, as in EfficientViT;
     'summed_detail': this and a second path at stride 8 that sees the image, for small signs;
     'summed_fine': as 'summed', and on to stride 4; the networks of the field by their names are

@@ -112,7 +112,9 @@ def test_training_reads_every_layout(drawn: dict[str, Path], tmp_path: Path) -> 
     config = TrainingConfig(
         name='all',
         taxonomy='street',
-        network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
+        network=NetworkConfig(
+            'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+        ),
         datasets={name: DatasetConfig(name, str(drawn[name]), 1, flips=True) for name in LAYOUTS},
         crop=(64, 64),
         steps=200,

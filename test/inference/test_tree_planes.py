@@ -146,7 +146,7 @@ def exported(folder: Path, **parts: Any) -> tuple[Path, Path]:
     from hiseg_ros.preprocessing import Preprocessing
 
     taxonomy = load_taxonomy('street')
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, **parts)
+    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, **parts, decoder='fusion')
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = HierarchicalNetwork(config, taxonomy).eval()

@@ -41,7 +41,9 @@ def altered(source: Path, target: Path, change: Change) -> Path:
 def network() -> HierarchicalNetwork:
     """Return a small network with random weights and statistics."""
     torch.manual_seed(3)
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8)
+    config = NetworkConfig(
+        'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+    )
     network = HierarchicalNetwork(config, load_taxonomy('street')).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

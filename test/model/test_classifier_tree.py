@@ -215,7 +215,7 @@ def test_a_parents_probability_is_the_sum_of_its_childrens(head: str) -> None:
     """The network's node probabilities obey the tree, and the root is 1."""
     taxonomy = load_taxonomy('street')
     torch.manual_seed(1)
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, head=head)
+    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, head=head, decoder='fusion')
     network = HierarchicalNetwork(config, taxonomy).eval()
     with torch.inference_mode():
         nodes = network.node_probabilities(network(torch.randn(1, 3, 64, 96)))[0]

@@ -141,7 +141,7 @@ def test_training_without_saying_the_data_sets_is_an_error() -> None:
 @pytest.fixture(
     scope='module',
     params=[
-        NetworkConfig('efficientnet_lite0', channels=16, branch_channels=8),
+        NetworkConfig('efficientnet_lite0', channels=16, branch_channels=8, decoder='fusion'),
         NetworkConfig('efficientvit_b0', decoder='summed_detail', channels=24, head='leaf'),
     ],
     ids=lambda config: config.backbone,

@@ -86,7 +86,9 @@ def test_dilated_convolutions_see_what_strided_ones_see(output_stride: int) -> N
 @pytest.mark.parametrize('output_stride', [8, 16, 32])
 def test_the_fusion_decoder_works_at_the_finest_stride(output_stride: int) -> None:
     """Merged features lie on a grid of stride 4 whatever the backbone's last stride."""
-    config = NetworkConfig('mobilenetv4_conv_small_050', output_stride, channels=16)
+    config = NetworkConfig(
+        'mobilenetv4_conv_small_050', output_stride, channels=16, decoder='fusion'
+    )
     assert shapes(config)[-2:] == (16, 24)
 
 
@@ -113,7 +115,7 @@ def test_the_light_network_has_less_than_5_m_parameters() -> None:
 
 def test_every_parameter_of_the_light_network_gets_a_gradient() -> None:
     """Nothing is built that the output does not depend on."""
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16)
+    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, decoder='fusion')
     network = HierarchicalNetwork(config, load_taxonomy('street'))
     network(torch.randn(2, 3, 64, 64)).log().clamp(min=-30).mean().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None]

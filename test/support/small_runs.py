@@ -40,7 +40,9 @@ def small_config(camvid: Path) -> TrainingConfig:
     return TrainingConfig(
         name='small',
         taxonomy='street',
-        network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
+        network=NetworkConfig(
+            'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+        ),
         datasets={'camvid': DatasetConfig('camvid', str(camvid), 3, flips=True)},
         crop=SIZE,
         steps=8,

@@ -73,7 +73,9 @@ def main(out: Path) -> dict[str, torch.Tensor]:
         name='small',
         taxonomy='street',
         datasets=datasets,
-        network=NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8),
+        network=NetworkConfig(
+            'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+        ),
         crop=(64, 64),
         steps=3,
         steps_per_epoch=3,

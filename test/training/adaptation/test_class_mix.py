@@ -104,7 +104,9 @@ def test_half_of_the_classes_rounded_up_and_never_the_unlabeled() -> None:
 def mixer(**settings: object) -> tuple[HierarchicalNetwork, ClassMix]:
     """Return a small network, and ClassMix on it with mixed images as they are."""
     torch.manual_seed(0)
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8)
+    config = NetworkConfig(
+        'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+    )
     network = HierarchicalNetwork(config, TREE)
     target = TargetConfig('x', augmentation=PLAIN)
     values = {'from_step': 0, **settings}

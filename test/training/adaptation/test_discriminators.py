@@ -82,7 +82,9 @@ def test_class_maps_add_up_to_1_and_self_information_is_the_entropy() -> None:
 def method(name: str, **settings: Any) -> tuple[HierarchicalNetwork, Adversarial]:
     """Return a small network, and a method on it that is active at once."""
     torch.manual_seed(0)
-    config = NetworkConfig('mobilenetv4_conv_small_050', channels=16, branch_channels=8)
+    config = NetworkConfig(
+        'mobilenetv4_conv_small_050', channels=16, branch_channels=8, decoder='fusion'
+    )
     network = HierarchicalNetwork(config, TREE)
     settings = {'weight': 0.1, 'from_step': 0, 'discriminator_sees': 'image', **settings}
     chosen = AdaptationConfig(name, TargetConfig('x'), **settings)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def run_of(decoder: str, crop: tuple[int, int] = (256, 320), **network: Any) -> 
             "backbone is 'resnet18' for the decoder 'segnet'.*such as 'vgg16_bn'",
         ),
         (
-            {'decoder_options': {'width': 64}},
+            {'decoder': 'fusion', 'decoder_options': {'width': 64}},
             r"decoder_options has 'width' for the decoder 'fusion'; expected one of \['upsampling",
         ),
         (
@@ -54,10 +54,10 @@ def run_of(decoder: str, crop: tuple[int, int] = (256, 320), **network: Any) -> 
             "'width' for the decoder 'summed'; expected none: remove it",
         ),
         (
-            {'decoder_options': {'upsampling': 'cubic'}},
+            {'decoder': 'fusion', 'decoder_options': {'upsampling': 'cubic'}},
             r"upsampling is 'cubic' for .*'fusion'; expected one of \['bilinear', 'nearest', ",
         ),
-        ({'decoder_options': {'upsampling': 3}}, 'upsampling is 3'),
+        ({'decoder': 'fusion', 'decoder_options': {'upsampling': 3}}, 'upsampling is 3'),
         ({'decoder_options': 3}, 'decoder_options is 3; expected names of options'),
         (
             {'decoder': 'fcn8', 'decoder_options': {'width': 0}},

@@ -137,7 +137,8 @@ def test_pixelnet_computes_single_points_and_their_gradient() -> None:
 
 def test_a_decoder_of_whole_grids_says_that_it_reads_no_points() -> None:
     network = HierarchicalNetwork(
-        NetworkConfig('mobilenetv4_conv_small_035', channels=8), load_taxonomy('street')
+        NetworkConfig('mobilenetv4_conv_small_035', channels=8, decoder='fusion'),
+        load_taxonomy('street'),
     )
     assert not network.reads_points
     with pytest.raises(TypeError, match="'fusion' reads no single points"):
