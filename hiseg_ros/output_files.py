@@ -48,7 +48,15 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: Another process holds the lock, or the folder cannot be written.
     """
-    with _lock(folder) as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = opened_lock(folder, folder)
+    except OSError as error:
+        raise ConfigError(
+            f'The folder {folder} cannot be used ({error}); expected one that can be written: '
+            'name another --output.'
+        ) from error
+    with lock:
         try:
             yield
         finally:
@@ -56,20 +64,25 @@ def locked_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _lock(folder: Path) -> TextIO:
+def opened_lock(folder: Path, output: Path) -> TextIO:
+    """Take the lock of a folder; closing the file, or the end of the process, gives it back.
+
+    Args:
+        folder: Exists; gets a file `lock`.
+        output: What the lock guards, as the user knows it.
+
+    Raises:
+        ConfigError: Another process holds the lock.
+        OSError: The file cannot be opened.
+    """
+    lock = output_file(folder / 'lock').open('w')
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = output_file(folder / 'lock').open('w')
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        lock.close()
         raise ConfigError(
-            f'Another process is at work in {folder}; expected a folder of its own for each: wait '
-            'for it, or name another --output.'
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            f'The folder {folder} cannot be used ({error}); expected one that can be written: '
-            'name another --output.'
+            f'Another process is at work in {output}; expected a folder of its own for each: wait '
+            'for it, or name another with --output.'
         ) from error
     return lock
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.scores_json import as_json
 from hiseg_ros.fleet.drive_summary import SUMMARIES, fleet_metrics
 from hiseg_ros.fleet.worker import DRIVES, UNFINISHED, write_text
-from hiseg_ros.output_files import output_file, output_folder
+from hiseg_ros.output_files import opened_lock, output_folder
 from hiseg_ros.replay.replay_folder import METRICS, RUN, TIMING
 from hiseg_ros.replay.state_json import loads
 from hiseg_ros.reports.fleet_page import write_fleet_page
@@ -55,16 +54,10 @@ class FleetFolder:
                 self._refuse_single()
             work = output_folder(path / UNFINISHED)
             work.mkdir(exist_ok=True)
-            self._lock = output_file(work / 'lock').open('w')
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = opened_lock(work, path)
             if restart:
                 self._remove()
             (path / DRIVES).mkdir(exist_ok=True)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f'Another command is writing {path}; expected a folder of its own for each: wait '
-                'for it, or name another with --output.'
-            ) from error
         except OSError as error:
             raise ConfigError(
                 f'The folder {path} cannot be used ({error}); expected one that can be written: '

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from hiseg_ros.bags.bag_part import metadata_text
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.evaluation.scores_json import as_json
-from hiseg_ros.output_files import output_file, output_folder
+from hiseg_ros.output_files import opened_lock, output_file, output_folder
 from hiseg_ros.replay.state_json import dumps, loads
 
 BAG, FRAMES, METRICS, TIMING, RUN, WORK = (
@@ -60,7 +59,7 @@ class ReplayFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._check_content(path, restart)
             self.work.mkdir(exist_ok=True)
-            self._lock = self._locked()
+            self._lock = opened_lock(output_folder(self.work), path)
             if restart:
                 self._remove()
             self._check_facts(json.loads(json.dumps(facts)))
@@ -79,17 +78,6 @@ class ReplayFolder:
                 f'The folder {path} holds {", ".join(foreign[:5])}; expected a new or empty one, '
                 'or that of an earlier replay: name another with --output.'
             )
-
-    def _locked(self) -> TextIO:
-        lock = output_file(output_folder(self.work) / 'lock').open('w')
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f'Another replay is writing {self.path}; expected a folder of its own for each: '
-                'wait for it, or name another with --output.'
-            ) from error
-        return lock
 
     def _remove(self) -> None:
         for name in (METRICS, TIMING, FRAMES, RUN, 'report.html'):

@@ -333,7 +333,7 @@ def test_a_full_disk_is_a_sentence(
 
 def test_two_drivers_and_foreign_folders_are_refused(engine: NamedEngine, tmp_path: Path) -> None:
     first = FleetFolder(tmp_path / 'out')
-    with pytest.raises(ConfigError, match='Another command is writing'):
+    with pytest.raises(ConfigError, match='Another process is at work in'):
         FleetFolder(tmp_path / 'out')
     first.check_facts({'weights': 'a'})
     first.close()

@@ -196,10 +196,8 @@ def test_enabling_a_node_again_and_again_does_not_hide_a_dead_camera(make_node: 
     assert camera.health.condition(True, 1.5)[0] == DiagnosticStatus.OK, 'it has begun anew'
 
 
-@pytest.mark.parametrize('end', ['deactivate', 'disable and enable'])
-def test_the_last_frame_before_the_inputs_close_has_its_camera_info(
-    graph: Graph, make_node: Any, engine: HeldEngine, end: str
-) -> None:
+def with_reader_of_infos(graph: Graph, make_node: Any) -> tuple[list[Any], Any, Any]:
+    """Return what arrives on the overlay's camera_info, an active node and its camera."""
     from sensor_msgs.msg import CameraInfo
 
     infos = graph.collect(CameraInfo, '/segmentation/overlay/camera_info')
@@ -207,6 +205,16 @@ def test_the_last_frame_before_the_inputs_close_has_its_camera_info(
     node.trigger_activate()
     (camera,) = node._session._cameras
     graph.until(lambda: 'overlay/camera_info' in camera.publishers.wanted(), 'it is wanted')
+    return infos, node, camera
+
+
+@pytest.mark.parametrize('end', ['deactivate', 'disable and enable'])
+def test_the_last_frame_before_the_inputs_close_has_its_camera_info(
+    graph: Graph, make_node: Any, engine: HeldEngine, end: str
+) -> None:
+    from sensor_msgs.msg import CameraInfo
+
+    infos, node, camera = with_reader_of_infos(graph, make_node)
     camera.subscriptions._on_camera_info(CameraInfo(height=SIZE[0], width=SIZE[1]))
     engine.may_go.clear()
     camera._on_frame(frame_of(node, camera))
@@ -229,11 +237,7 @@ def test_a_frame_in_work_gets_the_first_camera_info_that_comes_meanwhile(
 ) -> None:
     from sensor_msgs.msg import CameraInfo
 
-    infos = graph.collect(CameraInfo, '/segmentation/overlay/camera_info')
-    node = make_node()
-    node.trigger_activate()
-    (camera,) = node._session._cameras
-    graph.until(lambda: 'overlay/camera_info' in camera.publishers.wanted(), 'it is wanted')
+    infos, node, camera = with_reader_of_infos(graph, make_node)
     engine.may_go.clear()
     camera._on_frame(frame_of(node, camera))
     graph.until(lambda: engine.calls, 'the frame is in work')

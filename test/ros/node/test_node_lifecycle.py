@@ -133,8 +133,9 @@ def test_no_parameter_is_accepted_between_the_reading_of_the_values_and_the_end_
     monkeypatch.setattr(segmentation_node, 'Session', slow_session)
     start_node(graph, HeldEngine().load)
     graph.until(begun.is_set, 'the node creates its publishers')
-    assert 'clean up first' in graph.set_parameters({'device': 'cpu'})
+    refusal = graph.set_parameters({'device': 'cpu'})
     may_go.set()
+    assert 'clean up first' in refusal
     wait_active(graph)
 
 
