@@ -27,13 +27,12 @@ from hiseg_ros.adapt.frames import (
 )
 from hiseg_ros.adapt.page import PageContent, write_page
 from hiseg_ros.adapt.pseudo_labels import ViewTeacher, label_in_time, write_mapping
-from hiseg_ros.adapt.recipe import NAME, Place, Precision, training_config
+from hiseg_ros.adapt.recipe import NAME, Place, training_config
 from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.adapt.verdict import objections
 from hiseg_ros.adapt.work_folder import WorkFolder
 from hiseg_ros.errors import ConfigError, HisegError, TaxonomyError
 from hiseg_ros.inference.engine import Engine
-from hiseg_ros.inference.processor import processor_flags
 from hiseg_ros.inference.torch_device import find_device
 from hiseg_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hiseg_ros.output_files import locked_folder, output_folder
@@ -44,6 +43,7 @@ from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import TrainingConfig
 from hiseg_ros.training.run.checkpoint_files import replace_file
+from hiseg_ros.training.run.precision import chosen_precision, has_bfloat16
 from hiseg_ros.training.run.run_folder import last_checkpoint
 from hiseg_ros.training.run.time_limit import TimeLimit
 from hiseg_ros.training.run.train import train
@@ -176,14 +176,14 @@ def _adapted(
         _source_size(request.source),
         _has_mirror_images(checkpoint.taxonomy),
     )
-    precision = _precision(request.device)
+    accelerator = _accelerator(request.device)
+    precision = chosen_precision('auto', accelerator)
 
     def config_of(steps: int) -> TrainingConfig:
         return training_config(
             checkpoint, request.source, place, steps, seed=request.seed, precision=precision
         )
 
-    accelerator = {'auto': 'auto', 'cpu': 'cpu'}.get(request.device, 'gpu')
     plan = work.once(PLAN, lambda: plan_steps(config_of, work.path / 'pace', budget, accelerator))
     if plan['minutes'] != request.minutes:
         say(f'the steps that an earlier start planned for {plan["minutes"]:g} minutes stay')
@@ -296,7 +296,7 @@ def _labelled(
 ) -> dict[str, Any]:
     """Write the pseudo labels of the frames to learn from, in a part of the time."""
     teacher = ViewTeacher(
-        checkpoint, find_device(request.device), _precision(request.device) == 'bf16-mixed'
+        checkpoint, find_device(request.device), has_bfloat16(_accelerator(request.device))
     )
     replace_file(work.mapping, lambda partial: write_mapping(partial, checkpoint.taxonomy))
     images = work.frames()
@@ -349,12 +349,9 @@ def _taxonomy_file(taxonomy: Taxonomy, work: WorkFolder) -> str:
     return str(path.resolve())
 
 
-def _precision(device: str) -> Precision:
-    """Return bfloat16 where the device computes in it, else float32."""
-    if device != 'cpu' and torch.cuda.is_available():
-        return 'bf16-mixed' if torch.cuda.is_bf16_supported(False) else '32-true'
-    has_bfloat16 = {'avx512_bf16', 'amx_bf16'} & set(processor_flags())
-    return 'bf16-mixed' if has_bfloat16 else '32-true'
+def _accelerator(device: str) -> str:
+    """Return Lightning's name of the kind of device."""
+    return {'auto': 'auto', 'cpu': 'cpu'}.get(device, 'gpu')
 
 
 def _written(request: Request, parts: _Parts) -> Outcome:

@@ -137,8 +137,9 @@ class TrainingConfig:
     """Of the weights' average that is validated and written; 0 averages nothing."""
     backbone_learning_rate: AtLeastZero = 1.0
     """Factor on the learning rate of the backbone."""
-    precision: Literal['32-true', 'bf16-mixed'] = '32-true'
-    """Lightning's name; bf16 is faster where the CPU or GPU has it."""
+    precision: Literal['auto', '32-true', 'bf16-mixed'] = '32-true'
+    """Lightning's name; 'auto' is bf16-mixed where the CPU or GPU computes in bfloat16, and
+    32-true elsewhere."""
     initial_weights: str = ''
     """Weights file to start from; empty starts from random numbers."""
     backbone_weights: str = ''

@@ -49,7 +49,8 @@ class RunFolderWriter(Callback):
     ) -> None:
         """Write configuration and environment, after every process has checked the folder."""
         if trainer.is_global_zero:
-            record_start(self.run_dir, self.config, self.first_step, trainer.world_size)
+            started = {'first_step': self.first_step, 'precision': trainer.precision}
+            record_start(self.run_dir, self.config, started, trainer.world_size)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

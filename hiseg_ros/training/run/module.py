@@ -273,7 +273,7 @@ class SegmentationModule(lightning.LightningModule):
         rates = [group['lr'] for group in self.trainer.optimizers[0].param_groups]
         raise ConfigError(
             f'The loss of step {self.global_step} is {loss.item()} (images: {images}; learning '
-            f'rate {max(rates):.3g}, precision {self.config.precision}); expected a finite '
+            f'rate {max(rates):.3g}, precision {self.trainer.precision}); expected a finite '
             'number: lower learning_rate, lengthen warmup_steps or take precision 32-true, and '
             'start again. The last checkpoint is untouched.'
         )

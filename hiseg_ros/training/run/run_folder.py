@@ -164,8 +164,16 @@ def device_name() -> str:
     return f'{processor_name()}, {torch.get_num_threads()} threads'
 
 
-def record_start(run_dir: Path, config: TrainingConfig, first_step: int, processes: int) -> None:
+def record_start(
+    run_dir: Path, config: TrainingConfig, started: dict[str, Any], processes: int
+) -> None:
     """Write the configuration, and append this start to environment.json.
+
+    Args:
+        run_dir: Folder of the run.
+        config: Settings of the run.
+        started: What differs from start to start: first step, precision.
+        processes: That train together.
 
     Raises:
         CheckpointError: The folder cannot be written.
@@ -176,7 +184,7 @@ def record_start(run_dir: Path, config: TrainingConfig, first_step: int, process
         starts = list(json.loads(path.read_text())) if path.is_file() else []
     except ValueError:
         starts = []  # only a log: not worth stopping a run
-    starts.append({'first_step': first_step, **environment(processes)})
+    starts.append({**started, **environment(processes)})
     replace_file(path, lambda partial: partial.write_text(json.dumps(starts, indent=1) + '\n'))
 
 

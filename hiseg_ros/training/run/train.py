@@ -54,6 +54,7 @@ from hiseg_ros.training.run.cpu_speedup import speed_up_depthwise
 from hiseg_ros.training.run.error_messages import one_sentence_errors
 from hiseg_ros.training.run.initial_weights import initial_card, initial_state
 from hiseg_ros.training.run.module import SegmentationModule
+from hiseg_ros.training.run.precision import chosen_precision, precision_advice
 from hiseg_ros.training.run.run_folder import (
     SETTINGS,
     check_run_folder,
@@ -144,6 +145,9 @@ def train(
         # torch's own conversion drops the activation in timm's norm layers.
         module.network = convert_sync_batchnorm(module.network)  # type: ignore[no-untyped-call]
     speed = Speed()
+    precision = chosen_precision(config.precision, accelerator)
+    if advice := precision_advice(config.precision, accelerator):
+        tqdm.write(advice)
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
@@ -162,7 +166,7 @@ def train(
         num_sanity_val_steps=0,
         accumulate_grad_batches=config.accumulate_batches,
         gradient_clip_val=config.gradient_clip or None,
-        precision=config.precision,
+        precision=precision,
         log_every_n_steps=min(20, config.steps_per_epoch),
         callbacks=[
             RunFolderWriter(run_dir, config, first_step),

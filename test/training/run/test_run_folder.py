@@ -26,6 +26,7 @@ def test_a_run_folder_says_what_was_run_on_what(config: TrainingConfig, complete
     """Configuration that can be run again, versions, metrics, checkpoints, no leftovers."""
     assert load_training_config(complete / 'config.yaml') == config
     (start,) = json.loads((complete / 'environment.json').read_text())
+    assert start['precision'] == '32-true'
     assert start['torch'] == torch.__version__.split('+')[0]
     assert start['processes'] == 1
     assert {'hiseg_ros', 'lightning', 'python', 'device', 'command', 'commit'} <= set(start)
