@@ -61,6 +61,7 @@ def summary(
     elapsed = max([*ends, *run.sent.values()]) - began
     engine = [s.preprocess_ms + s.network_ms + s.decision_ms for s in run.stats]
     around = [s.total_ms - s.queue_ms - e for s, e in zip(run.stats, engine, strict=True)]
+    heights = [min(s.input_height, s.input_width) for s in run.stats]
     latency = Spread.of(latencies)
     device = run.stats[-1].device if run.stats else ''
     return {
@@ -73,6 +74,7 @@ def summary(
         'latency_ms': vars(latency) if latency else None,
         'engine_ms': round(statistics.median(engine), 2) if engine else None,
         'overhead_ms': round(statistics.median(around), 2) if around else None,
+        'network_heights': [min(heights), max(heights)] if heights else None,
         'cores': round(cores_s / elapsed, 2) if elapsed > 0 else None,
         'host_peak_mib': peak_mib(process_id),
         'device_used_mib': Gpu(device).used_mib(),

@@ -259,12 +259,21 @@ def _arithmetic(rows: Sequence[Row]) -> str:
 
 def _size(row: Row) -> str:
     size = 'x'.join(map(str, row['size']))
-    size += f', network at {row["input_height"]}' if row.get('input_height') else ''
+    size += _network_size(row)
     if (row.get('cameras') or 1) > 1:
         size += f', {row["cameras"]} cameras'
         if 'batched' in row:
             size += ' in a batch' if row['batched'] else ' one by one'
     return size
+
+
+def _network_size(row: Row) -> str:
+    """Return the network's input height where it is not that of the weights."""
+    height = row.get('input_height')
+    if height != 'auto':
+        return f', network at {height}' if height else ''
+    heights = row.get('network_heights') or ['unknown']
+    return f', network at {" to ".join(map(str, dict.fromkeys(heights)))} (auto)'
 
 
 def _name(row: Row) -> str:

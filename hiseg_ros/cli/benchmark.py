@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.benchmark import everything
-from hiseg_ros.cli.shared.numbers import image_size, non_negative_integer
+from hiseg_ros.cli.shared.numbers import image_size, input_height, non_negative_integer
 from hiseg_ros.datasets.registry import DATASETS, Measure, names_measured_by
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.types import ImageSize
@@ -46,11 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda' or 'cuda:N'")
     parser.add_argument(
         '--input-height',
-        type=int,
+        type=input_height,
         default=0,
         metavar='PX',
         help="shorter side of the network's input (default: the weights' rule); labels are still "
-        'compared with those of the reference at its own',
+        "compared with those of the reference at its own; with --ros also 'auto', the node's "
+        'default',
     )
     parser.add_argument(
         '--cameras',
@@ -292,6 +293,11 @@ def check(options: argparse.Namespace) -> None:
     if options.subtree is not None and not 2 <= options.subtree <= MOST_LEAVES:
         raise ConfigError(
             f'--subtree is {options.subtree}; expected a number of leaves from 2 to {MOST_LEAVES}.'
+        )
+    if options.input_height == 'auto' and not options.ros:
+        raise ConfigError(
+            '--input-height is auto without --ros; expected a number of pixels: only the node '
+            'follows its cameras.'
         )
     if any(':=' not in text for text in options.parameter):
         raise ConfigError(

@@ -151,6 +151,18 @@ def test_a_frame_is_compared_with_what_the_device_can_compute() -> None:
     assert '- not measured: No torch.' in page
 
 
+def test_an_input_that_follows_the_camera_is_named_with_its_sizes() -> None:
+    """Two sizes as a range, one alone; nothing is known where everything was lost."""
+
+    def page(heights: list[int] | None) -> str:
+        row = {**GRAPH, 'input_height': 'auto', 'network_heights': heights}
+        return markdown({'command': '', 'machine': describe_machine(), 'graph': [row]})
+
+    assert ', network at 320 to 448 (auto) |' in page([320, 448])
+    assert ', network at 448 (auto) |' in page([448, 448])
+    assert ', network at unknown (auto) |' in page(None)
+
+
 def test_layers_are_listed_with_their_kernels() -> None:
     """And the network that they are of."""
     profile = {

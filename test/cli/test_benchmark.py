@@ -269,6 +269,7 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
         (['--messages', '--ros'], '--messages is given with --ros; expected one'),
         (['--everything', '--ros'], '--everything is given with --ros; expected one'),
         (['--everything', '--input-height', '64'], '--input-height is given with --everything'),
+        (['--input-height', 'auto'], '--input-height is auto without --ros; expected'),
         (['--rates', '0'], '--rates is 0'),
         (['--seconds', '-1'], '--seconds -1'),
         (['--ros', '--parameter', 'overlap'], 'expected NAME:=VALUE'),

@@ -35,8 +35,8 @@ class DrivePlan:
     size: ImageSize = (512, 1024)
     """(height, width) of the images in pixels."""
     rate_hz: float = 15.0
-    frames: int = 120
-    """Eight seconds. Drawing them takes longer than all else of a first demo but installing."""
+    frames: int = 90
+    """Six seconds. Drawing them takes longer than all else of a first demo but installing."""
 
 
 def drawn_drive(seconds: float | None = None, plan: DrivePlan | None = None) -> Path:

@@ -195,12 +195,18 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
     seconds, process_id = float(settings['seconds']), int(settings['node'])
     count = len(settings['cameras'])
     reference = np.load(settings['reference']) if settings['reference'] else None
+    settle_s = float(settings['settle_s'])
 
     def measured(send: Callable[[], Run]) -> dict[str, Any]:
         before = processor_s(process_id)
         run = send()
         cores_s = processor_s(process_id) - before
         return summary(run, settings['results'], cores_s, process_id, reference)
+
+    def measured_at(hertz: float) -> dict[str, Any]:
+        if settle_s:
+            cameras.at_rate(hertz, settle_s)
+        return measured(partial(cameras.at_rate, hertz, seconds))
 
     # The first frames are slower.
     cameras.as_fast_as_results_come(min(2.0, seconds))
@@ -212,13 +218,13 @@ def measure_all(cameras: Cameras, settings: dict[str, Any]) -> None:
         raise ConfigError('The node returned no results; expected labels: see its diagnostics.')
     for share in TRIES:
         hertz = share * fastest
-        row = measured(partial(cameras.at_rate, hertz, seconds))
+        row = measured_at(hertz)
         if row['lost'] < LOSS or share == TRIES[-1]:
             sustained = row['lost'] < LOSS
             report('measured', camera_hz=round(hertz, 2), is_sustained=sustained, **row)
             break
     for hertz in settings['rates']:
-        row = measured(partial(cameras.at_rate, hertz, seconds))
+        row = measured_at(hertz)
         report('measured', camera_hz=hertz, is_sustained=False, **row)
 
 
@@ -227,7 +233,7 @@ def main() -> int:
 
     Settings: 'images' (a .npy file of (N, H, W, 3) uint8), 'reference' (a .npy file with their
     labels, or ''), 'cameras' (names), 'results' (names of outputs), 'rates' (Hz of each camera),
-    'seconds' of a run, 'node' (process id), 'patience_s'.
+    'seconds' of a run, 'settle_s' before a run at a fixed rate, 'node' (process id), 'patience_s'.
     """
     settings = json.loads(sys.argv[1])
     init_ros()

@@ -19,6 +19,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.ros.harness.child_process import ChildProcess, end_all
 from hiseg_ros.ros.harness.isolation import Isolation
 from hiseg_ros.ros.harness.live_run import NODE, NODE_PROGRAM
+from hiseg_ros.ros.parameters import AUTO
 from hiseg_ros.types import ImageSize
 
 CAMERA = 'camera'
@@ -27,6 +28,10 @@ PATIENCE_S = 300.0
 
 RESULTS = ('labels', 'confidence')
 """Outputs of the node that are subscribed to."""
+
+
+SETTLE_S = 8.0
+"""The node has left a size that is too large by then, and gone back to one that fits."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,9 @@ class GraphPlan:
     precision: str = 'auto'
     model: str = ''
     device: str = 'auto'
-    input_height: int = 0
-    """As the node's parameter."""
+    input_height: int | str = 0
+    """As the node's parameter; with 'auto' its sizes are compiled when it is configured, and
+    images are sent for `SETTLE_S` at each rate before the run."""
     cameras: int = 1
     """Number of cameras that share the node; each sends at the rates below."""
     reference: str = ''
@@ -67,7 +73,8 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
         For each rate: 'camera_hz' of each camera, 'frames_per_s' with all results of all cameras,
         'lost' share of images; medians of 'latency_ms' from an image's stamp to the arrival of its
         last result, of 'engine_ms' (of the batch, where images are 'batched') and of
-        'overhead_ms', the rest of the node's time; busy 'cores' and 'host_peak_mib' of the node,
+        'overhead_ms', the rest of the node's time; smallest and largest 'network_heights', the
+        shorter side of the network's input; busy 'cores' and 'host_peak_mib' of the node,
         'device_used_mib' by all processes, and 'labels_equal_to_reference', a share of pixels.
 
     Raises:
@@ -91,6 +98,7 @@ def measure(plan: GraphPlan) -> list[dict[str, Any]]:
                         'results': list(plan.results),
                         'rates': list(plan.rates),
                         'seconds': plan.seconds,
+                        'settle_s': SETTLE_S if plan.input_height == AUTO else 0.0,
                         'node': node.process_id,
                         'patience_s': PATIENCE_S,
                         'images': plan.images,
@@ -139,12 +147,19 @@ def _node_command(plan: GraphPlan) -> list[str]:
         'input_height': str(plan.input_height),
         'cameras': json.dumps(_camera_names(plan)),
     }
+    if plan.input_height == AUTO:
+        height, width = plan.size
+        parameters['image_sizes'] = json.dumps([f'{height}x{width}'] * plan.cameras)
+    # A name that is given twice keeps its first value in ROS, so ours give way here.
+    parameters.update((name, value) for name, _, value in map(_parted, plan.parameters))
     command = [sys.executable, '-c', NODE_PROGRAM, '--ros-args']
     for name, value in parameters.items():
         command += ['-p', f'{name}:={value}']
-    for text in plan.parameters:
-        command += ['-p', text]
     return command
+
+
+def _parted(parameter: str) -> tuple[str, str, str]:
+    return parameter.partition(':=')
 
 
 def _collect(

@@ -50,6 +50,23 @@ def test_the_node_is_measured_from_outside(tiny_checkpoint: Path, tmp_path: Path
         assert row['labels_equal_to_reference'] == 1.0
     assert asked['latency_ms']['median'] > 0
     assert asked['engine_ms'] > 0
+    assert asked['network_heights'] == [64, 64]
+
+
+def test_parameters_replace_those_of_the_plan() -> None:
+    """ROS keeps the first value of a parameter that is given twice."""
+    plan = GraphPlan(
+        (512, 1024),
+        'shown.npy',
+        input_height='auto',
+        parameters=('precision:=int8', 'overlap:=no'),
+    )
+    command = graph_benchmark._node_command(plan)
+    given = [command[i + 1] for i, word in enumerate(command) if word == '-p']
+    assert 'input_height:=auto' in given
+    assert 'image_sizes:=["512x1024"]' in given
+    assert [text for text in given if text.startswith('precision')] == ['precision:=int8']
+    assert 'overlap:=no' in given
 
 
 def test_a_node_that_refuses_is_an_error_and_no_wait(
