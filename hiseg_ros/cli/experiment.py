@@ -155,12 +155,13 @@ def run(options: argparse.Namespace) -> None:
     base = base.with_paths(options.data, options.backbone_weights)
     steps = options.steps or (QUICK_STEPS[options.name] if quick else base.steps)
     warmup = base.warmup_steps
-    if options.name != 'networks':
+    # Warm-ups of stored runs of networks stay as they were.
+    if options.name != 'networks' or steps <= warmup:
         warmup = min(warmup, warmup * steps // base.steps)
     base = replace(base, steps=steps, warmup_steps=warmup)
     base, start = _with_start(base, options.backbone_weights)
     if options.name == 'networks':
-        compare_networks(options, base, _trainer(options), _measured_on(options))
+        compare_networks(options, base, _trainer(options), _measured_on(options), start)
     elif options.name == MINING:
         run_mining(options, base, _trainer(options))
     elif options.name == HETEROGENEOUS:
@@ -249,11 +250,11 @@ def _with_start(base: TrainingConfig, given: str | None) -> tuple[TrainingConfig
     weights = base.backbone_weights
     if weights and not given and weights != IMAGENET and not Path(weights).is_file():
         print(
-            f'The backbone starts from random numbers, since {weights} does not exist; expected '
-            'the weights that the experiment names: put them there, or name others with '
-            '--backbone-weights.'
+            'The backbone starts from random numbers, and learns at the full rate, since '
+            f'{weights} does not exist; expected the weights that the experiment names: put them '
+            'there, or name others with --backbone-weights.'
         )
-        return replace(base, backbone_weights=''), 'random numbers'
+        return base.from_random_numbers(), 'random numbers'
     return base, Path(weights).name if weights else 'random numbers'
 
 

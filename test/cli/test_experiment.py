@@ -174,6 +174,7 @@ def test_networks_are_trained_measured_timed_and_drawn(
     command += ['--accelerator', 'cpu', '--limit', '1']
     assert main(command) == 0
     said = capsys.readouterr().out
+    assert 'Backbones start from random numbers' in (output / 'comparison.md').read_text()
     results = json.loads((output / 'results.json').read_text())
     names = ['fusion', 'fcn8', 'fusion_unpool', 'classical_prior']
     *trained, refined = [row['variant'] for row in results]
@@ -201,6 +202,32 @@ def test_networks_are_trained_measured_timed_and_drawn(
     written = weights.stat().st_mtime_ns
     assert main(command) == 0
     assert weights.stat().st_mtime_ns == written
+
+
+def test_without_its_weights_a_backbone_learns_like_one_that_knows_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held back as a pretrained one is, it would stay as it starts; the warm-up fits the steps."""
+    from hiseg_ros.cli import experiment
+
+    seen = []
+    monkeypatch.setattr(
+        experiment, 'compare_networks', lambda options, base, *rest: seen.append((base, *rest))
+    )
+    command = ['experiment', 'networks', '--data', str(tmp_path), '--steps', '40']
+    assert main(command) == 0
+    base, *_, start = seen[0]
+    assert base.backbone_weights == '' and start == 'random numbers'
+    assert base.backbone_learning_rate == 1.0 and 'backbone' not in base.frozen_norms
+    assert base.steps == 40 and 0 < base.warmup_steps < 40
+    said = capsys.readouterr().out
+    assert 'The backbone starts from random numbers, and learns at the full rate' in said
+    (tmp_path / 'weights').mkdir()
+    (tmp_path / 'weights' / 'efficientvit_b0_cityscapes.safetensors').touch()
+    assert main(['experiment', 'networks', '--data', str(tmp_path)]) == 0
+    base, *_, start = seen[1]
+    assert start == 'efficientvit_b0_cityscapes.safetensors'
+    assert base.backbone_learning_rate == 0.05 and 'backbone' in base.frozen_norms
 
 
 @pytest.mark.parametrize(

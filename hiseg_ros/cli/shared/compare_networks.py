@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hiseg_ros.cli.shared.training_packages import training_packages
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
     from hiseg_ros.training.comparison.costs import Cost
@@ -25,6 +26,7 @@ def compare_networks(
     base: TrainingConfig,
     train: Callable[[Any, Path], Path],
     measured_on: str,
+    start: str,
 ) -> None:
     """Compare decoders and classical methods, and measure what they cost.
 
@@ -33,6 +35,7 @@ def compare_networks(
         base: The experiment with the wanted budget.
         train: Trains a row's settings in a run folder.
         measured_on: Which images are measured, in words.
+        start: What the backbone starts from, in words.
 
     Raises:
         HisegError: A row cannot be had, or nothing is left.
@@ -65,6 +68,8 @@ def compare_networks(
         configured(1)  # what a row cannot have is said before the first one is trained
     tests = comparison_scores.open_test_sets(base.datasets)
     comparison_scores.check_test_sets(tests, base.name, base.datasets)
+    if wants_crf:
+        crf_row.check_memory(tests, load_taxonomy(base.taxonomy))
     score = partial(
         comparison_scores.score_weights,
         tests=tests,
@@ -87,7 +92,7 @@ def compare_networks(
         rows.append(rows_of.TableRow(f'{best}+crf', crf_row.CRF_BLOCK))
         costs[f'{best}+crf'] = _with_crf(costs[best], files[best], rgb)
     images = _one_image_by_all(files, rgb)
-    page = network_page.write_page(results, rows, costs, absent, images, folder)
+    page = network_page.write_page(results, rows, costs, absent, images, folder, start)
     print(network_page.tables(results, rows, costs))
     print(network_page.gaps(results, rows))
     print(classical_rows.order(results, rows, network_page.sorted_by(results)))

@@ -12,9 +12,12 @@ from statistics import mean
 
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
+from hiseg_ros.postprocessing.crf import DenseCrf
+from hiseg_ros.taxonomy import Taxonomy
 from hiseg_ros.training.comparison.comparison import Result, Scorer
 from hiseg_ros.training.comparison.networks import TableRow
 from hiseg_ros.training.comparison.page import score_names, values_of
+from hiseg_ros.training.comparison.scores import TestSet
 
 CRF_BLOCK = 'crf'
 CRF_ROW = 'best_crf'
@@ -43,6 +46,19 @@ def best_network(results: Sequence[Result], rows: Sequence[TableRow]) -> str:
             'least one: name some with --only beside it.'
         )
     return max(scores, key=lambda name: scores[name])
+
+
+def check_memory(tests: Sequence[TestSet], taxonomy: Taxonomy) -> None:
+    """Check that a CRF of the first image of each test set fits the free memory.
+
+    Raises:
+        ConfigError: It does not; the sentence says how many classes would.
+    """
+    crf = DenseCrf(taxonomy)
+    for test in tests:
+        if len(test.dataset):
+            height, width = test.dataset[0].image.shape[:2]
+            crf.check_memory((height, width))
 
 
 def score_with_crf(

@@ -188,6 +188,7 @@ def write_page(
     absent: Mapping[str, str],
     images: Mapping[str, RgbImage],
     folder: Path,
+    start: str,
 ) -> Path:
     """Write comparison.md with its figures, and return its path.
 
@@ -198,10 +199,12 @@ def write_page(
         absent: By network: why it was left out.
         images: One image as labelled by each network, by name.
         folder: Where the files are written.
+        start: What the backbones start from, in words.
     """
     draw_accuracy_against_time(results, rows, costs, folder / 'comparison.png')
     draw_strip(images, folder / 'strip.jpg')
     parts = [
+        f'Backbones start from {start}; those of the last block from random numbers in any case.',
         tables(results, rows, costs),
         gaps(results, rows),
         *filter(None, [order(results, rows, sorted_by(results))]),

@@ -113,18 +113,14 @@ def network_config(base: TrainingConfig, row: NetworkRow, seed: int) -> Training
     Raises:
         ConfigError: The base's crop or channels are not for this network.
     """
-    is_random = row.block == 'random'
-    if is_random:
-        # What knows nothing yet learns at the full rate, statistics of its norms included.
-        frozen = tuple(name for name in base.frozen_norms if name != 'backbone')
-        base = replace(base, backbone_learning_rate=1.0, frozen_norms=frozen)
+    if row.block == 'random':
+        base = base.from_random_numbers()
     return replace(
         base,
         name=row.name,
         seed=seed,
         network=replace(base.network, **{'decoder_options': {}, **row.network}),
         loss=replace(base.loss, **row.loss),
-        backbone_weights='' if is_random else base.backbone_weights,
     )
 
 

@@ -281,6 +281,19 @@ class TrainingConfig:
             adaptation=self.adaptation and self.adaptation.in_folder(data),
         )
 
+    def from_random_numbers(self) -> TrainingConfig:
+        """Return the run with a backbone that knows nothing yet.
+
+        It learns at the full rate, statistics of its norms included: what protects a pretrained
+        backbone would leave this one as it starts.
+        """
+        return replace(
+            self,
+            backbone_weights='',
+            backbone_learning_rate=1.0,
+            frozen_norms=tuple(name for name in self.frozen_norms if name != 'backbone'),
+        )
+
 
 def load_training_config(name_or_path: str | Path) -> TrainingConfig:
     """Read an experiment by name (config/experiments/<name>.yaml) or from a file.
