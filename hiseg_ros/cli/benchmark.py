@@ -142,7 +142,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--results',
         default=RESULTS,
         metavar='TOPIC,...',
-        help='--ros: outputs to subscribe to, such as overlay/image and level_3/probabilities '
+        help='--ros: outputs to subscribe to, such as overlay/image, traffic_signs and '
+        'level_3/probabilities '
         '(default: %(default)s)',
     )
     parser.add_argument(

@@ -28,7 +28,7 @@ from sensor_msgs.msg import Image
 from hiseg_ros.bags.stamps import header_stamp_ns
 from hiseg_ros.benchmark.graph_run import LABELS, Run, summary
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.msg import FrameStats, ProbabilityMap
+from hiseg_ros.msg import FrameStats, ProbabilityMap, SubclassMasks
 from hiseg_ros.ros.harness.child_process import report, run_child
 from hiseg_ros.ros.harness.live_run import SEGMENTATION
 from hiseg_ros.ros.harness.spinning import spinning
@@ -66,7 +66,7 @@ class Cameras(Node):
 
         Args:
             shown: (H, W, 3) uint8 images, sent in turn.
-            results: Names of the node's outputs: images and probabilities.
+            results: Names of the node's outputs: images, probabilities and traffic_signs.
             names: Names of the cameras, as in the node's parameter.
         """
         super().__init__('hiseg_benchmark_camera', enable_rosout=False)
@@ -80,14 +80,14 @@ class Cameras(Node):
             prefix = f'{camera}/' if camera else ''
             self._cameras.append(self.create_publisher(Image, f'{prefix}image', QOS))
             for name in results:
-                kind = ProbabilityMap if name.endswith('/probabilities') else Image
+                kind = _kind_of(name)
                 self._topics.append(f'{SEGMENTATION}/{prefix}{name}')
                 self.create_subscription(kind, self._topics[-1], self._noter(name), QOS)
             stats = f'{SEGMENTATION}/{prefix}stats'
             self.create_subscription(FrameStats, stats, self._on_stats, QOS)
 
-    def _noter(self, name: str) -> Callable[[Image | ProbabilityMap], None]:
-        def note(message: Image | ProbabilityMap) -> None:
+    def _noter(self, name: str) -> Callable[[Image | ProbabilityMap | SubclassMasks], None]:
+        def note(message: Image | ProbabilityMap | SubclassMasks) -> None:
             now = time.monotonic()
             with self._lock:
                 run, stamp = self._run, header_stamp_ns(message)
@@ -172,6 +172,13 @@ class Cameras(Node):
                 ),
                 timeout=DRAIN_S,
             )
+
+
+def _kind_of(name: str) -> Any:
+    """Return the message type of one of the node's outputs."""
+    if name == 'traffic_signs':
+        return SubclassMasks
+    return ProbabilityMap if name.endswith('/probabilities') else Image
 
 
 def _message(image: NDArray[np.uint8]) -> Image:
