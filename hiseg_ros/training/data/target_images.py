@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from hiseg_ros.datasets.label_folders import is_in_label_folder
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.retrieval.sources import open_source
@@ -36,12 +37,6 @@ MOST_IMAGES = 2000
 
 DARKEST = 4.0
 """Standard deviation of grey levels below which an image shows nothing: a covered lens, black."""
-
-LABEL_FOLDERS = frozenset(
-    'annotations classsegmentation gt gtfine gtcoarse label labels masks panoptic semantic '
-    'segmentationclass ss'.split()
-)
-"""Folders, in lower case, in which published datasets keep labels: they are never read."""
 
 COMPARED = 300
 """Images of each dataset that are compared with those of the target."""
@@ -112,9 +107,7 @@ def _kept(config: TargetConfig, names: Sequence[str]) -> list[int]:
         DatasetError: There is none.
     """
     paths = [PurePath(name) for name in names]
-    of_labels = [
-        bool(LABEL_FOLDERS & {part.lower() for part in path.parts[:-1]}) for path in paths
-    ]
+    of_labels = [is_in_label_folder(path) for path in paths]
     if any(of_labels):
         tqdm.write(f'{config.root}: {sum(of_labels)} files in folders of labels are left out.')
     kept = [
