@@ -16,6 +16,7 @@ from hiseg_ros.errors import ConfigError
 from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page
+from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
     SWEEP,
     adaptation_rows,
@@ -112,7 +113,7 @@ def compare(
     page = adaptation_page.write_page(results, rows, facts, single, folder)
     said = [
         adaptation_page.main_table(results, rows, facts),
-        adaptation_page.answers(results, rows, facts, single),
+        answers(results, rows, facts.targets, single),
     ]
     return page, '\n\n'.join(said)
 

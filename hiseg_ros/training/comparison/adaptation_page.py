@@ -1,6 +1,6 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Results of the comparison of adaptation methods: tables, class shares, and the answer."""
+"""Results of the comparison of adaptation methods: tables and class shares."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from statistics import mean
 
 from hiseg_ros.output_files import output_file
+from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
-    MIX,
-    MULTI,
     ORACLE,
     SOURCE_ONLY,
     SWEEP,
@@ -156,44 +155,6 @@ def chosen_weight(results: Sequence[Result], source: str) -> str:
     return max(found, key=lambda name: found[name]) if found else 'single'
 
 
-def answers(
-    results: Sequence[Result], rows: Sequence[AdaptationRow], facts: Facts, single: str
-) -> str:
-    """Return in sentences whether source only < single < multi, and whether mixing beats all."""
-    sentences = []
-    for test in facts.targets:
-        score = f'{test}: {MIOU}'
-        found = {
-            row.name: mean(values)
-            for row in _present(results, rows)
-            if (values := values_of(results, row.name, score))
-        }
-        chain = [name for name in (SOURCE_ONLY, single, MULTI) if name in found]
-        if len(chain) == 3:
-            holds = found[chain[0]] < found[chain[1]] < found[chain[2]]
-            shown = ', '.join(f'{name} {100 * found[name]:.1f}' for name in chain)
-            sentences.append(
-                f'{score}: source only < single < multi '
-                f'{"holds" if holds else "does not hold"} ({shown}).'
-            )
-        others = {name: value for name, value in found.items() if name not in (ORACLE, MIX)}
-        if MIX in found and others:
-            best = max(others, key=lambda name: others[name])
-            beats = found[MIX] > others[best]
-            sentences.append(
-                f'{score}: ClassMix with {100 * found[MIX]:.1f} '
-                f'{"beats all other rows" if beats else "does not beat all other rows"}, of which '
-                f'{best} is best with {100 * others[best]:.1f}.'
-            )
-    fewest = min(
-        (sum(one.variant == row.name for one in results) for row in _present(results, rows)),
-        default=0,
-    )
-    if sentences and fewest < 2:
-        sentences.append('Rows with one seed order nothing closer than a few points.')
-    return ' '.join(sentences) or 'The rows that answer the question were not trained.'
-
-
 def write_page(
     results: Sequence[Result],
     rows: Sequence[AdaptationRow],
@@ -210,7 +171,7 @@ def write_page(
         f'{SOURCE_ONLY}) of {facts.targets[0]}. Labels of the target were read for scores and '
         'for the oracle alone.',
         main_table(results, rows, facts),
-        answers(results, rows, facts, single),
+        answers(results, rows, facts.targets, single),
         '**The weight of the adversarial loss, first seed**',
         f"Chosen by the source's held-out scenes: {single}.",
         sweep_table(results, facts),

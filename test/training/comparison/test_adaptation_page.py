@@ -12,6 +12,7 @@ import pytest
 from hiseg_ros.errors import ConfigError
 from hiseg_ros.training.comparison import adaptation_page as page
 from hiseg_ros.training.comparison.adaptation import discriminator_loss
+from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
     ORACLE,
     QUICK_ROWS,
@@ -100,17 +101,52 @@ def test_the_gap_closed_is_between_source_only_and_oracle() -> None:
 def test_the_answer_follows_the_numbers() -> None:
     order = {SOURCE_ONLY: 0.2, 'single': 0.3, 'multi': 0.4, 'classmix': 0.5, ORACLE: 0.9}
     results = [result(name, value) for name, value in order.items()]
-    said = page.answers(results, ROWS, FACTS, 'single')
+    said = answers(results, ROWS, ['camvid'], 'single')
     assert 'source only < single < multi holds (source_only 20.0, single 30.0, multi 40.0)' in said
-    assert 'ClassMix with 50.0 beats all other rows, of which multi is best with 40.0' in said
+    assert (
+        'camvid: mIoU, seed 1: of 1 mixing rows classmix is best with 50.0, of 3 others multi '
+        'with 40.0: mixing +10.0 points; whether that is more than chance is not said.'
+    ) in said
     assert 'one seed' in said
-    swapped = [result(name, 1 - value) for name, value in order.items()]
-    said = page.answers([*swapped, *swapped], ROWS, FACTS, 'single')
+    swapped = [result(name, 1 - value, seed) for name, value in order.items() for seed in (1, 2)]
+    said = answers(swapped, ROWS, ['camvid'], 'single')
     assert 'source only < single < multi does not hold' in said
-    assert 'does not beat all other rows, of which source_only is best with 80.0' in said
+    assert 'of 3 others source_only with 80.0: mixing -30.0 points (± 0.0)' in said
+    assert 'mixing does not beat all others.' in said
     assert 'one seed' not in said
-    none = page.answers([result('fda', 0.1)], ROWS, FACTS, 'single')
+    none = answers([result('fda', 0.1)], ROWS, ['camvid'], 'single')
     assert none == 'The rows that answer the question were not trained.'
+
+
+def test_the_best_mixing_row_meets_the_best_other_row_over_common_seeds() -> None:
+    """A mixing row is no rival of mixing, nor is a row of the sweep that was not chosen."""
+    scores = {
+        'fda': (0.40, 0.42, 0.41),
+        'single': (0.30, 0.31, 0.32),
+        'classmix': (0.44, 0.45, 0.46),
+        'classmix_fda': (0.47, 0.48, 0.99),
+        'node_labels': (0.50, 0.53),
+    }
+    results = [result(n, v, 1 + i) for n, values in scores.items() for i, v in enumerate(values)]
+    results += [result('single_004', 0.95), result(ORACLE, 0.99)]
+    assert answers(results, ROWS, ['camvid'], 'single') == (
+        'camvid: mIoU, seeds 1, 2: of 3 mixing rows node_labels is best with 51.5, of 2 others '
+        'fda with 41.0: mixing +10.5 points (± 0.7): mixing beats all others. Rows with one seed '
+        'order nothing closer than a few points.'
+    )
+    chosen = answers(results, ROWS, ['camvid'], 'single_004')
+    assert (
+        'seed 1: of 3 mixing rows node_labels is best with 50.0, of 2 others single_004' in chosen
+    )
+
+
+def test_a_difference_within_chance_is_called_so() -> None:
+    results = [result('fda', 0.4, seed) for seed in (1, 2)]
+    results += [result('classmix', 0.38, 1), result('classmix', 0.46, 2)]
+    said = answers(results, ROWS, ['camvid'], 'single')
+    assert 'mixing +2.0 points (± 5.7): no difference beyond 2 standard errors.' in said
+    apart = answers([results[0], results[3]], ROWS, ['camvid'], 'single')
+    assert apart.startswith('camvid: mIoU: the rows have no seed in common')
 
 
 def test_the_weight_is_chosen_without_labels_of_the_target() -> None:
