@@ -27,6 +27,7 @@ from hiseg_ros.training.comparison.adaptation_scores import (
     Tests,
     common_labels,
     score_adapted,
+    source_shares,
 )
 from hiseg_ros.training.comparison.comparison import (
     Result,
@@ -143,6 +144,7 @@ def _facts(
         measured_on,
         base.steps,
         {name: loss for name, loss in losses.items() if loss is not None},
+        source_shares(base.datasets[source_and_target(base)[0]], mapping, taxonomy),
     )
 
 

@@ -102,8 +102,8 @@ def _mixing(score: str, found: Mapping[str, BySeed], rows: Sequence[AdaptationRo
     which = f'seed {seeds[0]}' if len(seeds) == 1 else f'seeds {", ".join(map(str, seeds))}'
     said = (
         f'{score}, {which}: of {len(mixing)} mixing rows {best} is best with '
-        f'{100 * of(best):.1f}, of {len(others)} others {other} with {100 * of(other):.1f}: mixing {mean(gaps):+.1f} '
-        'points'
+        f'{100 * of(best):.1f}, of {len(others)} others {other} with {100 * of(other):.1f}: '
+        f'mixing {mean(gaps):+.1f} points'
     )
     if len(gaps) < 2:
         return f'{said}; whether that is more than chance is not said.'

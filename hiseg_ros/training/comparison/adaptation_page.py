@@ -23,10 +23,13 @@ from hiseg_ros.training.comparison.adaptation_scores import (
     MIXING,
     PREDICTED_SHARE,
     TRUE_SHARE,
+    SourceShares,
 )
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.page import cell, values_of
 from hiseg_ros.training.comparison.scores import MIOU
+
+TRUE_OF_SOURCE = 'true, source'
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Facts:
     steps: int
     discriminator_losses: Mapping[str, float]
     """Last logged loss of the discriminator by row of the sweep, of the first seed."""
+    source_shares: SourceShares | None = None
+    """Class shares of the source's labels; None where they were not counted."""
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -114,7 +119,7 @@ def class_table(
 
 
 def share_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: Facts) -> str:
-    """Return the shares of pixels by class on the target: true ones, and those of each row."""
+    """Return the shares of pixels by class: true ones of target and source, and of each row."""
     test = facts.targets[0]
 
     def line(name: str, variant: str, kind: str) -> list[str]:
@@ -124,8 +129,19 @@ def share_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts:
 
     present = _present(results, rows)
     lines = [line('true', present[0].name, TRUE_SHARE)] if present else []
+    source = facts.source_shares
+    if source is not None:
+        own = [source.shares.get(label) for label in facts.labels]
+        lines.append([TRUE_OF_SOURCE, *('-' if s is None else f'{100 * s:.1f}' for s in own)])
     lines += [line(row.name, row.name, PREDICTED_SHARE) for row in present]
-    return _table(['pixels in %', *facts.labels], lines)
+    table = _table(['pixels in %', *facts.labels], lines)
+    if source is None:
+        return table
+    return (
+        f'{table}\n\nThe row "{TRUE_OF_SOURCE}" is of {source.images} labelled images that '
+        f'training learns from. {100 * source.left_out:.1f} % of their labelled pixels belong to '
+        'none of these classes, or to several, and are not counted.'
+    )
 
 
 def sweep_table(results: Sequence[Result], facts: Facts) -> str:

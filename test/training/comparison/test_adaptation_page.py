@@ -7,9 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from dataset_files import write_image, write_labels
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page as page
 from hiseg_ros.training.comparison.adaptation import discriminator_loss
 from hiseg_ros.training.comparison.adaptation_answers import answers
@@ -21,7 +24,9 @@ from hiseg_ros.training.comparison.adaptation_rows import (
     row_config,
     source_and_target,
 )
+from hiseg_ros.training.comparison.adaptation_scores import SourceShares, source_shares
 from hiseg_ros.training.comparison.comparison import Result
+from hiseg_ros.training.config.dataset import DatasetConfig
 from hiseg_ros.training.config.experiment import load_training_config
 
 ROWS = adaptation_rows()
@@ -170,6 +175,30 @@ def test_class_tables_state_their_denominator_and_shares_both_sides() -> None:
     shares = page.share_table(results, ROWS, FACTS)
     assert cells(shares, 'true') == ['true', '25.0', '-']
     assert cells(shares, 'fda') == ['fda', '75.0', '-']
+    assert 'source' not in shares
+    counted = SourceShares(7, {'Sky': 0.5, 'Road': 0.0}, 0.125)
+    shares = page.share_table(results, ROWS, replace(FACTS, source_shares=counted))
+    assert cells(shares, 'true, source') == ['true, source', '50.0', '0.0']
+    assert 'is of 7 labelled images' in shares and '12.5 % of their labelled pixels' in shares
+
+
+def test_labels_of_the_source_are_counted_as_those_of_the_target(tmp_path: Path) -> None:
+    """Half road, a quarter sidewalk, an eighth sky, a sixteenth ego vehicle and nothing each."""
+    ids = np.full((32, 16), 7, np.uint8)
+    ids[16:24], ids[24:28], ids[28:30], ids[30:] = 8, 23, 1, 0
+    for number in range(3):
+        write_image(tmp_path / f'images/{number}.jpg', size=ids.shape)
+        write_labels(tmp_path / f'labels/{number}.png', ids, ids.shape)
+    taxonomy = load_taxonomy('street')
+    options = {'mapping': 'cityscapes'}
+    source = DatasetConfig('folder', str(tmp_path), 1, options=options)
+    target = load_mapping('camvid', taxonomy)
+    found = source_shares(source, target, taxonomy)
+    assert found.images == 3
+    expected = {'Road': 4 / 7, 'Pavement': 2 / 7, 'Sky': 1 / 7}
+    assert {name: s for name, s in found.shares.items() if s} == pytest.approx(expected)
+    assert found.left_out == pytest.approx(1 / 15)
+    assert set(found.shares) == {label.name for label in target.evaluated_labels}
 
 
 def test_the_page_is_written(tmp_path: Path) -> None:
