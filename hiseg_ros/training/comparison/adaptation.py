@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page
@@ -110,7 +111,12 @@ def compare(
     if seeds > 1:
         results += run(main, range(2, seeds + 1))
         _write_results(results, folder)
-    facts = _facts(base, tests, folder, measured_on)
+    ended = {
+        (one.variant, one.seed): said
+        for one in results
+        if (said := ended_early(_weights(folder, one)))
+    }
+    facts = _facts(base, tests, folder, measured_on, ended)
     page = adaptation_page.write_page(results, rows, facts, single, folder)
     said = [
         adaptation_page.main_table(results, rows, facts),
@@ -131,6 +137,7 @@ def _facts(
     tests: Tests,
     folder: Path,
     measured_on: str,
+    ended: Mapping[tuple[str, int], str],
 ) -> adaptation_page.Facts:
     first = tests.targets[0]
     taxonomy = load_taxonomy(base.taxonomy)
@@ -145,7 +152,23 @@ def _facts(
         base.steps,
         {name: loss for name, loss in losses.items() if loss is not None},
         source_shares(base.datasets[source_and_target(base)[0]], mapping, taxonomy),
+        ended,
     )
+
+
+def _weights(folder: Path, result: Result) -> Path:
+    """Return the weights file of a run."""
+    return folder / f'{result.variant}_{result.seed}' / f'{result.variant}.safetensors'
+
+
+def ended_early(weights: Path) -> str:
+    """Return why a run ended before its last step, from its card; empty where it did not."""
+    try:
+        card = load_checkpoint(weights).card
+    except CheckpointError:  # removed since it was measured
+        return ''
+    adaptation = card.get('adaptation')
+    return str(adaptation.get('ended_early', '')) if isinstance(adaptation, dict) else ''
 
 
 def discriminator_loss(run_dir: Path) -> float | None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
@@ -50,6 +50,8 @@ class Facts:
     """Last logged loss of the discriminator by row of the sweep, of the first seed."""
     source_shares: SourceShares | None = None
     """Class shares of the source's labels; None where they were not counted."""
+    ended_early: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Why a run ended before its last step, by row and seed."""
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -87,7 +89,7 @@ def main_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: 
         lines.append(
             [
                 row.name,
-                row.title,
+                _what(row, facts),
                 str(len(own)),
                 *(cell(values_of(results, row.name, score)) for score in scores),
                 '-' if gap is None else f'{100 * gap:.0f} %',
@@ -96,6 +98,22 @@ def main_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: 
             ]
         )
     return _table(head, lines)
+
+
+def _what(row: AdaptationRow, facts: Facts) -> str:
+    """Return the title of a row, and of which seeds the run ended early."""
+    seeds = sorted(seed for name, seed in facts.ended_early if name == row.name)
+    if not seeds:
+        return row.title
+    which = ', '.join(map(str, seeds))
+    return f'{row.title}; **ended early**: seed{"s" if len(seeds) > 1 else ""} {which}'
+
+
+def early_ends(facts: Facts) -> str:
+    """Return a Markdown list of the runs that ended early, with the reason; empty without any."""
+    return '\n'.join(
+        f'- {name}, seed {seed}: {said}' for (name, seed), said in facts.ended_early.items()
+    )
 
 
 def class_table(
@@ -187,6 +205,7 @@ def write_page(
         f'{SOURCE_ONLY}) of {facts.targets[0]}. Labels of the target were read for scores and '
         'for the oracle alone.',
         main_table(results, rows, facts),
+        early_ends(facts),
         answers(results, rows, facts.targets, single),
         '**The weight of the adversarial loss, first seed**',
         f"Chosen by the source's held-out scenes: {single}.",

@@ -12,9 +12,10 @@ import pytest
 from dataset_files import write_image, write_labels
 
 from hiseg_ros.errors import ConfigError
+from hiseg_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from hiseg_ros.taxonomy import load_mapping, load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page as page
-from hiseg_ros.training.comparison.adaptation import discriminator_loss
+from hiseg_ros.training.comparison.adaptation import discriminator_loss, ended_early
 from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
     ORACLE,
@@ -199,6 +200,24 @@ def test_labels_of_the_source_are_counted_as_those_of_the_target(tmp_path: Path)
     assert {name: s for name, s in found.shares.items() if s} == pytest.approx(expected)
     assert found.left_out == pytest.approx(1 / 15)
     assert set(found.shares) == {label.name for label in target.evaluated_labels}
+
+
+def test_runs_that_ended_early_are_marked(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """What the card of the weights says, since the scores are like any other."""
+    old = load_checkpoint(tiny_checkpoint)
+    weights = tmp_path / 'single.safetensors'
+    why = 'The discriminator tells the domains apart. The weights of step 400 are kept.'
+    card = {**old.card, 'adaptation': {'method': 'output', 'ended_early': why}}
+    save_checkpoint(weights, old.build(), old.taxonomy, old.preprocessing, card)
+    assert ended_early(weights) == why
+    assert ended_early(tiny_checkpoint) == ended_early(tmp_path / 'none.safetensors') == ''
+    results = [result('single', 0.3), result('single', 0.2, 2), result('fda', 0.3)]
+    facts = replace(FACTS, ended_early={('single', 2): why})
+    table = page.main_table(results, ROWS, facts)
+    assert cells(table, 'single')[1] == 'single level, weight 0.001; **ended early**: seed 2'
+    assert 'early' not in cells(table, 'fda')[1]
+    text = page.write_page(results, ROWS, facts, 'single', tmp_path).read_text()
+    assert f'- single, seed 2: {why}' in text
 
 
 def test_the_page_is_written(tmp_path: Path) -> None:
