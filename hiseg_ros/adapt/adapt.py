@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from hiseg_ros.adapt.recipe import NAME, Place, training_config
 from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.adapt.verdict import objections
 from hiseg_ros.adapt.work_folder import WorkFolder
+from hiseg_ros.datasets.opening import open_dataset
 from hiseg_ros.errors import ConfigError, HisegError, TaxonomyError
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.torch_device import find_device
@@ -42,6 +43,7 @@ from hiseg_ros.retrieval.sources import Source
 from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import TrainingConfig
+from hiseg_ros.training.data.target_images import Digest, check_digests_differ
 from hiseg_ros.training.run.checkpoint_files import replace_file
 from hiseg_ros.training.run.precision import chosen_precision, has_bfloat16
 from hiseg_ros.training.run.run_folder import last_checkpoint
@@ -135,6 +137,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         CheckpointError: The weights cannot be used, or a file cannot be written.
         ConfigError: There are too few frames, or too little time; the weights to start from would
             be written over; or another process is at work on the same output.
+        DatasetError: The frames are images of the source.
         HisegError: Another input cannot be used.
         KeyboardInterrupt: The user interrupted; the same command goes on.
     """
@@ -152,7 +155,9 @@ def _adapted(
 ) -> Outcome:
     """Take all steps, or those that an earlier start has left."""
     work = WorkFolder(request.work, _settings(request))
-    frames = work.keep_frames(request.recordings, lambda: _choice(request))
+    frames = work.keep_frames(
+        request.recordings, lambda: _choice(request), lambda own: _check_frames(request, own)
+    )
     for note in frames['notes']:
         say(note)
     say(
@@ -235,6 +240,23 @@ def _check_domains(request: Request) -> None:
             f'{root} is the source and also the target; expected two domains: name recordings of '
             'another place, or leave out --source.'
         )
+
+
+def _check_frames(request: Request, own: Set[Digest]) -> None:
+    """Check that the frames to learn from are not images of the source, wherever these lie.
+
+    Scenes that this package draws are nobody's recording.
+
+    Raises:
+        DatasetError: Half of them or more are.
+    """
+    source = request.source
+    if source.kind == DRAWN:
+        return
+    target = ', '.join(str(recording.path) for recording in request.recordings)
+    for options in (source.learnt, source.checked):
+        dataset = open_dataset(source.kind, source.root, options)
+        check_digests_differ(target, own, source.kind, dataset)
 
 
 def _settings(request: Request) -> dict[str, Any]:

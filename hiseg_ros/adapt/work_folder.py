@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hiseg_ros.errors import CheckpointError, ConfigError, ImageError
 from hiseg_ros.images import read_image, write_image
 from hiseg_ros.output_files import output_folder
 from hiseg_ros.retrieval.sources import Source
+from hiseg_ros.training.data.target_images import Digest, digest_of
 from hiseg_ros.training.run.checkpoint_files import replace_file
 from hiseg_ros.types import LabelImage, RgbImage
 
@@ -105,23 +106,36 @@ class WorkFolder:
         return found if isinstance(found, dict) else None
 
     def keep_frames(
-        self, sources: Sequence[Source], choose: Callable[[], Choice]
+        self,
+        sources: Sequence[Source],
+        choose: Callable[[], Choice],
+        check: Callable[[Set[Digest]], object] = lambda digests: None,
     ) -> dict[str, Any]:
         """Return which frames were chosen, after their images have been written once.
 
         Args:
             sources: What they are read from.
             choose: Called where that has not been done.
+            check: Called then with `digest_of` the frames to learn from, as they were read; what
+                it raises ends the choice.
 
         Raises:
             CheckpointError: The folder cannot be written.
-            HisegError: Of `choose`.
+            HisegError: Of `choose` or `check`.
         """
-        return self.once(FRAMES, lambda: self._written_frames(sources, choose()))
+        return self.once(FRAMES, lambda: self._written_frames(sources, choose(), check))
 
-    def _written_frames(self, sources: Sequence[Source], choice: Choice) -> dict[str, Any]:
+    def _written_frames(
+        self,
+        sources: Sequence[Source],
+        choice: Choice,
+        check: Callable[[Set[Digest]], object],
+    ) -> dict[str, Any]:
+        digests = set[Digest]()
         for number, (_, rgb) in enumerate(read_frames(sources, choice.learnt)):
+            digests.add(digest_of(rgb))
             self._write_image(self.path / 'frames' / f'{number:05d}.jpg', rgb)
+        check(digests)
         following = {
             (frame.source, frame.number + 1)
             for frame in choice.held_back
