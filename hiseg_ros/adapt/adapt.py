@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hiseg_ros.adapt.budget import Budget, plan_steps
 from hiseg_ros.adapt.card import adapted_card, card_page
 from hiseg_ros.adapt.checks import Check, HeldFrame, check_target, kept_share, source_score
+from hiseg_ros.adapt.common_scale import size_to_learn_at
 from hiseg_ros.adapt.frames import (
     LEAST_FRAMES,
     LEAST_HELD_BACK,
@@ -170,14 +171,15 @@ def _adapted(
     )
     check_s = float(work.once(CHECK_TIME, dict).get('seconds', 0.0))
     budget = Budget(request.minutes * 60, start_s, check_s)
-    labelled = work.once(LABELS, lambda: _labelled(request, checkpoint, work, budget))
+    size = held[0].rgb.shape[0], held[0].rgb.shape[1]
+    labelled = work.once(LABELS, lambda: _labelled(request, checkpoint, work, budget, size))
     say(f'{labelled["images"]} of them labelled by the old weights')
     place = Place(
         request.model.resolve(),
         work.target.resolve(),
         work.mapping.resolve(),
         _taxonomy_file(checkpoint.taxonomy, work),
-        (held[0].rgb.shape[0], held[0].rgb.shape[1]),
+        size,
         _source_size(request.source),
         _has_mirror_images(checkpoint.taxonomy),
     )
@@ -314,9 +316,13 @@ def _counted(sample: _Sample, bar: Any) -> _Sample:
 
 
 def _labelled(
-    request: Request, checkpoint: Checkpoint, work: WorkFolder, budget: Budget
+    request: Request, checkpoint: Checkpoint, work: WorkFolder, budget: Budget, size: ImageSize
 ) -> dict[str, Any]:
-    """Write the pseudo labels of the frames to learn from, in a part of the time."""
+    """Write the pseudo labels of the frames to learn from, in a part of the time.
+
+    Those of another size are resized, so that the scales of the run, which are those of images of
+    this size, suit all.
+    """
     teacher = ViewTeacher(
         checkpoint, find_device(request.device), has_bfloat16(_accelerator(request.device))
     )
@@ -326,7 +332,9 @@ def _labelled(
     with tqdm(total=len(images), unit='image', desc='pseudo labels', dynamic_ncols=True) as bar:
 
         def write(image: Path, labels: LabelImage) -> None:
-            work.write_labels(image, labels)
+            own = labels.shape[0], labels.shape[1]
+            common = size_to_learn_at(own, size, checkpoint.preprocessing)
+            work.write_labels(image, labels, common)
             bar.update()
 
         # Those that an earlier start has labelled are not labelled again.
