@@ -112,9 +112,9 @@ def compare(
         results += run(main, range(2, seeds + 1))
         _write_results(results, folder)
     ended = {
-        (one.variant, one.seed): said
+        (one.variant, one.seed): why
         for one in results
-        if (said := ended_early(_weights(folder, one)))
+        if (why := ended_early(_weights(folder, one)))
     }
     facts = _facts(base, tests, folder, measured_on, ended)
     page = adaptation_page.write_page(results, rows, facts, single, folder)
