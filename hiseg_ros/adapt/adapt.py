@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hiseg_ros.adapt.budget import Budget, plan_steps
 from hiseg_ros.adapt.card import adapted_card, card_page
 from hiseg_ros.adapt.checks import Check, HeldFrame, check_target, kept_share, source_score
+from hiseg_ros.adapt.common_scale import size_to_learn_at
 from hiseg_ros.adapt.frames import (
     LEAST_FRAMES,
     LEAST_HELD_BACK,
@@ -31,6 +32,7 @@ from hiseg_ros.adapt.recipe import NAME, Place, training_config
 from hiseg_ros.adapt.source_set import DRAWN, SourceSet
 from hiseg_ros.adapt.verdict import objections
 from hiseg_ros.adapt.work_folder import WorkFolder
+from hiseg_ros.datasets.opening import open_dataset
 from hiseg_ros.errors import ConfigError, HisegError, TaxonomyError
 from hiseg_ros.inference.engine import Engine
 from hiseg_ros.inference.torch_device import find_device
@@ -42,6 +44,7 @@ from hiseg_ros.retrieval.sources import Source
 from hiseg_ros.taxonomy import Taxonomy, dump_taxonomy, load_taxonomy
 from hiseg_ros.taxonomy.mirror import load_mirror_images
 from hiseg_ros.training.config.experiment import TrainingConfig
+from hiseg_ros.training.data.target_images import Digest, check_digests_differ
 from hiseg_ros.training.run.checkpoint_files import replace_file
 from hiseg_ros.training.run.precision import chosen_precision, has_bfloat16
 from hiseg_ros.training.run.run_folder import last_checkpoint
@@ -135,6 +138,7 @@ def adapt(request: Request, say: Callable[[str], object] = lambda text: None) ->
         CheckpointError: The weights cannot be used, or a file cannot be written.
         ConfigError: There are too few frames, or too little time; the weights to start from would
             be written over; or another process is at work on the same output.
+        DatasetError: The frames are images of the source.
         HisegError: Another input cannot be used.
         KeyboardInterrupt: The user interrupted; the same command goes on.
     """
@@ -152,7 +156,9 @@ def _adapted(
 ) -> Outcome:
     """Take all steps, or those that an earlier start has left."""
     work = WorkFolder(request.work, _settings(request))
-    frames = work.keep_frames(request.recordings, lambda: _choice(request))
+    frames = work.keep_frames(
+        request.recordings, lambda: _choice(request), lambda own: _check_frames(request, own)
+    )
     for note in frames['notes']:
         say(note)
     say(
@@ -165,14 +171,15 @@ def _adapted(
     )
     check_s = float(work.once(CHECK_TIME, dict).get('seconds', 0.0))
     budget = Budget(request.minutes * 60, start_s, check_s)
-    labelled = work.once(LABELS, lambda: _labelled(request, checkpoint, work, budget))
+    size = held[0].rgb.shape[0], held[0].rgb.shape[1]
+    labelled = work.once(LABELS, lambda: _labelled(request, checkpoint, work, budget, size))
     say(f'{labelled["images"]} of them labelled by the old weights')
     place = Place(
         request.model.resolve(),
         work.target.resolve(),
         work.mapping.resolve(),
         _taxonomy_file(checkpoint.taxonomy, work),
-        (held[0].rgb.shape[0], held[0].rgb.shape[1]),
+        size,
         _source_size(request.source),
         _has_mirror_images(checkpoint.taxonomy),
     )
@@ -237,6 +244,23 @@ def _check_domains(request: Request) -> None:
         )
 
 
+def _check_frames(request: Request, own: Set[Digest]) -> None:
+    """Check that the frames to learn from are not images of the source, wherever these lie.
+
+    Scenes that this package draws are nobody's recording.
+
+    Raises:
+        DatasetError: Half of them or more are.
+    """
+    source = request.source
+    if source.kind == DRAWN:
+        return
+    target = ', '.join(str(recording.path) for recording in request.recordings)
+    for options in (source.learnt, source.checked):
+        dataset = open_dataset(source.kind, source.root, options)
+        check_digests_differ(target, own, source.kind, dataset)
+
+
 def _settings(request: Request) -> dict[str, Any]:
     """Return what decides about the result."""
     digest = hashlib.sha256(request.model.read_bytes()).hexdigest()
@@ -292,9 +316,13 @@ def _counted(sample: _Sample, bar: Any) -> _Sample:
 
 
 def _labelled(
-    request: Request, checkpoint: Checkpoint, work: WorkFolder, budget: Budget
+    request: Request, checkpoint: Checkpoint, work: WorkFolder, budget: Budget, size: ImageSize
 ) -> dict[str, Any]:
-    """Write the pseudo labels of the frames to learn from, in a part of the time."""
+    """Write the pseudo labels of the frames to learn from, in a part of the time.
+
+    Those of another size are resized, so that the scales of the run, which are those of images of
+    this size, suit all.
+    """
     teacher = ViewTeacher(
         checkpoint, find_device(request.device), has_bfloat16(_accelerator(request.device))
     )
@@ -304,7 +332,9 @@ def _labelled(
     with tqdm(total=len(images), unit='image', desc='pseudo labels', dynamic_ncols=True) as bar:
 
         def write(image: Path, labels: LabelImage) -> None:
-            work.write_labels(image, labels)
+            own = labels.shape[0], labels.shape[1]
+            common = size_to_learn_at(own, size, checkpoint.preprocessing)
+            work.write_labels(image, labels, common)
             bar.update()
 
         # Those that an earlier start has labelled are not labelled again.

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import cv2
 
+from hiseg_ros.datasets.label_folders import is_in_label_folder
 from hiseg_ros.retrieval.sources import FileSource, Frame, Source, open_source
-from hiseg_ros.training.data.target_images import LABEL_FOLDERS
 from hiseg_ros.training.data.video_file import VIDEO_ENDINGS, read_video, video_frames
 
 USUAL_RATE_HZ = 25.0
@@ -28,16 +28,12 @@ class UnlabelledFiles(FileSource):
         """
         super().__init__(path)
         if not path.is_file():
-            kept = [file for file in self._files if not _is_label(file.relative_to(path))]
+            kept = [file for file in self._files if not is_in_label_folder(file.relative_to(path))]
             self.note = ''
             if len(kept) < len(self._files):
                 left_out = len(self._files) - len(kept)
                 self.note = f'{path}: {left_out} files in folders of labels are left out'
             self._files = kept
-
-
-def _is_label(name: PurePath) -> bool:
-    return bool(LABEL_FOLDERS & {part.lower() for part in name.parts[:-1]})
 
 
 class VideoSource:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from hiseg_ros.errors import CheckpointError, ConfigError, ImageError
 from hiseg_ros.images import read_image, write_image
 from hiseg_ros.output_files import output_folder
 from hiseg_ros.retrieval.sources import Source
+from hiseg_ros.training.data.target_images import Digest, digest_of
 from hiseg_ros.training.run.checkpoint_files import replace_file
-from hiseg_ros.types import LabelImage, RgbImage
+from hiseg_ros.types import ImageSize, LabelImage, RgbImage
 
 SETTINGS = 'settings.json'
 FRAMES = 'frames.json'
@@ -105,23 +106,36 @@ class WorkFolder:
         return found if isinstance(found, dict) else None
 
     def keep_frames(
-        self, sources: Sequence[Source], choose: Callable[[], Choice]
+        self,
+        sources: Sequence[Source],
+        choose: Callable[[], Choice],
+        check: Callable[[Set[Digest]], object] = lambda digests: None,
     ) -> dict[str, Any]:
         """Return which frames were chosen, after their images have been written once.
 
         Args:
             sources: What they are read from.
             choose: Called where that has not been done.
+            check: Called then with `digest_of` the frames to learn from, as they were read; what
+                it raises ends the choice.
 
         Raises:
             CheckpointError: The folder cannot be written.
-            HisegError: Of `choose`.
+            HisegError: Of `choose` or `check`.
         """
-        return self.once(FRAMES, lambda: self._written_frames(sources, choose()))
+        return self.once(FRAMES, lambda: self._written_frames(sources, choose(), check))
 
-    def _written_frames(self, sources: Sequence[Source], choice: Choice) -> dict[str, Any]:
+    def _written_frames(
+        self,
+        sources: Sequence[Source],
+        choice: Choice,
+        check: Callable[[Set[Digest]], object],
+    ) -> dict[str, Any]:
+        digests = set[Digest]()
         for number, (_, rgb) in enumerate(read_frames(sources, choice.learnt)):
+            digests.add(digest_of(rgb))
             self._write_image(self.path / 'frames' / f'{number:05d}.jpg', rgb)
+        check(digests)
         following = {
             (frame.source, frame.number + 1)
             for frame in choice.held_back
@@ -147,16 +161,24 @@ class WorkFolder:
         """Return the frames to learn from, in the order of time."""
         return sorted((self.path / 'frames').glob('*.jpg'))
 
-    def write_labels(self, frame: Path, labels: LabelImage) -> None:
+    def write_labels(self, frame: Path, labels: LabelImage, size: ImageSize | None = None) -> None:
         """Put a frame and its labels among those that are learnt from.
+
+        Args:
+            frame: One of `frames`.
+            labels: (H, W) node ids.
+            size: (height, width) that both get; None for that of the frame.
 
         Raises:
             CheckpointError: The folder cannot be written.
         """
+        content = frame.read_bytes()
+        if size is not None and size != labels.shape:
+            content = _as_jpeg(_resized(self.read_image(frame), size))
+            labels = _resized_labels(labels, size)
         # The labels come first: an image without any would be refused.
         self._write_image(self.target / 'labels' / f'{frame.stem}.png', labels)
         image = self.target / 'images' / frame.name
-        content = frame.read_bytes()
         replace_file(image, lambda partial: partial.write_bytes(content))
 
     def is_labelled(self, frame: Path) -> bool:
@@ -240,3 +262,19 @@ class WorkFolder:
             f'{path} is missing or damaged; expected what an earlier start wrote: remove the '
             f'folder {self.path} and start again.'
         )
+
+
+def _resized(rgb: RgbImage, size: ImageSize) -> RgbImage:
+    """Return an image at another (height, width)."""
+    method = cv2.INTER_AREA if size[0] < rgb.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, (size[1], size[0]), interpolation=method), np.uint8)
+
+
+def _resized_labels(labels: LabelImage, size: ImageSize) -> LabelImage:
+    found = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(found, np.uint8)
+
+
+def _as_jpeg(rgb: RgbImage) -> bytes:
+    _, data = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _JPEG)
+    return data.tobytes()

@@ -33,6 +33,21 @@ LOOKED_AT = 8
 LARGEST_TRAIN_ID = 18
 LARGEST_LABEL_ID = 34
 
+FAMILIES = {
+    'cityscapes': IdFamily.LABEL_IDS,
+    'cityscapes_labelids': IdFamily.LABEL_IDS,
+    'cityscapes_teacher': IdFamily.LABEL_IDS,
+    'cityscapes_trainids': IdFamily.TRAIN_IDS,
+}
+"""Numbering that a mapping expects of a folder without a layout."""
+
+VOID_LABEL_IDS = frozenset({0, 2, 3, 4, 5, 6, 18})
+"""Void as labelIds; road, building, wall, fence, pole, traffic light and bicycle as train ids."""
+
+LEAST_VOID_IDS = 3
+"""Different ones of these, beside no labelId above 18, from which files have train ids. Whoever
+labels a yard with a few classes uses one or two, for pixels without a label."""
+
 READERS: dict[str, Callable[[str], LabelReader]] = {
     Encoding.BYTES.value: ByteLabels,
     Encoding.PALETTE.value: PaletteLabels,
@@ -118,6 +133,8 @@ class LabelledFolder(PairedFiles):
         super().__init__(chosen, limit, reader=reader)
         if self._layout:
             self._look_at_labels(self._layout)
+        else:
+            self._look_at_family(FAMILIES.get(self.mapping_name, IdFamily.NONE))
         # `mapping` beside a layout means the same ids in another way: its ids were checked above.
         if self._layout and mapping:
             self._labels = read_dataset_labels(mapping)
@@ -155,6 +172,35 @@ class LabelledFolder(PairedFiles):
                 f'{looked_at[0].labels} and {len(looked_at) - 1} others have the ids '
                 f'{sorted(present)} and none from 19 to {LARGEST_LABEL_ID}; expected labelIds, '
                 f'these are train ids: {layout.hint}.'
+            )
+
+    def _look_at_family(self, family: IdFamily) -> None:
+        """Read some label files, so that one numbering of Cityscapes is not taken for the other.
+
+        Less is refused than in a layout: not every folder shows streets, and an own one may have
+        255 for pixels without a label.
+        """
+        if family is IdFamily.NONE:
+            return
+        looked_at = spread(self._pairs, LOOKED_AT)
+        present: set[int] = set()
+        for pair in looked_at:
+            present |= _ids_in(self._reader.read(pair.labels))
+        above = sorted(one for one in present if LARGEST_TRAIN_ID < one <= LARGEST_LABEL_ID)
+        where = f'{looked_at[0].labels} and {len(looked_at) - 1} others have'
+        if family is IdFamily.TRAIN_IDS and above:
+            raise DatasetError(
+                f'{where} the id {above[0]}, which only labelIds have; expected train ids, 0 to '
+                f'{LARGEST_TRAIN_ID} and 255, as in mapping {self.mapping_name!r}: take the '
+                'mapping cityscapes_labelids, or the other label files.'
+            )
+        void = present & VOID_LABEL_IDS
+        if family is IdFamily.LABEL_IDS and not above and len(void) >= LEAST_VOID_IDS:
+            raise DatasetError(
+                f'{where} the ids {sorted(present)}, none from 19 to {LARGEST_LABEL_ID} and '
+                f'{len(void)} that are no label in mapping {self.mapping_name!r}; expected '
+                'labelIds, these are train ids: take the mapping cityscapes_trainids, or the '
+                'other label files.'
             )
 
     def _check_ids(self, pair: Pair, label_ids: NDArray[np.uint8]) -> None:

@@ -154,7 +154,8 @@ def test_adaptation_is_trained_measured_and_answered(
     page = (output / 'comparison.md').read_text()
     for name in names:
         assert f'| {name} |' in said and f'| {name} |' in page
-    assert 'cityscapes: mIoU: ClassMix with' in said
+    assert 'cityscapes: mIoU, seed 1: of 1 mixing rows classmix is best with ' in said
+    assert '| true, source |' in page
     assert '**IoU by class, cityscapes**' in page
     weights = output / 'single_1' / 'single.safetensors'
     written = weights.stat().st_mtime_ns

@@ -53,6 +53,43 @@ def test_a_folder_of_pairs_needs_a_mapping_and_patterns_only(tmp_path: Path) -> 
         LabelledFolder(tmp_path, str(mapping), 'jpg/*.jpg', 'truth/*.png')
 
 
+def city(root: Path, *files: list[int]) -> Path:
+    """Write a folder of images whose label files have these ids, a column each."""
+    for number, ids in enumerate(files):
+        write_image(root / f'images/{number}.jpg', size=(8, len(ids)))
+        write_labels(root / f'labels/{number}.png', ids, (8, len(ids)))
+    return root
+
+
+@pytest.mark.parametrize('mapping', ['cityscapes', 'cityscapes_labelids', 'cityscapes_19'])
+def test_train_ids_are_no_label_ids(tmp_path: Path, mapping: str) -> None:
+    """Road, building, pole, vegetation, sky and car, as any street has."""
+    root = city(tmp_path / 'street', [0, 1, 2, 255], [0, 5, 8, 10, 13])
+    with pytest.raises(DatasetError) as found:
+        LabelledFolder(root, mapping)
+    said = str(found.value)
+    assert 'and 1 others have the ids [0, 1, 2, 5, 8, 10, 13, 255], none from 19 to 34' in said
+    assert 'these are train ids: take the mapping cityscapes_trainids, or the other' in said
+    assert len(LabelledFolder(root, 'cityscapes_trainids')) == 2
+
+
+def test_label_ids_are_no_train_ids(tmp_path: Path) -> None:
+    root = city(tmp_path / 'street', [7, 8, 11], [4, 5, 7, 21, 23, 26])
+    with pytest.raises(DatasetError, match=r'have the id 21, which only labelIds have; expected'):
+        LabelledFolder(root, 'cityscapes_trainids')
+    assert len(LabelledFolder(root, 'cityscapes')) == 2
+
+
+def test_a_folder_of_own_label_ids_may_show_no_street(tmp_path: Path) -> None:
+    """A yard of road, fence and wall, with 0, 255 or two more kinds of void."""
+    own = ([7, 8, 11, 0], [7, 12, 13, 255], [7, 9, 0, 4, 255], [7], [0, 4, 5, 33])
+    for number, ids in enumerate(own):
+        root = city(tmp_path / str(number), ids)
+        for mapping in ('cityscapes', 'cityscapes_labelids'):
+            assert len(LabelledFolder(root, mapping)) == 1
+    assert len(LabelledFolder(city(tmp_path / 'indoor', [0, 1, 18]), 'cityscapes_trainids')) == 1
+
+
 def test_the_worked_example_of_the_page_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
-from hiseg_ros.errors import ConfigError
+from hiseg_ros.errors import CheckpointError, ConfigError
+from hiseg_ros.model.checkpoint import load_checkpoint
 from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page
+from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
     SWEEP,
     adaptation_rows,
@@ -26,6 +28,7 @@ from hiseg_ros.training.comparison.adaptation_scores import (
     Tests,
     common_labels,
     score_adapted,
+    source_shares,
 )
 from hiseg_ros.training.comparison.comparison import (
     Result,
@@ -108,11 +111,16 @@ def compare(
     if seeds > 1:
         results += run(main, range(2, seeds + 1))
         _write_results(results, folder)
-    facts = _facts(base, tests, folder, measured_on)
+    ended = {
+        (one.variant, one.seed): why
+        for one in results
+        if (why := ended_early(_weights(folder, one)))
+    }
+    facts = _facts(base, tests, folder, measured_on, ended)
     page = adaptation_page.write_page(results, rows, facts, single, folder)
     said = [
         adaptation_page.main_table(results, rows, facts),
-        adaptation_page.answers(results, rows, facts, single),
+        answers(results, rows, facts.targets, single),
     ]
     return page, '\n\n'.join(said)
 
@@ -129,6 +137,7 @@ def _facts(
     tests: Tests,
     folder: Path,
     measured_on: str,
+    ended: Mapping[tuple[str, int], str],
 ) -> adaptation_page.Facts:
     first = tests.targets[0]
     taxonomy = load_taxonomy(base.taxonomy)
@@ -142,7 +151,24 @@ def _facts(
         measured_on,
         base.steps,
         {name: loss for name, loss in losses.items() if loss is not None},
+        source_shares(base.datasets[source_and_target(base)[0]], mapping, taxonomy),
+        ended,
     )
+
+
+def _weights(folder: Path, result: Result) -> Path:
+    """Return the weights file of a run."""
+    return folder / f'{result.variant}_{result.seed}' / f'{result.variant}.safetensors'
+
+
+def ended_early(weights: Path) -> str:
+    """Return why a run ended before its last step, from its card; empty where it did not."""
+    try:
+        card = load_checkpoint(weights).card
+    except CheckpointError:  # removed since it was measured
+        return ''
+    adaptation = card.get('adaptation')
+    return str(adaptation.get('ended_early', '')) if isinstance(adaptation, dict) else ''
 
 
 def discriminator_loss(run_dir: Path) -> float | None:

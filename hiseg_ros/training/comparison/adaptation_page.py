@@ -1,18 +1,17 @@
 # Copyright 2026 The hiseg_ros developers
 # SPDX-License-Identifier: Apache-2.0
-"""Results of the comparison of adaptation methods: tables, class shares, and the answer."""
+"""Results of the comparison of adaptation methods: tables and class shares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
 from hiseg_ros.output_files import output_file
+from hiseg_ros.training.comparison.adaptation_answers import answers
 from hiseg_ros.training.comparison.adaptation_rows import (
-    MIX,
-    MULTI,
     ORACLE,
     SOURCE_ONLY,
     SWEEP,
@@ -24,10 +23,13 @@ from hiseg_ros.training.comparison.adaptation_scores import (
     MIXING,
     PREDICTED_SHARE,
     TRUE_SHARE,
+    SourceShares,
 )
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.page import cell, values_of
 from hiseg_ros.training.comparison.scores import MIOU
+
+TRUE_OF_SOURCE = 'true, source'
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Facts:
     steps: int
     discriminator_losses: Mapping[str, float]
     """Last logged loss of the discriminator by row of the sweep, of the first seed."""
+    source_shares: SourceShares | None = None
+    """Class shares of the source's labels; None where they were not counted."""
+    ended_early: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Why a run ended before its last step, by row and seed."""
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -83,7 +89,7 @@ def main_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: 
         lines.append(
             [
                 row.name,
-                row.title,
+                _what(row, facts),
                 str(len(own)),
                 *(cell(values_of(results, row.name, score)) for score in scores),
                 '-' if gap is None else f'{100 * gap:.0f} %',
@@ -92,6 +98,22 @@ def main_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: 
             ]
         )
     return _table(head, lines)
+
+
+def _what(row: AdaptationRow, facts: Facts) -> str:
+    """Return the title of a row, and of which seeds the run ended early."""
+    seeds = sorted(seed for name, seed in facts.ended_early if name == row.name)
+    if not seeds:
+        return row.title
+    which = ', '.join(map(str, seeds))
+    return f'{row.title}; **ended early**: seed{"s" if len(seeds) > 1 else ""} {which}'
+
+
+def early_ends(facts: Facts) -> str:
+    """Return a Markdown list of the runs that ended early, with the reason; empty without any."""
+    return '\n'.join(
+        f'- {name}, seed {seed}: {said}' for (name, seed), said in facts.ended_early.items()
+    )
 
 
 def class_table(
@@ -115,7 +137,7 @@ def class_table(
 
 
 def share_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts: Facts) -> str:
-    """Return the shares of pixels by class on the target: true ones, and those of each row."""
+    """Return the shares of pixels by class: true ones of target and source, and of each row."""
     test = facts.targets[0]
 
     def line(name: str, variant: str, kind: str) -> list[str]:
@@ -125,8 +147,19 @@ def share_table(results: Sequence[Result], rows: Sequence[AdaptationRow], facts:
 
     present = _present(results, rows)
     lines = [line('true', present[0].name, TRUE_SHARE)] if present else []
+    source = facts.source_shares
+    if source is not None:
+        own = [source.shares.get(label) for label in facts.labels]
+        lines.append([TRUE_OF_SOURCE, *('-' if s is None else f'{100 * s:.1f}' for s in own)])
     lines += [line(row.name, row.name, PREDICTED_SHARE) for row in present]
-    return _table(['pixels in %', *facts.labels], lines)
+    table = _table(['pixels in %', *facts.labels], lines)
+    if source is None:
+        return table
+    return (
+        f'{table}\n\nThe row "{TRUE_OF_SOURCE}" is of {source.images} labelled images that '
+        f'training learns from. {100 * source.left_out:.1f} % of their labelled pixels belong to '
+        'none of these classes, or to several, and are not counted.'
+    )
 
 
 def sweep_table(results: Sequence[Result], facts: Facts) -> str:
@@ -156,44 +189,6 @@ def chosen_weight(results: Sequence[Result], source: str) -> str:
     return max(found, key=lambda name: found[name]) if found else 'single'
 
 
-def answers(
-    results: Sequence[Result], rows: Sequence[AdaptationRow], facts: Facts, single: str
-) -> str:
-    """Return in sentences whether source only < single < multi, and whether mixing beats all."""
-    sentences = []
-    for test in facts.targets:
-        score = f'{test}: {MIOU}'
-        found = {
-            row.name: mean(values)
-            for row in _present(results, rows)
-            if (values := values_of(results, row.name, score))
-        }
-        chain = [name for name in (SOURCE_ONLY, single, MULTI) if name in found]
-        if len(chain) == 3:
-            holds = found[chain[0]] < found[chain[1]] < found[chain[2]]
-            shown = ', '.join(f'{name} {100 * found[name]:.1f}' for name in chain)
-            sentences.append(
-                f'{score}: source only < single < multi '
-                f'{"holds" if holds else "does not hold"} ({shown}).'
-            )
-        others = {name: value for name, value in found.items() if name not in (ORACLE, MIX)}
-        if MIX in found and others:
-            best = max(others, key=lambda name: others[name])
-            beats = found[MIX] > others[best]
-            sentences.append(
-                f'{score}: ClassMix with {100 * found[MIX]:.1f} '
-                f'{"beats all other rows" if beats else "does not beat all other rows"}, of which '
-                f'{best} is best with {100 * others[best]:.1f}.'
-            )
-    fewest = min(
-        (sum(one.variant == row.name for one in results) for row in _present(results, rows)),
-        default=0,
-    )
-    if sentences and fewest < 2:
-        sentences.append('Rows with one seed order nothing closer than a few points.')
-    return ' '.join(sentences) or 'The rows that answer the question were not trained.'
-
-
 def write_page(
     results: Sequence[Result],
     rows: Sequence[AdaptationRow],
@@ -210,7 +205,8 @@ def write_page(
         f'{SOURCE_ONLY}) of {facts.targets[0]}. Labels of the target were read for scores and '
         'for the oracle alone.',
         main_table(results, rows, facts),
-        answers(results, rows, facts, single),
+        early_ends(facts),
+        answers(results, rows, facts.targets, single),
         '**The weight of the adversarial loss, first seed**',
         f"Chosen by the source's held-out scenes: {single}.",
         sweep_table(results, facts),

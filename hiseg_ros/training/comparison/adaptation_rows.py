@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hiseg_ros.errors import ConfigError
-from hiseg_ros.training.config.adaptation import Method
+from hiseg_ros.training.config.adaptation import SELF_TRAINING, Method
 from hiseg_ros.training.config.experiment import TrainingConfig
 
 SOURCE_ONLY, ORACLE = 'source_only', 'oracle'
@@ -37,6 +37,11 @@ class AdaptationRow:
     method: Method = 'none'
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the adaptation that differ from the base."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it learns from mixtures that a slow teacher labels."""
+        return self.method in SELF_TRAINING
 
 
 def adaptation_rows() -> list[AdaptationRow]:

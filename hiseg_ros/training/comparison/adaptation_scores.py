@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hiseg_ros.datasets import mapping_of
+from hiseg_ros.datasets import mapping_of, open_dataset
 from hiseg_ros.evaluation.common import common_classes
 from hiseg_ros.evaluation.confusion import confusion_counts
 from hiseg_ros.evaluation.evaluate import evaluate_pixels
@@ -20,11 +20,15 @@ from hiseg_ros.retrieval.domains import LEAST, compare
 from hiseg_ros.retrieval.features import FeatureNetwork, Kind
 from hiseg_ros.taxonomy import Mapping, Taxonomy
 from hiseg_ros.training.comparison.scores import MIOU, TestSet
+from hiseg_ros.training.config.dataset import DatasetConfig
 
 TRUE_SHARE, PREDICTED_SHARE = 'true share of', 'predicted share of'
 """Begin the names of scores that are shares of pixels."""
 
 COMMON = 'common-class mean'
+
+MOST_COUNTED = 200
+"""Images of the source, evenly spread, whose labels are counted."""
 
 MIXING, DISTANCE = 'domains: mixing@10', 'domains: proxy A-distance'
 
@@ -85,6 +89,55 @@ def common_labels(taxonomy: Taxonomy, tests: Tests) -> list[str]:
         for position, label in enumerate(target.evaluated_labels)
         if position in positions
     ]
+
+
+@dataclass(frozen=True)
+class SourceShares:
+    """Shares of the source's pixels by label of the target."""
+
+    images: int
+    """Images that were counted."""
+    shares: dict[str, float]
+    """By label of the target, in [0, 1], of the pixels that belong to exactly one."""
+    left_out: float
+    """Share of the labelled pixels that belong to no label of the target, or to several."""
+
+
+def source_shares(source: DatasetConfig, target: Mapping, taxonomy: Taxonomy) -> SourceShares:
+    """Count the source's labels as those of the target, on at most MOST_COUNTED of its images.
+
+    A label of the source belongs to the labels of the target that share a leaf with it.
+
+    Args:
+        source: The dataset that training reads.
+        target: Mapping of the target's labels.
+        taxonomy: The tree.
+
+    Raises:
+        DatasetError: A file is missing or damaged.
+        MappingError: The source's mapping does not fit the tree.
+    """
+    options = {**source.options, **({'mapping': source.mapping} if source.mapping else {})}
+    mapping = mapping_of(source.kind, taxonomy, options)
+    names = [label.name for label in target.evaluated_labels]
+    several, unlabeled = len(names), len(names) + 1
+    rows = np.full(256, unlabeled, np.int64)
+    for label in mapping.labels:
+        owners = [
+            row
+            for row, one in enumerate(target.evaluated_labels)
+            if set(one.leaves) & set(label.leaves)
+        ]
+        rows[label.label_id] = owners[0] if len(owners) == 1 else several
+    dataset = open_dataset(source.kind, source.root, source.options)
+    count = min(MOST_COUNTED, len(dataset))
+    pixels = np.zeros(len(names) + 2, np.int64)
+    for place in range(count):
+        truth = dataset[place * len(dataset) // count].label_ids
+        pixels += np.bincount(rows[truth].ravel(), minlength=len(pixels))
+    of_one, labelled = max(1, int(pixels[:several].sum())), max(1, int(pixels[:unlabeled].sum()))
+    shares = {name: float(pixels[row] / of_one) for row, name in enumerate(names)}
+    return SourceShares(count, shares, float(pixels[several] / labelled))
 
 
 def _of_test_set(engine: Engine, test: TestSet, mapping: Mapping, limit: int) -> dict[str, float]:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from hiseg_ros.datasets.label_folders import is_in_label_folder
 from hiseg_ros.datasets.sample import SegmentationDataset
 from hiseg_ros.errors import DatasetError
 from hiseg_ros.retrieval.sources import open_source
@@ -37,11 +38,8 @@ MOST_IMAGES = 2000
 DARKEST = 4.0
 """Standard deviation of grey levels below which an image shows nothing: a covered lens, black."""
 
-LABEL_FOLDERS = frozenset(
-    'annotations classsegmentation gt gtfine gtcoarse label labels masks panoptic semantic '
-    'segmentationclass ss'.split()
-)
-"""Folders, in lower case, in which published datasets keep labels: they are never read."""
+Digest = tuple[int, ...]
+"""Shape and checksum of an image."""
 
 COMPARED = 300
 """Images of each dataset that are compared with those of the target."""
@@ -112,9 +110,7 @@ def _kept(config: TargetConfig, names: Sequence[str]) -> list[int]:
         DatasetError: There is none.
     """
     paths = [PurePath(name) for name in names]
-    of_labels = [
-        bool(LABEL_FOLDERS & {part.lower() for part in path.parts[:-1]}) for path in paths
-    ]
+    of_labels = [is_in_label_folder(path) for path in paths]
     if any(of_labels):
         tqdm.write(f'{config.root}: {sum(of_labels)} files in folders of labels are left out.')
     kept = [
@@ -210,17 +206,36 @@ def check_differs(
     Raises:
         DatasetError: Half of the target's images or more are images of the dataset.
     """
-    own = {_digest(one) for one in images}
+    own = {digest_of(one) for one in images}
+    check_digests_differ(config.root, own, name, dataset, config.height)
+
+
+def check_digests_differ(
+    target: str, own: Set[Digest], name: str, dataset: SegmentationDataset, height: int = 0
+) -> None:
+    """Check that a target is not a dataset of the source, by what is kept of its images.
+
+    Args:
+        target: Where the target is.
+        own: `digest_of` its images.
+        name: Name of the dataset.
+        dataset: Its samples, of which the first COMPARED are read.
+        height: To which larger images of the target were reduced; 0: kept.
+
+    Raises:
+        DatasetError: Half of the target's images or more are images of the dataset.
+    """
     count = min(COMPARED, len(dataset))
     theirs = (dataset[index].image for index in range(count))
-    shared = own & {_digest(_reduced(rgb, config.height)) for rgb in theirs}
+    shared = own & {digest_of(_reduced(rgb, height)) for rgb in theirs}
     if 2 * len(shared) >= len(own):
         raise DatasetError(
-            f'{len(shared)} of the {len(own)} images of the target {config.root} are images of '
+            f'{len(shared)} of the {len(own)} images of the target {target} are images of '
             f'the dataset {name}; expected a target that the source does not have: name other '
             'footage, or leave them out of the source.'
         )
 
 
-def _digest(rgb: RgbImage) -> tuple[int, ...]:
+def digest_of(rgb: RgbImage) -> Digest:
+    """Return what tells an image from others: its shape and a checksum of its pixels."""
     return (*rgb.shape, zlib.crc32(np.ascontiguousarray(rgb).data))

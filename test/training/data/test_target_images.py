@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -13,7 +13,11 @@ from target_images import draw_target, target_image
 
 from hiseg_ros.bags.footage import Frame, write_camera_bag
 from hiseg_ros.datasets import open_dataset
+from hiseg_ros.datasets.label_folders import is_in_label_folder
+from hiseg_ros.datasets.layout import Layout, read_layout
+from hiseg_ros.datasets.paired_files import filled
 from hiseg_ros.errors import DatasetError
+from hiseg_ros.resources import config_path
 from hiseg_ros.training.config.adaptation import TargetConfig
 from hiseg_ros.training.config.recipe import AugmentationConfig
 from hiseg_ros.training.data import target_images
@@ -75,6 +79,60 @@ def test_labels_are_not_read(camvid: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(read_target(TargetConfig(str(camvid)))) == 16
     assert len(opened) == 16
     assert {path.parent.parent.name for path in opened} == {'images'}
+
+
+LAYOUTS = sorted(path.stem for path in config_path('layouts').glob('*.yaml'))
+
+
+def paths_of(layout: Layout, split: str) -> tuple[set[str], set[str]]:
+    """Return the paths of eight images and of their labels in each place of a layout."""
+    images, labels = set[str](), set[str]()
+    for place in layout.places:
+        for number in map(str, range(8)):
+            for pattern in place.images:
+                stars = ['a'] * (pattern.count('*') - 1) + [number]
+                folder = layout.splits[split].folder
+                images.add(filled(pattern.replace('{split}', folder), stars))
+                labels.add(filled(place.labels.replace('{split}', folder), stars))
+    return images, labels
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_labels_of_no_layout_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, split: str
+) -> None:
+    from hiseg_ros.retrieval import sources
+
+    images, labels = paths_of(read_layout(name), split)
+    for path in images | labels:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    opened: list[Path] = []
+
+    def read(path: Path) -> np.ndarray:
+        opened.append(path)
+        return target_image(np.random.default_rng(1))
+
+    monkeypatch.setattr(sources, 'read_image', read)
+    read_target(TargetConfig(str(tmp_path)))
+    assert {path.relative_to(tmp_path).as_posix() for path in opened} == images
+
+
+def test_renderings_of_labels_are_in_folders_of_labels() -> None:
+    for name in (
+        'training/semantic_rgb/000000_10.png',
+        'VOCdevkit/VOC2012/SegmentationObject/2007_000032.png',
+        'ss_color/ss_color_0001.png',
+        'seg/color_labels/train/0a0a_train_color.png',
+        'labels/sem_seg/colormaps/train/0a0a.png',
+        'GT/COLOR/0000000.png',
+        'training/v1.2/instances/a.png',
+        'test_labels/0016E5_00390_L.png',
+    ):
+        assert is_in_label_folder(PurePath(name)), name
+    for name in ('color/0.png', 'v2.0/images/0.png', 'labels.png', 'train/0.png', 'rgb/0.png'):
+        assert not is_in_label_folder(PurePath(name)), name
 
 
 def test_too_few_or_black_images_are_refused(tmp_path: Path) -> None:
