@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -111,6 +112,28 @@ class Run:
                 self.chooser.measured(engine, [one], took_s, took_s - 0.005)
         return engine.input_size(image)
 
+    def follow(self, engine: SlowEngine, seconds: float) -> ImageSize:
+        """Take images as a node does: each camera's newest at its own rate, at most `max_rate`."""
+        end_s, due_s = self.time_s + seconds, dict.fromkeys(self.rates_hz, self.time_s)
+        while self.time_s < end_s:
+            self.time_s = max(self.time_s, min(due_s.values()))
+            camera = min(due_s, key=lambda camera: due_s[camera])
+            rate_hz = min(self.rates_hz[camera], self.parameters.max_rate or math.inf)
+            took_s = engine.time_s(IMAGE) + 0.005
+            due_s[camera] = self.time_s + 1 / rate_hz
+            self.time_s += took_s
+            one = (camera, IMAGE, engine.input_size(IMAGE))
+            self.chooser.measured(engine, [one], took_s, took_s - 0.005)
+        return engine.input_size(IMAGE)
+
+
+class CacheBoundEngine(SlowEngine):
+    """Takes half as long again at the largest size as the area says."""
+
+    def time_s(self, image_size: ImageSize) -> float:
+        factor = 1.5 if self.input_size(image_size) == IMAGE else 1.0
+        return factor * super().time_s(image_size)
+
 
 def test_the_engine_gets_the_largest_input_that_keeps_up_and_everybody_is_told() -> None:
     run, engine = Run(), SlowEngine(0.08)
@@ -172,6 +195,36 @@ def test_a_camera_that_joins_makes_the_inputs_smaller_at_once() -> None:
     assert min(run.frames(engine, 6)) < 512
     run.rates_hz = {'': 15.0}
     assert run.frames(engine, 300) == IMAGE
+
+
+@pytest.mark.parametrize('slow_hz', [0.0, 0.1, 0.15, 0.6])
+def test_a_slow_camera_beside_a_fast_one_does_not_end_the_waits(slow_hz: float) -> None:
+    """Each of its images comes after more than the time for which cameras are watched."""
+    run, engine = Run(), CacheBoundEngine(0.04)
+    run.rates_hz = {'': 15.0, 'slow': slow_hz} if slow_hz else {'': 15.0}
+    run.follow(engine, 300.0)
+    assert len(run.told) <= 11, 'at the start, and to and fro after 5, 10, 20, 40 and 80 s'
+
+
+def test_a_camera_that_comes_back_is_no_new_one() -> None:
+    run, engine = Run(), CacheBoundEngine(0.04)
+    for _ in range(15):
+        run.rates_hz = {'': 15.0, 'rear': 0.5}
+        run.follow(engine, 10.0)
+        run.rates_hz = {'': 15.0}
+        run.follow(engine, 10.0)
+    assert len(run.told) <= 11
+
+
+@pytest.mark.parametrize('limit_hz', [0.05, 0.15, 1.0])
+def test_a_lower_max_rate_makes_the_input_larger_however_rare_images_are_then(
+    limit_hz: float,
+) -> None:
+    run, engine = Run(), SlowEngine(0.09)
+    assert run.follow(engine, 60.0) == (320, 640)
+    run.parameters = replace(run.parameters, max_rate=limit_hz)
+    assert run.follow(engine, 10.0 + 10 / limit_hz) == IMAGE
+    assert len(run.told) == 2
 
 
 def test_other_weights_are_measured_anew_from_the_size_in_use() -> None:
