@@ -128,8 +128,9 @@ class InputChooser:
             self._controller.forget()
         count, demand_hz = len(frames), self._demand_hz(busy_s, now)
         change = self._controller.measured(busy_s / count, network_s / count, demand_hz)
-        load = self._controller.load
+        load, remark = self._controller.load, self._controller.remark
         self._text = 'none yet' if math.isnan(load) else f'{100 * load:.0f} %'
+        self._text += f', {remark}' if remark else ''
         if change is not None:
             self._apply(engine, change)
 

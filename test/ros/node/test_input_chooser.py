@@ -179,6 +179,17 @@ def test_the_floor_is_respected() -> None:
     assert run.frames(engine, 100) == (416, 832)
 
 
+def test_diagnostics_say_where_the_network_is_not_what_takes_the_time() -> None:
+    run, engine = Run(), SlowEngine(0.01)
+    for _ in range(60):
+        run.time_s += 0.09
+        run.chooser.measured(engine, [('', IMAGE, engine.input_size(IMAGE))], 0.09, 0.01)
+    assert not run.told and engine.input_size(IMAGE) == IMAGE
+    assert run.chooser.facts['network load'] == (
+        '135 %, 11 % of it in the network: a still smaller input would save little'
+    )
+
+
 def test_a_target_rate_below_the_cameras_leaves_more_time() -> None:
     run, engine = Run(target_rate=5.0), SlowEngine(0.08)
     assert run.frames(engine, 100) == IMAGE
