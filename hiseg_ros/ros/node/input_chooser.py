@@ -103,7 +103,7 @@ class InputChooser:
 
         Args:
             engine: The engine that segmented them.
-            frames: Camera, image size and network input size of each.
+            frames: Camera, size of the upright image and network input size of each.
             busy_s: What the worker took for all of them.
             network_s: What the network took for all of them.
         """

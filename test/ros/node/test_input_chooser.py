@@ -18,6 +18,7 @@ from hiseg_ros.inference.scaled_input import InputScale
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.ros.node.input_chooser import InputChooser, warm_up_sizes
 from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.rotation import upright_size
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.types import (
     EVERYTHING,
@@ -269,16 +270,19 @@ def test_each_size_is_compiled_when_the_node_is_configured() -> None:
 
 
 @pytest.mark.needs('ros')
-def test_the_node_follows_a_camera_and_says_so(graph: Graph) -> None:
+@pytest.mark.parametrize('rotation', [0, 90])
+def test_the_node_follows_a_camera_and_says_so(graph: Graph, rotation: int) -> None:
+    """A camera that is mounted turned is upright in all that is said, as for the network."""
     from node_support import image_message, latest, start_drive
 
     from hiseg_ros.msg import FrameStats
 
     engine = SlowEngine(2.0)  # 125 ms for images of 128 x 256
-    image = np.zeros((128, 256, 3), np.uint8)
-    drive = start_drive(graph, engine, image, input_height_min=32)
+    size = upright_size((128, 256), rotation)
+    image = np.zeros((*size, 3), np.uint8)
+    drive = start_drive(graph, engine, image, input_height_min=32, rotation=[rotation])
     stats = graph.collect(FrameStats, '/segmentation/stats', 200)
-    assert image_message(image).height == 128
+    assert image_message(image).height == size[0]
     engine.sleep = True
     timer = graph.peer.create_timer(0.08, drive.publish)
     graph.until(lambda: stats and stats[-1].input_height == 64, 'a smaller input', patience_s=30.0)
@@ -288,5 +292,6 @@ def test_the_node_follows_a_camera_and_says_so(graph: Graph) -> None:
     )
     values = latest(drive.reports)[2]
     assert values['input height'] == 'auto' and values['network input changes'] == '1'
+    assert values['network input changed'].startswith('128 x 256 to 64 x 128: a frame took ')
     assert 5.0 < float(values['camera rate [Hz]']) < 14.0
     graph.peer.destroy_timer(timer)
