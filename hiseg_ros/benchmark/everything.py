@@ -52,6 +52,10 @@ TIMEOUT_S = 400.0
 MINUTES = 10.0
 """Time for everything."""
 
+RESERVE_S = 15.0
+"""Of that time, for the start of the command and for processes to end, so that the whole command
+takes no longer."""
+
 LEAST_S = 10.0
 """Nothing begins with less time left: loading the libraries alone takes that long."""
 
@@ -146,7 +150,7 @@ def measure_everything(
     Returns:
         'engines', 'graph' and 'arithmetic', rows each.
     """
-    end_s = now() + 60 * plan.minutes if plan.minutes else math.inf
+    end_s = now() + 60 * plan.minutes - RESERVE_S if plan.minutes else math.inf
 
     def left_s() -> float:
         return end_s - now()
