@@ -55,7 +55,7 @@ coverage: setup ## the test suite with line and branch coverage; a page in runs/
 ifdef GPU
 bench: TORCH = 1
 BENCH = mkdir -p runs && \
-	$(BIN)/hiseg benchmark --everything --device cuda --seconds 5 \
+	$(BIN)/hiseg benchmark --everything --device cuda --seconds 5 --minutes $(or $(MINUTES),10) \
 	--json runs/benchmark.json --markdown runs/benchmark.md $(ARGS)
 else
 BENCH = $(BIN)/hiseg benchmark --frames 20 --warm-up 5 $(ARGS) && \
@@ -63,7 +63,7 @@ BENCH = $(BIN)/hiseg benchmark --frames 20 --warm-up 5 $(ARGS) && \
 endif
 
 .PHONY: bench
-bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everything, to runs/; ARGS=)
+bench: robot ## how fast this machine is: engine, node in a graph (GPU=1 everything in MINUTES=10, to runs/; ARGS=)
 	@$(BENCH)
 
 .PHONY: soak

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ REFERENCES = tuple(
 """The first of these that runs here is the reference for the labels."""
 
 
+def unlimited() -> float:
+    """Return the time that is left where there is no limit."""
+    return math.inf
+
+
 @dataclass(frozen=True)
 class EngineJob:
     """Settings that all choices of a measurement share."""
@@ -62,11 +68,18 @@ class EngineJob:
     input_height: int = 0
     """Shorter side of the network's input; 0 = the weights' rule, as always for the reference."""
     timeout_s: float = TIMEOUT_S
+    left_s: Callable[[], float] = unlimited
+    """Returns the seconds that are left for all measurements; none takes longer."""
 
     @property
     def shown(self) -> Path:
         """File with the images, once one choice was measured."""
         return self.scratch / 'images.npy'
+
+    @property
+    def time_s(self) -> float:
+        """Seconds that a measurement may take now."""
+        return max(0.0, min(self.timeout_s, self.left_s()))
 
     def run(self, choice: EngineChoice, labels: Path) -> list[dict[str, Any]]:
         """Measure a choice in a process of its own.
@@ -91,7 +104,7 @@ class EngineJob:
             sorted(self.cameras),
             self.input_height,
         )
-        rows = run_module('hiseg_ros.benchmark.engine_run', settings, self.scratch, self.timeout_s)
+        rows = run_module('hiseg_ros.benchmark.engine_run', settings, self.scratch, self.time_s)
         return [{'cameras': min(self.cameras), **row} for row in rows]
 
 

@@ -116,7 +116,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='measure everything in one call: the backends of torch with the shipped network and '
         'a large one, their distance from the peak of the device, and the node; the files are '
-        'written after each step',
+        'written after each step, and it ends after --minutes',
+    )
+    parser.add_argument(
+        '--minutes',
+        type=float,
+        metavar='N',
+        help='--everything: time for it all; what matters most comes first, and what is not '
+        f'reached becomes a row that says so (default: {everything.MINUTES:g}; 0: as long as it '
+        'takes)',
     )
     parser.add_argument(
         '--experiment',
@@ -208,6 +216,7 @@ def fill_in(options: argparse.Namespace) -> None:
             'cameras': everything.CAMERAS,
         }
         options.node_backend = options.backend or everything.GRAPH
+        options.minutes = everything.MINUTES if options.minutes is None else options.minutes
     kinds = {'profile': PROFILED, 'subtree': PROFILED, 'peers': PEERS, 'messages': MESSAGES}
     for name, backend in kinds.items():
         if getattr(options, name):
@@ -256,6 +265,8 @@ KINDS = ('ros', 'profile', 'peers', 'messages', 'subtree', 'everything')
 MOST_LEAVES = 10_000
 """More take gigabytes as one softmax."""
 
+MOST_MINUTES = 1440
+
 LEFT_OUT = {
     'ros': ('dataset',),
     'profile': ('dataset', 'cameras'),
@@ -294,6 +305,16 @@ def check(options: argparse.Namespace) -> None:
     if options.subtree is not None and not 2 <= options.subtree <= MOST_LEAVES:
         raise ConfigError(
             f'--subtree is {options.subtree}; expected a number of leaves from 2 to {MOST_LEAVES}.'
+        )
+    if options.minutes is not None and not options.everything:
+        raise ConfigError(
+            f'--minutes is {options.minutes:g} without --everything; expected it with that alone: '
+            'other measurements take --frames or --seconds.'
+        )
+    if options.minutes is not None and not 0 <= options.minutes <= MOST_MINUTES:
+        raise ConfigError(
+            f'--minutes is {options.minutes:g}; expected a number from 0, which is no limit, to '
+            f'{MOST_MINUTES}.'
         )
     if options.input_height == 'auto' and not options.ros:
         raise ConfigError(
@@ -337,6 +358,8 @@ def command_line(options: argparse.Namespace) -> str:
         words += [f'--results {options.results}'] if options.results != RESULTS else []
         words += [f'--parameter {text}' for text in options.parameter]
     words += [f'--cameras {options.cameras}'] if 'cameras' in options.given else []
+    if kind == 'everything' and options.minutes != everything.MINUTES:
+        words.append(f'--minutes {options.minutes:g}')
     if kind == 'everything' and options.experiment != everything.EXPERIMENT:
         words.append(f'--experiment {Path(options.experiment).name}')
     words += [f'--device {options.device}'] if options.device != 'auto' else []

@@ -232,11 +232,14 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
                 str(target),
                 '--markdown',
                 str(tmp_path / 'page.md'),
+                '--minutes',
+                '7',
             ]
         )
         == 0
     )
     result = json.loads(target.read_text())
+    assert result['command'].endswith(' --minutes 7')
     assert [row['error'] for row in result['engines']] == 2 * ['No engine_run here.']
     assert [row['error'] for row in result['graph']] == 4 * ['No ROS here.']
     assert {row['error'] for row in result['arithmetic']} == {
@@ -268,6 +271,9 @@ def test_what_of_everything_cannot_be_measured_leaves_a_row(
         (['--peers', '.', '--profile'], '--peers is given with --profile; expected one'),
         (['--messages', '--ros'], '--messages is given with --ros; expected one'),
         (['--everything', '--ros'], '--everything is given with --ros; expected one'),
+        (['--minutes', '5'], '--minutes is 5 without --everything; expected'),
+        (['--everything', '--minutes', '-1'], '--minutes is -1; expected a number from 0'),
+        (['--everything', '--minutes', 'nan'], '--minutes is nan; expected a number from 0'),
         (['--everything', '--input-height', '64'], '--input-height is given with --everything'),
         (['--input-height', 'auto'], '--input-height is auto without --ros; expected'),
         (['--rates', '0'], '--rates is 0'),

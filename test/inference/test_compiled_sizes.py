@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ import pytest
 
 from hiseg_ros.errors import ImageError
 from hiseg_ros.inference.backends.compiled_sizes import CompiledSizes, pixels_of
+from hiseg_ros.inference.exported_input import ExportedInput
+from hiseg_ros.inference.scaled_input import InputScale, sizes_at
+from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.resources import default_model
+from hiseg_ros.types import ImageSize
 
 
 def shape(width: int, height: int = 32) -> tuple[int, ...]:
@@ -58,6 +63,39 @@ def test_the_pixels_that_are_kept_are_bounded() -> None:
         assert (use.how == 'large') == (pixels_of(asked) > most)
         assert sum(map(pixels_of, kept)) <= most
         assert len(kept) <= 6
+
+
+@pytest.mark.parametrize(
+    ('gib', 'large', 'small'), [(4, 1, 2), (8, 1, 2), (32, 3, 6), (64, 4, 10), (1024, 4, 10)]
+)
+def test_all_input_sizes_of_as_many_cameras_stay_compiled_as_memory_permits(
+    gib: int, large: int, small: int
+) -> None:
+    """`docs/node.md` has these numbers: of cameras of 1080x1920, and of 512x1024."""
+    pytest.importorskip('openvino')
+    from hiseg_ros.inference.backends.openvino_cpu import kept_pixels
+
+    assert kept_pixels(gib * 2**30) // pixels_at_all_scales((1080, 1920)) == large
+    assert kept_pixels(gib * 2**30) // pixels_at_all_scales((512, 1024)) == small
+
+
+class ScaledRule:
+    """The shipped network's rule for its input."""
+
+    def __init__(self) -> None:
+        self.inputs = ExportedInput(Preprocessing(smallest_width=960))
+
+    def scale_input(self, scale: InputScale) -> bool:
+        self.inputs = replace(self.inputs, scale=scale)
+        return True
+
+    def input_size(self, image_size: ImageSize) -> ImageSize:
+        return self.inputs.size(image_size)
+
+
+def pixels_at_all_scales(image_size: ImageSize) -> int:
+    """Return the pixels of all input sizes that the node may choose for an image size."""
+    return sum(height * width for height, width in set(sizes_at(ScaledRule(), image_size, 256)))
 
 
 def test_every_way_to_run_an_input_gives_the_same_results() -> None:

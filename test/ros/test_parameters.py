@@ -88,6 +88,13 @@ def test_every_parameter_is_described_with_range_or_choices(make_store: Any) -> 
             assert 'one of' in descriptor.additional_constraints
 
 
+def test_a_word_that_a_number_may_be_is_described_beside_the_range(make_store: Any) -> None:
+    descriptor = make_store()[0].describe_parameter('input_height')
+    expected = 'auto or a number; can be set while unconfigured'
+    assert descriptor.additional_constraints == expected
+    assert descriptor.dynamic_typing and descriptor.integer_range[0].to_value == 4096
+
+
 def test_values_of_a_parameter_file_arrive_in_the_snapshot(make_store: Any) -> None:
     given = {'threshold': 0.25, 'overlay.alpha': 1.0, 'image_transport': 'compressed'}
     node, store = make_store(given)

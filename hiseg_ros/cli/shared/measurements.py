@@ -131,6 +131,7 @@ def _node(
         images=str(job.shown),
         rates=tuple(float(rate) for rate in options.rates.split(',')),
         reference=str(reference.labels) if reference.name else '',
+        left_s=job.left_s(),
     )
     return [{**row, 'reference': reference.name} for row in measure(plan)]
 
@@ -266,15 +267,17 @@ def everything(
         options.frames,
         options.warm_up,
         options.experiment,
+        options.minutes,
     )
     with TemporaryDirectory(prefix=PREFIX) as scratch:
 
-        def tell(found: dict[str, Rows]) -> None:
-            row = (found['graph'] or found['engines'])[-1]
+        def tell(kind: str, found: dict[str, Rows]) -> None:
+            row = found[kind][-1]
             height, width = row['size']
+            missing = f': {row["error"]}' if 'error' in row else ''
             print(
-                f'{"node" if found["graph"] else "engine"}: {row["network"]}, {height}x{width}, '
-                f'{row["cameras"]} cameras, {row["backend"]} {row["precision"]}',
+                f'{"node" if kind == "graph" else "engine"}: {row["network"]}, {height}x{width}, '
+                f'{row["cameras"]} cameras, {row["backend"]} {row["precision"]}{missing}',
                 file=sys.stderr,
                 flush=True,
             )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -33,13 +34,20 @@ if TYPE_CHECKING:
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
-MAX_SIZES = 12
+MAX_SIZES = 36
 """Input sizes that stay compiled: with a fixed size OpenVINO plans memory and layouts ahead and is
-a third faster than with an open one. Cameras of so many sizes may share an engine."""
+a third faster than with an open one. Six cameras of different sizes may share an engine, each with
+the six sizes of `scaled_input.SCALES`."""
 
-MAX_KEPT_PIXELS = 4 * 2**20
-"""Pixels of all input sizes that stay compiled; each costs OpenVINO about 200 bytes. A larger size
-is compiled for one image and dropped at the next."""
+KEPT_PIXELS = (4 * 2**20, 16 * 2**20)
+"""Smallest and largest limit of the pixels of all input sizes that stay compiled. A larger size is
+compiled for one image and dropped at the next."""
+
+BYTES_PER_PIXEL = 200
+"""What OpenVINO keeps for each pixel of a compiled size, roughly."""
+
+MEMORY_SHARE = 1 / 16
+"""Of the machine's memory, for compiled sizes beyond the smallest limit."""
 
 FIRST_SIZES = 2
 """Input sizes that are compiled at their first image. The next ones run with open sides, with the
@@ -118,7 +126,9 @@ class OpenVinoBackend(ExportedBackend):
         self._parts = _parts(model, taxonomy) if taxonomy and not cut_at else None
         first = self._parts or self._cut
         self._model = first.first if first else model
-        self._sizes = CompiledSizes(MAX_SIZES, FIRST_SIZES, MAX_KEPT_PIXELS, IDLE_IMAGES)
+        self._sizes = CompiledSizes(
+            MAX_SIZES, FIRST_SIZES, kept_pixels(memory_bytes()), IDLE_IMAGES
+        )
         self._requests: dict[tuple[int, ...], Any] = {}
         self._open_request: Any = None
         self._large_request: Any = None
@@ -276,6 +286,21 @@ def _results(request: Any, values: NDArray[Any]) -> list[NDArray[np.float32]]:
     """
     results = request.infer([values], share_inputs=True, share_outputs=True)
     return [result[0] for result in results.values()]
+
+
+def kept_pixels(memory: int) -> int:
+    """Return the limit of the pixels of all compiled sizes.
+
+    Args:
+        memory: Bytes of the machine.
+    """
+    least, most = KEPT_PIXELS
+    return max(least, min(most, int(MEMORY_SHARE * memory) // BYTES_PER_PIXEL))
+
+
+def memory_bytes() -> int:
+    """Return the size of the machine's memory."""
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
 def _cut_parts(model: Any, taxonomy: Taxonomy, cut_at: Sequence[str]) -> CutNetwork | None:

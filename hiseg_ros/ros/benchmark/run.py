@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import re
 import sys
@@ -61,6 +62,9 @@ class GraphPlan:
     """Rates of each camera in Hz."""
     seconds: float = 10.0
     """Length of each run."""
+    left_s: float = math.inf
+    """Time for all runs, loading included; those that it does not suffice for become one row with
+    'error'."""
 
 
 def measure(plan: GraphPlan) -> list[dict[str, Any]]:
@@ -166,8 +170,12 @@ def _collect(
     plan: GraphPlan, events: queue.Queue[dict[str, Any]], node: ChildProcess
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    deadline = time.monotonic() + PATIENCE_S + (8 + len(plan.rates)) * (plan.seconds + 10)
+    began = time.monotonic()
+    deadline = began + PATIENCE_S + (8 + len(plan.rates)) * (plan.seconds + 10)
     while True:
+        if time.monotonic() > began + plan.left_s:
+            reason = 'the time for all measurements ended; expected a larger --minutes for more'
+            return [*rows, {'backend': plan.backend, 'error': reason}]
         try:
             event = events.get(timeout=1.0)
         except queue.Empty:

@@ -68,7 +68,7 @@ class FrameProcessor:
             for segmented in self._segment(engine, decoded):
                 self._publish(segmented)
                 camera = segmented.decoded.camera.name
-                sizes.append((camera, segmented.image_size, segmented.input_size))
+                sizes.append((camera, segmented.upright_size, segmented.input_size))
                 network_s += segmented.network_s
         if not self._segmenter.limit_text:
             busy_s = perf_counter() - started

@@ -16,7 +16,7 @@ from hiseg_ros.ros.node.camera import Camera
 from hiseg_ros.ros.node.frame import Frame
 from hiseg_ros.ros.node.publishers import needed_results
 from hiseg_ros.ros.parameters import NodeParameters, rotation_of
-from hiseg_ros.rotation import turned_back, upright
+from hiseg_ros.rotation import turned_back, upright, upright_size
 from hiseg_ros.types import ImageSize, RgbImage
 
 
@@ -63,6 +63,11 @@ class SegmentedFrame:
     def image_size(self) -> ImageSize:
         """(H, W) of the camera image."""
         return (self.decoded.rgb.shape[0], self.decoded.rgb.shape[1])
+
+    @property
+    def upright_size(self) -> ImageSize:
+        """(H, W) of the image that the engine saw."""
+        return upright_size(self.image_size, self.decoded.rotation)
 
     @property
     def input_size(self) -> ImageSize:

@@ -27,8 +27,10 @@ MAX_SIZES = 16
 """Image sizes that are known at once; with one more the others are looked up again."""
 
 WATCHED_S = 5.0
-"""A camera none of whose images was segmented for this long, or for three rounds of the cameras,
-needs no time."""
+"""A camera none of whose images was segmented for this long, for `WATCHED_ROUNDS` of its images
+and for as many rounds of the cameras, needs no time."""
+
+WATCHED_ROUNDS = 3.0
 
 
 class InputChooser:
@@ -66,7 +68,8 @@ class InputChooser:
         self._scale = 0
         """Position in `SCALES` that is in use."""
         self._seen: dict[str, float] = {}
-        """When an image of each camera was segmented last."""
+        """When an image of each camera was segmented last. It is never forgotten: a camera that
+        comes back is no new one, and the waits of the controller last."""
         self._changes = 0
         self._text = 'none yet'
         self._last_change = 'none'
@@ -100,15 +103,14 @@ class InputChooser:
 
         Args:
             engine: The engine that segmented them.
-            frames: Camera, image size and network input size of each.
+            frames: Camera, size of the upright image and network input size of each.
             busy_s: What the worker took for all of them.
             network_s: What the network took for all of them.
         """
         if not frames:
             return
         now, parameters = self._now(), self._parameters()
-        watched_s = max(WATCHED_S, 3 * len(self._seen) * busy_s)
-        watched = {camera for camera, seen in self._seen.items() if now - seen <= watched_s}
+        is_joined = any(camera not in self._seen for camera, _, _ in frames)
         self._seen.update((camera, now) for camera, _, _ in frames)
         if len(self._input_sizes) >= MAX_SIZES:
             self._input_sizes = {}
@@ -119,21 +121,30 @@ class InputChooser:
             return
         if engine.backend in SLOW_TO_COMPILE:
             return
-        cameras = watched.union(camera for camera, _, _ in frames)
         if not self._is_prepared(engine, {image for _, image, _ in frames}):
             return
         assert self._controller is not None
-        if cameras - watched:
+        if is_joined:
             self._controller.forget()
-        limits_hz = (parameters.target_rate, parameters.max_rate)
-        limit_hz, rates_hz = min(hz or math.inf for hz in limits_hz), self._rates_hz()
-        demand_hz = sum(min(rates_hz.get(camera, 0.0), limit_hz) for camera in cameras)
-        count = len(frames)
+        count, demand_hz = len(frames), self._demand_hz(busy_s, now)
         change = self._controller.measured(busy_s / count, network_s / count, demand_hz)
-        load = self._controller.load
+        load, remark = self._controller.load, self._controller.remark
         self._text = 'none yet' if math.isnan(load) else f'{100 * load:.0f} %'
+        self._text += f', {remark}' if remark else ''
         if change is not None:
             self._apply(engine, change)
+
+    def _demand_hz(self, busy_s: float, now: float) -> float:
+        """Return the images per second to make time for, of the cameras that are segmented."""
+        parameters, rates_hz = self._parameters(), self._rates_hz()
+        limit_hz = min(hz or math.inf for hz in (parameters.target_rate, parameters.max_rate))
+        round_s, demand_hz = len(self._seen) * busy_s, 0.0
+        for camera, seen in self._seen.items():
+            rate_hz = min(rates_hz.get(camera, 0.0), limit_hz)
+            period_s = 1 / rate_hz if rate_hz > 0.0 else 0.0
+            if now - seen <= max(WATCHED_S, WATCHED_ROUNDS * max(round_s, period_s)):
+                demand_hz += rate_hz
+        return demand_hz
 
     def _is_prepared(self, engine: SegmentationEngine, images: set[ImageSize]) -> bool:
         """Know the engine and the sizes of the images; return whether there is a choice."""

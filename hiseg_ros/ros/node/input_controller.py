@@ -5,7 +5,8 @@
 The load is the share of the time between two images that one image takes: 1 means that the worker
 never rests. Convolutions take time in proportion to the area of the input; all else of a frame
 (decoding, messages) does not depend on it. So the time at another size is the measured one, with
-the part of the network scaled by the areas.
+the part of the network scaled by the areas. Where no size keeps up, the input is only as small as
+that makes frames shorter.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ LOAD_TOO_HIGH = 0.85
 LOAD_AFTER = 0.7
 """Largest expected load at a size that is chosen. Between this and `LOAD_TOO_HIGH` nothing
 changes, so that a size that was just left or reached is kept."""
+
+LITTLE_GAIN = 0.1
+"""Where no size fits, the largest one is chosen that takes at most this much longer than the
+smallest, as a share. To a larger size the input goes back only for half of it."""
 
 WINDOW_S = 4.0
 """Older frames are forgotten, except the last `LATER_FRAMES`."""
@@ -86,6 +91,8 @@ class InputController:
         """Position of the size in use; 0 is the largest."""
         self.load = math.nan
         """The load found last; NaN as long as there is none."""
+        self.remark = ''
+        """Why the input is not made smaller although no size fits, for people; else ''."""
         self._wait_s = LOW_FOR_S
         self._trial_since = math.inf  # infinite where the size in use has proved to fit
         self.forget()
@@ -98,6 +105,7 @@ class InputController:
     def _restart(self) -> None:
         self._costs: deque[_Cost] = deque(maxlen=200)
         self._is_warm = False
+        self.remark = ''
         self._high_since = self._low_since = math.inf
         self.load = math.nan
 
@@ -138,11 +146,22 @@ class InputController:
         )
 
     def _fitting(self, whole: float, network: float, demand_hz: float) -> int:
-        """Return the position of the largest size with a load that leaves room, else the last."""
-        area = self._areas[self.position]
-        for position, other in enumerate(self._areas):
-            expected = whole - network + network * other / area
+        """Return the position of the largest size with a load that leaves room.
+
+        Where none does, that of the largest one below which little time is saved.
+        """
+        self.remark, area = '', self._areas[self.position]
+        times = [whole - network + network * other / area for other in self._areas]
+        for position, expected in enumerate(times):
             if expected * demand_hz <= LOAD_AFTER:
+                return position
+        if self.load <= LOAD_TOO_HIGH:
+            return self.position
+        for position, expected in enumerate(times[:-1]):
+            gain = LITTLE_GAIN if position >= self.position else LITTLE_GAIN / 2
+            if expected <= (1 + gain) * times[-1]:
+                share = f'{100 * network / whole:.0f} % of it in the network'
+                self.remark = f'{share}: a still smaller input would save little'
                 return position
         return len(self._areas) - 1
 
@@ -162,11 +181,11 @@ class InputController:
         self._low_since = min(self._low_since, now) if fitting < self.position else math.inf
         if len(self._costs) < LATER_FRAMES:
             return None
-        if now - self._high_since >= HIGH_FOR_S and self.position < len(self._areas) - 1:
+        if now - self._high_since >= HIGH_FOR_S and fitting > self.position:
             if self._trial_since < math.inf:
                 self._wait_s = min(2 * self._wait_s, LONGEST_LOW_S)
                 self._trial_since = math.inf
-            return self._change(max(fitting, self.position + 1), demand_hz)
+            return self._change(fitting, demand_hz)
         if now - self._low_since >= self._wait_s:
             self._trial_since = now
             return self._change(fitting, demand_hz)
@@ -174,8 +193,9 @@ class InputController:
 
     def _change(self, position: int, demand_hz: float) -> Change:
         share = f'{100 * self.load:.0f} % of the time between two images at {demand_hz:.1f} Hz'
-        verb = 'took' if position > self.position else 'took only'
-        change = Change(self.position, position, f'a frame {verb} {share}')
+        verb = 'took' if self.load > LOAD_TOO_HIGH else 'took only'
+        remark = f', {self.remark}' if self.remark else ''
+        change = Change(self.position, position, f'a frame {verb} {share}{remark}')
         self.position = position
         self._restart()
         return change

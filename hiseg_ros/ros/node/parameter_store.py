@@ -33,14 +33,13 @@ def descriptor(name: str) -> ParameterDescriptor:
     rule, default = RULES[name], DEFAULTS[name]
     message = ParameterDescriptor()
     message.description = rule.description
-    constraints = f'one of {", ".join(rule.choices)}; ' if rule.choices else ''
+    constraints = f'{rule.word} or a number; ' if rule.word else ''
+    constraints += f'one of {", ".join(rule.choices)}; ' if rule.choices else ''
     constraints += (
         'takes effect on the next frame' if rule.live else 'can be set while unconfigured'
     )
-    if rule.word:  # a number or a text
-        message.additional_constraints = f'{rule.word} or a number; {constraints}'
-        message.dynamic_typing = True
     message.additional_constraints = constraints
+    message.dynamic_typing = bool(rule.word)  # a number or a text
     if rule.low is not None and rule.high is not None:
         if isinstance(default, float):
             span = FloatingPointRange(from_value=float(rule.low), to_value=float(rule.high))

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import queue
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +81,16 @@ def test_a_node_that_refuses_is_an_error_and_no_wait(
     monkeypatch.setattr(graph_benchmark, 'PATIENCE_S', 8.0)
     with pytest.raises(ConfigError, match='none.onnx do not exist'):
         measure(plan)
+
+
+def test_runs_that_were_measured_are_kept_where_the_time_ends(tmp_path: Path) -> None:
+    plan = GraphPlan((64, 96), 'shown.npy', backend='eager', left_s=1.5)
+    events: queue.Queue[dict[str, Any]] = queue.Queue()
+    events.put({'event': 'measured', 'from': 'camera', 'backend': 'eager', 'camera_hz': 5.0})
+    node: Any = SimpleNamespace(last_error=lambda _: '')
+    first, rest = graph_benchmark._collect(plan, events, node)
+    assert first['camera_hz'] == 5.0 and 'error' not in first
+    assert rest['backend'] == 'eager' and 'the time for all measurements ended' in rest['error']
 
 
 def test_lost_images_count_against_the_node() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hiseg_ros.inference.scaled_input import InputScale
 from hiseg_ros.preprocessing import Preprocessing
 from hiseg_ros.ros.node.input_chooser import InputChooser, warm_up_sizes
 from hiseg_ros.ros.parameters import NodeParameters
+from hiseg_ros.rotation import upright_size
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.types import (
     EVERYTHING,
@@ -111,6 +113,28 @@ class Run:
                 self.chooser.measured(engine, [one], took_s, took_s - 0.005)
         return engine.input_size(image)
 
+    def follow(self, engine: SlowEngine, seconds: float) -> ImageSize:
+        """Take images as a node does: each camera's newest at its own rate, at most `max_rate`."""
+        end_s, due_s = self.time_s + seconds, dict.fromkeys(self.rates_hz, self.time_s)
+        while self.time_s < end_s:
+            self.time_s = max(self.time_s, min(due_s.values()))
+            camera = min(due_s, key=lambda camera: due_s[camera])
+            rate_hz = min(self.rates_hz[camera], self.parameters.max_rate or math.inf)
+            took_s = engine.time_s(IMAGE) + 0.005
+            due_s[camera] = self.time_s + 1 / rate_hz
+            self.time_s += took_s
+            one = (camera, IMAGE, engine.input_size(IMAGE))
+            self.chooser.measured(engine, [one], took_s, took_s - 0.005)
+        return engine.input_size(IMAGE)
+
+
+class CacheBoundEngine(SlowEngine):
+    """Takes half as long again at the largest size as the area says."""
+
+    def time_s(self, image_size: ImageSize) -> float:
+        factor = 1.5 if self.input_size(image_size) == IMAGE else 1.0
+        return factor * super().time_s(image_size)
+
 
 def test_the_engine_gets_the_largest_input_that_keeps_up_and_everybody_is_told() -> None:
     run, engine = Run(), SlowEngine(0.08)
@@ -156,6 +180,17 @@ def test_the_floor_is_respected() -> None:
     assert run.frames(engine, 100) == (416, 832)
 
 
+def test_diagnostics_say_where_the_network_is_not_what_takes_the_time() -> None:
+    run, engine = Run(), SlowEngine(0.01)
+    for _ in range(60):
+        run.time_s += 0.09
+        run.chooser.measured(engine, [('', IMAGE, engine.input_size(IMAGE))], 0.09, 0.01)
+    assert not run.told and engine.input_size(IMAGE) == IMAGE
+    assert run.chooser.facts['network load'] == (
+        '135 %, 11 % of it in the network: a still smaller input would save little'
+    )
+
+
 def test_a_target_rate_below_the_cameras_leaves_more_time() -> None:
     run, engine = Run(target_rate=5.0), SlowEngine(0.08)
     assert run.frames(engine, 100) == IMAGE
@@ -172,6 +207,36 @@ def test_a_camera_that_joins_makes_the_inputs_smaller_at_once() -> None:
     assert min(run.frames(engine, 6)) < 512
     run.rates_hz = {'': 15.0}
     assert run.frames(engine, 300) == IMAGE
+
+
+@pytest.mark.parametrize('slow_hz', [0.0, 0.1, 0.15, 0.6])
+def test_a_slow_camera_beside_a_fast_one_does_not_end_the_waits(slow_hz: float) -> None:
+    """Each of its images comes after more than the time for which cameras are watched."""
+    run, engine = Run(), CacheBoundEngine(0.04)
+    run.rates_hz = {'': 15.0, 'slow': slow_hz} if slow_hz else {'': 15.0}
+    run.follow(engine, 300.0)
+    assert len(run.told) <= 11, 'at the start, and to and fro after 5, 10, 20, 40 and 80 s'
+
+
+def test_a_camera_that_comes_back_is_no_new_one() -> None:
+    run, engine = Run(), CacheBoundEngine(0.04)
+    for _ in range(15):
+        run.rates_hz = {'': 15.0, 'rear': 0.5}
+        run.follow(engine, 10.0)
+        run.rates_hz = {'': 15.0}
+        run.follow(engine, 10.0)
+    assert len(run.told) <= 11
+
+
+@pytest.mark.parametrize('limit_hz', [0.05, 0.15, 1.0])
+def test_a_lower_max_rate_makes_the_input_larger_however_rare_images_are_then(
+    limit_hz: float,
+) -> None:
+    run, engine = Run(), SlowEngine(0.09)
+    assert run.follow(engine, 60.0) == (320, 640)
+    run.parameters = replace(run.parameters, max_rate=limit_hz)
+    assert run.follow(engine, 10.0 + 10 / limit_hz) == IMAGE
+    assert len(run.told) == 2
 
 
 def test_other_weights_are_measured_anew_from_the_size_in_use() -> None:
@@ -205,16 +270,19 @@ def test_each_size_is_compiled_when_the_node_is_configured() -> None:
 
 
 @pytest.mark.needs('ros')
-def test_the_node_follows_a_camera_and_says_so(graph: Graph) -> None:
+@pytest.mark.parametrize('rotation', [0, 90])
+def test_the_node_follows_a_camera_and_says_so(graph: Graph, rotation: int) -> None:
+    """A camera that is mounted turned is upright in all that is said, as for the network."""
     from node_support import image_message, latest, start_drive
 
     from hiseg_ros.msg import FrameStats
 
     engine = SlowEngine(2.0)  # 125 ms for images of 128 x 256
-    image = np.zeros((128, 256, 3), np.uint8)
-    drive = start_drive(graph, engine, image, input_height_min=32)
+    size = upright_size((128, 256), rotation)
+    image = np.zeros((*size, 3), np.uint8)
+    drive = start_drive(graph, engine, image, input_height_min=32, rotation=[rotation])
     stats = graph.collect(FrameStats, '/segmentation/stats', 200)
-    assert image_message(image).height == 128
+    assert image_message(image).height == size[0]
     engine.sleep = True
     timer = graph.peer.create_timer(0.08, drive.publish)
     graph.until(lambda: stats and stats[-1].input_height == 64, 'a smaller input', patience_s=30.0)
@@ -224,5 +292,6 @@ def test_the_node_follows_a_camera_and_says_so(graph: Graph) -> None:
     )
     values = latest(drive.reports)[2]
     assert values['input height'] == 'auto' and values['network input changes'] == '1'
+    assert values['network input changed'].startswith('128 x 256 to 64 x 128: a frame took ')
     assert 5.0 < float(values['camera rate [Hz]']) < 14.0
     graph.peer.destroy_timer(timer)

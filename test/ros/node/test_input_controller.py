@@ -12,6 +12,7 @@ import pytest
 
 from hiseg_ros.ros.node.input_controller import (
     HIGH_FOR_S,
+    LITTLE_GAIN,
     LOAD_TOO_HIGH,
     LOW_FOR_S,
     TRIAL_S,
@@ -37,6 +38,7 @@ class Machine:
         self.noise: Callable[[], float] = lambda: 1.0
         self.controller = InputController(AREAS, now=lambda: self.time_s)
         self.changes: list[tuple[float, int]] = []
+        self.reasons: list[str] = []
         self.lost = self.images = 0.0
 
     def run(self, seconds: float) -> list[int]:
@@ -57,6 +59,7 @@ class Machine:
                 assert (change.before, change.after) == (position, self.controller.position)
                 assert 'Hz' in change.reason
                 self.changes.append((self.time_s, change.after))
+                self.reasons.append(change.reason)
         return used
 
 
@@ -87,6 +90,60 @@ def test_the_floor_is_kept_however_slow_the_machine_is() -> None:
     machine.run(120.0)
     assert machine.controller.position == len(AREAS) - 1
     assert len(machine.changes) == 1
+
+
+def test_the_input_stays_large_where_the_network_is_not_what_takes_the_time() -> None:
+    machine = Machine(0.01, 15.0, other_s=0.08)  # 90 ms for 66, and 82 at the smallest size
+    machine.run(60.0)
+    assert not machine.changes
+    load, remark = machine.controller.load, machine.controller.remark
+    assert load == pytest.approx(0.09 * 15.0)
+    assert remark == '11 % of it in the network: a still smaller input would save little'
+
+
+def test_it_is_made_as_small_as_saves_time_and_no_smaller() -> None:
+    machine = Machine(0.02, 15.0, other_s=0.07)  # 90, 85, 81, 78 and 75 ms for 66
+    machine.run(300.0)
+    assert [position for _, position in machine.changes] == [2]
+    assert machine.reasons == [
+        'a frame took 135 % of the time between two images at 15.0 Hz, 22 % of it in the network: '
+        'a still smaller input would save little'
+    ]
+    assert machine.controller.remark.startswith('14 % of it in the network')
+    machine.other_s = 0.02
+    machine.run(60.0)
+    assert machine.controller.position == 0, 'with room for it, it is the largest again'
+    assert machine.controller.remark == ''
+
+
+def test_it_becomes_larger_again_where_something_else_takes_all_the_time_meanwhile() -> None:
+    machine = Machine(0.09, 15.0)
+    machine.run(10.0)
+    assert machine.controller.position == 3
+    machine.other_s = 2.0
+    machine.run(200.0)
+    assert machine.controller.position == 0
+    assert len(machine.changes) == 2, 'and it stays there'
+
+
+@pytest.mark.parametrize('other_s', [0.05, 0.058, 0.065, 0.07, 0.12])
+@pytest.mark.parametrize('network_s', [0.005, 0.015, 0.03])
+def test_noise_makes_no_oscillation_where_no_size_keeps_up(
+    network_s: float, other_s: float
+) -> None:
+    draw = random.Random(3)
+    machine = Machine(network_s, 15.0, other_s)
+    machine.noise = lambda: draw.uniform(0.8, 1.2) * (2.0 if draw.random() < 0.05 else 1.0)
+    machine.run(30.0)
+    settled = len(machine.changes)
+    machine.run(300.0)
+    assert settled <= 2
+    assert len(machine.changes) - settled <= 2
+    position = machine.controller.position
+    times = [other_s + network_s * area / AREAS[0] for area in AREAS]
+    if times[-1] * 15.0 > 1.0:
+        assert times[position] <= (1 + 1.5 * LITTLE_GAIN) * times[-1]
+        assert times[max(position - 1, 0)] >= (1 + LITTLE_GAIN / 4) * times[-1] or position == 0
 
 
 def test_it_steps_down_when_the_machine_slows_and_recovers_when_it_is_free_again() -> None:
