@@ -14,8 +14,11 @@ import pytest
 from hiseg_ros.cli.__main__ import main
 from hiseg_ros.datasets import drawn_export
 from hiseg_ros.datasets.drawn_export import write_drawn_scenes
+from hiseg_ros.resources import config_path
 
 pytestmark = pytest.mark.needs('torch')
+
+LAYOUTS = sorted(path.stem for path in config_path('layouts').glob('*.yaml'))
 
 
 @pytest.fixture
@@ -152,6 +155,27 @@ def test_a_dataset_with_a_layout_is_measured_by_its_name_and_by_its_layout(
         assert json.loads(capsys.readouterr().out)['summed'] == expected['summed']
     assert evaluate(tiny_checkpoint, root, '--drive', 'night', dataset='acdc') == 2
     assert "leaves no image with split='val', only=['night']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_every_layout_is_measured_as_a_folder(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    layout: str,
+) -> None:
+    monkeypatch.setattr(
+        drawn_export,
+        '_draw_all',
+        lambda jobs: [line for job in jobs for line in drawn_export.draw_and_write(job)],
+    )
+    write_drawn_scenes(layout, tmp_path / layout, 2, (64, 96))
+    root = tmp_path / layout
+    assert evaluate(tiny_checkpoint, root, '--layout', layout, dataset='folder') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found['images'] == 1
+    assert sum(found['summed']['pixels'].values()) > 0
 
 
 def test_boundaries_common_classes_and_another_split_are_measured_where_asked_for(
