@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hiseg_ros.datasets.dataset_labels import read_dataset_labels
+from hiseg_ros.datasets.dataset_labels import DatasetLabels, read_dataset_labels
 from hiseg_ros.datasets.encodings import (
     ByteLabels,
     Channel16Labels,
@@ -33,13 +33,8 @@ LOOKED_AT = 8
 LARGEST_TRAIN_ID = 18
 LARGEST_LABEL_ID = 34
 
-FAMILIES = {
-    'cityscapes': IdFamily.LABEL_IDS,
-    'cityscapes_labelids': IdFamily.LABEL_IDS,
-    'cityscapes_teacher': IdFamily.LABEL_IDS,
-    'cityscapes_trainids': IdFamily.TRAIN_IDS,
-}
-"""Numbering that a mapping expects of a folder without a layout."""
+FAMILIES = {('road', 7, 'sky', 23): IdFamily.LABEL_IDS, ('road', 0, 'sky', 10): IdFamily.TRAIN_IDS}
+"""Numbering of Cityscapes, by two of its labels and their ids."""
 
 VOID_LABEL_IDS = frozenset({0, 2, 3, 4, 5, 6, 18})
 """Void as labelIds; road, building, wall, fence, pole, traffic light and bicycle as train ids."""
@@ -134,7 +129,7 @@ class LabelledFolder(PairedFiles):
         if self._layout:
             self._look_at_labels(self._layout)
         else:
-            self._look_at_family(FAMILIES.get(self.mapping_name, IdFamily.NONE))
+            self._look_at_family(_family_of(self._labels))
         # `mapping` beside a layout means the same ids in another way: its ids were checked above.
         if self._layout and mapping:
             self._labels = read_dataset_labels(mapping)
@@ -260,3 +255,12 @@ def _plain_reader(root: Path, encoding: str) -> LabelReader:
 
 def _ids_in(label_ids: NDArray[np.uint8]) -> set[int]:
     return set(np.flatnonzero(np.bincount(label_ids.ravel(), minlength=1)).tolist())
+
+
+def _family_of(labels: DatasetLabels) -> IdFamily:
+    """Return which numbering of Cityscapes the labels of a folder have, if any."""
+    ids = {label.name: label.label_id for label in labels.labels}
+    family = FAMILIES.get(('road', ids.get('road', -1), 'sky', ids.get('sky', -1)), IdFamily.NONE)
+    if family is IdFamily.TRAIN_IDS and max(labels.known_ids - {255}) > LARGEST_TRAIN_ID:
+        return IdFamily.NONE  # a numbering of its own that begins like that
+    return family

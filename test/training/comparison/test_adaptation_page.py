@@ -84,10 +84,10 @@ def test_only_the_oracle_has_labels_of_the_target(base: str) -> None:
 def test_a_short_run_learns_from_the_target_too() -> None:
     base = load_training_config('adaptation')
     (single,) = (row for row in ROWS if row.name == 'single')
-    waits = row_config(replace(base, steps=300, warmup_steps=15), single, 1).adaptation
-    assert waits is not None and waits.from_step == 60
+    waits = row_config(replace(base, steps=180, warmup_steps=15), single, 1).adaptation
+    assert waits is not None and waits.from_step == 36
     kept = row_config(base, single, 1).adaptation
-    assert kept is not None and kept.from_step == 200
+    assert kept is not None and kept.from_step == 100
 
 
 def test_a_base_of_another_comparison_is_refused() -> None:
