@@ -159,8 +159,11 @@ def test_adaptation_is_trained_measured_and_answered(
     assert '**IoU by class, cityscapes**' in page
     weights = output / 'single_1' / 'single.safetensors'
     written = weights.stat().st_mtime_ns
-    assert main(command) == 0
+    assert main([*command, '--only', 'fda']) == 0
     assert weights.stat().st_mtime_ns == written
+    for name in names:  # those of the call before
+        assert f'| {name} |' in (output / 'comparison.md').read_text()
+    assert json.loads((output / 'results.json').read_text()) == results
 
 
 def test_networks_are_trained_measured_timed_and_drawn(

@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from hiseg_ros.datasets import dataset_entry, mapping_of, open_dataset
 from hiseg_ros.errors import CheckpointError, ConfigError
 from hiseg_ros.model.checkpoint import load_checkpoint
-from hiseg_ros.output_files import output_file
 from hiseg_ros.taxonomy import load_taxonomy
 from hiseg_ros.training.comparison import adaptation_page
 from hiseg_ros.training.comparison.adaptation_answers import answers
@@ -35,6 +32,8 @@ from hiseg_ros.training.comparison.comparison import (
     Trainer,
     check_names,
     train_and_score,
+    with_earlier_calls,
+    write_results,
 )
 from hiseg_ros.training.comparison.scores import TestSet, check_test_sets, open_test_sets
 from hiseg_ros.training.config.experiment import TrainingConfig
@@ -74,6 +73,8 @@ def compare(
 ) -> tuple[Path, str]:
     """Train and score all rows; what is done is not repeated.
 
+    The page has the rows and seeds that other calls left in the folder with the same settings too.
+
     The weights of the adversarial loss are tried on the first seed. The other seeds have the one
     that is best on the source's held-out scenes.
 
@@ -91,12 +92,12 @@ def compare(
     Raises:
         HisegError: A row does not exist, or as training does.
     """
-    rows = adaptation_rows()
-    check_names(only, [row.name for row in rows])
-    rows = [row for row in rows if not only or row.name in only]
-    configs = {row.name: partial(row_config, base, row) for row in rows}
-    for configured in configs.values():
-        configured(1)  # what a row cannot have is said before the first one is trained
+    known = adaptation_rows()
+    check_names(only, [row.name for row in known])
+    rows = [row for row in known if not only or row.name in only]
+    configs = {row.name: partial(row_config, base, row) for row in known}
+    for row in rows:
+        configs[row.name](1)  # what a row cannot have is said before the first one is trained
     tests = open_tests(base)
     measured_on = f'{limit or "all"} images'
     score = partial(score_adapted, tests=tests, limit=limit)
@@ -106,11 +107,14 @@ def compare(
         return train_and_score(chosen, numbers, folder, train, score, measured_on=measured_on)
 
     results = run([row.name for row in rows], [1])
+    results = with_earlier_calls(results, configs, folder, measured_on)
     single = adaptation_page.chosen_weight(results, tests.source.name)
     main = [row.name for row in rows if row.name not in SWEEP or row.name == single]
     if seeds > 1:
         results += run(main, range(2, seeds + 1))
-        _write_results(results, folder)
+        results = with_earlier_calls(results, configs, folder, measured_on)
+    write_results(results, folder)
+    rows = [row for row in known if any(one.variant == row.name for one in results)]
     ended = {
         (one.variant, one.seed): why
         for one in results
@@ -123,13 +127,6 @@ def compare(
         answers(results, rows, facts.targets, single),
     ]
     return page, '\n\n'.join(said)
-
-
-def _write_results(results: Sequence[Result], folder: Path) -> None:
-    partial_path = folder / 'results.partial'
-    text = json.dumps([asdict(one) for one in results], indent=2) + '\n'
-    output_file(partial_path).write_text(text)
-    partial_path.replace(folder / 'results.json')
 
 
 def _facts(

@@ -9,6 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def train_and_score(
     results = []
     for number, config in enumerate(runs):
         run_dir = folder / f'{config.name}_{config.seed}'
-        key = f'{config!r} measured on {measured_on}'
+        key = _key(config, measured_on)
         result = _stored(config, key, run_dir)
         if result is None:
             print(f'run {number + 1} of {len(runs)}: {config.name}, seed {config.seed}', end='')
@@ -92,6 +93,40 @@ def train_and_score(
         results.append(result)
         write_results(results, folder)
     return results
+
+
+def with_earlier_calls(
+    results: Sequence[Result],
+    configs: Mapping[str, Callable[[int], Config]],
+    folder: Path,
+    measured_on: str,
+) -> list[Result]:
+    """Return the results with those that other calls left in the folder, by variant and seed.
+
+    Args:
+        results: Of this call.
+        configs: By name of every variant: its settings for a seed.
+        folder: Of the comparison; runs of other settings in it are left out.
+        measured_on: As of `train_and_score`.
+    """
+    found = {(one.variant, one.seed): one for one in results}
+    for name, configured in configs.items():
+        for run_dir in folder.glob(f'{name}_*'):
+            seed = run_dir.name.removeprefix(f'{name}_')
+            if not seed.isdecimal() or (name, int(seed)) in found:
+                continue
+            config = configured(int(seed))
+            with suppress(ConfigError):
+                result = _stored(config, _key(config, measured_on), run_dir)
+                if result is not None:
+                    found[name, int(seed)] = result
+    order = list(configs)
+    return sorted(found.values(), key=lambda one: (one.seed, order.index(one.variant)))
+
+
+def _key(config: Config, measured_on: str) -> str:
+    """Return what the scores of a run depend on."""
+    return f'{config!r} measured on {measured_on}'
 
 
 def write_results(results: Sequence[Result], folder: Path) -> None:
