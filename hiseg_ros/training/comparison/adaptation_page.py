@@ -66,8 +66,16 @@ def _present(results: Sequence[Result], rows: Sequence[AdaptationRow]) -> list[A
 
 
 def gap_closed(results: Sequence[Result], row: str, score: str) -> float | None:
-    """Return (row - source only) / (oracle - source only) of the means; None where not known."""
-    of_row, low, high = (values_of(results, name, score) for name in (row, SOURCE_ONLY, ORACLE))
+    """Return (row - source only) / (oracle - source only), None where not known.
+
+    Of means over the seeds that all three have: seeds differ by more than methods.
+    """
+    names = (row, SOURCE_ONLY, ORACLE)
+    seeds = set.intersection(
+        *({one.seed for one in results if one.variant == name} for name in names)
+    )
+    common = [one for one in results if one.seed in seeds]
+    of_row, low, high = (values_of(common, name, score) for name in names)
     if not (of_row and low and high) or mean(high) == mean(low):
         return None
     return (mean(of_row) - mean(low)) / (mean(high) - mean(low))
@@ -203,7 +211,7 @@ def write_page(
         f'or predicted in a test set; the common-class mean is that of {", ".join(facts.common)} '
         f'({len(facts.common)} classes). Gap closed: (row - {SOURCE_ONLY}) / ({ORACLE} - '
         f'{SOURCE_ONLY}) of {facts.targets[0]}. Labels of the target were read for scores and '
-        'for the oracle alone.',
+        'for the oracle alone. A gap is that of the seeds which row, source_only and oracle have.',
         main_table(results, rows, facts),
         early_ends(facts),
         answers(results, rows, facts.targets, single),

@@ -99,6 +99,8 @@ def test_the_gap_closed_is_between_source_only_and_oracle() -> None:
     results = [result(SOURCE_ONLY, 0.2), result(ORACLE, 0.6), result('fda', 0.3)]
     assert page.gap_closed(results, 'fda', 'camvid: mIoU') == pytest.approx(0.25)
     assert page.gap_closed(results[:1], SOURCE_ONLY, 'camvid: mIoU') is None
+    further = [*results, result(SOURCE_ONLY, 0.0, 2), result(ORACLE, 0.2, 2)]
+    assert page.gap_closed(further, 'fda', 'camvid: mIoU') == pytest.approx(0.25)
     table = page.main_table(results, ROWS, FACTS)
     assert cells(table, 'fda')[6] == '25 %'
     assert cells(table, ORACLE)[3] == '60.0'
