@@ -12,7 +12,8 @@ from hiseg_ros.inference.processor import processor_flags
 
 FLAGS = frozenset({'avx512_bf16', 'amx_bf16'})
 """Flags of CPUs that multiply in bfloat16. Others imitate it: a training step of the comparison of
-networks then took 15 s instead of 1 (AVX2, one thread)."""
+networks then took 15 s instead of 1 (AVX2, one thread; one run each, with a copy of the
+experiment in each precision)."""
 
 
 def has_bfloat16(accelerator: str) -> bool:
