@@ -74,12 +74,15 @@ def compare_networks(
         comparison_scores.score_weights,
         tests=tests,
         limit=options.limit,
-        labels=rows_of.LABELS,
+        labels=comparison_scores.ALL_LABELS,
         boundary=rows_of.BOUNDARY_WIDTH,
+        accuracies=True,
     )
     results = comparison.train_and_score(
         configs, range(1, options.seeds + 1), folder, train, score, measured_on=measured_on
     )
+    results = comparison.with_earlier_calls(results, configs, folder, measured_on)
+    comparison.write_results(results, folder)
     files = {row.name: folder / f'{row.name}_1' / f'{row.name}.safetensors' for row in rows}
     rgb = tests[-1].dataset[0].image
     costs = _costs(rows, files, rgb)

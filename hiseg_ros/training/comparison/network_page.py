@@ -13,9 +13,21 @@ from hiseg_ros.output_files import output_file
 from hiseg_ros.training.comparison.classical_rows import order
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.costs import SIZE, Cost
-from hiseg_ros.training.comparison.networks import BLOCKS, COMPARED, POINTS, REFERENCE, TableRow
+from hiseg_ros.training.comparison.networks import (
+    BLOCKS,
+    BOUNDARY_WIDTH,
+    COMPARED,
+    LABELS,
+    POINTS,
+    REFERENCE,
+    TableRow,
+)
 from hiseg_ros.training.comparison.page import cell, score_names, values_of
+from hiseg_ros.training.comparison.scores import ACCURACIES, MIOU
 from hiseg_ros.types import RgbImage
+
+WHOLE_SET = (f'boundary F {BOUNDARY_WIDTH}', *ACCURACIES.values())
+"""Scores of the first test set, beside its mIoU, that are columns of the table."""
 
 CLEAR = 2.0
 """Standard deviations of a difference from which it is named a gap."""
@@ -27,13 +39,42 @@ def sorted_by(results: Sequence[Result]) -> str:
 
 
 def columns_of(results: Sequence[Result]) -> list[str]:
-    """Return the scores of the table: every mIoU, and single labels on the first test set."""
+    """Return the scores of the table.
+
+    They are every mIoU, and on the first test set boundary F, the accuracies, and the IoU of
+    LABELS.
+    """
     names = score_names(results)
     first = names[0].partition(': ')[0]
+    own = {name: title for name in names if (title := name.removeprefix(f'{first}: ')) != name}
     return [
         *(name for name in names if name.endswith(': mIoU')),
-        *(name for name in names if name.startswith(f'{first}: ') and not name.endswith('mIoU')),
+        *(name for name, title in own.items() if title in WHOLE_SET),
+        *(name for name, title in own.items() if title.lower() in LABELS),
     ]
+
+
+def labels_table(results: Sequence[Result], rows: Sequence[TableRow]) -> str:
+    """Return a Markdown table of the IoU of every label on the first test set, means over seeds.
+
+    Rows are in the order of the score that sorts the others; empty where no label was measured.
+    """
+    names = score_names(results)
+    first = names[0].partition(': ')[0]
+    whole = {MIOU, *WHOLE_SET}
+    own = {name: title for name in names if (title := name.removeprefix(f'{first}: ')) != name}
+    labels = {name: title for name, title in own.items() if title not in whole}
+    key = sorted_by(results)
+    present = [row.name for row in rows if values_of(results, row.name, key)]
+    present.sort(key=lambda name: -mean(values_of(results, name, key)))
+    if not labels or not present:
+        return ''
+    lines = [f'| {first} | {" | ".join(labels.values())} |', '|---' * (1 + len(labels)) + '|']
+    for row in present:
+        values = [values_of(results, row, name) for name in labels]
+        cells = [f'{100 * mean(of_seeds):.1f}' if of_seeds else '-' for of_seeds in values]
+        lines.append(f'| {row} | {" | ".join(cells)} |')
+    return '\n'.join(['**IoU of each label**', '', *lines])
 
 
 def tables(results: Sequence[Result], rows: Sequence[TableRow], costs: Mapping[str, Cost]) -> str:
@@ -206,8 +247,10 @@ def write_page(
     parts = [
         f'Backbones start from {start}; those of the last block from random numbers in any case.',
         tables(results, rows, costs),
+        'Scores are percent, mean and sample standard deviation over the seeds; one without a '
+        'deviation is of one seed.',
         gaps(results, rows),
-        *filter(None, [order(results, rows, sorted_by(results))]),
+        *filter(None, [order(results, rows, sorted_by(results)), labels_table(results, rows)]),
         '![Accuracy against time](comparison.png)',
         '![One image by all networks](strip.jpg)',
         *(f'Left out: {name}. {reason}' for name, reason in absent.items()),

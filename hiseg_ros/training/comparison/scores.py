@@ -50,6 +50,12 @@ SIGN_SCORES = (
 HEADLINES = (MIOU, *(title for _, title in SIGN_SCORES), BOXES_FOUND, PIXELS_IN_BOXES)
 """Scores of a whole test set; the others are those of single labels."""
 
+ACCURACIES = {
+    'mean_class_accuracy': 'mean class accuracy',
+    'pixel_accuracy': 'pixel accuracy',
+}
+"""Keys of a summary of pixels that older tables have instead of an mIoU, and their titles."""
+
 
 ALL_LABELS = 'all'
 """In place of names of labels: every label's own score is wanted."""
@@ -133,6 +139,7 @@ def score_weights(
     labels: Collection[str] = (),
     tree: str = '',
     boundary: Width | None = None,
+    accuracies: bool = False,
     with_crf: bool = False,
 ) -> dict[str, float]:
     """Measure one network or classical method on every test set.
@@ -147,6 +154,7 @@ def score_weights(
         tree: Taxonomy on which a network without common classes is measured; each test set by the
             outputs of its own dataset, and those without outputs are left out.
         boundary: Tolerance of mean boundary F, if it is wanted for pixel labels.
+        accuracies: Whether ACCURACIES are wanted too, for pixel labels.
         with_crf: Whether a dense CRF follows the network, for pixel labels.
 
     Returns:
@@ -170,7 +178,7 @@ def score_weights(
         elif measure is Measure.BOXES:
             scores |= _box_scores(measured, test, indices, labels)
         else:
-            scores |= _pixel_scores(measured, test, indices, labels, boundary, crf)
+            scores |= _pixel_scores(measured, test, indices, labels, boundary, accuracies, crf)
     engine.close()
     return scores
 
@@ -201,6 +209,7 @@ def _pixel_scores(
     indices: Iterable[int],
     labels: Collection[str],
     boundary: Width | None,
+    accuracies: bool,
     crf: DenseCrf | None,
 ) -> dict[str, float]:
     mapping = mapping_of(test.kind, engine.taxonomy, test.options)
@@ -211,17 +220,23 @@ def _pixel_scores(
         engine, pairs, mapping, boundary=edges, refine=crf.refine if crf else None
     )
     summary = scores['summed']
-    of_edges = {}
+    others = {}
     if boundary:
         f = scores['boundary']['widths'][str(boundary)]['f']
         if not math.isnan(f):  # no boundary between two labels
-            of_edges[f'{test.name}: boundary F {boundary}'] = float(f)
+            others[f'{test.name}: boundary F {boundary}'] = float(f)
+    if accuracies:
+        others |= {
+            f'{test.name}: {title}': float(summary[key])
+            for key, title in ACCURACIES.items()
+            if not math.isnan(summary[key])
+        }
     of_labels = {
         f'{test.name}: {name}': float(value)
         for name, value in summary['iou'].items()
         if _is_wanted(name, labels) and value is not None
     }
-    return {f'{test.name}: {MIOU}': float(summary['miou']), **of_edges, **of_labels}
+    return {f'{test.name}: {MIOU}': float(summary['miou']), **others, **of_labels}
 
 
 def _sign_scores(

@@ -22,7 +22,7 @@ from hiseg_ros.training.comparison.classical_rows import (
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.costs import Cost
 from hiseg_ros.training.comparison.crf_row import CRF_BLOCK, best_network, score_with_crf
-from hiseg_ros.training.comparison.network_page import gaps, sorted_by, tables
+from hiseg_ros.training.comparison.network_page import gaps, labels_table, sorted_by, tables
 from hiseg_ros.training.comparison.networks import (
     BLOCKS,
     LABELS,
@@ -149,9 +149,31 @@ def test_a_score_that_a_seed_lacks_is_a_dash() -> None:
     costs = {name: Cost(3_140_000, 1.5, 20.0) for name in ('fusion', 'fcn32')}
     rows = [row for row in network_rows() if row.name in costs]
     _, _, header, _, fusion, fcn32 = tables(results, rows, costs).splitlines()
-    assert header.endswith(f'| camvid: Pole | {name} |')
-    assert fusion.endswith('| 60.0 ± 0.0 |')
-    assert fcn32.endswith('| 10.0 ± 0.0 | - |')
+    assert header.endswith(f'| {name} | camvid: Pole |')
+    assert fusion.endswith('| 60.0 ± 0.0 | 10.0 ± 0.0 |')
+    assert fcn32.endswith('| - | 10.0 ± 0.0 |')
+
+
+def test_labels_have_a_table_of_their_own_and_accuracies_a_column() -> None:
+    """A label that is neither thin nor small is a column of the second table alone."""
+    more = {'camvid: Road': 0.9, 'camvid: pixel accuracy': 0.8, 'camvid: mean class accuracy': 0.4}
+    results = [replace(one, scores={**one.scores, **more}) for one in some_results()]
+    costs = {name: Cost(3_140_000, 1.5, 20.0) for name in ('fusion', 'fcn32')}
+    rows = [row for row in network_rows() if row.name in costs]
+    _, _, header, _, fusion, _ = tables(results, rows, costs).splitlines()
+    assert header.endswith(
+        '| camvid: pixel accuracy | camvid: mean class accuracy | camvid: Pole |'
+    )
+    assert fusion.endswith('| 80.0 ± 0.0 | 40.0 ± 0.0 | 10.0 ± 0.0 |')
+    assert labels_table(results, rows).splitlines() == [
+        '**IoU of each label**',
+        '',
+        '| camvid | Pole | Road |',
+        '|---|---|---|',
+        '| fusion | 10.0 | 90.0 |',
+        '| fcn32 | 10.0 | 90.0 |',
+    ]
+    assert labels_table(results_of({'fusion': (0.6, 0.5)}), rows) == ''
 
 
 def test_a_gap_is_named_where_it_is_more_than_chance() -> None:
