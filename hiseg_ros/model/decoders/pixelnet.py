@@ -27,10 +27,15 @@ def _at_places(level: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 class PixelNetDecoder(nn.Module):
-    """An MLP of three layers on hypercolumns, at stride 4 or at any points."""
+    """An MLP of three layers on hypercolumns, on a grid or at any points."""
 
     def __init__(
-        self, in_channels: Sequence[int], strides: Sequence[int], channels: int, width: int = 256
+        self,
+        in_channels: Sequence[int],
+        strides: Sequence[int],
+        channels: int,
+        width: int = 256,
+        stride: int = 4,
     ) -> None:
         """Build for a backbone's channels and strides, finest first.
 
@@ -39,9 +44,12 @@ class PixelNetDecoder(nn.Module):
             strides: Their strides.
             channels: Of the output.
             width: Of the two hidden layers.
+            stride: Of the grid that `forward` computes, at most that of the finest features. The
+                parameters are the same for all.
         """
         super().__init__()
-        self.stride = strides[0]
+        self.stride = min(stride, strides[0])
+        self._finer = strides[0] // self.stride
         # The first layer in parts, one for each level: a 1x1 convolution and an interpolation may
         # change places, and on the coarse grids it costs less.
         self.first = nn.ModuleList(
@@ -59,7 +67,8 @@ class PixelNetDecoder(nn.Module):
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Return (N, channels, H / stride, W / stride)."""
-        size = features[0].shape[-2:]
+        height, width = features[0].shape[-2:]
+        size = torch.Size((height * self._finer, width * self._finer))
         parts = [
             resize(layer(level), size) for layer, level in zip(self.first, features, strict=True)
         ]

@@ -100,6 +100,9 @@ UPSAMPLING = Option(
     f'one of {list(UPSAMPLINGS)}',
 )
 
+FINEST = Option(4, lambda value: type(value) is int and value in (1, 2, 4), 'one of [1, 2, 4]')
+"""Stride of the grid that is computed. Finer ones cost 4 and 16 times as much."""
+
 _BINS = 6
 _DILATED = (8, 16)
 
@@ -156,7 +159,10 @@ DECODERS: Mapping[str, DecoderEntry] = {
         has_edges=True,
     ),
     'pixelnet': DecoderEntry(
-        'pixelnet', 'PixelNetDecoder', options={'width': _width(256)}, reads_points=True
+        'pixelnet',
+        'PixelNetDecoder',
+        options={'width': _width(256), 'stride': FINEST},
+        reads_points=True,
     ),
 }
 """By the name that `network.decoder` has in an experiment file."""

@@ -14,6 +14,7 @@ from hiseg_ros.training.comparison.classical_rows import order
 from hiseg_ros.training.comparison.comparison import Result
 from hiseg_ros.training.comparison.costs import SIZE, Cost
 from hiseg_ros.training.comparison.networks import (
+    AT_EVERY_PIXEL,
     BLOCKS,
     BOUNDARY_WIDTH,
     COMPARED,
@@ -146,11 +147,13 @@ def points_table(results: Sequence[Result], rows: Sequence[TableRow]) -> list[st
         f'| points of an image | training min | {" | ".join(names)} |',
         '|---' * (2 + len(names)) + '|',
     ]
-    for name, points in POINTS.items():
+    titles = {name: str(points or 'all') for name, points in POINTS.items()}
+    titles[AT_EVERY_PIXEL] = f'{POINTS["pixelnet"]}, computed at every pixel'
+    for name, title in titles.items():
         own = [result.minutes for result in results if result.variant == name]
         if own:
             values = [cell(values_of(results, name, score)) for score in names]
-            lines.append(f'| {points or "all"} | {mean(own):.1f} | {" | ".join(values)} |')
+            lines.append(f'| {title} | {mean(own):.1f} | {" | ".join(values)} |')
     return ['\n'.join(lines) + '\n']
 
 

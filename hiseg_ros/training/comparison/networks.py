@@ -35,6 +35,9 @@ COMPARED = ('networks', 'upsampling')
 POINTS = {'pixelnet_500': 500, 'pixelnet': 2000, 'pixelnet_8000': 8000, 'pixelnet_all': 0}
 """Points of an image that PixelNet learns from, by the name of the row; 0 for all pixels."""
 
+AT_EVERY_PIXEL = 'pixelnet_full'
+"""PixelNet as the paper tests it: trained as `pixelnet` is, computed at every pixel."""
+
 LABELS = (
     'column_pole',
     'pole',
@@ -101,6 +104,12 @@ def network_rows() -> list[NetworkRow]:
             NetworkRow(name, 'points', {'decoder': 'pixelnet'}, {'points': points})
             for name, points in POINTS.items()
             if name != 'pixelnet'
+        ),
+        NetworkRow(
+            AT_EVERY_PIXEL,
+            'points',
+            {'decoder': 'pixelnet', 'decoder_options': {'stride': 1}},
+            {'points': POINTS['pixelnet']},
         ),
         NetworkRow('fusion_random', 'random', {'decoder': 'fusion'}),
         NetworkRow('segnet', 'random', {'decoder': 'segnet', 'backbone': 'vgg16_bn'}),

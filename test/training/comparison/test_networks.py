@@ -24,6 +24,7 @@ from hiseg_ros.training.comparison.costs import Cost
 from hiseg_ros.training.comparison.crf_row import CRF_BLOCK, best_network, score_with_crf
 from hiseg_ros.training.comparison.network_page import gaps, labels_table, sorted_by, tables
 from hiseg_ros.training.comparison.networks import (
+    AT_EVERY_PIXEL,
     BLOCKS,
     LABELS,
     POINTS,
@@ -56,6 +57,7 @@ def test_every_network_of_the_field_has_a_row_and_every_kind_of_upsampling(
     assert sorted(kinds) == sorted(UPSAMPLINGS)
     blocks = {row.block for row in [*rows, *classical_rows()]}
     assert blocks | {CRF_BLOCK} == set(BLOCKS)
+    assert configs[AT_EVERY_PIXEL].network.decoder_options == {'stride': 1}
     points = {name: configs[name].loss.points for name in POINTS}
     assert (
         points
@@ -88,7 +90,7 @@ def test_rows_share_data_budget_and_head_and_differ_in_decoder_and_its_losses(
         assert is_random or config.network.backbone == base.network.backbone
         strides = {'pspnet', 'deeplabv3', 'deeplabv3plus', 'gscnn'}
         assert config.network.output_stride == (16 if row.name in strides else 32)
-        own_loss = ('gscnn', 'pixelnet', 'pixelnet_500', 'pixelnet_8000')
+        own_loss = ('gscnn', 'pixelnet', 'pixelnet_500', 'pixelnet_8000', AT_EVERY_PIXEL)
         assert (config.loss == base.loss) == (row.name not in own_loss)
 
 
@@ -206,14 +208,16 @@ def results_of(scores: dict[str, tuple[float, float]]) -> list[Result]:
 
 
 def test_points_are_a_table_in_their_order_with_the_row_of_the_first_block() -> None:
-    results = results_of({'pixelnet': (0.5, 0.4), 'pixelnet_all': (0.6, 0.3)})
-    costs = {name: Cost(3_000_000, 1.5, 20.0) for name in ('pixelnet', 'pixelnet_all')}
+    scores = {'pixelnet': (0.5, 0.4), 'pixelnet_all': (0.6, 0.3), AT_EVERY_PIXEL: (0.7, 0.2)}
+    results = results_of(scores)
+    costs = {name: Cost(3_000_000, 1.5, 20.0) for name in scores}
     rows = [row for row in network_rows() if row.name in costs]
     text = tables(results, rows, costs)
     table = text.split('**PixelNet by the number of points of the loss**')[1]
     columns = 'camvid: mIoU | camvid held-out drive: mIoU'
     assert f'| points of an image | training min | {columns} |' in table
     assert '| 2000 | 3.0 | 50.0 | 40.0 |\n| all | 3.0 | 60.0 | 30.0 |' in table
+    assert '| 2000, computed at every pixel | 3.0 | 70.0 | 20.0 |' in table
     assert text.count('| pixelnet | 3.00 |') == 1 and '| pixelnet_all |' not in text
 
 
