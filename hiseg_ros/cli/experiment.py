@@ -218,6 +218,8 @@ def _heterogeneous(options: argparse.Namespace, base: TrainingConfig, start: str
         options.only,
         measured_on=_measured_on(options),
     )
+    results = comparison.with_earlier_calls(results, configs, folder, _measured_on(options))
+    comparison.write_results(results, folder)
     trained = [row for row in known if any(one.variant == row.name for one in results)]
     facts = heterogeneous_page.Facts(
         known,
