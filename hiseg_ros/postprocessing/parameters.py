@@ -30,15 +30,15 @@ class CrfParameters:
     """Most leaves of an image that take part, at least 2; the others keep their probability."""
     rounds: int = 5
     """Rounds of the mean field, 0 to 100."""
-    color_weight: float = 10.0
+    color_weight: float = 0.5
     """Weight of the kernel of position and colour, at least 0."""
     position_std: float = 15.0
     """Its standard deviation of positions, in pixels of an image 500 pixels wide; above 0."""
     color_std: float = 3.0
     """Its standard deviation of colours, in steps of 8 bits; at least 1."""
-    smooth_weight: float = 3.0
+    smooth_weight: float = 1.0
     """Weight of the kernel of position alone, at least 0."""
-    smooth_std: float = 1.0
+    smooth_std: float = 2.0
     """Its standard deviation, as `position_std`."""
     compatibility: str = 'tree'
     """'potts': any two leaves are equally different; 'tree': siblings less than strangers."""
