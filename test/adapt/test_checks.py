@@ -114,6 +114,7 @@ def test_kept_are_the_labels_of_which_the_old_weights_were_sure() -> None:
     assert kept_share([Answer(labels, sure // 2)], [Answer(new, sure)]) is None
 
 
+@pytest.mark.needs('torch')
 def test_the_source_score_is_the_mean_iou(frame: HeldFrame) -> None:
     mapping = load_mapping('camvid', TAXONOMY)
     truth = np.where(frame.rgb[..., 1] > 128, 0, 3).astype(np.uint8)  # CamVid's Sky and Road
@@ -151,6 +152,7 @@ def test_what_is_not_worse_is_accepted(change: dict[str, float | None]) -> None:
     assert objections(BEFORE, replace(SAME, **change)) == []
 
 
+@pytest.mark.needs('torch')
 def test_a_network_that_says_wall_everywhere_is_steady_sure_and_refused(frame: HeldFrame) -> None:
     """The highway's road must not become a wall: stability and confidence would let it pass."""
     mapping = load_mapping('camvid', TAXONOMY)

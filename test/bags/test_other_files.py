@@ -252,6 +252,7 @@ def ros1_rows() -> list[tuple[str, int, Any]]:
     return rows
 
 
+@pytest.mark.needs('torch')
 @pytest.mark.parametrize('compression', [None, *Ros1Writer.CompressionFormat])
 def test_a_bag_of_ros_1_is_read_as_it_is(
     tmp_path: Path, ros1_rows: list[tuple[str, int, Any]], compression: Any

@@ -112,6 +112,7 @@ def measured(
     return scores, run
 
 
+@pytest.mark.needs('torch')
 def test_a_network_that_reads_the_class_map_depends_on_no_context(
     taxonomy: Taxonomy, camvid: Mapping
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_network_that_reads_the_class_map_depends_on_no_context(
     assert run.examples() == []
 
 
+@pytest.mark.needs('torch')
 def test_a_network_that_sees_pavement_only_beside_cars_loses_all_of_it(
     taxonomy: Taxonomy, camvid: Mapping
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_network_that_sees_pavement_only_beside_cars_loses_all_of_it(
     assert shown[0].score >= shown[1].score > 0.1
 
 
+@pytest.mark.needs('torch')
 def test_a_network_that_remembers_the_car_hallucinates_it(
     taxonomy: Taxonomy, camvid: Mapping
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_network_that_remembers_the_car_hallucinates_it(
     assert scores.summary()['hallucination']['Car'] == 1
 
 
+@pytest.mark.needs('torch')
 def test_pairs_of_few_images_are_in_the_matrix_and_not_in_the_mean(
     taxonomy: Taxonomy, camvid: Mapping
 ) -> None:
@@ -228,6 +232,7 @@ def test_images_of_another_size_are_refused(camvid: Mapping) -> None:
         scores.add(small, small, removal, large)
 
 
+@pytest.mark.needs('torch')
 def test_the_report_and_the_table_show_the_matrix(taxonomy: Taxonomy, camvid: Mapping) -> None:
     scores, run = measured(taxonomy, camvid, cheat, streets(22), examples=1)
     scores.leave_out(LeftOut(CAR, 'too large'))

@@ -53,6 +53,7 @@ def test_tasks_end_where_files_of_the_new_bag_end() -> None:
     assert PART_FRAMES < 100
 
 
+@pytest.mark.needs('torch')
 def test_parts_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     """With signs that pass from one to the next, and ground truth of every third frame."""
     bag = write_drive(tmp_path / 'bag', FRAMES, sparse=3)

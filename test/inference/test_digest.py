@@ -83,6 +83,7 @@ def test_damage_is_noticed(
         check(path)
 
 
+@pytest.mark.needs('torch')
 @pytest.mark.parametrize('file', SHIPPED)
 def test_damaged_numbers_are_refused_by_name_of_the_file(file: Path, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())

@@ -176,6 +176,7 @@ def test_a_grid_keeps_sums_and_is_never_finer_than_the_image() -> None:
     assert at_grid(NodeProbabilities(values, (10, 12)), (40, 6)).values.shape == (3, 10, 6)
 
 
+@pytest.mark.needs('torch')
 def test_the_search_scores_every_draw_and_the_network_alone() -> None:
     """The scores are those of the parameters by themselves; the first draw is the given one."""
     start = CrfParameters(rounds=2)
