@@ -46,8 +46,7 @@ def columns_of(results: Sequence[Result]) -> list[str]:
     LABELS.
     """
     names = score_names(results)
-    first = names[0].partition(': ')[0]
-    own = {name: title for name in names if (title := name.removeprefix(f'{first}: ')) != name}
+    _, own = _first_test_set(results)
     return [
         *(name for name in names if name.endswith(': mIoU')),
         *(name for name, title in own.items() if title in WHOLE_SET),
@@ -55,15 +54,22 @@ def columns_of(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def _first_test_set(results: Sequence[Result]) -> tuple[str, dict[str, str]]:
+    """Return the name of the first test set, and the titles of its scores by their names."""
+    names = score_names(results)
+    first = names[0].partition(': ')[0]
+    return first, {
+        name: title for name in names if (title := name.removeprefix(f'{first}: ')) != name
+    }
+
+
 def labels_table(results: Sequence[Result], rows: Sequence[TableRow]) -> str:
     """Return a Markdown table of the IoU of every label on the first test set, means over seeds.
 
     Rows are in the order of the score that sorts the others; empty where no label was measured.
     """
-    names = score_names(results)
-    first = names[0].partition(': ')[0]
+    first, own = _first_test_set(results)
     whole = {MIOU, *WHOLE_SET}
-    own = {name: title for name in names if (title := name.removeprefix(f'{first}: ')) != name}
     labels = {name: title for name, title in own.items() if title not in whole}
     key = sorted_by(results)
     present = [row.name for row in rows if values_of(results, row.name, key)]
