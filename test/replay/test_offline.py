@@ -318,7 +318,11 @@ def test_a_step_after_the_network_changes_all_messages_together(
     from hiseg_ros.postprocessing.crf import DenseCrf
     from hiseg_ros.postprocessing.parameters import CrfParameters
 
-    crf = DenseCrf(tree(), CrfParameters(rounds=2))
+    # Stronger than the defaults, which hardly change a drawn image.
+    parameters = CrfParameters(
+        rounds=2, color_weight=4, position_std=80, color_std=13, smooth_weight=3, smooth_std=3
+    )
+    crf = DenseCrf(tree(), parameters)
     metrics = replay(bag, tmp_path / 'out', truth=TRUTH, refine=crf.refine)
     new = tmp_path / 'out' / 'replay.mcap'
     labels = dict(read_images(new, '/segmentation/labels'))
@@ -332,6 +336,7 @@ def test_a_step_after_the_network_changes_all_messages_together(
         np.testing.assert_array_equal(labels[stamp], expected.labels)
         np.testing.assert_array_equal(confidence[stamp], expected.confidence)
         np.testing.assert_array_equal(level[stamp], table[expected.labels])
+        assert not np.array_equal(labels[stamp], engine.segment(image).labels)
     with Bag(new) as with_crf, Bag(output / 'replay.mcap') as without:
         maps = [
             next(iter(one.messages('/segmentation/level_1/probabilities')))[1]
